@@ -1,2 +1,67 @@
+//! pg_courier turns a PostgreSQL source database into its own data transmission service.
+//!
+//! ```text
+//!                  source server                                            |            destination
+//!  heap --- tablesync workers: snapshot, binary COPY ------------------------+-> COPY FROM STDIN
+//!  WAL ---> decode (in process) -> filter by copy snapshot -> batches -------+-> one pipelined connection
+//!              ^                                                            |      courier.progress row, same transaction
+//!  slot confirmed_flush <- only after the destination's commit is durable  <+
+//! ```
+//!
+//! The modules, in the order data meets them:
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`pg`] | the server API made safe: slot and decoding, output plugin, tuples, SPI, workers, shared memory (`unsafe`) |
+//! | [`decode`] | what decoding hands on: [`decode::ChangeSink`] |
+//! | [`apply`] | merged, collapsed batches over a pipeline; the destination's session and progress row |
+//! | [`libpq`] | the client (`unsafe`) |
+//! | [`schema_sync`] | creating the objects, before and after the data |
+//! | [`catalog`] | our tables and the source's catalogs as typed rows |
+//! | [`worker`] | the processes; the only place where the stages meet |
+//! | [`api`] | the SQL functions |
+//! | [`logicalrep`], [`error`], [`guc`] | the values that flow, errors, settings |
+//!
+//! Absent on purpose: a connection to the source (WAL is decoded in the server), SQL in the process that decodes, any
+//! object on the destination besides schema `courier` with two tables.
+
+mod api;
+mod apply;
+mod catalog;
+mod decode;
+mod error;
+mod guc;
+mod libpq;
+mod logicalrep;
+mod pg;
+mod schema_sync;
+mod worker;
+
 use pgrx::prelude::*;
-pgrx::pg_module_magic!();
+
+pgrx::pg_module_magic!(name, version);
+
+extension_sql_file!("../sql/schema.sql", name = "schema", bootstrap);
+extension_sql_file!("../sql/schema_ddl.sql", name = "schema_ddl", requires = ["schema"]);
+
+/// Called when the library is loaded: into the postmaster by `shared_preload_libraries`, or into a backend.
+#[pg_guard]
+#[allow(unsafe_code)]
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn _PG_init() {
+    guc::define();
+    if pg::bgworker::is_preloading() {
+        pg::wake::install();
+        pg::hooks::install();
+        pg::bgworker::register_launcher(worker::launcher::NAME, worker::launcher::FUNCTION);
+    }
+}
+
+#[cfg(test)]
+pub mod pg_test {
+    pub fn setup(_options: Vec<&str>) {}
+
+    pub fn postgresql_conf_options() -> Vec<&'static str> {
+        vec!["shared_preload_libraries = 'pg_courier'", "wal_level = logical"]
+    }
+}

@@ -1,0 +1,142 @@
+# pg_courier: build, install, try and test.
+#
+#   make demo                     two throw-away clusters, live traffic, proof of equality (KEEP=1 leaves them)
+#   make test                     prerequisites, unit tests, end-to-end tests
+#   make install PG_CONFIG=...    build for that server and install into it (DESTDIR= is honoured)
+#   make help                     everything else
+
+.DEFAULT_GOAL := build
+.NOTPARALLEL:
+SHELL := /bin/sh
+
+# --- settings -------------------------------------------------------------------
+
+# Looked up when a recipe needs it, so that `make prereqs` may install it first.
+PG_CONFIG ?= $(shell scripts/pg_config.sh)
+PG_MAJOR   = $(shell $(PG_CONFIG) --version | sed 's/^PostgreSQL \([0-9]*\).*/\1/')
+PKGLIBDIR  = $(shell $(PG_CONFIG) --pkglibdir)
+EXTDIR     = $(shell $(PG_CONFIG) --sharedir)/extension
+
+# More cargo features, separated by commas. Test builds add the failpoints.
+FEATURES ?=
+comma    := ,
+FEATURE_LIST = pg$(PG_MAJOR)$(if $(FEATURES),$(comma)$(FEATURES))
+
+CARGO  ?= cargo
+TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+# pgrx's build script asks this pg_config and no other.
+CARGO_PG = PGRX_PG_CONFIG_PATH=$(PG_CONFIG) $(CARGO)
+
+VERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" pg_courier.control)
+SCRIPT  := pg_courier--$(VERSION).sql
+ifeq ($(shell uname),Darwin)
+LIBRARY := $(TARGET)/release/libpg_courier.dylib
+else
+LIBRARY := $(TARGET)/release/libpg_courier.so
+endif
+
+INSTALL ?= install
+DESTDIR ?=
+
+# What the test programs need to know: the library to load and the server to copy.
+TEST_ENV = PG_CONFIG=$(PG_CONFIG) COURIER_LIBRARY=$(abspath $(LIBRARY))
+# Each end-to-end test runs two servers and its own traffic: two at a time fill a small machine.
+E2E_THREADS ?= 2
+# make test-e2e TEST=name runs the tests whose path contains the name.
+TEST ?=
+
+.PHONY: help prereqs build script install install-files package demo test test-build \
+        test-unit test-support test-e2e lint bench-copy bench-apply clean
+
+help:
+	@echo 'make demo [KEEP=1]           mirror a live database to another one and prove that both are equal'
+	@echo 'make test                    everything that CI runs'
+	@echo 'make test-unit               pure code, no server'
+	@echo 'make test-e2e [TEST=name]    end-to-end tests on private clusters (COURIER_SEED= repeats a random one)'
+	@echo 'make lint                    rustfmt, clippy, layering'
+	@echo 'make build | install         for the server of PG_CONFIG=$(PG_CONFIG)'
+	@echo 'make package                 dist/: what install copies, as a tarball'
+	@echo 'make bench-apply bench-copy  against built-in logical replication in the same run'
+	@echo 'make prereqs                 install what the build needs (Debian, Ubuntu)'
+
+prereqs:
+	@PG_CONFIG='$(if $(filter command line environment,$(origin PG_CONFIG)),$(PG_CONFIG))' scripts/prereqs.sh
+
+# --- build and install ------------------------------------------------------------
+
+build: script
+	$(CARGO_PG) build --release --no-default-features \
+	    --features $(FEATURE_LIST),pgrx/no-schema-generation
+
+# The install script is one file for the server and many for people.
+script: $(TARGET)/$(SCRIPT)
+
+$(TARGET)/$(SCRIPT): sql/files.txt $(shell sed '/^ *\(\#\|$$\)/d' sql/files.txt 2>/dev/null) pg_courier.control
+	@mkdir -p $(TARGET)
+	@set -e; { \
+	    echo '-- pg_courier $(VERSION). Made from the files of sql/files.txt.'; \
+	    echo '\echo Use "CREATE EXTENSION pg_courier" to load this file. \quit'; \
+	    for file in $$(sed '/^ *\(#\|$$\)/d' sql/files.txt); do echo; cat "$$file"; done; \
+	} > $@.tmp
+	@mv $@.tmp $@
+
+install: build install-files
+
+# Copies what is built. The tests call it with the pg_config of a private server copy.
+install-files: script
+	$(INSTALL) -d '$(DESTDIR)$(PKGLIBDIR)' '$(DESTDIR)$(EXTDIR)'
+	$(INSTALL) -m 755 $(LIBRARY) '$(DESTDIR)$(PKGLIBDIR)/pg_courier.so'
+	$(INSTALL) -m 644 pg_courier.control '$(DESTDIR)$(EXTDIR)/pg_courier.control'
+	$(INSTALL) -m 644 $(TARGET)/$(SCRIPT) '$(DESTDIR)$(EXTDIR)/$(SCRIPT)'
+	@for upgrade in sql/pg_courier--*--*.sql; do \
+	    if [ -e "$$upgrade" ]; then $(INSTALL) -m 644 "$$upgrade" '$(DESTDIR)$(EXTDIR)/' || exit 1; fi; \
+	done
+
+package: build
+	@rm -rf dist/stage && mkdir -p dist/stage
+	@$(MAKE) --no-print-directory -s install-files PG_CONFIG='$(PG_CONFIG)' DESTDIR='$(abspath dist/stage)'
+	@tar -C dist/stage --owner=0 --group=0 -czf \
+	    dist/pg_courier-$(VERSION)-pg$(PG_MAJOR)-$$(uname -s | tr A-Z a-z)-$$(uname -m).tar.gz .
+	@rm -rf dist/stage
+	@ls -l dist/pg_courier-$(VERSION)-pg$(PG_MAJOR)-*
+
+# --- see it work --------------------------------------------------------------------
+
+demo: prereqs
+	@$(MAKE) --no-print-directory build PG_CONFIG='$(PG_CONFIG)'
+	@$(TEST_ENV) KEEP='$(KEEP)' $(CARGO) run --quiet --release -p pg_courier_tests --bin demo
+
+# --- tests --------------------------------------------------------------------------
+
+# The runner of the heaviest tests comes last, so the last lines are its verdict.
+test: prereqs
+	@$(MAKE) --no-print-directory test-unit test-support test-e2e PG_CONFIG='$(PG_CONFIG)'
+
+test-build:
+	@$(MAKE) --no-print-directory build PG_CONFIG='$(PG_CONFIG)' FEATURES='$(FEATURES)$(if $(FEATURES),$(comma))failpoints'
+
+test-unit:
+	$(CARGO_PG) test --lib --no-default-features --features pg$(PG_MAJOR)
+
+test-support:
+	$(TEST_ENV) $(CARGO) test -p pg_courier_tests --lib --test layering --test support
+
+test-e2e: test-build
+	$(TEST_ENV) $(CARGO) test -p pg_courier_tests --test e2e -- --test-threads=$(E2E_THREADS) $(TEST)
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO_PG) clippy --all-targets --no-default-features --features pg$(PG_MAJOR) -- -D warnings
+	$(CARGO_PG) clippy --no-default-features --features pg$(PG_MAJOR),failpoints -- -D warnings
+	$(CARGO) clippy --all-targets -p pg_courier_tests -p pg_courier_bench -- -D warnings
+	$(CARGO) test --quiet -p pg_courier_tests --test layering
+
+# --- benchmarks -----------------------------------------------------------------------
+
+bench-apply bench-copy:
+	@$(MAKE) --no-print-directory build PG_CONFIG='$(PG_CONFIG)'
+	@$(TEST_ENV) $(CARGO) run --quiet --release -p pg_courier_bench -- $(subst bench-,,$@) $(BENCH)
+
+clean:
+	$(CARGO) clean
+	rm -rf dist

@@ -1,0 +1,46 @@
+# The output plugin ali_decoding. Included by the Makefile in the project's root.
+#
+#   make ali-decoding     dist/ali_decoding-VERSION-linux-ARCH.tar.gz, with the glibc version that it needs
+#   make test-ali         unit tests, then every server version that can be had (TEST=name, MAJORS="15 16")
+#   make bench-decode     against test_decoding and pgoutput on the same WAL (MAJORS=, CHANGES=)
+
+CARGO  ?= cargo
+TARGET ?= $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+
+ALI         := ali_decoding_compat
+ALI_VERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(ALI)/dist/ali_decoding.control)
+ALI_ARCH    := $(shell uname -m)
+ALI_NAME    := ali_decoding-$(ALI_VERSION)-linux-$(ALI_ARCH)
+# A directory of its own, for the profile differs from that of the workspace.
+ALI_TARGET   = $(abspath $(TARGET))/ali
+ALI_SO       = $(ALI_TARGET)/release/libali_decoding.so
+ALI_DIST     = $(abspath dist)/$(ALI_NAME)
+ALI_ENV      = ALI_DECODING_DIST=$(ALI_DIST) MAJORS='$(MAJORS)'
+
+.PHONY: ali-decoding ali-decoding-so test-ali bench-decode
+
+# Neither the standard library nor the C library is linked: the few functions of C that the code uses are
+# bound, by name and without a version, to the ones that the server has loaded. So there is no
+# minimum glibc, and none of another kind either.
+ali-decoding-so:
+	CARGO_PROFILE_RELEASE_PANIC=abort CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 \
+	$(CARGO) rustc --quiet -p ali_decoding_compat --lib --release --target-dir '$(ALI_TARGET)' -- \
+	    -C link-arg=-nostdlib -C link-arg=-nostartfiles -C link-arg=-Wl,--hash-style=both -C strip=symbols
+
+ali-decoding: ali-decoding-so
+	@rm -rf '$(ALI_DIST)' && mkdir -p '$(ALI_DIST)'
+	@cp '$(ALI_SO)' '$(ALI_DIST)/ali_decoding.so'
+	@cp $(ALI)/dist/ali_decoding.control $(ALI)/dist/ali_decoding--$(ALI_VERSION).sql \
+	    $(ALI)/dist/INSTALL $(ALI)/dist/install.sh LICENSE '$(ALI_DIST)/'
+	@echo $(ALI_ARCH) >'$(ALI_DIST)/ARCHITECTURE'
+	@cd '$(ALI_DIST)' && sha256sum $$(ls | grep -v SHA256SUMS) >SHA256SUMS
+	@tar -C dist --owner=0 --group=0 --sort=name -czf dist/$(ALI_NAME).tar.gz $(ALI_NAME)
+	@cd dist && sha256sum $(ALI_NAME).tar.gz >$(ALI_NAME).tar.gz.sha256 && cat $(ALI_NAME).tar.gz.sha256
+	@$(ALI)/requirements.sh '$(ALI_DIST)/ali_decoding.so'
+
+test-ali: ali-decoding
+	$(CARGO) test -p ali_decoding_compat --lib --test format --test headers
+	$(ALI_ENV) $(CARGO) test -p ali_decoding_compat --test e2e -- --include-ignored --test-threads=1 --nocapture $(TEST)
+
+bench-decode: ali-decoding
+	$(ALI_ENV) CHANGES='$(CHANGES)' $(CARGO) test --quiet --release -p ali_decoding_compat --test bench -- --ignored --nocapture

@@ -1,0 +1,49 @@
+//! The two servers that all candidates use, configured as one would for the job.
+
+use pg_courier_tests::pair::{PASSWORD, ROLE};
+use pg_courier_tests::sql::literal;
+use pg_courier_tests::{Install, Pair};
+
+/// The source's database.
+pub const SOURCE: &str = "bench";
+
+pub fn open() -> Pair {
+    Install::get().require_extension();
+    let mut builder = Pair::builder()
+        // The built-in walsenders log in over TCP like our worker does on the other side.
+        .source_conf("max_wal_senders", "20");
+    for (key, value) in [
+        ("fsync", "on"),
+        ("shared_buffers", "512MB"),
+        ("max_wal_size", "8GB"),
+        ("checkpoint_timeout", "30min"),
+        ("autovacuum", "off"),
+        ("log_min_messages", "warning"),
+    ] {
+        builder = builder.source_conf(key, value).destination_conf(key, value);
+    }
+    let pair = builder
+        // What both kinds of apply do by default or may do: the slot waits for the flush anyway.
+        .destination_conf("synchronous_commit", "off")
+        .destination_conf("max_logical_replication_workers", "8")
+        .destination_conf("max_worker_processes", "16")
+        .start_without_database();
+    pair.source.create_database(SOURCE);
+    pair.source.run(SOURCE, "CREATE EXTENSION pg_courier");
+    pair.source
+        .run("postgres", &format!("CREATE ROLE replicator SUPERUSER LOGIN REPLICATION PASSWORD {}", literal(PASSWORD)));
+    pair
+}
+
+/// A destination database, and the server object for it on the source.
+pub fn add_destination(pair: &Pair, name: &str) {
+    pair.add_destination_database(name);
+    pair.add_server(SOURCE, name, name, pair.destination.port());
+    pair.destination.run(name, &format!("GRANT ALL ON SCHEMA public TO {ROLE}"));
+}
+
+/// How the built-in subscription reaches the source.
+pub fn conninfo(pair: &Pair) -> String {
+    let password = PASSWORD.replace('\\', "\\\\").replace('\'', "\\'");
+    format!("host=127.0.0.1 port={} dbname={SOURCE} user=replicator password='{password}'", pair.source.port())
+}

@@ -1,0 +1,71 @@
+//! Tables of results, with the ratio to the first candidate.
+
+use std::time::Duration;
+
+#[derive(Debug, Clone)]
+pub struct Result {
+    pub candidate: &'static str,
+    pub rows: u64,
+    pub wall: Duration,
+    pub source_cpu: Duration,
+    pub destination_cpu: Duration,
+    pub source_peak: Option<u64>,
+    pub destination_peak: Option<u64>,
+    pub identical: bool,
+}
+
+impl Result {
+    fn rate(&self) -> f64 {
+        self.rows as f64 / self.wall.as_secs_f64().max(1e-9)
+    }
+
+    /// CPU of both sides for a million rows, in seconds.
+    fn cost(&self) -> f64 {
+        (self.source_cpu + self.destination_cpu).as_secs_f64() * 1e6 / self.rows.max(1) as f64
+    }
+}
+
+pub fn print(title: &str, results: &[Result]) {
+    println!("\n{title}");
+    println!(
+        "  {:<18}{:>10}{:>9}{:>12}{:>8}{:>11}{:>11}{:>13}{:>8}{:>17}  result",
+        "candidate",
+        "rows",
+        "wall s",
+        "rows/s",
+        "ratio",
+        "CPU src s",
+        "CPU dst s",
+        "CPU s/1M",
+        "ratio",
+        "peak MB src/dst"
+    );
+    let Some(first) = results.first() else { return };
+    for result in results {
+        println!(
+            "  {:<18}{:>10}{:>9.2}{:>12.0}{:>8.2}{:>11.2}{:>11.2}{:>13.2}{:>8.2}{:>17}  {}",
+            result.candidate,
+            result.rows,
+            result.wall.as_secs_f64(),
+            result.rate(),
+            result.rate() / first.rate(),
+            result.source_cpu.as_secs_f64(),
+            result.destination_cpu.as_secs_f64(),
+            result.cost(),
+            result.cost() / first.cost(),
+            format!("{}/{}", megabytes(result.source_peak), megabytes(result.destination_peak)),
+            if result.identical { "identical" } else { "NOT IDENTICAL" }
+        );
+    }
+}
+
+fn megabytes(bytes: Option<u64>) -> String {
+    bytes.map_or("-".to_owned(), |bytes| (bytes >> 20).to_string())
+}
+
+/// The value below which so many percent of the sorted values lie.
+pub fn percentile(sorted: &[Duration], percent: f64) -> Duration {
+    let last = sorted.len().saturating_sub(1);
+    let index = (last as f64 * percent / 100.0).round() as usize;
+    sorted.get(index).copied().unwrap_or_default()
+}

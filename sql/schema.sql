@@ -1,0 +1,287 @@
+-- pg_courier: tables, views and functions of the extension. Schema "courier" is made by the control file.
+-- Functions that act on behalf of a task check membership in the task's owner themselves; EXECUTE decides who may try.
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Where destinations are
+-- ---------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION courier.validator(options text[], catalog oid) RETURNS void
+    LANGUAGE c STRICT
+    AS 'MODULE_PATHNAME', 'validator_wrapper';
+COMMENT ON FUNCTION courier.validator(text[], oid) IS
+'Checks the options of servers and user mappings of foreign-data wrapper pg_courier: libpq connection options, user and secrets in the user mapping, all others on the server.';
+
+CREATE FOREIGN DATA WRAPPER pg_courier VALIDATOR courier.validator;
+COMMENT ON FOREIGN DATA WRAPPER pg_courier IS
+'Servers of this wrapper are destinations of pg_courier tasks; the wrapper offers no foreign tables.';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Tasks
+-- ---------------------------------------------------------------------------------------------------------------------
+
+CREATE TABLE courier.task (
+    id                  integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    uuid                uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid() UNIQUE,
+    name                text NOT NULL UNIQUE,
+    owner               oid NOT NULL,
+    server              oid NOT NULL,
+    include             text[] NOT NULL,
+    exclude             text[] NOT NULL,
+    schema_sync         boolean NOT NULL,
+    full_copy           boolean NOT NULL,
+    incremental         boolean NOT NULL,
+    wanted              text NOT NULL DEFAULT 'created' CHECK (wanted IN ('created', 'running', 'paused', 'finished')),
+    failed              boolean NOT NULL DEFAULT false,
+    stage               text NOT NULL DEFAULT 'created'
+                        CHECK (stage IN ('created', 'schema_sync', 'full_copy', 'post_data', 'catching_up', 'synchronizing')),
+    stage_at            timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    slot_lsn            pg_lsn,
+    older_gone          boolean NOT NULL DEFAULT false,
+    needs_replica_role  boolean NOT NULL DEFAULT false,
+    segment             bigint,
+    created_at          timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    started_at          timestamptz,
+    finished_at         timestamptz,
+    last_error          text,
+    last_error_detail   text,
+    last_error_hint     text,
+    last_error_sqlstate text,
+    last_error_at       timestamptz,
+    retry_at            timestamptz
+);
+COMMENT ON TABLE courier.task IS 'Internal: one row a task. See view courier.tasks.';
+
+CREATE TABLE courier.task_table (
+    task_id      integer NOT NULL REFERENCES courier.task ON DELETE CASCADE,
+    relid        oid NOT NULL,
+    table_name   text NOT NULL,
+    kind         text NOT NULL CHECK (kind IN ('r', 'p')),
+    state        text NOT NULL DEFAULT 'init' CHECK (state IN ('init', 'datasync', 'finishedcopy', 'catchup', 'ready')),
+    snapshot     text,
+    sync_lsn     pg_lsn,
+    total_rows   bigint NOT NULL DEFAULT 0,
+    total_bytes  bigint NOT NULL DEFAULT 0,
+    copied_rows  bigint,
+    copied_bytes bigint,
+    started_at   timestamptz,
+    finished_at  timestamptz,
+    PRIMARY KEY (task_id, relid)
+);
+COMMENT ON TABLE courier.task_table IS 'Internal: the tables of each task and the state of their copy. See view courier.progress.';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- What the workers say, from shared memory
+-- ---------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION courier.task_status(
+    OUT id integer, OUT supervisor_pid integer, OUT apply_pid integer, OUT received_lsn bigint, OUT applied_lsn bigint,
+    OUT lag_seconds double precision, OUT transactions bigint, OUT changes bigint, OUT rows_per_second bigint,
+    OUT bytes_per_second bigint
+) RETURNS SETOF record
+    LANGUAGE c VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'task_status_wrapper';
+COMMENT ON FUNCTION courier.task_status() IS 'Internal: live figures of the tasks that have processes. See view courier.tasks.';
+
+CREATE FUNCTION courier.copy_status(
+    OUT task_id integer, OUT relid oid, OUT rows bigint, OUT bytes bigint, OUT seconds double precision, OUT pid integer
+) RETURNS SETOF record
+    LANGUAGE c VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'copy_status_wrapper';
+COMMENT ON FUNCTION courier.copy_status() IS 'Internal: tables being copied now. See view courier.progress.';
+
+CREATE FUNCTION courier.lsn(value bigint) RETURNS pg_lsn
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path = pg_catalog, pg_temp
+    -- pg_lsn + numeric came with 14.
+    AS $$ SELECT (upper(to_hex((value >> 32) & 4294967295)) || '/' || upper(to_hex(value & 4294967295)))::pg_lsn $$;
+COMMENT ON FUNCTION courier.lsn(bigint) IS 'A WAL position from its number of bytes.';
+
+CREATE FUNCTION courier.progress_bar(percent numeric) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$ SELECT rpad(repeat('#', (least(greatest(percent, 0), 100) / 5)::integer), 20, '.') $$;
+COMMENT ON FUNCTION courier.progress_bar(numeric) IS 'Twenty characters that show a percentage.';
+
+CREATE VIEW courier.tasks WITH (security_barrier) AS
+SELECT t.name AS task,
+       s.srvname AS server,
+       pg_catalog.pg_get_userbyid(t.owner) AS owner,
+       CASE WHEN t.failed THEN 'failed'
+            WHEN t.wanted IN ('paused', 'finished', 'created') THEN t.wanted
+            WHEN t.stage = 'post_data' THEN 'full_copy'
+            ELSE t.stage
+       END AS state,
+       CASE WHEN t.wanted = 'running' AND NOT t.failed AND t.retry_at IS NOT NULL THEN 'waiting to try again'
+            WHEN t.wanted = 'running' AND NOT t.failed AND l.supervisor_pid IS NULL THEN 'waiting for a worker'
+            ELSE COALESCE(a.query, pg_catalog.replace(t.stage, '_', ' '))
+       END AS phase,
+       CASE WHEN l.applied_lsn > 0
+            THEN GREATEST(pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), courier.lsn(l.applied_lsn)), 0)::bigint
+       END AS lag_bytes,
+       pg_catalog.round(l.lag_seconds::numeric, 3) AS lag_seconds,
+       courier.lsn(NULLIF(l.received_lsn, 0)) AS received_lsn,
+       courier.lsn(NULLIF(l.applied_lsn, 0)) AS applied_lsn,
+       l.transactions,
+       l.changes,
+       l.rows_per_second,
+       l.bytes_per_second,
+       t.last_error,
+       t.last_error_detail,
+       t.last_error_hint,
+       t.last_error_sqlstate,
+       t.last_error_at,
+       t.retry_at,
+       l.supervisor_pid,
+       l.apply_pid,
+       t.schema_sync,
+       t.full_copy,
+       t.incremental,
+       t.include,
+       t.exclude,
+       t.created_at,
+       t.started_at,
+       t.finished_at
+  FROM courier.task t
+  LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = t.server
+  LEFT JOIN courier.task_status() l ON l.id = t.id
+  LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.supervisor_pid AND a.state = 'active'
+ WHERE pg_catalog.pg_has_role(t.owner, 'USAGE');
+COMMENT ON VIEW courier.tasks IS
+'The tasks of this database that the current role may use: state, what is being done, lag (bytes of WAL, seconds), figures since the workers started, rates a second, the last error with its hint.';
+
+CREATE VIEW courier.progress WITH (security_barrier) AS
+SELECT p.task, p.table_name, p.state, p.rows, p.bytes, p.percent, courier.progress_bar(p.percent) AS bar,
+       p.rows_per_second,
+       CASE WHEN p.state = 'datasync' AND p.percent > 0 AND p.percent < 100
+            THEN pg_catalog.make_interval(secs => pg_catalog.round((p.seconds * (100 - p.percent) / p.percent)::numeric)::double precision)
+       END AS time_left
+  FROM (SELECT t.name AS task,
+               tt.table_name,
+               tt.state,
+               COALESCE(c.rows, tt.copied_rows, 0) AS rows,
+               COALESCE(c.bytes, tt.copied_bytes, 0) AS bytes,
+               CASE WHEN tt.state IN ('finishedcopy', 'catchup', 'ready') THEN 100
+                    WHEN c.rows IS NULL THEN 0
+                    WHEN tt.total_rows > 0 THEN LEAST(pg_catalog.round(100.0 * c.rows / tt.total_rows, 1), 99.9)
+                    WHEN tt.total_bytes > 0 THEN LEAST(pg_catalog.round(100.0 * c.bytes / tt.total_bytes, 1), 99.9)
+                    ELSE 0
+               END AS percent,
+               c.seconds,
+               CASE WHEN c.seconds > 0 THEN (c.rows / c.seconds)::bigint
+                    WHEN tt.finished_at > tt.started_at
+                    THEN (tt.copied_rows / EXTRACT(epoch FROM tt.finished_at - tt.started_at))::bigint
+               END AS rows_per_second
+          FROM courier.task_table tt
+          JOIN courier.task t ON t.id = tt.task_id
+          LEFT JOIN courier.copy_status() c ON c.task_id = tt.task_id AND c.relid = tt.relid
+         WHERE tt.kind = 'r'
+           AND pg_catalog.pg_has_role(t.owner, 'USAGE')) p
+ ORDER BY p.task, p.table_name;
+COMMENT ON VIEW courier.progress IS
+'The tables of each task: state (init, datasync, finishedcopy, catchup, ready), rows and bytes copied, percent of the estimate, rows a second, time left. Made for \watch 1.';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- What a user calls
+-- ---------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION courier.test_connection(
+    server text, OUT step text, OUT status text, OUT detail text, OUT hint text
+) RETURNS SETOF record
+    LANGUAGE c VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'test_connection_wrapper';
+COMMENT ON FUNCTION courier.test_connection(text) IS
+'Tries the way to a destination with the caller''s user mapping: resolve, connect, tls, login, database, privileges; status is ok, warning, failed or skipped. Nothing is changed there.';
+
+CREATE FUNCTION courier.create_task(
+    name text, server text, include text[], exclude text[] DEFAULT '{}', schema_sync boolean DEFAULT true,
+    full_copy boolean DEFAULT true, incremental boolean DEFAULT true
+) RETURNS integer
+    LANGUAGE c VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'create_task_wrapper';
+COMMENT ON FUNCTION courier.create_task(text, text, text[], text[], boolean, boolean, boolean) IS
+'Describes a task and returns the number of tables it covers now; nothing happens before courier.start(). Patterns are schema.table with * and ?, double quotes keep capitals. The caller becomes the owner. Errors: 42602 bad name, 42710 name taken, 42704 unknown server, 22023 bad pattern, 42P01 no table matches.';
+
+CREATE FUNCTION courier.plan(
+    task text, OUT step integer, OUT action text, OUT object text, OUT detail text, OUT statement text, OUT reason text
+) RETURNS SETOF record
+    LANGUAGE c VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'plan_wrapper';
+COMMENT ON FUNCTION courier.plan(text) IS
+'What the task would do, in order: action create (with the statement), copy, stream; and what it leaves out (omit), with the reason.';
+
+CREATE FUNCTION courier.start(task text) RETURNS void
+    LANGUAGE c VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'start_wrapper';
+COMMENT ON FUNCTION courier.start(text) IS
+'Starts a task when the transaction commits; the tables it covers are fixed now. Starts a failed or paused one again.';
+
+CREATE FUNCTION courier.pause(task text) RETURNS void
+    LANGUAGE c VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'pause_wrapper';
+COMMENT ON FUNCTION courier.pause(text) IS
+'Ends all processes of a task. Its slot stays and keeps WAL until courier.resume() or courier.drop_task().';
+
+CREATE FUNCTION courier.resume(task text) RETURNS void
+    LANGUAGE c VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'resume_wrapper';
+COMMENT ON FUNCTION courier.resume(text) IS 'Lets a paused or failed task go on where it stopped.';
+
+CREATE FUNCTION courier.wait_for_internal(task text, timeout_seconds double precision) RETURNS bigint
+    LANGUAGE c VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'wait_for_wrapper';
+COMMENT ON FUNCTION courier.wait_for_internal(text, double precision) IS 'Internal: courier.wait_for().';
+
+CREATE FUNCTION courier.wait_for(task text, timeout interval DEFAULT '60 s') RETURNS pg_lsn
+    LANGUAGE sql VOLATILE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$ SELECT courier.lsn(courier.wait_for_internal(task, EXTRACT(epoch FROM timeout)::double precision)) $$;
+COMMENT ON FUNCTION courier.wait_for(text, interval) IS
+'Returns when the destination has everything that was committed before the call, sequence values included; the WAL position waited for. Errors: 57014 not in time, 55000 the task is paused, failed or not started. Call it in a transaction of its own: what the calling transaction wrote is not committed yet.';
+
+CREATE FUNCTION courier.verify(
+    task text, OUT table_name text, OUT source_rows bigint, OUT destination_rows bigint, OUT source_hash text,
+    OUT destination_hash text, OUT differing_keys text[], OUT identical boolean
+) RETURNS SETOF record
+    LANGUAGE c VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'verify_wrapper';
+COMMENT ON FUNCTION courier.verify(text) IS
+'Compares each table on both sides: rows, a hash over all rows, and up to ten keys that differ. Reads the tables in full. While a table changes, a difference may only mean that the destination is behind.';
+
+CREATE FUNCTION courier.drop_task(task text, force boolean DEFAULT false) RETURNS void
+    LANGUAGE c VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'drop_task_wrapper';
+COMMENT ON FUNCTION courier.drop_task(text, boolean) IS
+'Ends a task: its processes, slot, and helper rows on both sides go; copied tables stay. With force it succeeds although the destination is out of reach; the helper rows there stay. The slot does not come back if the transaction is rolled back.';
+
+CREATE FUNCTION courier.guard_drop_extension() RETURNS event_trigger
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'guard_drop_extension_wrapper';
+COMMENT ON FUNCTION courier.guard_drop_extension() IS
+'Refuses DROP EXTENSION pg_courier while there are tasks: their slots would stay and keep WAL for ever.';
+
+CREATE EVENT TRIGGER pg_courier_guard ON ddl_command_start
+    WHEN TAG IN ('DROP EXTENSION')
+    EXECUTE FUNCTION courier.guard_drop_extension();
+
+CREATE FUNCTION courier.grant_usage(role_name text) RETURNS void
+    LANGUAGE plpgsql VOLATILE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    target text := quote_ident(role_name);
+BEGIN
+    EXECUTE format('GRANT USAGE ON SCHEMA courier TO %s', target);
+    EXECUTE format('GRANT USAGE ON FOREIGN DATA WRAPPER pg_courier TO %s', target);
+    EXECUTE format('GRANT SELECT ON courier.tasks, courier.progress TO %s', target);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION courier.test_connection(text), '
+        'courier.create_task(text, text, text[], text[], boolean, boolean, boolean), courier.plan(text), '
+        'courier.start(text), courier.pause(text), courier.resume(text), courier.wait_for(text, interval), '
+        'courier.wait_for_internal(text, double precision), courier.verify(text), courier.drop_task(text, boolean), '
+        'courier.lsn(bigint), courier.progress_bar(numeric), courier.task_status(), courier.copy_status() TO %s', target);
+END
+$$;
+COMMENT ON FUNCTION courier.grant_usage(text) IS
+'Lets a role create and run tasks of its own. It still needs REPLICATION for incremental tasks, SELECT on the tables, and USAGE on a server or the right to create one.';
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA courier FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA courier FROM PUBLIC;

@@ -1,0 +1,102 @@
+//! `courier.plan(task)`: what would be created and copied, in order, and what would be left out and why.
+
+use pgrx::prelude::*;
+
+use crate::catalog::{Task, select};
+use crate::error::Result;
+use crate::pg::{report, xact};
+use crate::schema_sync::{self, Item};
+
+struct Line {
+    action: &'static str,
+    object: String,
+    detail: Option<String>,
+    statement: Option<String>,
+    reason: Option<String>,
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)]
+fn plan(
+    task: String,
+) -> TableIterator<
+    'static,
+    (
+        name!(step, i32),
+        name!(action, String),
+        name!(object, String),
+        name!(detail, Option<String>),
+        name!(statement, Option<String>),
+        name!(reason, Option<String>),
+    ),
+> {
+    let lines = report::unwrap(lines(&task));
+    TableIterator::new(
+        lines
+            .into_iter()
+            .enumerate()
+            .map(|(n, l)| (n as i32 + 1, l.action.to_owned(), l.object, l.detail, l.statement, l.reason)),
+    )
+}
+
+fn lines(name: &str) -> Result<Vec<Line>> {
+    let task = Task::for_role(name, xact::user_id())?;
+    let selection = select::select(&task.include, &task.exclude)?;
+    let oids: Vec<u32> = selection.tables.iter().map(|t| t.oid).collect();
+    let items = if task.schema_sync { schema_sync::statements(&oids)? } else { Vec::new() };
+    let mut lines: Vec<Line> = items.iter().filter(|i| i.section == "pre-data").map(create).collect();
+    if task.full_copy {
+        let mut tables: Vec<_> = selection.tables.iter().filter(|t| t.kind == 'r').collect();
+        tables.sort_by_key(|t| (std::cmp::Reverse(t.bytes), t.oid));
+        lines.extend(tables.iter().map(|table| Line {
+            action: "copy",
+            object: table.qualified_name(),
+            detail: Some(format!("about {} rows, {} bytes", table.rows, table.bytes)),
+            statement: None,
+            reason: None,
+        }));
+    }
+    lines.extend(items.iter().filter(|i| i.section != "pre-data").map(create));
+    if task.incremental {
+        for table in selection.tables.iter().filter(|t| t.kind == 'r') {
+            let (reason, statement) = if table.has_identity {
+                (None, None)
+            } else {
+                (
+                    Some("warning: without a replica identity only INSERT and TRUNCATE can be applied".to_owned()),
+                    Some(format!("ALTER TABLE {} REPLICA IDENTITY FULL", table.qualified_name())),
+                )
+            };
+            lines.push(Line { action: "stream", object: table.qualified_name(), detail: None, statement, reason });
+        }
+    }
+    for (table, reason) in selection.omitted {
+        lines.push(Line {
+            action: "omit",
+            object: table.qualified_name(),
+            detail: Some("table".to_owned()),
+            statement: None,
+            reason: Some(reason),
+        });
+    }
+    if task.schema_sync {
+        lines.extend(schema_sync::omissions(&oids)?.into_iter().map(|omission| Line {
+            action: "omit",
+            object: omission.object,
+            detail: Some(omission.kind),
+            statement: None,
+            reason: Some(omission.reason),
+        }));
+    }
+    Ok(lines)
+}
+
+fn create(item: &Item) -> Line {
+    Line {
+        action: "create",
+        object: item.object.clone(),
+        detail: Some(item.kind.clone()),
+        statement: Some(item.statement.clone()),
+        reason: None,
+    }
+}

@@ -1,0 +1,109 @@
+//! What the views show from shared memory. Internal functions: the views filter by owner.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use pgrx::prelude::*;
+
+use crate::error::Result;
+use crate::pg::dsm::Segment;
+use crate::pg::{compat, latch, report, spi, xact};
+use crate::worker::status::TaskStatus;
+
+/// Rates older than this are history.
+const RATE_LASTS: i64 = 5_000_000;
+
+fn statuses() -> Result<Vec<(i32, Segment<TaskStatus>)>> {
+    let rows = spi::as_extension(|| {
+        spi::query("SELECT id, segment FROM courier.task WHERE segment IS NOT NULL ORDER BY id", &[])
+    })?;
+    let mut found = Vec::new();
+    for row in &rows {
+        let (id, segment) = (row.parse(0)?, row.parse::<i64>(1)? as u32);
+        if let Some(status) = Segment::<TaskStatus>::peek(segment).filter(|s| s.belongs_to(id)) {
+            found.push((id, status));
+        }
+    }
+    Ok(found)
+}
+
+fn alive(pid: i32) -> Option<i32> {
+    latch::is_alive(pid).then_some(pid)
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)]
+fn task_status() -> TableIterator<
+    'static,
+    (
+        name!(id, i32),
+        name!(supervisor_pid, Option<i32>),
+        name!(apply_pid, Option<i32>),
+        name!(received_lsn, i64),
+        name!(applied_lsn, i64),
+        name!(lag_seconds, Option<f64>),
+        name!(transactions, i64),
+        name!(changes, i64),
+        name!(rows_per_second, i64),
+        name!(bytes_per_second, i64),
+    ),
+> {
+    let now = xact::now();
+    let flushed = compat::flush_lsn();
+    let rows: Vec<_> = report::unwrap(statuses())
+        .into_iter()
+        .map(|(id, status)| {
+            let number = |value: &std::sync::atomic::AtomicU64| value.load(Relaxed) as i64;
+            let recent = now - status.rated_at.load(Relaxed) < RATE_LASTS;
+            let applied = status.applied();
+            let commit_time = status.commit_time.load(Relaxed);
+            let lag = if applied >= flushed {
+                Some(0.0)
+            } else if commit_time > 0 {
+                Some(((now - commit_time) as f64 / 1e6).max(0.0))
+            } else {
+                None
+            };
+            (
+                id,
+                alive(status.supervisor_pid.load(Relaxed)),
+                alive(status.apply_worker().pid.load(Relaxed)),
+                number(&status.received_lsn),
+                number(&status.applied_lsn),
+                lag,
+                number(&status.transactions),
+                number(&status.changes),
+                if recent { number(&status.changes_per_second) } else { 0 },
+                if recent { number(&status.bytes_per_second) } else { 0 },
+            )
+        })
+        .collect();
+    TableIterator::new(rows)
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)]
+fn copy_status() -> TableIterator<
+    'static,
+    (
+        name!(task_id, i32),
+        name!(relid, pg_sys::Oid),
+        name!(rows, i64),
+        name!(bytes, i64),
+        name!(seconds, f64),
+        name!(pid, i32),
+    ),
+> {
+    let now = xact::now();
+    let mut rows = Vec::new();
+    for (id, status) in report::unwrap(statuses()) {
+        for worker in &status.workers[1..] {
+            let (table, pid) = (worker.table.load(Relaxed), worker.pid.load(Relaxed));
+            if table != 0 && latch::is_alive(pid) {
+                let seconds = (now - worker.started_at.load(Relaxed)) as f64 / 1e6;
+                let (copied, bytes) = (worker.rows.load(Relaxed) as i64, worker.bytes.load(Relaxed) as i64);
+                rows.push((id, pg_sys::Oid::from(table), copied, bytes, seconds, pid));
+            }
+        }
+    }
+    TableIterator::new(rows)
+}

@@ -1,0 +1,353 @@
+//! Creating, starting, pausing and dropping tasks.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use pgrx::prelude::*;
+
+use crate::apply::destination::Purpose;
+use crate::catalog::select::{self, Candidate};
+use crate::catalog::{Stage, Task, Wanted, connection, to_json};
+use crate::error::{Error, Result, sqlstate};
+use crate::logicalrep::names;
+use crate::pg::dsm::Segment;
+use crate::pg::{latch, logical, report, spi, wake, xact};
+use crate::worker::status::TaskStatus;
+use crate::worker::{Endpoint, supervisor};
+
+/// Workers end within a moment; a destination that does not let go of a connection cannot hold them.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
+
+#[pg_extern(sql = false)]
+fn create_task(
+    name: String,
+    server: String,
+    include: Vec<Option<String>>,
+    exclude: Vec<Option<String>>,
+    schema_sync: bool,
+    full_copy: bool,
+    incremental: bool,
+) -> i32 {
+    let flatten = |list: Vec<Option<String>>| list.into_iter().flatten().collect::<Vec<String>>();
+    let new = NewTask {
+        name: &name,
+        server: &server,
+        include: flatten(include),
+        exclude: flatten(exclude),
+        schema_sync,
+        full_copy,
+        incremental,
+    };
+    report::unwrap(new.create())
+}
+
+struct NewTask<'a> {
+    name: &'a str,
+    server: &'a str,
+    include: Vec<String>,
+    exclude: Vec<String>,
+    schema_sync: bool,
+    full_copy: bool,
+    incremental: bool,
+}
+
+impl NewTask<'_> {
+    fn create(&self) -> Result<i32> {
+        names::check_task_name(self.name)?;
+        if !(self.schema_sync || self.full_copy || self.incremental) {
+            return Err(Error::new(sqlstate::INVALID_PARAMETER_VALUE, "the task would do nothing")
+                .hint("Leave at least one of schema_sync, full_copy and incremental on."));
+        }
+        let owner = xact::user_id();
+        let server = connection::server_by_name(self.server)?;
+        connection::parameters(owner, server)?;
+        self.check_free_name()?;
+        let selection = select::select(&self.include, &self.exclude)?;
+        for pattern in &selection.idle_patterns {
+            pgrx::notice!("pattern '{pattern}' matches no table");
+        }
+        let flag = |on: bool| Some(if on { "t" } else { "f" });
+        let (include, exclude) = (to_json(&self.include)?, to_json(&self.exclude)?);
+        spi::as_extension(|| {
+            spi::execute(
+                "INSERT INTO courier.task (name, owner, server, include, exclude, schema_sync, full_copy, incremental) \
+                 VALUES ($1, $2::oid, $3::oid, ARRAY(SELECT json_array_elements_text($4::json)), \
+                 ARRAY(SELECT json_array_elements_text($5::json)), $6::bool, $7::bool, $8::bool)",
+                &[
+                    Some(self.name),
+                    Some(&owner.to_string()),
+                    Some(&server.to_string()),
+                    Some(&include),
+                    Some(&exclude),
+                    flag(self.schema_sync),
+                    flag(self.full_copy),
+                    flag(self.incremental),
+                ],
+            )
+        })?;
+        Ok(selection.tables.len() as i32)
+    }
+
+    fn check_free_name(&self) -> Result<()> {
+        let duplicate = |message: String, hint: &str| Err(Error::new(sqlstate::DUPLICATE_OBJECT, message).hint(hint));
+        let slot = names::slot_name(self.name);
+        let row = spi::as_extension(|| {
+            spi::query_one(
+                "SELECT EXISTS (SELECT FROM courier.task WHERE name = $1), \
+                 (SELECT COALESCE(database, 'the whole cluster') FROM pg_replication_slots WHERE slot_name = $2)",
+                &[Some(self.name), Some(&slot)],
+            )
+        })?;
+        if row.bool(0)? {
+            return duplicate(
+                format!("task \"{}\" already exists", self.name),
+                "Choose another name, or drop the task with courier.drop_task().",
+            );
+        }
+        if let Some(database) = row.opt(1) {
+            return duplicate(
+                format!("replication slot \"{slot}\" already exists (database: {database})"),
+                "Slot names are shared by all databases of the cluster; choose another task name.",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// The task, locked against other changes until the end of the transaction.
+fn locked(name: &str) -> Result<Task> {
+    let task = Task::for_role(name, xact::user_id())?;
+    xact::lock_task(task.id);
+    // As it is now: another transaction may have held the lock.
+    Task::for_role(name, xact::user_id())
+}
+
+#[pg_extern(sql = false)]
+fn start(task: String) {
+    report::unwrap(locked(&task).and_then(|task| run(&task)));
+}
+
+#[pg_extern(sql = false)]
+fn resume(task: String) {
+    report::unwrap(locked(&task).and_then(|task| {
+        if task.wanted == Wanted::Created {
+            return Err(Error::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("task \"{}\" has not been started", task.name),
+            )
+            .hint(format!("SELECT courier.start('{}');", task.name)));
+        }
+        run(&task)
+    }));
+}
+
+fn run(task: &Task) -> Result<()> {
+    match task.wanted {
+        Wanted::Running if !task.failed => {
+            pgrx::notice!("task \"{}\" is already running", task.name);
+            if supervisor_is_alive(task) {
+                return Ok(());
+            }
+        }
+        Wanted::Finished => {
+            return Err(Error::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("task \"{}\" is finished", task.name),
+            )
+            .hint("Drop it and create a new one to copy again."));
+        }
+        _ => {}
+    }
+    connection::parameters(task.owner, task.server)?;
+    if task.incremental {
+        check_wal_level()?;
+    }
+    if task.stage == Stage::Created {
+        fix_tables(task)?;
+    }
+    task.update(
+        "wanted = $2, failed = false, retry_at = NULL, last_error = NULL, last_error_detail = NULL, \
+         last_error_hint = NULL, last_error_sqlstate = NULL, last_error_at = NULL, \
+         started_at = COALESCE(started_at, now())",
+        &[Some(Wanted::Running.as_str())],
+    )?;
+    if !wake::is_preloaded() {
+        pgrx::notice!(
+            "pg_courier is not in shared_preload_libraries: the task will have to be resumed after a restart of the server"
+        );
+    }
+    supervisor::start(task.id, &task.name)
+}
+
+fn check_wal_level() -> Result<()> {
+    let level = xact::config(c"wal_level").unwrap_or_default();
+    if level == "logical" {
+        return Ok(());
+    }
+    Err(Error::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, "wal_level must be logical for an incremental task")
+        .detail(format!("It is {level}."))
+        .hint("ALTER SYSTEM SET wal_level = logical; then restart the server."))
+}
+
+/// Decides on the first start which tables the task has.
+fn fix_tables(task: &Task) -> Result<()> {
+    let selection = select::select(&task.include, &task.exclude)?;
+    check_readable(task, &selection.tables)?;
+    let without = |t: &&Candidate| !t.has_identity;
+    let unidentified: Vec<String> = selection.tables.iter().filter(without).map(Candidate::qualified_name).collect();
+    if task.incremental && !unidentified.is_empty() {
+        pgrx::warning!(
+            "only INSERT and TRUNCATE can be applied to {}: no primary key and no other replica identity",
+            unidentified.join(", ")
+        );
+    }
+    let column = |f: &dyn Fn(&Candidate) -> String| to_json(&selection.tables.iter().map(f).collect::<Vec<String>>());
+    let oids = column(&|t| t.oid.to_string())?;
+    let names = column(&|t| t.qualified_name())?;
+    let kinds = column(&|t| t.kind.to_string())?;
+    let rows = column(&|t| t.rows.to_string())?;
+    let bytes = column(&|t| t.bytes.to_string())?;
+    let id = task.id.to_string();
+    spi::as_extension(|| {
+        spi::execute("DELETE FROM courier.task_table WHERE task_id = $1::int", &[Some(&id)])?;
+        spi::execute(
+            "INSERT INTO courier.task_table (task_id, relid, table_name, kind, total_rows, total_bytes) \
+             SELECT $1::int, u.a::oid, u.b, u.c, u.d::bigint, u.e::bigint FROM ROWS FROM ( \
+             json_array_elements_text($2::json), json_array_elements_text($3::json), \
+             json_array_elements_text($4::json), json_array_elements_text($5::json), \
+             json_array_elements_text($6::json)) AS u(a, b, c, d, e)",
+            &[Some(&id), Some(&oids), Some(&names), Some(&kinds), Some(&rows), Some(&bytes)],
+        )?;
+        spi::execute(
+            "UPDATE courier.task SET needs_replica_role = EXISTS (SELECT FROM courier.task_table t \
+             JOIN pg_trigger g ON g.tgrelid = t.relid WHERE t.task_id = $1::int AND g.tgenabled IN ('O', 'A')) \
+             WHERE id = $1::int",
+            &[Some(&id)],
+        )
+    })?;
+    Ok(())
+}
+
+/// The copy reads whole tables for the owner of the task.
+fn check_readable(task: &Task, tables: &[Candidate]) -> Result<()> {
+    let oids: Vec<String> = tables.iter().filter(|t| t.kind == 'r').map(|t| t.oid.to_string()).collect();
+    let rows = spi::as_extension(|| {
+        spi::query(
+            "SELECT format('%I.%I', n.nspname, c.relname) FROM unnest($2::oid[]) AS u(oid) \
+             JOIN pg_class c ON c.oid = u.oid JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE NOT has_table_privilege($1::oid, c.oid, 'SELECT') \
+                OR NOT has_schema_privilege($1::oid, n.oid, 'USAGE') ORDER BY 1",
+            &[Some(&task.owner.to_string()), Some(&format!("{{{}}}", oids.join(",")))],
+        )
+    })?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let denied: Vec<&str> = rows.iter().filter_map(|row| row.opt(0)).collect();
+    let owner = names::quote_ident(&task.owner_name);
+    Err(Error::new(
+        sqlstate::INSUFFICIENT_PRIVILEGE,
+        format!("role {owner} may not read {} of the selected tables", denied.len()),
+    )
+    .detail(denied.join(", "))
+    .hint(format!("GRANT SELECT ON {} TO {owner}; and USAGE on their schemas.", denied.join(", "))))
+}
+
+#[pg_extern(sql = false)]
+fn pause(task: String) {
+    report::unwrap(locked(&task).and_then(|task| {
+        match task.wanted {
+            Wanted::Running => {}
+            Wanted::Paused => {
+                pgrx::notice!("task \"{}\" is already paused", task.name);
+                return Ok(());
+            }
+            other => {
+                return Err(Error::new(
+                    sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                    format!("task \"{}\" is not running", task.name),
+                )
+                .detail(format!("It is {}.", other.as_str())));
+            }
+        }
+        task.update("wanted = $2", &[Some(Wanted::Paused.as_str())])?;
+        // If this transaction is rolled back, the postmaster starts the supervisor again and it finds its task running.
+        stop_processes(&task)
+    }));
+}
+
+fn status_of(task: &Task) -> Option<Segment<TaskStatus>> {
+    Segment::<TaskStatus>::peek(task.segment).filter(|status| status.belongs_to(task.id))
+}
+
+fn supervisor_is_alive(task: &Task) -> bool {
+    status_of(task).is_some_and(|status| latch::is_alive(status.supervisor_pid.load(Relaxed)))
+}
+
+/// Ends all processes of the task and waits until they are gone.
+fn stop_processes(task: &Task) -> Result<()> {
+    let deadline = Instant::now() + STOP_WITHIN;
+    loop {
+        let pids: Vec<i32> = match status_of(task) {
+            None => Vec::new(),
+            Some(status) => std::iter::once(&status.supervisor_pid)
+                .chain(status.workers.iter().map(|w| &w.pid))
+                .map(|pid| pid.load(Relaxed))
+                .filter(|pid| latch::is_alive(*pid))
+                .collect(),
+        };
+        if pids.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(Error::new(sqlstate::OBJECT_IN_USE, format!("could not stop task \"{}\"", task.name))
+                .detail(format!("Still running: {pids:?}."))
+                .hint("Try again; look at these processes in pg_stat_activity."));
+        }
+        pids.iter().for_each(|pid| latch::terminate(*pid));
+        latch::wait(Some(Duration::from_millis(10)));
+    }
+}
+
+#[pg_extern(sql = false)]
+fn drop_task(task: String, force: bool) {
+    report::unwrap(locked(&task).and_then(|task| {
+        stop_processes(&task)?;
+        let untouched = task.stage == Stage::Created && !task.slot_lsn.is_valid();
+        if !untouched || task.wanted != Wanted::Created {
+            forget_on_destination(&task, force)?;
+        }
+        spi::as_extension(|| spi::execute("DELETE FROM courier.task WHERE id = $1::int", &[Some(&task.id.to_string())]))?;
+        // Last, as a slot does not come back with a rollback.
+        drop_slot(&task)
+    }));
+}
+
+fn forget_on_destination(task: &Task, force: bool) -> Result<()> {
+    let outcome = Endpoint::of(task)
+        .and_then(|endpoint| endpoint.open(Purpose::Control))
+        .and_then(|mut destination| destination.forget_task(&task.uuid));
+    match outcome {
+        Err(error) if force => {
+            pgrx::warning!("the task's row in courier.progress on the destination stays: {}", error.message());
+            Ok(())
+        }
+        Err(error) => Err(error.hint(format!(
+            "Bring the destination back, or leave the task's helper rows there: SELECT courier.drop_task('{}', force => true);",
+            task.name
+        ))),
+        Ok(()) => Ok(()),
+    }
+}
+
+fn drop_slot(task: &Task) -> Result<()> {
+    let slot = names::slot_name(&task.name);
+    let ours = spi::as_extension(|| {
+        spi::query_opt(
+            "SELECT 1 FROM pg_replication_slots WHERE slot_name = $1 AND plugin = 'pg_courier' \
+             AND database = current_database()",
+            &[Some(&slot)],
+        )
+    })?;
+    if ours.is_some() { logical::drop_slot(&slot) } else { Ok(()) }
+}

@@ -1,0 +1,252 @@
+//! `courier.verify(task)`: are both sides equal, table by table?
+//!
+//! Each side counts its rows and adds up a hash of each row's text, so order does not matter and no row travels. Where
+//! the sums differ, rows are put into buckets by the hash of their key, and only buckets that differ are compared row by
+//! row, to name keys. While changes flow, a table may differ only because the destination is behind: then the destination
+//! is let catch up and the table is compared once more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use pgrx::prelude::*;
+
+use crate::apply::destination::{Destination, Purpose, data_settings};
+use crate::catalog::tables::{self, TaskTable};
+use crate::catalog::{Stage, Task, Wanted};
+use crate::error::{Error, Result};
+use crate::logicalrep::Row;
+use crate::logicalrep::names::{quote_ident, quote_literal, quote_qualified};
+use crate::pg::{report, spi, xact};
+use crate::worker::Endpoint;
+
+/// Keys named for a table that differs.
+const KEYS_SHOWN: usize = 10;
+/// Differing buckets looked into; there are 4096.
+const BUCKETS_OPENED: usize = 16;
+const CATCH_UP: Duration = Duration::from_secs(30);
+
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)]
+fn verify(
+    task: String,
+) -> TableIterator<
+    'static,
+    (
+        name!(table_name, String),
+        name!(source_rows, Option<i64>),
+        name!(destination_rows, Option<i64>),
+        name!(source_hash, Option<String>),
+        name!(destination_hash, Option<String>),
+        name!(differing_keys, Vec<String>),
+        name!(identical, bool),
+    ),
+> {
+    let verdicts = report::unwrap(compare_all(&task));
+    TableIterator::new(verdicts.into_iter().map(|v| {
+        let identical = v.identical();
+        let (source, destination) = (v.source, v.destination);
+        let split = |d: Option<Digest>| d.map_or((None, None), |d| (Some(d.rows), Some(d.hash)));
+        let ((source_rows, source_hash), (destination_rows, destination_hash)) = (split(source), split(destination));
+        (v.table, source_rows, destination_rows, source_hash, destination_hash, v.keys, identical)
+    }))
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Digest {
+    rows: i64,
+    hash: String,
+}
+
+struct Verdict {
+    table: String,
+    source: Option<Digest>,
+    destination: Option<Digest>,
+    keys: Vec<String>,
+}
+
+impl Verdict {
+    fn identical(&self) -> bool {
+        self.source.is_some() && self.source == self.destination
+    }
+}
+
+/// A table's definition as far as comparing needs it.
+struct Shape {
+    name: String,
+    columns: Vec<String>,
+    key: Vec<String>,
+}
+
+fn compare_all(name: &str) -> Result<Vec<Verdict>> {
+    let task = Task::for_role(name, xact::user_id())?;
+    let mut comparison = Comparison { destination: Endpoint::of(&task)?.open(Purpose::Control)?, utf8: false, owner: task.owner };
+    comparison.utf8 = comparison.encodings_differ()?;
+    let mut verdicts = Vec::new();
+    let streaming = task.wanted == Wanted::Running && !task.failed && task.stage >= Stage::CatchingUp;
+    let mut tables = tables::of_task(task.id)?;
+    tables.sort_by(|a, b| a.name.cmp(&b.name));
+    for table in &tables {
+        let mut verdict = comparison.compare(table)?;
+        if !verdict.identical() && streaming && task.incremental {
+            super::wait::wait(name, CATCH_UP)?;
+            verdict = comparison.compare(table)?;
+        }
+        verdicts.push(verdict);
+    }
+    Ok(verdicts)
+}
+
+struct Comparison {
+    destination: Destination,
+    /// Hash the UTF-8 form: the databases have different encodings.
+    utf8: bool,
+    owner: u32,
+}
+
+impl Comparison {
+    fn encodings_differ(&mut self) -> Result<bool> {
+        let rows = self.destination.connection.exec("SELECT pg_catalog.getdatabaseencoding()")?;
+        Ok(rows.first().and_then(|row| row.opt_string(0)) != Some(xact::database_encoding()))
+    }
+
+    /// Runs a query on the source, printing values as the destination's session does.
+    fn on_source(&self, sql: &str) -> Result<Vec<Row>> {
+        let settings: Vec<String> = data_settings()
+            .map(|(name, value)| format!("set_config({}, {}, true)", quote_literal(name), quote_literal(value)))
+            .collect();
+        spi::as_role(self.owner, || {
+            spi::query(&format!("SELECT {}", settings.join(", ")), &[])?;
+            spi::query(sql, &[])
+        })
+    }
+
+    fn on_destination(&mut self, sql: &str) -> Result<Vec<Row>> {
+        self.destination.connection.exec(sql)
+    }
+
+    fn compare(&mut self, table: &TaskTable) -> Result<Verdict> {
+        let mut verdict =
+            Verdict { table: table.name.clone(), source: None, destination: None, keys: Vec::new() };
+        let Some(shape) = shape(table.relid)? else { return Ok(verdict) };
+        let digest = format!(
+            "SELECT pg_catalog.count(*), pg_catalog.md5(COALESCE(pg_catalog.sum({}), 0)::pg_catalog.text) FROM ONLY {} AS t",
+            self.row_number(&shape),
+            shape.name
+        );
+        verdict.source = Some(read_digest(&self.on_source(&digest)?)?);
+        verdict.destination = match self.on_destination(&digest) {
+            Ok(rows) => Some(read_digest(&rows)?),
+            // No such table or column there: as different as can be.
+            Err(error) if matches!(error.sqlstate(), "42P01" | "42703" | "3F000") => None,
+            Err(error) => return Err(error.context(format!("While comparing {}.", table.name))),
+        };
+        if verdict.destination.is_some() && !verdict.identical() {
+            verdict.keys = self.differing_keys(&shape)?;
+        }
+        Ok(verdict)
+    }
+
+    /// 60 bits of the hash of a row's text, as a number that can be added up.
+    fn row_number(&self, shape: &Shape) -> String {
+        number(&self.hash(&row_text(&shape.columns)), 15)
+    }
+
+    fn hash(&self, text: &str) -> String {
+        if self.utf8 {
+            format!("pg_catalog.md5(pg_catalog.convert_to({text}, 'UTF8'))")
+        } else {
+            format!("pg_catalog.md5({text})")
+        }
+    }
+
+    fn differing_keys(&mut self, shape: &Shape) -> Result<Vec<String>> {
+        let key_columns = if shape.key.is_empty() { &shape.columns } else { &shape.key };
+        let key = row_text(key_columns);
+        let bucket = number(&self.hash(&key), 3);
+        let buckets = format!(
+            "SELECT {bucket}, pg_catalog.sum({}) FROM ONLY {} AS t GROUP BY 1",
+            self.row_number(shape),
+            shape.name
+        );
+        let as_map = |rows: Vec<Row>| -> BTreeMap<String, Option<String>> {
+            rows.into_iter().filter_map(|row| Some((row.opt_string(0)?, row.opt_string(1)))).collect()
+        };
+        let (ours, theirs) = (as_map(self.on_source(&buckets)?), as_map(self.on_destination(&buckets)?));
+        let differing: BTreeSet<&String> =
+            ours.keys().chain(theirs.keys()).filter(|b| ours.get(*b) != theirs.get(*b)).collect();
+        let mut keys = Vec::new();
+        for opened in differing.into_iter().take(BUCKETS_OPENED) {
+            let rows = format!(
+                "SELECT {key}, {} FROM ONLY {} AS t WHERE {bucket} = {opened}",
+                self.hash(&row_text(&shape.columns)),
+                shape.name
+            );
+            let (ours, theirs) = (count_rows(self.on_source(&rows)?), count_rows(self.on_destination(&rows)?));
+            let different: BTreeSet<&str> = ours
+                .keys()
+                .chain(theirs.keys())
+                .filter(|row| ours.get(*row) != theirs.get(*row))
+                .map(|(key, _)| key.as_str())
+                .collect();
+            keys.extend(different.into_iter().map(str::to_owned));
+            if keys.len() >= KEYS_SHOWN {
+                break;
+            }
+        }
+        keys.truncate(KEYS_SHOWN);
+        Ok(keys)
+    }
+}
+
+/// How often each (key, row hash) is there.
+fn count_rows(rows: Vec<Row>) -> BTreeMap<(String, String), u64> {
+    let mut counts = BTreeMap::new();
+    for row in rows {
+        if let (Some(key), Some(hash)) = (row.opt_string(0), row.opt_string(1)) {
+            *counts.entry((key, hash)).or_insert(0) += 1;
+        }
+    }
+    counts
+}
+
+fn row_text(columns: &[String]) -> String {
+    let columns: Vec<String> = columns.iter().map(|c| format!("t.{}", quote_ident(c))).collect();
+    format!("ROW({})::pg_catalog.text", columns.join(", "))
+}
+
+/// The first `digits` hex digits of a hash, as a number.
+fn number(hash: &str, digits: usize) -> String {
+    let bits = digits * 4;
+    format!("('x' || pg_catalog.substr({hash}, 1, {digits}))::pg_catalog.bit({bits})::pg_catalog.int8")
+}
+
+fn read_digest(rows: &[Row]) -> Result<Digest> {
+    let row = rows.first().ok_or_else(|| Error::internal("a comparison returned no row"))?;
+    Ok(Digest { rows: row.parse(0)?, hash: row.string(1)? })
+}
+
+/// `None` when the table is gone on the source.
+fn shape(relid: u32) -> Result<Option<Shape>> {
+    let rows = spi::as_extension(|| {
+        spi::query(
+            "SELECT n.nspname, c.relname, a.attname, COALESCE(a.attnum = ANY (i.indkey::int2[]) \
+             AND array_position(i.indkey::int2[], a.attnum) < i.indnkeyatts, false) \
+             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+             LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+             LEFT JOIN LATERAL (SELECT i.indkey, i.indnkeyatts FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid \
+               AND (i.indisprimary OR i.indisreplident) ORDER BY i.indisprimary DESC LIMIT 1) i ON true \
+             WHERE c.oid = $1::oid ORDER BY a.attnum",
+            &[Some(&relid.to_string())],
+        )
+    })?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let mut shape =
+        Shape { name: quote_qualified(first.text(0)?, first.text(1)?), columns: Vec::new(), key: Vec::new() };
+    for row in rows.iter().filter(|row| row.opt(2).is_some()) {
+        shape.columns.push(row.string(2)?);
+        if row.bool(3)? {
+            shape.key.push(row.string(2)?);
+        }
+    }
+    Ok(Some(shape))
+}

@@ -1,0 +1,109 @@
+//! `courier.wait_for(task)`: returns when the destination has everything that was committed before the call.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use pgrx::prelude::*;
+
+use crate::catalog::{Stage, Task, Wanted};
+use crate::error::{Error, Result, sqlstate};
+use crate::logicalrep::Lsn;
+use crate::pg::dsm::Segment;
+use crate::pg::{latch, report, xact};
+use crate::worker::status::TaskStatus;
+
+/// Nobody announces that a task has failed or was paused: look this often.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+#[pg_extern(sql = false)]
+fn wait_for(task: String, timeout_seconds: f64) -> i64 {
+    let timeout = Duration::try_from_secs_f64(timeout_seconds.clamp(0.0, 1e8)).unwrap_or(Duration::MAX);
+    report::unwrap(wait(&task, timeout)).0 as i64
+}
+
+/// Waits until everything committed before now is applied, sequences included. Returns the position waited for.
+pub(super) fn wait(name: &str, timeout: Duration) -> Result<Lsn> {
+    let deadline = Instant::now() + timeout;
+    let task = Task::for_role(name, xact::user_id())?;
+    check_running(&task)?;
+    if !task.incremental {
+        return wait_until_finished(name, deadline).map(|()| Lsn::INVALID);
+    }
+    let mark = xact::write_mark();
+    let mut asked: Option<(u32, u32)> = None;
+    loop {
+        let task = Task::for_role(name, xact::user_id())?;
+        check_running(&task)?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(timed_out(&task, mark));
+        }
+        let status = Segment::<TaskStatus>::peek(task.segment).filter(|status| status.belongs_to(task.id));
+        let Some(status) = status.filter(|_| task.stage >= Stage::CatchingUp) else {
+            latch::wait(Some(PATIENCE.min(left)));
+            continue;
+        };
+        latch::nudge(status.apply_worker().pid.load(Relaxed));
+        let patience = PATIENCE.min(left);
+        status.waiters.fetch_add(1, Relaxed);
+        let applied = status.changed.wait_until(patience, patience, || status.applied() >= mark);
+        if applied {
+            // The values of sequences are asked for once the rows are over.
+            let (segment, wanted) = match asked {
+                Some((segment, wanted)) if segment == task.segment => (segment, wanted),
+                _ => (task.segment, status.sequences_wanted.fetch_add(1, Relaxed) + 1),
+            };
+            asked = Some((segment, wanted));
+            latch::nudge(status.supervisor_pid.load(Relaxed));
+            let done = || status.sequences_done.load(Relaxed).wrapping_sub(wanted) as i32 >= 0;
+            if status.changed.wait_until(patience, patience, done) {
+                status.waiters.fetch_sub(1, Relaxed);
+                return Ok(mark);
+            }
+        }
+        status.waiters.fetch_sub(1, Relaxed);
+    }
+}
+
+fn wait_until_finished(name: &str, deadline: Instant) -> Result<()> {
+    loop {
+        let task = Task::for_role(name, xact::user_id())?;
+        if task.wanted == Wanted::Finished {
+            return Ok(());
+        }
+        check_running(&task)?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(timed_out(&task, Lsn::INVALID));
+        }
+        latch::wait(Some(PATIENCE.min(left)));
+    }
+}
+
+fn check_running(task: &Task) -> Result<()> {
+    let stopped = |state: &str| {
+        Error::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, format!("task \"{}\" {state}", task.name))
+    };
+    match task.wanted {
+        _ if task.failed => {
+            let error = stopped("has failed").detail(task.last_error.clone().unwrap_or_default());
+            Err(match &task.last_error_hint {
+                Some(hint) => error.hint(hint.clone()),
+                None => error,
+            })
+        }
+        Wanted::Running | Wanted::Finished => Ok(()),
+        Wanted::Paused => Err(stopped("is paused").hint(format!("SELECT courier.resume('{}');", task.name))),
+        Wanted::Created => Err(stopped("has not been started").hint(format!("SELECT courier.start('{}');", task.name))),
+    }
+}
+
+fn timed_out(task: &Task, mark: Lsn) -> Error {
+    let mut error = Error::new(sqlstate::QUERY_CANCELED, format!("task \"{}\" did not get there in time", task.name))
+        .detail(format!("It is in stage {}; waited for LSN {mark}.", task.stage.as_str()))
+        .hint("Look at courier.tasks, or wait with a longer timeout.");
+    if let Some(last) = &task.last_error {
+        error = error.context(format!("Last error: {last}."));
+    }
+    error
+}

@@ -1,0 +1,516 @@
+//! Changes of one table, collapsed to their net effect.
+//!
+//! For a table with a key the batch knows, for each key, what the destination has to do:
+//!
+//! | so far \ next | INSERT   | UPDATE         | DELETE  |
+//! |---------------|----------|----------------|---------|
+//! | nothing       | insert   | update         | delete  |
+//! | insert        | (close)  | insert, merged | nothing |
+//! | update        | (close)  | update, merged | delete  |
+//! | delete        | replace  | (close)        | (close) |
+//! | replace       | (close)  | replace, merged| delete  |
+//!
+//! "(close)" cannot follow from a consistent history of one key; the caller then sends the batch and starts a new one,
+//! so that the destination judges. An UPDATE of the key is a DELETE of the old and an INSERT of the new key.
+//!
+//! In a table without a key equal rows are interchangeable, so the net effect is a difference of multisets: how many
+//! of each distinct row to insert or delete.
+//!
+//! A batch of inserts alone, the common bulk load, is not hashed at all: the index is built when the first other
+//! change comes.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
+use std::rc::Rc;
+
+use crate::decode::Change;
+use crate::logicalrep::Relation;
+use crate::logicalrep::relation::{Fields, Identity, is_unchanged};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    Insert,
+    Update,
+    /// Deleted and inserted again: every column is set.
+    Replace,
+    Delete,
+    /// Inserted and deleted again.
+    Nothing,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    op: Op,
+    /// The encoded row in the arena; empty for a delete.
+    row: Range<usize>,
+    key: Range<usize>,
+    /// Has the row fields that the log does not hold?
+    partial: bool,
+}
+
+/// What adding a change came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    Yes,
+    /// Send this batch first, then add the change to an empty one.
+    CloseFirst,
+    /// Send this batch first, then replace the one row: its key changes and its row is incomplete.
+    Alone,
+}
+
+pub struct TableBatch {
+    pub relation: Rc<Relation>,
+    arena: Vec<u8>,
+    entries: Vec<Entry>,
+    /// Key bytes to entry; `None` while there are only inserts.
+    index: Option<HashMap<Box<[u8]>, u32, BuildHasherDefault<KeyHasher>>>,
+}
+
+impl TableBatch {
+    pub fn new(relation: Rc<Relation>) -> TableBatch {
+        TableBatch { relation, arena: Vec::new(), entries: Vec::new(), index: None }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Bytes held, roughly.
+    pub fn bytes(&self) -> usize {
+        self.arena.len() + self.entries.len() * size_of::<Entry>()
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn clear(&mut self) {
+        const KEEP: usize = 1 << 20;
+        self.arena.clear();
+        self.arena.shrink_to(KEEP);
+        self.entries.clear();
+        self.index = None;
+    }
+
+    pub fn add(&mut self, change: Change<'_>) -> Added {
+        match self.relation.identity {
+            Identity::FullRow => {
+                self.add_rows(change);
+                Added::Yes
+            }
+            Identity::Key | Identity::Nothing => self.add_keyed(change),
+        }
+    }
+
+    /// Without a key: rows out, rows in.
+    fn add_rows(&mut self, change: Change<'_>) {
+        let (out, row) = match change {
+            Change::Insert { row } => (None, Some(row)),
+            Change::Update { old, row } => (Some(old), Some(row)),
+            Change::Delete { old } => (Some(old), None),
+        };
+        if let Some(out) = out {
+            let row = self.store(out);
+            self.entries.push(Entry { op: Op::Delete, row, key: 0..0, partial: false });
+        }
+        if let Some(row) = row {
+            let row = self.store(row);
+            self.entries.push(Entry { op: Op::Insert, row, key: 0..0, partial: false });
+        }
+    }
+
+    fn add_keyed(&mut self, change: Change<'_>) -> Added {
+        match change {
+            Change::Insert { row } => self.add_insert(row),
+            Change::Delete { old } => self.add_delete(old),
+            Change::Update { old, row } => {
+                let partial = Fields(row).any(is_unchanged);
+                if self.key_of(row) == old { self.add_update(old, row, partial) } else { self.add_move(old, row, partial) }
+            }
+        }
+    }
+
+    fn add_insert(&mut self, row: &[u8]) -> Added {
+        if self.index.is_none() {
+            let row = self.store(row);
+            self.entries.push(Entry { op: Op::Insert, row, key: 0..0, partial: false });
+            return Added::Yes;
+        }
+        let key = self.key_of(row);
+        let op = match self.find(&key).map(|at| self.entries[at].op) {
+            None | Some(Op::Nothing) => Op::Insert,
+            Some(Op::Delete) => Op::Replace,
+            Some(_) => return Added::CloseFirst,
+        };
+        let row = self.store(row);
+        self.put(&key, op, row, false);
+        Added::Yes
+    }
+
+    fn add_delete(&mut self, old: &[u8]) -> Added {
+        self.build_index();
+        let op = match self.find(old).map(|at| self.entries[at].op) {
+            None | Some(Op::Update | Op::Replace) => Op::Delete,
+            Some(Op::Insert) => Op::Nothing,
+            Some(Op::Delete | Op::Nothing) => return Added::CloseFirst,
+        };
+        self.put(old, op, 0..0, false);
+        Added::Yes
+    }
+
+    fn add_update(&mut self, key: &[u8], row: &[u8], partial: bool) -> Added {
+        self.build_index();
+        let Some(at) = self.find(key) else {
+            let row = self.store(row);
+            self.put(key, Op::Update, row, partial);
+            return Added::Yes;
+        };
+        let op = self.entries[at].op;
+        if matches!(op, Op::Delete | Op::Nothing) {
+            return Added::CloseFirst;
+        }
+        let (row, partial) = self.merge(at, row, partial);
+        self.put(key, op, row, partial);
+        Added::Yes
+    }
+
+    fn add_move(&mut self, old: &[u8], row: &[u8], partial: bool) -> Added {
+        self.build_index();
+        let at = self.find(old);
+        // The rows that this batch brings itself are complete, so they can complete the moved row.
+        let (row, partial) = match at.filter(|_| partial) {
+            Some(at) if !self.entries[at].row.is_empty() => self.merge(at, row, partial),
+            _ => (self.store(row), partial),
+        };
+        if partial {
+            return Added::Alone;
+        }
+        let new_key = self.key_of(&self.arena[row.clone()]);
+        let old_op = match at.map(|at| self.entries[at].op) {
+            None | Some(Op::Update | Op::Replace) => Op::Delete,
+            Some(Op::Insert) => Op::Nothing,
+            Some(Op::Delete | Op::Nothing) => return Added::CloseFirst,
+        };
+        let new_op = match self.find(&new_key).map(|at| self.entries[at].op) {
+            None | Some(Op::Nothing) => Op::Insert,
+            Some(Op::Delete) => Op::Replace,
+            Some(_) => return Added::CloseFirst,
+        };
+        self.put(old, old_op, 0..0, false);
+        self.put(&new_key, new_op, row, false);
+        Added::Yes
+    }
+
+    fn store(&mut self, bytes: &[u8]) -> Range<usize> {
+        let start = self.arena.len();
+        self.arena.extend_from_slice(bytes);
+        start..self.arena.len()
+    }
+
+    /// Stores `row` with its unchanged fields taken from the entry's row.
+    fn merge(&mut self, at: usize, row: &[u8], partial: bool) -> (Range<usize>, bool) {
+        if !partial {
+            return (self.store(row), false);
+        }
+        let mut merged = Vec::with_capacity(row.len());
+        for (new, old) in Fields(row).zip(Fields(&self.arena[self.entries[at].row.clone()])) {
+            merged.extend_from_slice(if is_unchanged(new) { old } else { new });
+        }
+        let partial = Fields(&merged).any(is_unchanged);
+        (self.store(&merged), partial)
+    }
+
+    fn key_of(&self, row: &[u8]) -> Vec<u8> {
+        let fields: Vec<&[u8]> = Fields(row).collect();
+        let mut key = Vec::new();
+        for column in &self.relation.key {
+            key.extend_from_slice(fields.get(*column).copied().unwrap_or_default());
+        }
+        key
+    }
+
+    fn find(&self, key: &[u8]) -> Option<usize> {
+        self.index.as_ref()?.get(key).map(|at| *at as usize)
+    }
+
+    fn build_index(&mut self) {
+        if self.index.is_some() {
+            return;
+        }
+        let mut index = HashMap::with_capacity_and_hasher(self.entries.len() * 2, BuildHasherDefault::default());
+        for at in 0..self.entries.len() {
+            let key = self.key_of(&self.arena[self.entries[at].row.clone()]);
+            let range = self.store(&key);
+            self.entries[at].key = range;
+            index.insert(key.into_boxed_slice(), at as u32);
+        }
+        self.index = Some(index);
+    }
+
+    fn put(&mut self, key: &[u8], op: Op, row: Range<usize>, partial: bool) {
+        if let Some(at) = self.find(key) {
+            let entry = &mut self.entries[at];
+            (entry.op, entry.row, entry.partial) = (op, row, partial);
+            return;
+        }
+        let key_range = self.store(key);
+        let at = self.entries.len() as u32;
+        self.entries.push(Entry { op, row, key: key_range, partial });
+        if let Some(index) = &mut self.index {
+            index.insert(key.into(), at);
+        }
+    }
+
+    /// The net effect, in the order in which it has to be applied: rows leave before others change, rows change before
+    /// others come.
+    pub fn net(&self) -> Net<'_> {
+        if self.relation.identity == Identity::FullRow { self.net_rows() } else { self.net_keyed() }
+    }
+
+    fn net_rows(&self) -> Net<'_> {
+        let mut net = Net::default();
+        if self.entries.iter().all(|e| e.op == Op::Insert) {
+            net.inserts = self.entries.iter().map(|e| self.slice(&e.row)).collect();
+            return net;
+        }
+        let mut counts: HashMap<&[u8], i64> = HashMap::new();
+        let mut order = Vec::new();
+        for entry in &self.entries {
+            let row = self.slice(&entry.row);
+            let count = counts.entry(row).or_insert_with(|| {
+                order.push(row);
+                0
+            });
+            *count += if entry.op == Op::Insert { 1 } else { -1 };
+        }
+        for row in order {
+            let count = counts.get(row).copied().unwrap_or(0);
+            if count < 0 {
+                net.row_deletes.push((row, -count));
+            }
+            for _ in 0..count.max(0) {
+                net.inserts.push(row);
+            }
+        }
+        net
+    }
+
+    fn net_keyed(&self) -> Net<'_> {
+        let mut net = Net::default();
+        let replaces = self.relation.needs_replacing();
+        let mut groups: Vec<(Vec<usize>, Vec<Keyed<'_>>)> = Vec::new();
+        for entry in &self.entries {
+            let (key, row) = (self.slice(&entry.key), self.slice(&entry.row));
+            match entry.op {
+                Op::Nothing => {}
+                Op::Delete => net.deletes.push(key),
+                Op::Insert => net.inserts.push(row),
+                Op::Update | Op::Replace => {
+                    let unchanged: Vec<usize> = if entry.partial {
+                        Fields(row).enumerate().filter(|(_, f)| is_unchanged(f)).map(|(i, _)| i).collect()
+                    } else {
+                        Vec::new()
+                    };
+                    let keyed = Keyed { key, row };
+                    match groups.iter_mut().find(|(columns, _)| *columns == unchanged) {
+                        Some((_, rows)) => rows.push(keyed),
+                        None => groups.push((unchanged, vec![keyed])),
+                    }
+                }
+            }
+        }
+        if replaces { net.replaces = groups } else { net.updates = groups }
+        net
+    }
+
+    fn slice(&self, range: &Range<usize>) -> &[u8] {
+        &self.arena[range.clone()]
+    }
+}
+
+/// A row and the key under which the destination has it now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keyed<'a> {
+    pub key: &'a [u8],
+    pub row: &'a [u8],
+}
+
+#[derive(Debug, Default)]
+pub struct Net<'a> {
+    pub deletes: Vec<&'a [u8]>,
+    /// Whole rows and how many of each.
+    pub row_deletes: Vec<(&'a [u8], i64)>,
+    /// Grouped by the columns that stay as they are.
+    pub updates: Vec<(Vec<usize>, Vec<Keyed<'a>>)>,
+    /// Updates of a table whose rows must be replaced.
+    pub replaces: Vec<(Vec<usize>, Vec<Keyed<'a>>)>,
+    pub inserts: Vec<&'a [u8]>,
+}
+
+/// Multiply and fold, eight bytes at a time: keys are short and come from our own batch, so speed counts and a
+/// deliberate collision costs its author's own transaction some time.
+#[derive(Default)]
+pub struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+        for chunk in bytes.chunks(8) {
+            let mut word = [0u8; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            let mixed = u128::from(self.0 ^ u64::from_le_bytes(word)) * u128::from(FACTOR);
+            self.0 = (mixed as u64) ^ ((mixed >> 64) as u64).rotate_left(23);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logicalrep::relation::UNCHANGED_FIELD;
+
+    fn field(text: &str) -> Vec<u8> {
+        match text {
+            "?" => UNCHANGED_FIELD.to_be_bytes().to_vec(),
+            text => [&(text.len() as i32).to_be_bytes()[..], text.as_bytes()].concat(),
+        }
+    }
+
+    fn row(id: &str, value: &str) -> Vec<u8> {
+        [field(id), field(value)].concat()
+    }
+
+    fn keyed() -> TableBatch {
+        TableBatch::new(Rc::new(super::super::statements::tests::relation()))
+    }
+
+    fn unkeyed() -> TableBatch {
+        let mut relation = super::super::statements::tests::relation();
+        relation.identity = Identity::FullRow;
+        relation.key.clear();
+        TableBatch::new(Rc::new(relation))
+    }
+
+    fn insert(batch: &mut TableBatch, id: &str, value: &str) -> Added {
+        batch.add(Change::Insert { row: &row(id, value) })
+    }
+
+    fn update(batch: &mut TableBatch, old: &str, id: &str, value: &str) -> Added {
+        batch.add(Change::Update { old: &field(old), row: &row(id, value) })
+    }
+
+    fn delete(batch: &mut TableBatch, id: &str) -> Added {
+        batch.add(Change::Delete { old: &field(id) })
+    }
+
+    #[test]
+    fn inserts_alone_are_not_indexed() {
+        let mut batch = keyed();
+        insert(&mut batch, "1", "a");
+        insert(&mut batch, "2", "b");
+        assert!(batch.index.is_none());
+        assert_eq!(batch.net().inserts, [&row("1", "a")[..], &row("2", "b")[..]]);
+    }
+
+    #[test]
+    fn a_row_that_comes_and_goes_leaves_nothing() {
+        let mut batch = keyed();
+        insert(&mut batch, "1", "a");
+        update(&mut batch, "1", "1", "b");
+        delete(&mut batch, "1");
+        let net = batch.net();
+        assert!(net.inserts.is_empty() && net.updates.is_empty() && net.deletes.is_empty());
+        assert_eq!(insert(&mut batch, "1", "c"), Added::Yes);
+        assert_eq!(batch.net().inserts, [&row("1", "c")[..]]);
+    }
+
+    #[test]
+    fn delete_and_insert_of_a_key_sets_the_whole_row() {
+        let mut batch = keyed();
+        delete(&mut batch, "1");
+        insert(&mut batch, "1", "new");
+        let net = batch.net();
+        assert!(net.inserts.is_empty() && net.deletes.is_empty());
+        assert_eq!(net.updates[0].1[0].row, row("1", "new"));
+    }
+
+    #[test]
+    fn unchanged_values_are_merged_from_the_row_before() {
+        let mut batch = keyed();
+        update(&mut batch, "1", "1", "big");
+        update(&mut batch, "1", "1", "?");
+        assert_eq!(batch.net().updates[0].1[0].row, row("1", "big"));
+        assert!(batch.net().updates[0].0.is_empty());
+    }
+
+    #[test]
+    fn an_update_without_the_large_value_leaves_that_column_alone() {
+        let mut batch = keyed();
+        update(&mut batch, "1", "1", "?");
+        update(&mut batch, "2", "2", "x");
+        let net = batch.net();
+        assert_eq!(net.updates[0].0, [1]);
+        assert!(net.updates[1].0.is_empty());
+    }
+
+    #[test]
+    fn a_changed_key_is_a_delete_and_an_insert() {
+        let mut batch = keyed();
+        assert_eq!(update(&mut batch, "1", "2", "a"), Added::Yes);
+        let net = batch.net();
+        assert_eq!(net.deletes, [&field("1")[..]]);
+        assert_eq!(net.inserts, [&row("2", "a")[..]]);
+    }
+
+    #[test]
+    fn a_changed_key_with_an_unknown_value_goes_alone() {
+        let mut batch = keyed();
+        assert_eq!(update(&mut batch, "1", "2", "?"), Added::Alone);
+        let mut batch = keyed();
+        insert(&mut batch, "1", "a");
+        assert_eq!(update(&mut batch, "1", "2", "?"), Added::Yes);
+        assert_eq!(batch.net().inserts, [&row("2", "a")[..]]);
+    }
+
+    #[test]
+    fn keys_that_rotate_come_out_right() {
+        // 1 -> 9, 2 -> 1, 9 -> 2: the swap of two keys through a third.
+        let mut batch = keyed();
+        update(&mut batch, "1", "9", "a");
+        update(&mut batch, "2", "1", "b");
+        update(&mut batch, "9", "2", "a");
+        let net = batch.net();
+        assert!(net.deletes.is_empty() && net.inserts.is_empty());
+        let mut rows: Vec<&[u8]> = net.updates[0].1.iter().map(|k| k.row).collect();
+        rows.sort();
+        assert_eq!(rows, [&row("1", "b")[..], &row("2", "a")[..]]);
+    }
+
+    #[test]
+    fn an_impossible_history_closes_the_batch() {
+        let mut batch = keyed();
+        delete(&mut batch, "1");
+        assert_eq!(delete(&mut batch, "1"), Added::CloseFirst);
+        assert_eq!(update(&mut batch, "1", "1", "x"), Added::CloseFirst);
+        update(&mut batch, "2", "2", "x");
+        assert_eq!(insert(&mut batch, "2", "x"), Added::CloseFirst);
+    }
+
+    #[test]
+    fn without_a_key_the_multiset_counts() {
+        let mut batch = unkeyed();
+        insert(&mut batch, "1", "a");
+        insert(&mut batch, "1", "a");
+        batch.add(Change::Delete { old: &row("1", "a") });
+        batch.add(Change::Delete { old: &row("2", "b") });
+        batch.add(Change::Update { old: &row("2", "b"), row: &row("3", "c") });
+        let net = batch.net();
+        assert_eq!(net.inserts, [&row("1", "a")[..], &row("3", "c")[..]]);
+        assert_eq!(net.row_deletes, [(&row("2", "b")[..], 2)]);
+    }
+}

@@ -1,0 +1,234 @@
+//! A session on the destination: settings that make data mean the same on both sides, and the helper tables.
+//!
+//! `courier.progress` has one row for each task that writes here. It is updated in the transaction that carries the
+//! data, so after any crash on either side it says exactly what is applied. The same UPDATE is the fence: `writer` must be
+//! the row's `epoch` (a CHECK constraint), and it only is when the writer is the one that took the row over last and when
+//! its transaction follows the one before without a gap. A batch of a killed worker that the destination still had in its
+//! socket can therefore commit before the next worker takes over, or fail; never twice, never out of order.
+
+use crate::error::{Error, Origin, Result, sqlstate};
+use crate::libpq::{Connection, Parameters, WaitFn};
+use crate::logicalrep::Lsn;
+use crate::logicalrep::names::quote_literal;
+
+/// The constraint whose violation means that another worker writes for the task.
+pub const FENCE: &str = "progress_one_writer";
+
+/// What the session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Schema, prechecks, verification, sequences.
+    Control,
+    /// Bulk load.
+    Copy,
+    /// The stream of changes.
+    Apply,
+}
+
+pub struct Destination {
+    pub connection: Connection,
+    /// Is `session_replication_role` `replica`, so that triggers and foreign keys do not fire here?
+    pub replica_role: bool,
+}
+
+pub struct Session<'a> {
+    pub parameters: &'a Parameters,
+    /// Shown on the destination, after "pg_courier: ".
+    pub task: &'a str,
+    pub source_encoding: &'a str,
+    /// The owner of the task is no superuser, so the password must have been needed: without it the connection would
+    /// use what the server's operating system user may do.
+    pub password_required: bool,
+}
+
+impl Destination {
+    pub fn open(session: &Session<'_>, purpose: Purpose, wait: WaitFn) -> Result<Destination> {
+        let mut connection = Connection::open(session.parameters, wait)?;
+        if session.password_required && !connection.used_password() {
+            return Err(Error::new("2F003", "a password is required")
+                .origin(Origin::Source)
+                .detail("The destination let us in without asking for the password of the user mapping.")
+                .hint("Make the destination ask for a password, or let a superuser own the task."));
+        }
+        let mut settings = vec![
+            ("application_name", format!("pg_courier: {}", session.task)),
+            ("client_encoding", session.source_encoding.to_owned()),
+            ("search_path", "pg_catalog, pg_temp".to_owned()),
+            ("statement_timeout", "0".to_owned()),
+            ("lock_timeout", "0".to_owned()),
+            ("idle_in_transaction_session_timeout", "0".to_owned()),
+            ("default_transaction_isolation", "read committed".to_owned()),
+            ("default_transaction_read_only", "off".to_owned()),
+            ("check_function_bodies", "off".to_owned()),
+            ("row_security", "off".to_owned()),
+            // A dead source must not keep locks here for hours.
+            ("tcp_keepalives_idle", "30".to_owned()),
+            ("tcp_keepalives_interval", "10".to_owned()),
+            ("tcp_keepalives_count", "3".to_owned()),
+        ];
+        settings.extend(data_settings().map(|(name, value)| (name, value.to_owned())));
+        if purpose == Purpose::Apply {
+            // One UPDATE ... FROM unnest(...) finds its rows by index. A plan made while the table was empty would
+            // scan it, and be kept.
+            let plans = [
+                ("plan_cache_mode", "force_generic_plan"),
+                ("enable_hashjoin", "off"),
+                ("enable_mergejoin", "off"),
+                ("enable_seqscan", "off"),
+                ("jit", "off"),
+                ("synchronous_commit", "off"),
+            ];
+            settings.extend(plans.map(|(name, value)| (name, value.to_owned())));
+        }
+        let calls: Vec<String> = settings
+            .iter()
+            .map(|(name, value)| {
+                format!("pg_catalog.set_config({}, {}, false)", quote_literal(name), quote_literal(value))
+            })
+            .collect();
+        connection.exec(&format!("SELECT {}", calls.join(", ")))?;
+        let replica_role = purpose != Purpose::Control && become_replica(&mut connection)?;
+        Ok(Destination { connection, replica_role })
+    }
+
+    /// Creates the helper tables where they are missing.
+    pub fn prepare_helper_schema(&mut self) -> Result<()> {
+        let there = self.connection.query(
+            "SELECT pg_catalog.to_regclass('courier.progress') IS NOT NULL \
+             AND pg_catalog.to_regclass('courier.table_progress') IS NOT NULL",
+            &[],
+        )?;
+        if there.first().is_some_and(|row| row.bool(0).unwrap_or(false)) {
+            return Ok(());
+        }
+        for statement in HELPER_TABLES {
+            self.connection.exec(statement).map_err(|error| {
+                error.context("While preparing schema \"courier\" on the destination.").or_hint(
+                    "Grant the user CREATE on the database: GRANT CREATE ON DATABASE ... TO ...; or create schema \
+                     \"courier\" owned by it.",
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the task has its row, starting at `start`.
+    pub fn ensure_progress(&mut self, task: &TaskRow<'_>, start: Lsn) -> Result<()> {
+        self.connection.execute(
+            "INSERT INTO courier.progress (task_id, task, source, end_lsn) \
+             VALUES ($1::uuid, $2, $3, $4::pg_lsn) ON CONFLICT (task_id) DO NOTHING",
+            &[Some(task.id), Some(task.name), Some(task.source), Some(&start.to_string())],
+        )?;
+        Ok(())
+    }
+
+    /// Takes the task over: locks its row, which waits for a batch still under way, and raises the epoch, which shuts
+    /// everyone else out. Returns the epoch and what has been applied.
+    pub fn take_over(&mut self, task_id: &str) -> Result<(i64, Lsn)> {
+        // Durable, and with it everything this reads: the slot may advance up to there.
+        self.connection.exec("SET synchronous_commit = on")?;
+        let rows = self.connection.query(
+            "UPDATE courier.progress SET epoch = epoch + 1, writer = epoch + 1 WHERE task_id = $1::uuid \
+             RETURNING epoch, end_lsn",
+            &[Some(task_id)],
+        )?;
+        self.connection.exec("SET synchronous_commit = off")?;
+        let row = rows.first().ok_or_else(|| {
+            Error::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, "the destination has no progress row of this task")
+                .detail("Table courier.progress on the destination says what has been applied; the row is gone.")
+                .hint(
+                    "Without it nobody knows what is applied. Drop the task, empty its tables on the destination and \
+                     create it anew.",
+                )
+        })?;
+        Ok((row.parse(0)?, row.lsn(1)?))
+    }
+
+    pub fn forget_task(&mut self, task_id: &str) -> Result<()> {
+        for table in ["progress", "table_progress"] {
+            let there = self.connection.query(
+                "SELECT pg_catalog.to_regclass($1) IS NOT NULL",
+                &[Some(&format!("courier.{table}"))],
+            )?;
+            if there.first().is_some_and(|row| row.bool(0).unwrap_or(false)) {
+                self.connection
+                    .execute(&format!("DELETE FROM courier.{table} WHERE task_id = $1::uuid"), &[Some(task_id)])?;
+            }
+        }
+        self.drop_helper_schema_if_unused()
+    }
+
+    /// The last task to leave removes the helper tables, and the schema if nothing else is in it.
+    fn drop_helper_schema_if_unused(&mut self) -> Result<()> {
+        let empty = self.connection.query(
+            "SELECT pg_catalog.to_regclass('courier.progress') IS NOT NULL",
+            &[],
+        )?;
+        if !empty.first().is_some_and(|row| row.bool(0).unwrap_or(false)) {
+            return Ok(());
+        }
+        let rows = self.connection.query(
+            "SELECT 1 FROM courier.progress UNION ALL SELECT 1 FROM courier.table_progress LIMIT 1",
+            &[],
+        )?;
+        if rows.is_empty() {
+            // Someone else may use or own them; leaving an empty helper schema behind harms nobody.
+            for statement in [
+                "DROP TABLE courier.progress, courier.table_progress",
+                "DROP SCHEMA courier",
+            ] {
+                if self.connection.exec(statement).is_err() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+pub struct TaskRow<'a> {
+    pub id: &'a str,
+    pub name: &'a str,
+    pub source: &'a str,
+}
+
+/// Settings that decide how values read and print; the source's workers use the same.
+pub fn data_settings() -> impl Iterator<Item = (&'static str, &'static str)> {
+    [
+        ("DateStyle", "ISO, MDY"),
+        ("IntervalStyle", "postgres"),
+        ("TimeZone", "UTC"),
+        ("extra_float_digits", "3"),
+        ("bytea_output", "hex"),
+        ("standard_conforming_strings", "on"),
+        ("lc_monetary", "C"),
+        ("xmloption", "content"),
+    ]
+    .into_iter()
+}
+
+fn become_replica(connection: &mut Connection) -> Result<bool> {
+    match connection.exec("SELECT pg_catalog.set_config('session_replication_role', 'replica', false)") {
+        Ok(_) => Ok(true),
+        Err(error) if error.sqlstate() == sqlstate::INSUFFICIENT_PRIVILEGE => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+const HELPER_TABLES: [&str; 5] = [
+    "CREATE SCHEMA IF NOT EXISTS courier",
+    // Room on each page keeps the frequent updates of one row in place.
+    "CREATE TABLE IF NOT EXISTS courier.progress ( \
+       task_id uuid PRIMARY KEY, task text NOT NULL, source text NOT NULL, end_lsn pg_lsn NOT NULL, \
+       commit_time timestamptz, pre_data boolean NOT NULL DEFAULT false, updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(), \
+       epoch bigint NOT NULL DEFAULT 0, writer bigint NOT NULL DEFAULT 0, \
+       CONSTRAINT progress_one_writer CHECK (writer = epoch)) WITH (fillfactor = 10)",
+    "COMMENT ON TABLE courier.progress IS \
+       'What pg_courier has applied to this database, one row a task; updated in the transaction that carries the data'",
+    "CREATE TABLE IF NOT EXISTS courier.table_progress ( \
+       task_id uuid NOT NULL, relid oid NOT NULL, table_name text NOT NULL, snapshot text NOT NULL, \
+       sync_lsn pg_lsn NOT NULL, copied_rows bigint NOT NULL DEFAULT 0, copied_at timestamptz NOT NULL DEFAULT pg_catalog.now(), \
+       PRIMARY KEY (task_id, relid))",
+    "COMMENT ON TABLE courier.table_progress IS \
+       'Tables that pg_courier has copied to this database, with the source snapshot of each copy'",
+];

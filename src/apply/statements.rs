@@ -1,0 +1,241 @@
+//! The SQL that applies changes: one statement for many rows, rows as arrays.
+//!
+//! Each column is one array parameter, unnested on the destination. A statement that must find rows checks that it
+//! found as many as it was given: `1 / (count = expected)::int` raises "division by zero" inside the transaction, before
+//! it can commit, without a round trip. Names are always qualified and quoted, operators carry their schema.
+
+use crate::logicalrep::Relation;
+use crate::logicalrep::names::quote_ident;
+
+/// A statement and the types of its parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    pub sql: String,
+    pub types: Vec<u32>,
+}
+
+const INT8: u32 = 20;
+const INT8_ARRAY: u32 = 1016;
+
+/// Collects array parameters and the columns they become.
+struct Source<'a> {
+    relation: &'a Relation,
+    types: Vec<u32>,
+    names: Vec<String>,
+}
+
+impl<'a> Source<'a> {
+    fn new(relation: &'a Relation) -> Source<'a> {
+        Source { relation, types: Vec::new(), names: Vec::new() }
+    }
+
+    /// Adds a column under a prefix and its number; returns the expression of the column's own type.
+    fn add(&mut self, prefix: &str, column: usize) -> String {
+        let name = format!("{prefix}{column}");
+        let format = &self.relation.columns[column].format;
+        self.types.push(format.array_type());
+        let expression = format.cast(&format!("u.{name}"));
+        self.names.push(name);
+        expression
+    }
+
+    fn add_counts(&mut self) {
+        self.types.push(INT8_ARRAY);
+        self.names.push("n".to_owned());
+    }
+
+    /// `unnest($1, $2) AS u(c0, c1)`. Only this name without a schema takes several arrays; the session's search_path
+    /// has nothing but `pg_catalog`.
+    fn from(&self) -> String {
+        let params: Vec<String> = (1..=self.types.len()).map(|n| format!("${n}")).collect();
+        format!("unnest({}) AS u({})", params.join(", "), self.names.join(", "))
+    }
+
+    /// Ends the statement: with a count that must be met by the rows of the CTE `touched`.
+    fn counted(mut self, body: String) -> Statement {
+        let n = self.types.len() + 1;
+        self.types.push(INT8);
+        let check = format!("SELECT 1 / (pg_catalog.count(*) = ${n})::pg_catalog.int4 FROM touched");
+        Statement { sql: format!("{body} {check}"), types: self.types }
+    }
+}
+
+/// Inserts whole rows. Parameters: every column.
+pub fn insert(relation: &Relation) -> Statement {
+    let mut source = Source::new(relation);
+    let values: Vec<String> = (0..relation.columns.len()).map(|c| source.add("c", c)).collect();
+    let sql = format!(
+        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}",
+        relation.qualified_name(),
+        relation.column_list(),
+        values.join(", "),
+        source.from()
+    );
+    Statement { sql, types: source.types }
+}
+
+/// Updates `set` columns of the rows with the given keys. Parameters: key columns, `set` columns, the number of rows.
+pub fn update(relation: &Relation, set: &[usize]) -> Statement {
+    let mut source = Source::new(relation);
+    let condition = key_condition(&mut source);
+    let mut assignments: Vec<String> = set
+        .iter()
+        .map(|c| {
+            let value = source.add("c", *c);
+            format!("{} = {value}", quote_ident(&relation.columns[*c].name))
+        })
+        .collect();
+    if assignments.is_empty() {
+        // Nothing but the key: the row must still be there, and its update counts.
+        let key = relation.key.first().copied().unwrap_or(0);
+        let name = quote_ident(&relation.columns[key].name);
+        assignments.push(format!("{name} = t.{name}"));
+    }
+    let body = format!(
+        "WITH touched AS (UPDATE ONLY {} AS t SET {} FROM {} WHERE {condition} RETURNING 1)",
+        relation.qualified_name(),
+        assignments.join(", "),
+        source.from()
+    );
+    source.counted(body)
+}
+
+/// Deletes the rows with the given keys. Parameters: key columns, the number of rows.
+pub fn delete(relation: &Relation) -> Statement {
+    let mut source = Source::new(relation);
+    let condition = key_condition(&mut source);
+    let body = format!(
+        "WITH touched AS (DELETE FROM ONLY {} AS t USING {} WHERE {condition} RETURNING 1)",
+        relation.qualified_name(),
+        source.from()
+    );
+    source.counted(body)
+}
+
+/// Replaces rows by new ones, key included; columns in `kept` keep the old row's value. Parameters: old key columns, all
+/// columns but the kept ones, the number of rows.
+pub fn replace(relation: &Relation, kept: &[usize]) -> Statement {
+    let mut source = Source::new(relation);
+    let condition = key_condition(&mut source);
+    let mut returned = Vec::new();
+    let mut selected = Vec::new();
+    for column in 0..relation.columns.len() {
+        if kept.contains(&column) {
+            returned.push(format!("t.{} AS c{column}", quote_ident(&relation.columns[column].name)));
+        } else {
+            let value = source.add("c", column);
+            returned.push(format!("{value} AS c{column}"));
+        }
+        selected.push(format!("d.c{column}"));
+    }
+    let body = format!(
+        "WITH d AS (DELETE FROM ONLY {name} AS t USING {from} WHERE {condition} RETURNING {returned}), \
+         touched AS (INSERT INTO {name} ({columns}) OVERRIDING SYSTEM VALUE SELECT {selected} FROM d RETURNING 1)",
+        name = relation.qualified_name(),
+        from = source.from(),
+        returned = returned.join(", "),
+        columns = relation.column_list(),
+        selected = selected.join(", "),
+    );
+    source.counted(body)
+}
+
+/// Deletes rows of a table without a key: for each given row, `n` of those equal to it. Rows are compared by their
+/// text, which tells apart what `=` does not (1.0 and 1.00) and exists for types without `=` (json, point).
+/// Parameters: every column, the counts, the number of rows in all.
+pub fn delete_by_row(relation: &Relation) -> Statement {
+    let mut source = Source::new(relation);
+    let given: Vec<String> = (0..relation.columns.len()).map(|c| source.add("c", c)).collect();
+    source.add_counts();
+    let stored: Vec<String> = relation.columns.iter().map(|c| format!("t.{}", quote_ident(&c.name))).collect();
+    let body = format!(
+        "WITH wanted AS (SELECT ROW({given})::pg_catalog.text AS r, u.n FROM {from}), \
+         found AS (SELECT t.ctid AS place, wanted.n AS n, \
+         pg_catalog.row_number() OVER (PARTITION BY wanted.r) AS i \
+         FROM ONLY {name} AS t JOIN wanted ON ROW({stored})::pg_catalog.text OPERATOR(pg_catalog.=) wanted.r), \
+         touched AS (DELETE FROM ONLY {name} AS t WHERE t.ctid = ANY (ARRAY(SELECT place FROM found WHERE i <= n)) \
+         RETURNING 1)",
+        given = given.join(", "),
+        stored = stored.join(", "),
+        from = source.from(),
+        name = relation.qualified_name(),
+    );
+    source.counted(body)
+}
+
+pub fn truncate(relations: &[&Relation], restart_sequences: bool) -> String {
+    let names: Vec<String> = relations.iter().map(|r| r.qualified_name()).collect();
+    let restart = if restart_sequences { " RESTART IDENTITY" } else { "" };
+    format!("TRUNCATE ONLY {}{restart}", names.join(", ONLY "))
+}
+
+fn key_condition(source: &mut Source<'_>) -> String {
+    let relation = source.relation;
+    let conditions: Vec<String> = relation
+        .key
+        .iter()
+        .map(|column| {
+            let value = source.add("k", *column);
+            let Some(key) = relation.columns.get(*column) else { return value };
+            format!("t.{} {} {value}", quote_ident(&key.name), key.equals)
+        })
+        .collect();
+    conditions.join(" AND ")
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::logicalrep::relation::Identity;
+    use crate::logicalrep::{Column, ColumnFormat};
+
+    fn column(name: &str, format: ColumnFormat) -> Column {
+        Column { name: name.into(), format, equals: "OPERATOR(pg_catalog.=)".into(), identity_always: false }
+    }
+
+    pub fn relation() -> Relation {
+        Relation {
+            oid: 1,
+            generation: 1,
+            schema: "public".into(),
+            name: "T 1".into(),
+            columns: vec![
+                column("id", ColumnFormat::Binary { element: 20, array: 1016 }),
+                column("mood", ColumnFormat::Text { cast: "public.mood".into() }),
+            ],
+            identity: Identity::Key,
+            key: vec![0],
+        }
+    }
+
+    #[test]
+    fn text_columns_are_cast_back_and_names_are_quoted() {
+        let statement = insert(&relation());
+        assert_eq!(
+            statement.sql,
+            "INSERT INTO \"public\".\"T 1\" (\"id\", \"mood\") OVERRIDING SYSTEM VALUE \
+             SELECT u.c0, u.c1::public.mood FROM unnest($1, $2) AS u(c0, c1)"
+        );
+        assert_eq!(statement.types, [1016, 1009]);
+    }
+
+    #[test]
+    fn an_update_checks_its_count_inside_the_transaction() {
+        let statement = update(&relation(), &[1]);
+        assert_eq!(
+            statement.sql,
+            "WITH touched AS (UPDATE ONLY \"public\".\"T 1\" AS t SET \"mood\" = u.c1::public.mood \
+             FROM unnest($1, $2) AS u(k0, c1) WHERE t.\"id\" OPERATOR(pg_catalog.=) u.k0 RETURNING 1) \
+             SELECT 1 / (pg_catalog.count(*) = $3)::pg_catalog.int4 FROM touched"
+        );
+        assert_eq!(statement.types, [1016, 1009, 20]);
+        assert!(update(&relation(), &[]).sql.contains("SET \"id\" = t.\"id\""));
+    }
+
+    #[test]
+    fn a_replaced_row_keeps_what_the_log_does_not_hold() {
+        let statement = replace(&relation(), &[1]);
+        assert!(statement.sql.contains("RETURNING u.c0 AS c0, t.\"mood\" AS c1"));
+        assert_eq!(statement.types, [1016, 1016, 20]);
+    }
+}

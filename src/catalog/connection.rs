@@ -1,0 +1,73 @@
+//! From a foreign server and a user mapping to connection parameters.
+
+use crate::error::{Error, Result, sqlstate};
+use crate::libpq::Parameters;
+use crate::pg::spi;
+
+/// The parameters with which `role` reaches `server`. Only for a role with USAGE on the server.
+pub fn parameters(role: u32, server: u32) -> Result<Parameters> {
+    let (role_text, server_text) = (role.to_string(), server.to_string());
+    let (role_param, server_param) = (Some(role_text.as_str()), Some(server_text.as_str()));
+    spi::as_extension(|| {
+        let row = spi::query_opt(
+            "SELECT s.srvname, has_server_privilege($1::oid, s.oid, 'USAGE'), w.fdwname = 'pg_courier', \
+             pg_get_userbyid($1::oid), EXISTS (SELECT FROM pg_user_mapping m WHERE m.umserver = s.oid \
+             AND m.umuser IN ($1::oid, 0)) \
+             FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw WHERE s.oid = $2::oid",
+            &[role_param, server_param],
+        )?
+        .ok_or_else(|| {
+            Error::new(sqlstate::UNDEFINED_OBJECT, "the server of the task does not exist any more")
+                .hint("Drop the task and create it with another server.")
+        })?;
+        let (name, user) = (row.text(0)?, row.text(3)?);
+        if !row.bool(1)? {
+            return Err(Error::new(sqlstate::INSUFFICIENT_PRIVILEGE, format!("permission denied for server \"{name}\""))
+                .hint(format!("GRANT USAGE ON FOREIGN SERVER \"{name}\" TO \"{user}\";")));
+        }
+        if !row.bool(2)? {
+            return Err(Error::new(
+                sqlstate::INVALID_PARAMETER_VALUE,
+                format!("server \"{name}\" does not use foreign-data wrapper pg_courier"),
+            )
+            .hint("CREATE SERVER ... FOREIGN DATA WRAPPER pg_courier OPTIONS (host ..., port ..., dbname ...);"));
+        }
+        if !row.bool(4)? {
+            return Err(Error::new(sqlstate::UNDEFINED_OBJECT, format!("no user mapping for \"{user}\" on \"{name}\""))
+                .hint(format!(
+                    "CREATE USER MAPPING FOR \"{user}\" SERVER \"{name}\" OPTIONS (user '...', password '...');"
+                )));
+        }
+        let options = spi::query(
+            "SELECT o.option_name, o.option_value FROM pg_foreign_server s, pg_options_to_table(s.srvoptions) o \
+             WHERE s.oid = $2::oid \
+             UNION ALL \
+             SELECT o.option_name, o.option_value FROM (SELECT m.umoptions FROM pg_user_mapping m \
+               WHERE m.umserver = $2::oid AND m.umuser IN ($1::oid, 0) ORDER BY m.umuser DESC LIMIT 1) m, \
+             pg_options_to_table(m.umoptions) o",
+            &[role_param, server_param],
+        )?;
+        let mut parameters = Parameters::default();
+        // A dead network is noticed within a minute, unless the server's options say otherwise.
+        for (keyword, value) in
+            [("tcp_user_timeout", "60000"), ("keepalives_idle", "30"), ("keepalives_interval", "10")]
+        {
+            parameters.set(keyword, value);
+        }
+        for option in &options {
+            parameters.set(option.text(0)?, option.opt(1).unwrap_or_default());
+        }
+        Ok(parameters)
+    })
+}
+
+/// The OID of a server by name, with an answer for the usual mistakes.
+pub fn server_by_name(name: &str) -> Result<u32> {
+    let row = spi::as_extension(|| spi::query_opt("SELECT oid FROM pg_foreign_server WHERE srvname = $1", &[Some(name)]))?;
+    let row = row.ok_or_else(|| {
+        Error::new(sqlstate::UNDEFINED_OBJECT, format!("server \"{name}\" does not exist")).hint(
+            "CREATE SERVER ... FOREIGN DATA WRAPPER pg_courier OPTIONS (host '...', port '5432', dbname '...');",
+        )
+    })?;
+    row.parse(0)
+}

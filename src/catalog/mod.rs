@@ -1,0 +1,9 @@
+//! Our own tables and the source's catalogs, as typed rows. Runs inside a transaction of the caller.
+
+pub mod connection;
+pub mod select;
+pub mod sequences;
+pub mod tables;
+mod task;
+
+pub use task::{Stage, Task, Wanted, to_json};

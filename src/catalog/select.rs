@@ -1,0 +1,114 @@
+//! Which tables a task covers.
+
+use crate::error::{Error, Result, sqlstate};
+use crate::logicalrep::names::{Pattern, quote_qualified};
+use crate::pg::spi;
+
+/// A table that the patterns name.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    pub oid: u32,
+    pub schema: String,
+    pub name: String,
+    /// `r` or `p`, as in `pg_class.relkind`.
+    pub kind: char,
+    /// Rows and bytes, estimated from the catalog.
+    pub rows: i64,
+    pub bytes: i64,
+    /// Has it a replica identity that UPDATE and DELETE can be applied by?
+    pub has_identity: bool,
+    /// Why it cannot be synchronized, if it cannot.
+    pub refused: Option<&'static str>,
+}
+
+impl Candidate {
+    pub fn qualified_name(&self) -> String {
+        quote_qualified(&self.schema, &self.name)
+    }
+}
+
+pub struct Selection {
+    /// Tables to synchronize, in the order of their names; each once, however many patterns name it.
+    pub tables: Vec<Candidate>,
+    /// Tables that the patterns name but that are left out, with the reason.
+    pub omitted: Vec<(Candidate, String)>,
+    /// Include patterns that match nothing.
+    pub idle_patterns: Vec<String>,
+}
+
+/// Applies the patterns to the tables there are now.
+pub fn select(include: &[String], exclude: &[String]) -> Result<Selection> {
+    if include.is_empty() {
+        return Err(Error::new(sqlstate::INVALID_PARAMETER_VALUE, "no tables are included")
+            .hint("Give at least one pattern, for example include => ARRAY['public.*']."));
+    }
+    let parse = |list: &[String]| list.iter().map(|p| Pattern::parse(p)).collect::<Result<Vec<_>>>();
+    let (include, exclude) = (parse(include)?, parse(exclude)?);
+    let mut used = vec![false; include.len()];
+    let mut selection = Selection { tables: Vec::new(), omitted: Vec::new(), idle_patterns: Vec::new() };
+    for candidate in candidates()? {
+        let mut named = false;
+        for (pattern, used) in include.iter().zip(&mut used) {
+            if pattern.matches(&candidate.table.schema, &candidate.table.name) {
+                named = true;
+                *used = true;
+            }
+        }
+        // A partitioned table comes with its partitions.
+        named = named || candidate.ancestors.iter().any(|(s, t)| include.iter().any(|p| p.matches(s, t)));
+        if !named {
+            continue;
+        }
+        let excluded = exclude.iter().find(|p| p.matches(&candidate.table.schema, &candidate.table.name));
+        match (excluded, candidate.table.refused) {
+            (Some(pattern), _) => {
+                selection.omitted.push((candidate.table, format!("excluded by pattern '{}'", pattern.text())));
+            }
+            (None, Some(reason)) => selection.omitted.push((candidate.table, reason.to_owned())),
+            (None, None) => selection.tables.push(candidate.table),
+        }
+    }
+    for (pattern, used) in include.iter().zip(&used) {
+        if !used {
+            selection.idle_patterns.push(pattern.text().to_owned());
+        }
+    }
+    if selection.tables.is_empty() {
+        let mut error = Error::new(sqlstate::UNDEFINED_TABLE, "no table matches the patterns");
+        if let Some((table, reason)) = selection.omitted.first() {
+            error = error.detail(format!("Left out: {} ({reason}).", table.qualified_name()));
+        }
+        return Err(error.hint("Check include and exclude; names in double quotes keep their capitals."));
+    }
+    Ok(selection)
+}
+
+struct Found {
+    table: Candidate,
+    ancestors: Vec<(String, String)>,
+}
+
+fn candidates() -> Result<Vec<Found>> {
+    let rows = spi::as_extension(|| spi::query(include_str!("../../sql/query/tables.sql"), &[]))?;
+    rows.iter()
+        .map(|row| {
+            let table = Candidate {
+                oid: row.parse(0)?,
+                schema: row.string(1)?,
+                name: row.string(2)?,
+                kind: row.text(3)?.chars().next().unwrap_or('r'),
+                rows: row.parse(4)?,
+                bytes: row.parse(5)?,
+                has_identity: row.bool(6)?,
+                refused: match row.text(7)? {
+                    "t" => Some("temporary table"),
+                    "u" => Some("unlogged table: its changes are not in the WAL"),
+                    _ => None,
+                },
+            };
+            let ancestors: Vec<(String, String)> = serde_json::from_str(row.text(8)?)
+                .map_err(|e| Error::internal(format!("invalid list of ancestors: {e}")))?;
+            Ok(Found { table, ancestors })
+        })
+        .collect()
+}

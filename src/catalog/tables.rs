@@ -1,0 +1,146 @@
+//! `courier.task_table`: the tables of a task and the state of each.
+//!
+//! `init` (to be copied), `datasync` (being copied), `finishedcopy` (copied, the stream may still hold changes that
+//! the copy has), `catchup` (the stream is on its way past the copy), `ready`.
+
+use crate::error::{Error, Result};
+use crate::logicalrep::{CopySnapshot, Lsn, Row};
+use crate::pg::spi;
+
+#[derive(Clone, Debug)]
+pub struct TaskTable {
+    pub relid: u32,
+    pub name: String,
+    pub state: String,
+    pub snapshot: Option<String>,
+    pub sync_lsn: Lsn,
+}
+
+const COLUMNS: &str = "relid, table_name, state, snapshot, sync_lsn";
+
+impl TaskTable {
+    fn from_row(row: &Row) -> Result<TaskTable> {
+        Ok(TaskTable {
+            relid: row.parse(0)?,
+            name: row.string(1)?,
+            state: row.string(2)?,
+            snapshot: row.opt_string(3),
+            sync_lsn: row.lsn(4)?,
+        })
+    }
+
+    /// The snapshot that the stream has to ask, as long as it has not passed it.
+    pub fn copy_snapshot(&self) -> Result<Option<CopySnapshot>> {
+        match (&self.snapshot, self.state.as_str()) {
+            (Some(snapshot), "finishedcopy" | "catchup") => {
+                CopySnapshot::parse(snapshot, self.sync_lsn).map(Some).map_err(Error::internal)
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+pub struct Copied {
+    pub snapshot: String,
+    pub sync_lsn: Lsn,
+    pub rows: u64,
+    pub bytes: u64,
+}
+
+/// The tables that hold rows; partitioned tables themselves hold none.
+pub fn of_task(task: i32) -> Result<Vec<TaskTable>> {
+    let sql = format!("SELECT {COLUMNS} FROM courier.task_table WHERE task_id = $1::int AND kind = 'r'");
+    let rows = spi::as_extension(|| spi::query(&sql, &[Some(&task.to_string())]))?;
+    rows.iter().map(TaskTable::from_row).collect()
+}
+
+/// Takes the largest table that is still to be copied.
+pub fn claim_next(task: i32) -> Result<Option<TaskTable>> {
+    let sql = format!(
+        "UPDATE courier.task_table SET state = 'datasync', started_at = clock_timestamp() \
+         WHERE (task_id, relid) = (SELECT task_id, relid FROM courier.task_table \
+           WHERE task_id = $1::int AND kind = 'r' AND state = 'init' \
+           ORDER BY total_bytes DESC, relid LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING {COLUMNS}"
+    );
+    let row = spi::as_extension(|| spi::query_opt(&sql, &[Some(&task.to_string())]))?;
+    row.as_ref().map(TaskTable::from_row).transpose()
+}
+
+pub fn set_copied(task: i32, relid: u32, copied: &Copied) -> Result<()> {
+    spi::as_extension(|| {
+        spi::execute(
+            "UPDATE courier.task_table SET state = 'finishedcopy', snapshot = $3, sync_lsn = $4::pg_lsn, \
+             copied_rows = $5::bigint, copied_bytes = $6::bigint, finished_at = clock_timestamp() \
+             WHERE task_id = $1::int AND relid = $2::oid",
+            &[
+                Some(&task.to_string()),
+                Some(&relid.to_string()),
+                Some(&copied.snapshot),
+                Some(&copied.sync_lsn.to_string()),
+                Some(&copied.rows.to_string()),
+                Some(&copied.bytes.to_string()),
+            ],
+        )
+    })
+    .map(|_| ())
+}
+
+/// Tables whose worker is gone go back to the start; their transaction on the destination did not commit, or its row
+/// there tells.
+pub fn reset_unfinished(task: i32) -> Result<u64> {
+    spi::as_extension(|| {
+        spi::execute(
+            "UPDATE courier.task_table SET state = 'init' WHERE task_id = $1::int AND state = 'datasync'",
+            &[Some(&task.to_string())],
+        )
+    })
+}
+
+/// How many tables are still to be copied.
+pub fn count_uncopied(task: i32) -> Result<i64> {
+    spi::as_extension(|| {
+        spi::query_one(
+            "SELECT count(*) FROM courier.task_table WHERE task_id = $1::int AND state IN ('init', 'datasync')",
+            &[Some(&task.to_string())],
+        )
+    })?
+    .parse(0)
+}
+
+/// Moves the states of copied tables on, now that the stream has come to `applied`.
+pub fn follow_stream(task: i32, applied: Lsn) -> Result<i64> {
+    spi::as_extension(|| {
+        spi::execute(
+            "UPDATE courier.task_table SET state = CASE WHEN sync_lsn <= $2::pg_lsn THEN 'ready' ELSE 'catchup' END \
+             WHERE task_id = $1::int AND (state = 'finishedcopy' OR state = 'catchup' AND sync_lsn <= $2::pg_lsn)",
+            &[Some(&task.to_string()), Some(&applied.to_string())],
+        )?;
+        spi::query_one(
+            "SELECT count(*) FROM courier.task_table \
+             WHERE task_id = $1::int AND state NOT IN ('ready') AND kind = 'r'",
+            &[Some(&task.to_string())],
+        )
+    })?
+    .parse(0)
+}
+
+pub fn set_all_ready(task: i32) -> Result<()> {
+    spi::as_extension(|| {
+        spi::execute(
+            "UPDATE courier.task_table SET state = 'ready' WHERE task_id = $1::int",
+            &[Some(&task.to_string())],
+        )
+    })
+    .map(|_| ())
+}
+
+pub fn have_deferrable_constraints(task: i32) -> Result<bool> {
+    spi::as_extension(|| {
+        spi::query_one(
+            "SELECT EXISTS (SELECT FROM pg_constraint c JOIN courier.task_table t ON t.relid = c.conrelid \
+             WHERE t.task_id = $1::int AND c.condeferrable)",
+            &[Some(&task.to_string())],
+        )
+    })?
+    .bool(0)
+}

@@ -1,0 +1,209 @@
+//! `courier.task`: what a user asked for, and how far it has come.
+
+use crate::error::{Error, Result, sqlstate};
+use crate::logicalrep::{Lsn, Row};
+use crate::pg::{report, spi};
+
+/// What the user wants of the task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Created, never started.
+    Created,
+    Running,
+    Paused,
+    Finished,
+}
+
+impl Wanted {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Wanted::Created => "created",
+            Wanted::Running => "running",
+            Wanted::Paused => "paused",
+            Wanted::Finished => "finished",
+        }
+    }
+
+    fn parse(text: &str) -> Wanted {
+        [Wanted::Running, Wanted::Paused, Wanted::Finished]
+            .into_iter()
+            .find(|w| w.as_str() == text)
+            .unwrap_or(Wanted::Created)
+    }
+}
+
+/// How far it is; each stage is entered when the one before is complete and recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    Created,
+    SchemaSync,
+    FullCopy,
+    /// Indexes, constraints and the like, after the data.
+    PostData,
+    CatchingUp,
+    Synchronizing,
+}
+
+impl Stage {
+    const ALL: [(Stage, &'static str); 6] = [
+        (Stage::Created, "created"),
+        (Stage::SchemaSync, "schema_sync"),
+        (Stage::FullCopy, "full_copy"),
+        (Stage::PostData, "post_data"),
+        (Stage::CatchingUp, "catching_up"),
+        (Stage::Synchronizing, "synchronizing"),
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        Stage::ALL.iter().find(|(stage, _)| *stage == self).map_or("created", |(_, text)| text)
+    }
+
+    fn parse(text: &str) -> Stage {
+        Stage::ALL.iter().find(|(_, t)| *t == text).map_or(Stage::Created, |(stage, _)| *stage)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Task {
+    pub id: i32,
+    /// Names the task on the destination.
+    pub uuid: String,
+    pub name: String,
+    pub owner: u32,
+    pub owner_name: String,
+    pub server: u32,
+    pub server_name: String,
+    pub include: Vec<String>,
+    pub exclude: Vec<String>,
+    pub schema_sync: bool,
+    pub full_copy: bool,
+    pub incremental: bool,
+    pub wanted: Wanted,
+    pub failed: bool,
+    pub stage: Stage,
+    pub slot_lsn: Lsn,
+    /// Are transactions that the slot may miss gone?
+    pub older_gone: bool,
+    pub segment: u32,
+    pub needs_replica_role: bool,
+    pub last_error: Option<String>,
+    pub last_error_hint: Option<String>,
+}
+
+const COLUMNS: &str = "t.id, t.uuid, t.name, t.owner::oid, pg_get_userbyid(t.owner), t.server, \
+     COALESCE((SELECT srvname FROM pg_foreign_server WHERE oid = t.server), '(dropped)'), \
+     to_json(t.include), to_json(t.exclude), t.schema_sync, t.full_copy, t.incremental, t.wanted, t.failed, t.stage, \
+     t.slot_lsn, t.older_gone, COALESCE(t.segment, 0), t.needs_replica_role, t.last_error, t.last_error_hint";
+
+impl Task {
+    fn from_row(row: &Row) -> Result<Task> {
+        Ok(Task {
+            id: row.parse(0)?,
+            uuid: row.string(1)?,
+            name: row.string(2)?,
+            owner: row.parse(3)?,
+            owner_name: row.string(4)?,
+            server: row.parse(5)?,
+            server_name: row.string(6)?,
+            include: list(row.text(7)?)?,
+            exclude: list(row.text(8)?)?,
+            schema_sync: row.bool(9)?,
+            full_copy: row.bool(10)?,
+            incremental: row.bool(11)?,
+            wanted: Wanted::parse(row.text(12)?),
+            failed: row.bool(13)?,
+            stage: Stage::parse(row.text(14)?),
+            slot_lsn: row.lsn(15)?,
+            older_gone: row.bool(16)?,
+            segment: row.parse::<i64>(17)? as u32,
+            needs_replica_role: row.bool(18)?,
+            last_error: row.opt_string(19),
+            last_error_hint: row.opt_string(20),
+        })
+    }
+
+    pub fn by_id(id: i32) -> Result<Task> {
+        Task::find_by_id(id)?.ok_or_else(|| Error::new(sqlstate::UNDEFINED_OBJECT, format!("task {id} is gone")))
+    }
+
+    pub fn find_by_id(id: i32) -> Result<Option<Task>> {
+        let sql = format!("SELECT {COLUMNS} FROM courier.task t WHERE t.id = $1::int");
+        let row = spi::as_extension(|| spi::query_opt(&sql, &[Some(&id.to_string())]))?;
+        row.as_ref().map(Task::from_row).transpose()
+    }
+
+    pub fn by_name(name: &str) -> Result<Task> {
+        let sql = format!("SELECT {COLUMNS} FROM courier.task t WHERE t.name = $1");
+        let row = spi::as_extension(|| spi::query_opt(&sql, &[Some(name)]))?;
+        let row = row.ok_or_else(|| {
+            Error::new(sqlstate::UNDEFINED_OBJECT, format!("task \"{name}\" does not exist"))
+                .hint("SELECT task FROM courier.tasks; lists the tasks of this database.")
+        })?;
+        Task::from_row(&row)
+    }
+
+    /// The task, if `role` may use it: its owner, a member of the owner, a superuser.
+    pub fn for_role(name: &str, role: u32) -> Result<Task> {
+        let task = Task::by_name(name)?;
+        let allowed = spi::as_extension(|| {
+            spi::query_one(
+                "SELECT pg_has_role($1::oid, $2::oid, 'USAGE')",
+                &[Some(&role.to_string()), Some(&task.owner.to_string())],
+            )
+        })?
+        .bool(0)?;
+        if allowed {
+            return Ok(task);
+        }
+        Err(Error::new(sqlstate::INSUFFICIENT_PRIVILEGE, format!("must be owner of task \"{name}\""))
+            .detail(format!("It belongs to role \"{}\".", task.owner_name)))
+    }
+
+    /// Sets columns of the task's row; `assignments` uses `$2` and on for `values`.
+    pub fn update(&self, assignments: &str, values: &[Option<&str>]) -> Result<()> {
+        let id = self.id.to_string();
+        let sql = format!("UPDATE courier.task SET {assignments} WHERE id = $1::int");
+        let params: Vec<Option<&str>> = std::iter::once(Some(id.as_str())).chain(values.iter().copied()).collect();
+        spi::as_extension(|| spi::execute(&sql, &params)).map(|_| ())
+    }
+
+    pub fn set_stage(&self, stage: Stage) -> Result<()> {
+        self.update("stage = $2, stage_at = now()", &[Some(stage.as_str())])
+    }
+
+    pub fn record_error(&self, error: &Error, failed: bool, retry_seconds: Option<u64>) -> Result<()> {
+        let retry = retry_seconds.map(|s| s.to_string());
+        self.update(
+            "last_error = $2, last_error_detail = $3, last_error_hint = $4, last_error_sqlstate = $5, \
+             last_error_at = clock_timestamp(), failed = $6::bool, \
+             retry_at = clock_timestamp() + $7::int * interval '1 s'",
+            &[
+                Some(error.message()),
+                error.detail_text().as_deref(),
+                error.hint_text(),
+                Some(error.sqlstate()),
+                Some(if failed { "t" } else { "f" }),
+                retry.as_deref(),
+            ],
+        )
+    }
+
+    pub fn clear_retry(&self) -> Result<()> {
+        self.update("retry_at = NULL", &[])
+    }
+}
+
+fn list(json: &str) -> Result<Vec<String>> {
+    serde_json::from_str(json).map_err(|e| Error::internal(format!("invalid pattern list: {e}")))
+}
+
+/// The list as JSON, for a text parameter.
+pub fn to_json(list: &[String]) -> Result<String> {
+    serde_json::to_string(list).map_err(|e| Error::internal(format!("invalid pattern list: {e}")))
+}
+
+impl Task {
+    pub fn log(&self, error: &Error) {
+        report::log(error, &format!("pg_courier task \"{}\"", self.name));
+    }
+}

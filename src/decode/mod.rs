@@ -1,0 +1,54 @@
+//! What decoding hands on: transactions and row changes, encoded, to a [`ChangeSink`].
+//!
+//! The callbacks in `pg::output_plugin` turn the reorder buffer's changes into these values; they decide nothing.
+//! A sink never sees a transaction that was rolled back, and sees the committed ones in commit order.
+
+use std::rc::Rc;
+
+use crate::error::Result;
+use crate::logicalrep::{Lsn, Relation};
+
+/// A committed transaction of the source.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Transaction {
+    pub xid: u32,
+    /// Where its commit record starts.
+    pub commit_lsn: Lsn,
+    /// Where its commit record ends: the position to resume from once it is applied.
+    pub end_lsn: Lsn,
+    /// Microseconds since 2000-01-01.
+    pub commit_time: i64,
+}
+
+/// A row change; rows and keys in the field encoding of `logicalrep::relation`.
+#[derive(Clone, Copy, Debug)]
+pub enum Change<'a> {
+    Insert {
+        row: &'a [u8],
+    },
+    /// `old` is the old key, or the whole old row of a table whose identity is the full row. Fields of `row` may be
+    /// marked as unchanged, unless the identity is the full row.
+    Update {
+        old: &'a [u8],
+        row: &'a [u8],
+    },
+    Delete {
+        old: &'a [u8],
+    },
+}
+
+pub trait ChangeSink {
+    /// Does the task want this table's changes of this transaction? (Selected, and not already in its copy.)
+    fn wants(&mut self, table: u32, transaction: &Transaction) -> bool;
+
+    fn change(&mut self, transaction: &Transaction, relation: &Rc<Relation>, change: Change<'_>) -> Result<()>;
+
+    fn truncate(
+        &mut self,
+        transaction: &Transaction,
+        relations: &[Rc<Relation>],
+        restart_sequences: bool,
+    ) -> Result<()>;
+
+    fn commit(&mut self, transaction: &Transaction) -> Result<()>;
+}

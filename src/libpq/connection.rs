@@ -1,0 +1,360 @@
+//! One connection: opening it, plain statements, errors with all their fields.
+
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::ptr::{self, NonNull};
+use std::time::{Duration, Instant};
+
+use pq_sys::{ConnStatusType, ExecStatusType, PGconn, PGresult, PostgresPollingStatusType};
+
+use super::{Interest, WaitFn};
+use crate::error::{Error, Origin, Result, sqlstate};
+use crate::logicalrep::Row;
+
+/// How long one attempt to connect may take when `connect_timeout` says nothing else.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// libpq keywords and values; the only place where a password lives, so it has no `Debug`.
+#[derive(Clone, Default)]
+pub struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// Sets a keyword; an earlier value gives way.
+    pub fn set(&mut self, keyword: &str, value: &str) {
+        self.0.retain(|(k, _)| k != keyword);
+        self.0.push((keyword.to_owned(), value.to_owned()));
+    }
+
+    pub fn get(&self, keyword: &str) -> Option<&str> {
+        self.0.iter().find(|(k, _)| k == keyword).map(|(_, v)| v.as_str())
+    }
+
+    /// Where a connection goes, for messages: never the secret parts.
+    pub fn describe(&self) -> String {
+        let part = |keyword: &str, otherwise: &str| self.get(keyword).unwrap_or(otherwise).to_owned();
+        let host = self.get("hostaddr").or_else(|| self.get("host")).unwrap_or("local socket");
+        format!(
+            "host \"{host}\", port {}, database \"{}\", user \"{}\"",
+            part("port", "5432"),
+            part("dbname", "(default)"),
+            part("user", "(default)")
+        )
+    }
+
+    fn to_c(&self) -> Result<(Vec<CString>, Vec<CString>)> {
+        let c = |text: &str| {
+            CString::new(text).map_err(|_| {
+                Error::new(sqlstate::INVALID_PARAMETER_VALUE, "a connection option contains a zero byte")
+            })
+        };
+        let keywords = self.0.iter().map(|(k, _)| c(k)).collect::<Result<_>>()?;
+        let values = self.0.iter().map(|(_, v)| c(v)).collect::<Result<_>>()?;
+        Ok((keywords, values))
+    }
+}
+
+pub struct Connection {
+    pub(super) conn: NonNull<PGconn>,
+    pub(super) wait: WaitFn,
+    /// Commands and syncs sent in pipeline mode whose end has not been read.
+    pub(super) outstanding: usize,
+    pub(super) current: super::pipeline::Current,
+}
+
+/// Frees a result when it goes out of scope.
+pub(super) struct ResultGuard(pub(super) NonNull<PGresult>);
+
+impl Drop for ResultGuard {
+    fn drop(&mut self) {
+        // SAFETY: the guard owns the result; PQclear cannot fail.
+        unsafe { pq_sys::PQclear(self.0.as_ptr()) }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // SAFETY: `conn` is owned and not used after this; PQfinish cannot fail.
+        unsafe { pq_sys::PQfinish(self.conn.as_ptr()) }
+    }
+}
+
+/// libpq would print notices to the server's standard error; a destination's chatter does not belong there.
+unsafe extern "C" fn ignore_notice(_arg: *mut std::ffi::c_void, _result: *const PGresult) {}
+
+impl Connection {
+    /// Connects without blocking the process: signals and shutdown end the wait.
+    /// (Resolving a host name is the one step libpq does in one go; `hostaddr` avoids it.)
+    pub fn open(parameters: &Parameters, wait: WaitFn) -> Result<Connection> {
+        let (keywords, values) = parameters.to_c()?;
+        let pointers = |list: &[CString]| -> Vec<*const c_char> {
+            list.iter().map(|c| c.as_ptr()).chain([ptr::null()]).collect()
+        };
+        let (keyword_pointers, value_pointers) = (pointers(&keywords), pointers(&values));
+        // SAFETY: both arrays end with a null pointer and outlive the call, which copies what it keeps.
+        let conn = unsafe { pq_sys::PQconnectStartParams(keyword_pointers.as_ptr(), value_pointers.as_ptr(), 0) };
+        let conn = NonNull::new(conn).ok_or_else(|| Error::new("53200", "out of memory"))?;
+        let current = super::pipeline::Current::default();
+        let mut connection = Connection { conn, wait, outstanding: 0, current };
+        connection.finish_connecting(parameters)?;
+        // SAFETY: the connection is open; the receiver is a function that keeps nothing.
+        unsafe {
+            pq_sys::PQsetNoticeReceiver(connection.ptr(), Some(ignore_notice), ptr::null_mut());
+            if pq_sys::PQsetnonblocking(connection.ptr(), 1) != 0 {
+                return Err(connection.loss());
+            }
+        }
+        Ok(connection)
+    }
+
+    fn finish_connecting(&mut self, parameters: &Parameters) -> Result<()> {
+        let seconds = parameters.get("connect_timeout").and_then(|t| t.parse::<u64>().ok()).filter(|s| *s > 0);
+        let limit = seconds.map_or(CONNECT_TIMEOUT, Duration::from_secs);
+        let deadline = Instant::now() + limit;
+        // The documented start: wait as if the last poll had said "writing".
+        let mut interest = Interest { read: false, write: true };
+        loop {
+            // SAFETY: `conn` is a live connection object throughout.
+            if unsafe { pq_sys::PQstatus(self.ptr()) } == ConnStatusType::CONNECTION_BAD {
+                return Err(self.refusal(parameters));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Error::new(sqlstate::UNABLE_TO_CONNECT, "could not connect to the destination: timeout")
+                    .origin(Origin::Connection)
+                    .detail(format!("Tried {} for {} s.", parameters.describe(), limit.as_secs()))
+                    .hint("Check that the server runs and that no firewall drops the packets."));
+            }
+            let ready = (self.wait)(self.socket()?, interest, Some(left));
+            if !ready.read && !ready.write {
+                continue;
+            }
+            // SAFETY: as above.
+            interest = match unsafe { pq_sys::PQconnectPoll(self.ptr()) } {
+                PostgresPollingStatusType::PGRES_POLLING_OK => return Ok(()),
+                PostgresPollingStatusType::PGRES_POLLING_READING => Interest { read: true, write: false },
+                PostgresPollingStatusType::PGRES_POLLING_WRITING => Interest { read: false, write: true },
+                PostgresPollingStatusType::PGRES_POLLING_FAILED => return Err(self.refusal(parameters)),
+                PostgresPollingStatusType::PGRES_POLLING_ACTIVE => interest,
+            };
+        }
+    }
+
+    pub(super) fn ptr(&self) -> *mut PGconn {
+        self.conn.as_ptr()
+    }
+
+    pub fn socket(&self) -> Result<i32> {
+        // SAFETY: live connection object.
+        let socket = unsafe { pq_sys::PQsocket(self.ptr()) };
+        if socket < 0 { Err(self.loss()) } else { Ok(socket) }
+    }
+
+    /// libpq's message for the connection; it holds no password.
+    fn message(&self) -> String {
+        // SAFETY: PQerrorMessage returns a string owned by the live connection.
+        let text = unsafe { text(pq_sys::PQerrorMessage(self.ptr())) };
+        text.trim().to_owned()
+    }
+
+    /// Why an attempt to connect failed. libpq keeps no SQLSTATE for that, so the well-known texts are told apart.
+    fn refusal(&self, parameters: &Parameters) -> Error {
+        let message = self.message();
+        let has = |needle: &str| message.contains(needle);
+        let (state, hint) = if has("password authentication failed") || has("no password supplied") {
+            ("28P01", "Set the right password: ALTER USER MAPPING ... OPTIONS (SET password '...').")
+        } else if has("no pg_hba.conf entry") || has("pg_hba.conf rejects") {
+            ("28000", "Add a line for this source to pg_hba.conf of the destination and reload it.")
+        } else if has("does not exist") && has("role") {
+            ("28000", "Create the role on the destination, or set another user in the user mapping.")
+        } else if has("does not exist") && has("database") {
+            ("3D000", "Create the database on the destination, or set option dbname of the server.")
+        } else if has("permission denied for database") || has("not permitted to log in") {
+            ("42501", "Grant the role CONNECT on the database and LOGIN.")
+        } else if has("certificate") || has("SSL is not enabled") || has("does not support SSL") {
+            ("28000", "Check sslmode and the certificate options of the server.")
+        } else {
+            (sqlstate::UNABLE_TO_CONNECT, "Check host, port and firewall, and that the server accepts connections.")
+        };
+        Error::new(state, "could not connect to the destination")
+            .origin(Origin::Connection)
+            .detail(format!("Tried {}: {message}", parameters.describe()))
+            .hint(hint)
+    }
+
+    /// The connection broke while in use.
+    pub(super) fn loss(&self) -> Error {
+        Error::connection("lost the connection to the destination").detail(self.message())
+    }
+
+    pub fn used_password(&self) -> bool {
+        // SAFETY: live connection object.
+        unsafe { pq_sys::PQconnectionUsedPassword(self.ptr()) != 0 }
+    }
+
+    pub fn uses_tls(&self) -> bool {
+        // SAFETY: live connection object.
+        unsafe { pq_sys::PQsslInUse(self.ptr()) != 0 }
+    }
+
+    /// Version number of the destination, as `server_version_num` has it.
+    pub fn server_version(&self) -> i32 {
+        // SAFETY: live connection object.
+        unsafe { pq_sys::PQserverVersion(self.ptr()) }
+    }
+
+    /// Process id of the destination's backend.
+    pub fn backend_pid(&self) -> i32 {
+        // SAFETY: live connection object.
+        unsafe { pq_sys::PQbackendPID(self.ptr()) }
+    }
+
+    /// Runs one statement without parameters; returns its rows.
+    pub fn exec(&mut self, sql: &str) -> Result<Vec<Row>> {
+        self.query(sql, &[])
+    }
+
+    /// Runs one statement with text parameters and waits for it.
+    pub fn query(&mut self, sql: &str, params: &[Option<&str>]) -> Result<Vec<Row>> {
+        Ok(self.run(sql, params)?.0)
+    }
+
+    /// Runs one statement; returns how many rows it touched.
+    pub fn execute(&mut self, sql: &str, params: &[Option<&str>]) -> Result<u64> {
+        Ok(self.run(sql, params)?.1)
+    }
+
+    fn run(&mut self, sql: &str, params: &[Option<&str>]) -> Result<(Vec<Row>, u64)> {
+        self.send(sql, params)?;
+        let mut outcome = Ok((Vec::new(), 0));
+        while let Some(result) = self.get_result()? {
+            // The first error counts; libpq may add a second result after it.
+            if outcome.is_ok() {
+                outcome = self.judge(&result).map(|()| (rows(&result), tuples(&result)));
+            }
+        }
+        outcome
+    }
+
+    pub(super) fn send(&mut self, sql: &str, params: &[Option<&str>]) -> Result<()> {
+        let sql = c_text(sql)?;
+        let values = params.iter().map(|p| p.map(c_text).transpose()).collect::<Result<Vec<_>>>()?;
+        let pointers: Vec<*const c_char> =
+            values.iter().map(|v| v.as_ref().map_or(ptr::null(), |v| v.as_ptr())).collect();
+        // SAFETY: strings and arrays outlive the call, which copies them; the lengths agree.
+        let sent = unsafe {
+            pq_sys::PQsendQueryParams(
+                self.ptr(),
+                sql.as_ptr(),
+                pointers.len() as c_int,
+                ptr::null(),
+                pointers.as_ptr(),
+                ptr::null(),
+                ptr::null(),
+                0,
+            )
+        };
+        if sent == 1 { Ok(()) } else { Err(self.loss()) }
+    }
+
+    /// The next result of the statement under way, waiting for it; `None` at its end.
+    pub(super) fn get_result(&mut self) -> Result<Option<ResultGuard>> {
+        loop {
+            let unsent = self.flush()?;
+            // SAFETY: live connection object.
+            if unsafe { pq_sys::PQisBusy(self.ptr()) } == 0 {
+                break;
+            }
+            self.wait_and_consume(unsent, None)?;
+        }
+        // SAFETY: not busy, so this does not block.
+        let result = unsafe { pq_sys::PQgetResult(self.ptr()) };
+        Ok(NonNull::new(result).map(ResultGuard))
+    }
+
+    /// Sends what the socket takes; true while something is left.
+    pub fn flush(&mut self) -> Result<bool> {
+        // SAFETY: live connection object.
+        match unsafe { pq_sys::PQflush(self.ptr()) } {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(self.loss()),
+        }
+    }
+
+    /// Waits for the destination (or the time, or a nudge), then reads what has come.
+    pub fn wait_and_consume(&mut self, unsent: bool, timeout: Option<Duration>) -> Result<()> {
+        let socket = self.socket()?;
+        let ready = (self.wait)(socket, Interest { read: true, write: unsent }, timeout);
+        if ready.read { self.consume() } else { Ok(()) }
+    }
+
+    /// Reads what has arrived, without waiting.
+    pub fn consume(&mut self) -> Result<()> {
+        // SAFETY: live connection object.
+        if unsafe { pq_sys::PQconsumeInput(self.ptr()) } == 1 { Ok(()) } else { Err(self.loss()) }
+    }
+
+    /// Turns a failed result into an error with the fields the server sent.
+    pub(super) fn judge(&self, result: &ResultGuard) -> Result<()> {
+        // SAFETY: the guard holds a live result.
+        let status = unsafe { pq_sys::PQresultStatus(result.0.as_ptr()) };
+        match status {
+            ExecStatusType::PGRES_FATAL_ERROR | ExecStatusType::PGRES_BAD_RESPONSE => Err(self.server_error(result)),
+            _ => Ok(()),
+        }
+    }
+
+    fn server_error(&self, result: &ResultGuard) -> Error {
+        let field = |code: u8| -> Option<String> {
+            // SAFETY: the guard holds a live result; the string belongs to it and is copied here.
+            let pointer = unsafe { pq_sys::PQresultErrorField(result.0.as_ptr(), c_int::from(code)) };
+            // SAFETY: null or a C string, as libpq documents.
+            (!pointer.is_null()).then(|| unsafe { text(pointer) })
+        };
+        // Codes of the protocol's error fields: C SQLSTATE, M message, D detail, H hint, W context, s/t/n names.
+        let Some(state) = field(b'C') else {
+            return self.loss();
+        };
+        let mut error = Error::new(&state, field(b'M').unwrap_or_default()).origin(Origin::Destination);
+        if let Some(detail) = field(b'D') {
+            error = error.detail(detail);
+        }
+        if let Some(hint) = field(b'H') {
+            error = error.hint(hint);
+        }
+        let name = |label: &str, code: u8| field(code).map(|n| format!("{label} \"{n}\""));
+        let names: Vec<String> =
+            [name("schema", b's'), name("table", b't'), name("constraint", b'n')].into_iter().flatten().collect();
+        if names.is_empty() { error } else { error.context(format!("On the destination: {}.", names.join(", "))) }
+    }
+}
+
+fn c_text(text: &str) -> Result<CString> {
+    CString::new(text).map_err(|_| Error::internal("a statement or parameter contains a zero byte"))
+}
+
+/// Copies a C string.
+///
+/// # Safety
+/// `pointer` must be a valid C string.
+pub(super) unsafe fn text(pointer: *const c_char) -> String {
+    // SAFETY: by contract of this function.
+    unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
+}
+
+fn rows(result: &ResultGuard) -> Vec<Row> {
+    let result = result.0.as_ptr();
+    // SAFETY: the result is live and row and column stay below the counts libpq reports; values are C strings.
+    unsafe {
+        let (rows, columns) = (pq_sys::PQntuples(result), pq_sys::PQnfields(result));
+        let value = |row, column| {
+            (pq_sys::PQgetisnull(result, row, column) == 0).then(|| text(pq_sys::PQgetvalue(result, row, column)))
+        };
+        (0..rows).map(|row| Row((0..columns).map(|column| value(row, column)).collect())).collect()
+    }
+}
+
+/// Rows touched, from the command tag; 0 for commands without a count.
+pub(super) fn tuples(result: &ResultGuard) -> u64 {
+    // SAFETY: the result is live; libpq returns a C string that belongs to it.
+    unsafe { text(pq_sys::PQcmdTuples(result.0.as_ptr())) }.parse().unwrap_or(0)
+}

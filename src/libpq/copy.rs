@@ -1,0 +1,83 @@
+//! COPY FROM STDIN.
+
+use std::ffi::{c_char, c_int};
+use std::ptr;
+
+use pq_sys::ExecStatusType;
+
+use super::Connection;
+use crate::error::{Error, Result};
+
+/// Above this many bytes a piece goes to libpq in parts, so that its buffer stays small.
+const PIECE: usize = 1 << 20;
+
+impl Connection {
+    /// Starts a COPY; `sql` is the COPY ... FROM STDIN statement.
+    pub fn copy_start(&mut self, sql: &str) -> Result<()> {
+        self.send(sql, &[])?;
+        let result = self.get_result()?.ok_or_else(|| self.loss())?;
+        // SAFETY: the guard holds a live result.
+        if unsafe { pq_sys::PQresultStatus(result.0.as_ptr()) } == ExecStatusType::PGRES_COPY_IN {
+            return Ok(());
+        }
+        let verdict = self.judge(&result);
+        while self.get_result()?.is_some() {}
+        verdict?;
+        Err(Error::internal("the destination did not start COPY"))
+    }
+
+    /// Sends data, waiting while the destination is slower than we are.
+    pub fn copy_data(&mut self, data: &[u8]) -> Result<()> {
+        for piece in data.chunks(PIECE) {
+            loop {
+                // SAFETY: the slice is valid for its length; libpq copies it.
+                let sent = unsafe {
+                    pq_sys::PQputCopyData(self.ptr(), piece.as_ptr().cast::<c_char>(), piece.len() as c_int)
+                };
+                match sent {
+                    1 => break,
+                    0 => self.drain()?,
+                    _ => return Err(self.copy_failure()),
+                }
+            }
+            // Nothing is gained by letting libpq pile up more than one piece.
+            self.drain()?;
+        }
+        Ok(())
+    }
+
+    /// Ends the COPY and returns how many rows the destination took.
+    pub fn copy_end(&mut self) -> Result<u64> {
+        loop {
+            // SAFETY: live connection object; a null message means success.
+            match unsafe { pq_sys::PQputCopyEnd(self.ptr(), ptr::null()) } {
+                1 => break,
+                0 => self.drain()?,
+                _ => return Err(self.loss()),
+            }
+        }
+        let mut outcome = Ok(0);
+        while let Some(result) = self.get_result()? {
+            if outcome.is_ok() {
+                outcome = self.judge(&result).map(|()| super::connection::tuples(&result));
+            }
+        }
+        outcome
+    }
+
+    fn drain(&mut self) -> Result<()> {
+        while self.flush()? {
+            self.wait_and_consume(true, None)?;
+        }
+        Ok(())
+    }
+
+    /// The server may have ended the COPY with an error of its own, which says more than "connection lost".
+    fn copy_failure(&mut self) -> Error {
+        match self.get_result() {
+            Ok(Some(result)) => self.judge(&result).err().unwrap_or_else(|| self.loss()),
+            Ok(None) => self.loss(),
+            Err(error) => error,
+        }
+    }
+}

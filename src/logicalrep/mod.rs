@@ -1,0 +1,12 @@
+//! The values that flow: LSNs, snapshots, relations, names. Pure: nothing here knows that a server exists.
+
+pub mod lsn;
+pub mod names;
+pub mod relation;
+pub mod row;
+pub mod snapshot;
+
+pub use lsn::Lsn;
+pub use relation::{Column, ColumnFormat, Relation};
+pub use row::Row;
+pub use snapshot::CopySnapshot;

@@ -1,0 +1,151 @@
+//! A source table as the stream and the copy see it, and how its columns travel.
+//!
+//! Values travel in the server's binary format where both servers read it the same way, as text otherwise. The field
+//! encoding is the same for COPY and for array elements (a 4-byte length, then the bytes; -1 for NULL), so a row is
+//! encoded once and its fields are moved about as plain bytes.
+
+use super::names::{quote_ident, quote_qualified};
+
+/// Length word of a NULL field.
+pub const NULL_FIELD: i32 = -1;
+/// Length word of a value that an UPDATE did not change and the WAL does not hold (TOAST). Never sent.
+pub const UNCHANGED_FIELD: i32 = -2;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ColumnFormat {
+    /// Binary; the type and its array type have the same OIDs on every server.
+    Binary { element: u32, array: u32 },
+    /// The type's text form, cast back on the destination.
+    Text { cast: String },
+}
+
+/// OIDs of `text` and `text[]`, the same everywhere.
+const TEXT: u32 = 25;
+const TEXT_ARRAY: u32 = 1009;
+
+impl ColumnFormat {
+    pub fn element_type(&self) -> u32 {
+        match self {
+            ColumnFormat::Binary { element, .. } => *element,
+            ColumnFormat::Text { .. } => TEXT,
+        }
+    }
+
+    pub fn array_type(&self) -> u32 {
+        match self {
+            ColumnFormat::Binary { array, .. } => *array,
+            ColumnFormat::Text { .. } => TEXT_ARRAY,
+        }
+    }
+
+    /// An expression of this column's type, from a parameter column.
+    pub fn cast(&self, expression: &str) -> String {
+        match self {
+            ColumnFormat::Binary { .. } => expression.to_owned(),
+            ColumnFormat::Text { cast } => format!("{expression}::{cast}"),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    pub name: String,
+    pub format: ColumnFormat,
+    /// The equality operator of a key column, as SQL.
+    pub equals: String,
+    /// GENERATED ALWAYS AS IDENTITY: may be inserted (overriding) but not updated.
+    pub identity_always: bool,
+}
+
+/// How the stream finds the row that an UPDATE or DELETE means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// By the columns of a primary key or identity index.
+    Key,
+    /// By the whole old row; equal rows are interchangeable.
+    FullRow,
+    /// Not at all: only INSERT and TRUNCATE can be applied.
+    Nothing,
+}
+
+#[derive(Clone, Debug)]
+pub struct Relation {
+    pub oid: u32,
+    /// Differs between two definitions of the same table; prepared statements are named after it.
+    pub generation: u64,
+    pub schema: String,
+    pub name: String,
+    /// Columns that travel: no dropped and no generated ones.
+    pub columns: Vec<Column>,
+    pub identity: Identity,
+    /// Indexes into `columns`.
+    pub key: Vec<usize>,
+}
+
+impl Relation {
+    pub fn qualified_name(&self) -> String {
+        quote_qualified(&self.schema, &self.name)
+    }
+
+    /// The same definition, whenever it was read?
+    pub fn is_same_as(&self, other: &Relation) -> bool {
+        self.oid == other.oid
+            && self.schema == other.schema
+            && self.name == other.name
+            && self.columns == other.columns
+            && self.identity == other.identity
+            && self.key == other.key
+    }
+
+    pub fn column_list(&self) -> String {
+        let names: Vec<String> = self.columns.iter().map(|c| quote_ident(&c.name)).collect();
+        names.join(", ")
+    }
+
+    pub fn is_key(&self, column: usize) -> bool {
+        self.key.contains(&column)
+    }
+
+    /// Has it a GENERATED ALWAYS identity column outside the key? Such a row is replaced, not updated.
+    pub fn needs_replacing(&self) -> bool {
+        self.columns.iter().enumerate().any(|(i, c)| c.identity_always && !self.is_key(i))
+    }
+}
+
+/// Walks over the fields of an encoded row: each is its length word and its bytes.
+pub struct Fields<'a>(pub &'a [u8]);
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let word: [u8; 4] = self.0.get(..4)?.try_into().ok()?;
+        let length = i32::from_be_bytes(word).max(0) as usize;
+        let (field, rest) = self.0.split_at_checked(4 + length)?;
+        self.0 = rest;
+        Some(field)
+    }
+}
+
+pub fn is_unchanged(field: &[u8]) -> bool {
+    field.starts_with(&UNCHANGED_FIELD.to_be_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_walked_one_by_one() {
+        let mut row = Vec::new();
+        row.extend(3i32.to_be_bytes());
+        row.extend(b"abc");
+        row.extend(NULL_FIELD.to_be_bytes());
+        row.extend(0i32.to_be_bytes());
+        row.extend(UNCHANGED_FIELD.to_be_bytes());
+        let fields: Vec<&[u8]> = Fields(&row).collect();
+        assert_eq!(fields.len(), 4);
+        assert_eq!(&fields[0][4..], b"abc");
+        assert!(is_unchanged(fields[3]) && !is_unchanged(fields[1]) && !is_unchanged(fields[2]));
+    }
+}

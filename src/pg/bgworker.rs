@@ -1,0 +1,221 @@
+//! Background workers: registering, starting, watching, and what each does first.
+
+use std::ffi::{CStr, c_char};
+use std::ptr;
+
+use pgrx::pg_sys;
+
+use crate::error::{Error, Result, sqlstate};
+use crate::pg::compat;
+
+/// What a dynamic worker is to run.
+pub struct Spec<'a> {
+    /// Shown by `ps`, for example "pg_courier apply worker: shop_to_dr".
+    pub name: &'a str,
+    /// `backend_type` in `pg_stat_activity`.
+    pub kind: &'a str,
+    /// The exported function of this library.
+    pub function: &'a str,
+    /// Arrives at the worker by [`argument`].
+    pub argument: &'a str,
+    /// Seconds after which the postmaster starts it again when it ends by an error; `None` for never.
+    pub restart_seconds: Option<i32>,
+    /// Nudge this process when the worker starts and ends.
+    pub notify: bool,
+}
+
+/// A started worker.
+pub struct Handle(*mut pg_sys::BackgroundWorkerHandle);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Starting,
+    Running(i32),
+    Stopped,
+}
+
+impl Handle {
+    pub fn state(&self) -> State {
+        let mut pid = 0;
+        // SAFETY: the handle came from RegisterDynamicBackgroundWorker and lives in TopMemoryContext.
+        match unsafe { pg_sys::GetBackgroundWorkerPid(self.0, &mut pid) } {
+            pg_sys::BgwHandleStatus::BGWH_STARTED => State::Running(pid),
+            pg_sys::BgwHandleStatus::BGWH_NOT_YET_STARTED => State::Starting,
+            _ => State::Stopped,
+        }
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.state() == State::Stopped
+    }
+
+    /// Asks the worker to end.
+    pub fn terminate(&self) {
+        // SAFETY: as above.
+        unsafe { pg_sys::TerminateBackgroundWorker(self.0) }
+    }
+
+    /// Waits until the worker has ended; needs `notify`.
+    pub fn wait_for_shutdown(&self) {
+        // SAFETY: as above.
+        unsafe { pg_sys::WaitForBackgroundWorkerShutdown(self.0) };
+    }
+}
+
+/// The static worker of the cluster; only while `shared_preload_libraries` is loaded.
+pub fn register_launcher(name: &str, function: &str) {
+    let spec = Spec { name, kind: name, function, argument: "", restart_seconds: Some(5), notify: false };
+    let mut worker = fill(&spec);
+    worker.bgw_start_time = pg_sys::BgWorkerStartTime::BgWorkerStart_RecoveryFinished;
+    // SAFETY: a complete description; the server copies it.
+    unsafe { pg_sys::RegisterBackgroundWorker(&mut worker) }
+}
+
+pub fn start(spec: &Spec<'_>) -> Result<Handle> {
+    let mut worker = fill(spec);
+    let mut handle = ptr::null_mut();
+    // SAFETY: the description is complete; the handle is allocated in a context that outlives the transaction.
+    let registered = unsafe {
+        let previous = pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext);
+        let registered = pg_sys::RegisterDynamicBackgroundWorker(&mut worker, &mut handle);
+        pg_sys::MemoryContextSwitchTo(previous);
+        registered
+    };
+    if registered {
+        return Ok(Handle(handle));
+    }
+    Err(Error::new(sqlstate::CONFIGURATION_LIMIT_EXCEEDED, format!("could not start \"{}\"", spec.name))
+        .detail("All background worker slots of this server are in use.")
+        .hint("Increase max_worker_processes (needs a restart) or stop other tasks."))
+}
+
+fn fill(spec: &Spec<'_>) -> pg_sys::BackgroundWorker {
+    let mut worker = pg_sys::BackgroundWorker::default();
+    copy_text(&mut worker.bgw_name, spec.name);
+    copy_text(&mut worker.bgw_type, spec.kind);
+    copy_text(&mut worker.bgw_library_name, "pg_courier");
+    copy_text(&mut worker.bgw_function_name, spec.function);
+    copy_text(&mut worker.bgw_extra, spec.argument);
+    worker.bgw_flags = (pg_sys::BGWORKER_SHMEM_ACCESS | pg_sys::BGWORKER_BACKEND_DATABASE_CONNECTION) as i32;
+    worker.bgw_start_time = pg_sys::BgWorkerStartTime::BgWorkerStart_RecoveryFinished;
+    worker.bgw_restart_time = spec.restart_seconds.unwrap_or(pg_sys::BGW_NEVER_RESTART);
+    // SAFETY: plain read of this process's id.
+    worker.bgw_notify_pid = if spec.notify { unsafe { pg_sys::MyProcPid } } else { 0 };
+    worker
+}
+
+/// Copies text into a fixed C buffer, cut at a character boundary, always terminated.
+fn copy_text(buffer: &mut [c_char], text: &str) {
+    let mut length = text.len().min(buffer.len() - 1);
+    while !text.is_char_boundary(length) {
+        length -= 1;
+    }
+    for (to, from) in buffer.iter_mut().zip(text.bytes().take(length).chain([0])) {
+        *to = from as c_char;
+    }
+}
+
+/// First thing in a worker: the server's own handlers, so that a stop works wherever the worker waits.
+pub fn prepare_signals() {
+    // SAFETY: called once at the start of a worker; the handlers are the server's.
+    unsafe {
+        compat::set_signal_handler(libc::SIGTERM, raw::die);
+        compat::set_signal_handler(libc::SIGHUP, raw::SignalHandlerForConfigReload);
+        pg_sys::BackgroundWorkerUnblockSignals();
+    }
+}
+
+mod raw {
+    // The bindings' versions are Rust functions and cannot be installed as handlers.
+    unsafe extern "C-unwind" {
+        pub fn die(signal: i32);
+        pub fn SignalHandlerForConfigReload(signal: i32);
+    }
+}
+
+/// Connects this worker to a database as the bootstrap superuser; `None`: to the shared catalogs only.
+pub fn connect(database: Option<u32>) {
+    let database = database.map_or(pg_sys::InvalidOid, pg_sys::Oid::from);
+    // SAFETY: called once, before any SQL.
+    unsafe { pg_sys::BackgroundWorkerInitializeConnectionByOid(database, pg_sys::InvalidOid, 0) }
+}
+
+/// The argument this worker was started with.
+pub fn argument() -> String {
+    // SAFETY: MyBgworkerEntry is set in every background worker; the buffer is terminated.
+    unsafe {
+        let extra = (*pg_sys::MyBgworkerEntry).bgw_extra.as_ptr();
+        CStr::from_ptr(extra).to_string_lossy().into_owned()
+    }
+}
+
+/// Ends this worker: 0 and it stays away, 1 and the postmaster may start it again.
+pub fn exit(code: i32) -> ! {
+    // SAFETY: runs the server's exit callbacks and does not return.
+    unsafe { pg_sys::proc_exit(code) }
+}
+
+/// Are we being loaded by `shared_preload_libraries`?
+pub fn is_preloading() -> bool {
+    // SAFETY: plain read.
+    unsafe { pg_sys::process_shared_preload_libraries_in_progress }
+}
+
+/// Shows in `pg_stat_activity` what this worker does.
+pub fn report_activity(text: &str) {
+    if let Ok(text) = std::ffi::CString::new(text) {
+        // SAFETY: the server copies the text.
+        unsafe { pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, text.as_ptr()) }
+    }
+}
+
+/// Dies as if the kernel had killed the process.
+#[cfg(feature = "failpoints")]
+pub fn kill_self() -> ! {
+    // SAFETY: a signal to ourselves; nothing runs after it.
+    unsafe {
+        libc::kill(libc::getpid(), libc::SIGKILL);
+        libc::_exit(1)
+    }
+}
+
+/// Databases that accept connections; for the launcher, which is connected to none.
+pub fn databases() -> Vec<u32> {
+    let mut found = Vec::new();
+    // SAFETY: a catalog scan inside its own transaction, as the server's own launchers do it; the form is read while
+    // the scan holds the tuple.
+    unsafe {
+        pg_sys::StartTransactionCommand();
+        let relation = pg_sys::table_open(pg_sys::DatabaseRelationId, pg_sys::AccessShareLock as i32);
+        let scan = pg_sys::table_beginscan_catalog(relation, 0, ptr::null_mut());
+        loop {
+            let tuple = pg_sys::heap_getnext(scan, pg_sys::ScanDirection::ForwardScanDirection);
+            if tuple.is_null() {
+                break;
+            }
+            let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_database>();
+            if (*form).datallowconn {
+                found.push((*form).oid.to_u32());
+            }
+        }
+        pg_sys::table_endscan(scan);
+        pg_sys::table_close(relation, pg_sys::AccessShareLock as i32);
+        pg_sys::CommitTransactionCommand();
+    }
+    found
+}
+
+/// Runs `f` when this process ends by itself or is asked to, before it lets go of shared memory.
+pub fn before_exit(f: fn()) {
+    thread_local! {
+        static CALLBACK: std::cell::Cell<Option<fn()>> = const { std::cell::Cell::new(None) };
+    }
+    unsafe extern "C-unwind" fn call(_code: i32, _argument: pg_sys::Datum) {
+        if let Some(f) = CALLBACK.get() {
+            f();
+        }
+    }
+    CALLBACK.set(Some(f));
+    // SAFETY: registered once for a worker; the callback only sends signals.
+    unsafe { pg_sys::before_shmem_exit(Some(call), pg_sys::Datum::from(0)) }
+}

@@ -1,0 +1,21 @@
+//! A safe face for the server API: one file for each part of it, named after what it wraps.
+//!
+//! `unsafe` stays in here. What is relied on everywhere: a background worker or backend is single-threaded, and a server
+//! `ERROR` raised inside a guarded call arrives as an unwinding panic, which [`report::catch`] turns into an
+//! [`Error`](crate::error::Error).
+#![allow(unsafe_code)]
+
+pub mod bgworker;
+pub mod compat;
+pub mod dsm;
+pub mod hooks;
+pub mod latch;
+pub mod logical;
+pub mod output_plugin;
+pub mod rel;
+pub mod report;
+pub mod scan;
+pub mod spi;
+pub mod tuple;
+pub mod wake;
+pub mod xact;

@@ -1,0 +1,308 @@
+//! Reading a table's definition from the relation cache, inside decoding or a plain transaction.
+
+use std::ffi::{CStr, c_char};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pgrx::pg_sys;
+
+use crate::error::{Error, Result, sqlstate};
+use crate::logicalrep::names::quote_qualified;
+use crate::logicalrep::relation::Identity;
+use crate::logicalrep::{Column, ColumnFormat, Relation};
+use crate::pg::compat;
+use crate::pg::tuple::Encoder;
+
+/// OIDs below are given out by initdb's catalogs and are the same on every server.
+const FIRST_UNPINNED_OBJECT: u32 = 10_000;
+
+/// A table with what it takes to encode its rows.
+pub struct Described {
+    pub relation: Rc<Relation>,
+    /// For each travelling column: its place in the tuple and its encoder for parameters.
+    pub(super) attributes: Vec<Attribute>,
+    pub(super) natts: usize,
+    stale: bool,
+}
+
+pub(super) struct Attribute {
+    pub(super) index: usize,
+    pub(super) is_varlena: bool,
+    pub(super) param: Encoder,
+    /// The binary COPY encoder; `None` when the type has no binary form that travels.
+    pub(super) copy: Option<Encoder>,
+}
+
+impl Described {
+    pub(super) fn forget(&mut self) {
+        self.stale = true;
+    }
+
+    pub(super) fn is_stale(&self) -> bool {
+        self.stale
+    }
+
+    /// Most invalidations change nothing that matters here: then prepared statements may stay.
+    pub(super) fn keep_generation_of(mut self, known: &Described) -> Described {
+        if self.relation.is_same_as(&known.relation) {
+            self.relation = known.relation.clone();
+        }
+        self
+    }
+
+    /// Can COPY use the binary format for every column?
+    pub fn copies_binary(&self) -> bool {
+        self.attributes.iter().all(|a| a.copy.is_some())
+    }
+}
+
+/// A source table held open with a lock until the end of the transaction.
+pub struct OpenTable(pub(super) pg_sys::Relation);
+
+/// Opens an ordinary table for reading; the lock lets everybody else read and write it.
+pub fn open_table(oid: u32) -> Result<OpenTable> {
+    // SAFETY: inside a transaction; null means that the table is gone.
+    unsafe {
+        let relation = pg_sys::try_relation_open(oid.into(), pg_sys::AccessShareLock as i32);
+        if relation.is_null() {
+            return Err(Error::new(sqlstate::UNDEFINED_TABLE, format!("the source table with OID {oid} is gone"))
+                .hint("It was dropped after the task was created; drop the task and create it anew."));
+        }
+        Ok(OpenTable(relation))
+    }
+}
+
+impl OpenTable {
+    pub fn describe(&self) -> Result<Described> {
+        // SAFETY: the relation is open and locked.
+        unsafe { describe(self.0) }
+    }
+
+    /// Pages of the main fork.
+    pub fn blocks(&self) -> u64 {
+        // SAFETY: the relation is open.
+        u64::from(unsafe { pg_sys::RelationGetNumberOfBlocksInFork(self.0, pg_sys::ForkNumber::MAIN_FORKNUM) })
+    }
+
+    /// May `role` read all of it? Says why not.
+    pub fn check_readable(&self, role: u32) -> Result<()> {
+        // SAFETY: the relation is open; both calls look up catalogs only.
+        unsafe {
+            let oid = (*self.0).rd_id;
+            let denied = |what: &str, hint: String| {
+                let name = table_name(self.0);
+                Err(Error::new(sqlstate::INSUFFICIENT_PRIVILEGE, format!("{what} {name}")).hint(hint))
+            };
+            let acl = pg_sys::pg_class_aclcheck(oid, role.into(), pg_sys::ACL_SELECT as pg_sys::AclMode);
+            if acl != pg_sys::AclResult::ACLCHECK_OK {
+                let hint = format!("GRANT SELECT ON {} TO the owner of the task.", table_name(self.0));
+                return denied("the owner of the task may not read", hint);
+            }
+            if pg_sys::check_enable_rls(oid, role.into(), true) == pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32 {
+                let hint = "Row security would hide rows from the copy: let a role with BYPASSRLS own the task.";
+                return denied("row security applies to the owner of the task on", hint.to_owned());
+            }
+            Ok(())
+        }
+    }
+}
+
+/// # Safety
+/// `relation` is open.
+pub(super) unsafe fn table_name(relation: pg_sys::Relation) -> String {
+    // SAFETY: by contract; names are C strings in fixed buffers or palloc'd.
+    unsafe {
+        let form = (*relation).rd_rel;
+        let schema = text(pg_sys::get_namespace_name((*form).relnamespace));
+        quote_qualified(&schema, &text((*form).relname.data.as_ptr()))
+    }
+}
+
+/// # Safety
+/// `relation` is open, in a state where catalogs can be read.
+pub(super) unsafe fn describe(relation: pg_sys::Relation) -> Result<Described> {
+    static GENERATION: AtomicU64 = AtomicU64::new(1);
+    // SAFETY: by contract; attribute indexes stay below natts.
+    unsafe {
+        let form = (*relation).rd_rel;
+        let desc = (*relation).rd_att;
+        let natts = (*desc).natts as usize;
+        let (identity, key_attributes) = identity(relation);
+        let mut columns = Vec::new();
+        let mut attributes = Vec::new();
+        let mut key = Vec::new();
+        for index in 0..natts {
+            let attribute = compat::tuple_desc_attr(desc, index);
+            if (*attribute).attisdropped || (*attribute).attgenerated != 0 {
+                continue;
+            }
+            if key_attributes.contains(&(*attribute).attnum) {
+                key.push(columns.len());
+            }
+            let (column, described) = column(attribute, index)?;
+            columns.push(column);
+            attributes.push(described);
+        }
+        let relation = Relation {
+            oid: (*relation).rd_id.to_u32(),
+            generation: GENERATION.fetch_add(1, Ordering::Relaxed),
+            schema: text(pg_sys::get_namespace_name((*form).relnamespace)),
+            name: text((*form).relname.data.as_ptr()),
+            columns,
+            identity,
+            key,
+        };
+        Ok(Described { relation: Rc::new(relation), attributes, natts, stale: false })
+    }
+}
+
+/// Which columns find a row. A FULL identity with a primary key uses the key: the old row holds it.
+///
+/// # Safety
+/// As for `describe`.
+unsafe fn identity(relation: pg_sys::Relation) -> (Identity, Vec<i16>) {
+    // SAFETY: by contract.
+    unsafe {
+        let full = (*(*relation).rd_rel).relreplident == b'f' as c_char;
+        let kind = if full {
+            pg_sys::IndexAttrBitmapKind::INDEX_ATTR_BITMAP_PRIMARY_KEY
+        } else {
+            pg_sys::IndexAttrBitmapKind::INDEX_ATTR_BITMAP_IDENTITY_KEY
+        };
+        let bitmap = pg_sys::RelationGetIndexAttrBitmap(relation, kind);
+        let mut key = Vec::new();
+        let mut member = -1;
+        loop {
+            member = pg_sys::bms_next_member(bitmap, member);
+            if member < 0 {
+                break;
+            }
+            key.push((member + pg_sys::FirstLowInvalidHeapAttributeNumber) as i16);
+        }
+        if full && compat::primary_key_is_deferrable(relation) {
+            // Keys of a deferrable constraint may pass through each other inside a transaction.
+            key.clear();
+        }
+        match (key.is_empty(), full) {
+            (false, _) => (Identity::Key, key),
+            (true, true) => (Identity::FullRow, key),
+            (true, false) => (Identity::Nothing, key),
+        }
+    }
+}
+
+/// # Safety
+/// `attribute` belongs to an open relation.
+unsafe fn column(attribute: *const pg_sys::FormData_pg_attribute, index: usize) -> Result<(Column, Attribute)> {
+    // SAFETY: by contract; type lookups read catalogs.
+    unsafe {
+        let declared = (*attribute).atttypid;
+        let base = pg_sys::getBaseType(declared);
+        let (format, param) = if travels_binary(base) {
+            let array = pg_sys::get_array_type(base).to_u32();
+            (ColumnFormat::Binary { element: base.to_u32(), array }, Encoder::binary(base))
+        } else {
+            (ColumnFormat::Text { cast: type_name(declared) }, Encoder::text(declared))
+        };
+        let copy = if travels_binary(base) || copies_binary(base) { Some(Encoder::binary(base)) } else { None };
+        let column = Column {
+            name: text((*attribute).attname.data.as_ptr()),
+            format,
+            equals: equality(base),
+            identity_always: (*attribute).attidentity == b'a' as c_char,
+        };
+        let is_varlena = (*attribute).attlen == -1;
+        Ok((column, Attribute { index, is_varlena, param, copy }))
+    }
+}
+
+/// Is the binary form of this base type the same on every server, and is it a plain value (no array, no row)?
+///
+/// # Safety
+/// Where catalogs can be read.
+unsafe fn travels_binary(base: pg_sys::Oid) -> bool {
+    // reg* types are OIDs that mean something else elsewhere; xml carries an encoding; aclitem has no binary form.
+    const TEXT_ONLY: [u32; 14] =
+        [24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191, 142, 1033, 194];
+    let oid = base.to_u32();
+    if oid >= FIRST_UNPINNED_OBJECT || TEXT_ONLY.contains(&oid) {
+        return false;
+    }
+    // SAFETY: by contract.
+    unsafe {
+        let kind = pg_sys::get_typtype(base) as u8;
+        let plain = matches!(kind, b'b' | b'r' | b'm') && !is_array(base);
+        plain && Encoder::has_send(base) && pg_sys::get_array_type(base) != pg_sys::InvalidOid
+    }
+}
+
+/// Types beyond [`travels_binary`] whose binary form COPY can carry: enums (sent as labels) and arrays of those types.
+///
+/// # Safety
+/// Where catalogs can be read.
+unsafe fn copies_binary(base: pg_sys::Oid) -> bool {
+    // SAFETY: by contract.
+    unsafe {
+        if pg_sys::get_typtype(base) as u8 == b'e' {
+            return true;
+        }
+        // An array carries its element's OID, so the element must be a type that every server has.
+        is_array(base) && base.to_u32() < FIRST_UNPINNED_OBJECT && travels_binary(pg_sys::get_element_type(base))
+    }
+}
+
+/// # Safety
+/// Where catalogs can be read.
+unsafe fn is_array(base: pg_sys::Oid) -> bool {
+    // SAFETY: by contract.
+    unsafe { pg_sys::get_element_type(base) != pg_sys::InvalidOid }
+}
+
+/// # Safety
+/// Where catalogs can be read.
+unsafe fn type_name(oid: pg_sys::Oid) -> String {
+    let flags = pg_sys::FORMAT_TYPE_FORCE_QUALIFY as u16;
+    // SAFETY: by contract; returns a palloc'd C string.
+    unsafe { text(pg_sys::format_type_extended(oid, -1, flags)) }
+}
+
+/// The equality that the type's default index uses, with its schema.
+///
+/// # Safety
+/// Where catalogs can be read.
+unsafe fn equality(base: pg_sys::Oid) -> String {
+    let builtin = || "OPERATOR(pg_catalog.=)".to_owned();
+    if base.to_u32() < FIRST_UNPINNED_OBJECT {
+        return builtin();
+    }
+    // SAFETY: by contract; the tuple is released after its fields were copied.
+    unsafe {
+        let entry = pg_sys::lookup_type_cache(base, pg_sys::TYPECACHE_EQ_OPR as i32);
+        let operator = (*entry).eq_opr;
+        if operator == pg_sys::InvalidOid {
+            return builtin();
+        }
+        let tuple = pg_sys::SearchSysCache1(
+            pg_sys::SysCacheIdentifier::OPEROID as i32,
+            pg_sys::Datum::from(operator),
+        );
+        if tuple.is_null() {
+            return builtin();
+        }
+        let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_operator>();
+        let schema = text(pg_sys::get_namespace_name((*form).oprnamespace));
+        let name = text((*form).oprname.data.as_ptr());
+        pg_sys::ReleaseSysCache(tuple);
+        format!("OPERATOR({}.{name})", crate::logicalrep::names::quote_ident(&schema))
+    }
+}
+
+/// # Safety
+/// `pointer` is a C string.
+pub(super) unsafe fn text(pointer: *const c_char) -> String {
+    if pointer.is_null() {
+        return String::new();
+    }
+    // SAFETY: by contract.
+    unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
+}

@@ -1,0 +1,132 @@
+//! SQL on the source: statements with text parameters, rows as text.
+//!
+//! Every statement runs with `search_path = pg_catalog, pg_temp`, whatever role, database or caller set, and as the
+//! role it is meant for: [`as_role`] for work on behalf of a task's owner, [`as_extension`] for the tables of this
+//! extension, which nobody else may write.
+
+use std::ffi::{CStr, CString};
+
+use pgrx::pg_sys;
+
+use crate::error::{Error, Result};
+use crate::logicalrep::Row;
+use crate::pg::report;
+
+/// Runs `f` with the rights of `role`.
+pub fn as_role<R>(role: u32, f: impl FnOnce() -> Result<R>) -> Result<R> {
+    // A restricted operation cannot change the session's state behind our back.
+    let flags = pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION;
+    with_identity(role, flags as i32, f)
+}
+
+/// Runs `f` with the rights of the superuser the cluster was made with, who can write this extension's tables.
+pub fn as_extension<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
+    with_identity(pg_sys::BOOTSTRAP_SUPERUSERID, pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32, f)
+}
+
+fn with_identity<R>(role: u32, flags: i32, f: impl FnOnce() -> Result<R>) -> Result<R> {
+    let (mut saved_role, mut saved_flags) = (pg_sys::InvalidOid, 0);
+    // SAFETY: inside a transaction; the identity and the settings are put back below, or by the abort of the
+    // transaction when `f` leaves by an error.
+    let nest_level = unsafe {
+        pg_sys::GetUserIdAndSecContext(&mut saved_role, &mut saved_flags);
+        pg_sys::SetUserIdAndSecContext(role.into(), saved_flags | flags);
+        let nest_level = pg_sys::NewGUCNestLevel();
+        pg_sys::set_config_option(
+            c"search_path".as_ptr(),
+            c"pg_catalog, pg_temp".as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+        nest_level
+    };
+    let value = f();
+    // SAFETY: pairs with the calls above.
+    unsafe {
+        pg_sys::AtEOXact_GUC(false, nest_level);
+        pg_sys::SetUserIdAndSecContext(saved_role, saved_flags);
+    }
+    value
+}
+
+/// Runs one statement and returns its rows. Parameters are text; cast them in the statement.
+pub fn query(sql: &str, params: &[Option<&str>]) -> Result<Vec<Row>> {
+    run(sql, params).map(|(rows, _)| rows)
+}
+
+/// Runs one statement and returns how many rows it touched.
+pub fn execute(sql: &str, params: &[Option<&str>]) -> Result<u64> {
+    run(sql, params).map(|(_, count)| count)
+}
+
+/// The first row, if there is one.
+pub fn query_opt(sql: &str, params: &[Option<&str>]) -> Result<Option<Row>> {
+    Ok(query(sql, params)?.into_iter().next())
+}
+
+/// The one row a query must return.
+pub fn query_one(sql: &str, params: &[Option<&str>]) -> Result<Row> {
+    query_opt(sql, params)?.ok_or_else(|| Error::internal("a catalog query returned no row"))
+}
+
+fn run(sql: &str, params: &[Option<&str>]) -> Result<(Vec<Row>, u64)> {
+    let c = |text: &str| CString::new(text).map_err(|_| Error::internal("a parameter contains a zero byte"));
+    let sql = c(sql)?;
+    let texts = params.iter().map(|p| p.map(c).transpose()).collect::<Result<Vec<_>>>()?;
+    report::catch(|| {
+        // SAFETY: inside a transaction with an active snapshot. SPI's memory is freed by SPI_finish; everything kept
+        // is copied before. Arrays have one element for each parameter.
+        unsafe {
+            pg_sys::SPI_connect();
+            let mut types = vec![pg_sys::TEXTOID; texts.len()];
+            let mut values: Vec<pg_sys::Datum> = Vec::with_capacity(texts.len());
+            let mut nulls: Vec<std::ffi::c_char> = Vec::with_capacity(texts.len());
+            for text in &texts {
+                let null = text.is_none();
+                values.push(text.as_ref().map_or(pg_sys::Datum::from(0), |text| {
+                    pg_sys::Datum::from(pg_sys::cstring_to_text(text.as_ptr()))
+                }));
+                nulls.push(if null { b'n' } else { b' ' } as std::ffi::c_char);
+            }
+            let code = pg_sys::SPI_execute_with_args(
+                sql.as_ptr(),
+                texts.len() as i32,
+                types.as_mut_ptr(),
+                values.as_mut_ptr(),
+                nulls.as_ptr(),
+                false,
+                0,
+            );
+            if code < 0 {
+                return Err(Error::internal(format!("a catalog query failed with SPI code {code}")));
+            }
+            let count = pg_sys::SPI_processed;
+            let mut rows = Vec::new();
+            let table = pg_sys::SPI_tuptable;
+            if !table.is_null() {
+                let desc = (*table).tupdesc;
+                let columns = (*desc).natts;
+                for index in 0..count as usize {
+                    let tuple = *(*table).vals.add(index);
+                    rows.push(Row((1..=columns).map(|column| value(tuple, desc, column)).collect()));
+                }
+            }
+            pg_sys::SPI_finish();
+            Ok((rows, count))
+        }
+    })
+}
+
+/// # Safety
+/// `tuple` belongs to `desc`, which has `column`.
+unsafe fn value(tuple: pg_sys::HeapTuple, desc: pg_sys::TupleDesc, column: i32) -> Option<String> {
+    // SAFETY: by contract; the C string is copied.
+    unsafe {
+        let text = pg_sys::SPI_getvalue(tuple, desc, column);
+        (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
+    }
+}

@@ -1,0 +1,320 @@
+//! Tuples to bytes: the field encoding of COPY BINARY and of array elements.
+//!
+//! The common types are written here from their memory form; all others go through the type's send or output function.
+//! Memory that those functions take belongs to a context that is reset after each row.
+
+use std::ffi::c_char;
+
+use pgrx::pg_sys;
+
+use crate::logicalrep::relation::{NULL_FIELD, UNCHANGED_FIELD};
+use crate::pg::rel::{Attribute, Described, text};
+
+pub(super) enum Encoder {
+    Bool,
+    Int16,
+    Int32,
+    /// Also timestamps, money and the bits of a double: eight bytes, high byte first.
+    Int64,
+    /// text, varchar, char(n), bytea: the bytes are the binary form.
+    Bytes,
+    /// uuid: sixteen bytes by reference.
+    Fixed16,
+    Send(Box<pg_sys::FmgrInfo>),
+    Output(Box<pg_sys::FmgrInfo>),
+}
+
+impl Encoder {
+    /// # Safety
+    /// Where catalogs can be read; the type has a send function.
+    pub(super) unsafe fn binary(base: pg_sys::Oid) -> Encoder {
+        match base {
+            pg_sys::BOOLOID => Encoder::Bool,
+            pg_sys::INT2OID => Encoder::Int16,
+            pg_sys::INT4OID | pg_sys::FLOAT4OID | pg_sys::DATEOID | pg_sys::OIDOID => Encoder::Int32,
+            pg_sys::INT8OID | pg_sys::FLOAT8OID | pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID => Encoder::Int64,
+            pg_sys::TEXTOID | pg_sys::VARCHAROID | pg_sys::BPCHAROID | pg_sys::BYTEAOID | pg_sys::JSONOID => {
+                Encoder::Bytes
+            }
+            pg_sys::UUIDOID => Encoder::Fixed16,
+            _ => {
+                let (mut function, mut varlena) = (pg_sys::InvalidOid, false);
+                // SAFETY: by contract.
+                unsafe {
+                    pg_sys::getTypeBinaryOutputInfo(base, &mut function, &mut varlena);
+                    Encoder::Send(function_info(function))
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// Where catalogs can be read.
+    pub(super) unsafe fn text(declared: pg_sys::Oid) -> Encoder {
+        let (mut function, mut varlena) = (pg_sys::InvalidOid, false);
+        // SAFETY: by contract.
+        unsafe {
+            pg_sys::getTypeOutputInfo(declared, &mut function, &mut varlena);
+            Encoder::Output(function_info(function))
+        }
+    }
+
+    /// # Safety
+    /// Where catalogs can be read.
+    pub(super) unsafe fn has_send(base: pg_sys::Oid) -> bool {
+        // SAFETY: by contract; the cached tuple is released after the look.
+        unsafe {
+            let tuple =
+                pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::TYPEOID as i32, pg_sys::Datum::from(base));
+            if tuple.is_null() {
+                return false;
+            }
+            let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_type>();
+            let has = (*form).typsend != pg_sys::InvalidOid && (*form).typreceive != pg_sys::InvalidOid;
+            pg_sys::ReleaseSysCache(tuple);
+            has
+        }
+    }
+
+    /// Appends the field: its length word, then its bytes.
+    ///
+    /// # Safety
+    /// `datum` is a non-null value of the encoder's type, not an unchanged TOAST pointer.
+    #[inline]
+    unsafe fn append(&mut self, datum: pg_sys::Datum, out: &mut Vec<u8>) {
+        match self {
+            Encoder::Bool => fixed(out, [datum.value() as u8 & 1]),
+            Encoder::Int16 => fixed(out, (datum.value() as i16).to_be_bytes()),
+            Encoder::Int32 => fixed(out, (datum.value() as i32).to_be_bytes()),
+            Encoder::Int64 => fixed(out, (datum.value() as i64).to_be_bytes()),
+            // SAFETY: a varlena, and a fixed 16 bytes, by contract.
+            Encoder::Bytes => unsafe { varlena(datum, out) },
+            Encoder::Fixed16 => unsafe { bytes(out, datum.cast_mut_ptr::<u8>(), 16) },
+            Encoder::Send(function) => {
+                // SAFETY: the function info lives as long as the encoder; the result is a palloc'd bytea.
+                unsafe {
+                    let sent = pg_sys::SendFunctionCall(&mut **function, datum);
+                    varlena(pg_sys::Datum::from(sent), out);
+                }
+            }
+            Encoder::Output(function) => {
+                // SAFETY: as above; the result is a palloc'd C string.
+                unsafe {
+                    let output = pg_sys::OutputFunctionCall(&mut **function, datum);
+                    bytes(out, output.cast::<u8>(), libc::strlen(output));
+                }
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `function` exists.
+unsafe fn function_info(function: pg_sys::Oid) -> Box<pg_sys::FmgrInfo> {
+    let mut info = Box::<pg_sys::FmgrInfo>::default();
+    // SAFETY: by contract; what the function caches lives in TopMemoryContext.
+    unsafe { pg_sys::fmgr_info_cxt(function, &mut *info, pg_sys::TopMemoryContext) };
+    info
+}
+
+#[inline]
+fn fixed<const N: usize>(out: &mut Vec<u8>, value: [u8; N]) {
+    out.extend_from_slice(&(N as i32).to_be_bytes());
+    out.extend_from_slice(&value);
+}
+
+/// # Safety
+/// `from` is valid for `length` bytes.
+#[inline]
+unsafe fn bytes(out: &mut Vec<u8>, from: *const u8, length: usize) {
+    out.extend_from_slice(&(length as i32).to_be_bytes());
+    // SAFETY: by contract.
+    out.extend_from_slice(unsafe { std::slice::from_raw_parts(from, length) });
+}
+
+/// # Safety
+/// `datum` is a varlena that can be detoasted.
+#[inline]
+unsafe fn varlena(datum: pg_sys::Datum, out: &mut Vec<u8>) {
+    // SAFETY: by contract; a packed varlena has its length in its header.
+    unsafe {
+        let mut value = datum.cast_mut_ptr::<pg_sys::varlena>();
+        if pgrx::varatt_is_1b_e(value) || pgrx::varatt_is_4b_c(value) {
+            value = pg_sys::pg_detoast_datum_packed(value);
+        }
+        bytes(out, pgrx::vardata_any(value).cast::<u8>(), pgrx::varsize_any_exhdr(value));
+    }
+}
+
+/// Is it a pointer to a value in a TOAST table? In a decoded new row that means: not changed, not logged.
+///
+/// # Safety
+/// `datum` is a varlena.
+unsafe fn is_on_disk_toast(datum: pg_sys::Datum) -> bool {
+    const VARTAG_ONDISK: u8 = 18;
+    // SAFETY: by contract; an external varlena has its tag in the second byte.
+    unsafe {
+        let pointer = datum.cast_mut_ptr::<pg_sys::varlena>();
+        pgrx::varatt_is_1b_e(pointer) && *pointer.cast::<u8>().add(1) == VARTAG_ONDISK
+    }
+}
+
+/// Room to take a tuple apart in, and the context its temporary memory comes from.
+pub(super) struct Workspace {
+    context: pg_sys::MemoryContext,
+    values: Vec<pg_sys::Datum>,
+    nulls: Vec<bool>,
+}
+
+impl Workspace {
+    pub(super) fn new() -> Workspace {
+        // SAFETY: the parent lives as long as the process; the name is static.
+        let context = unsafe {
+            pg_sys::AllocSetContextCreateInternal(
+                pg_sys::TopMemoryContext,
+                c"pg_courier row encoding".as_ptr(),
+                0,
+                8 * 1024,
+                8 * 1024 * 1024,
+            )
+        };
+        Workspace { context, values: Vec::new(), nulls: Vec::new() }
+    }
+
+    /// Takes a tuple apart into `values` and `nulls`.
+    ///
+    /// # Safety
+    /// `tuple` belongs to `desc`.
+    pub(super) unsafe fn deform(&mut self, tuple: pg_sys::HeapTuple, desc: pg_sys::TupleDesc, natts: usize) {
+        self.values.resize(natts, pg_sys::Datum::from(0));
+        self.nulls.resize(natts, true);
+        // SAFETY: by contract; both arrays have natts places.
+        unsafe { pg_sys::heap_deform_tuple(tuple, desc, self.values.as_mut_ptr(), self.nulls.as_mut_ptr()) };
+    }
+
+    pub(super) fn take(&mut self) -> (Vec<pg_sys::Datum>, Vec<bool>) {
+        (std::mem::take(&mut self.values), std::mem::take(&mut self.nulls))
+    }
+
+    /// Gives the room back after `take`.
+    pub(super) fn put(&mut self, values: Vec<pg_sys::Datum>, nulls: Vec<bool>) {
+        (self.values, self.nulls) = (values, nulls);
+    }
+
+    /// Runs `f` with temporary memory that is freed afterwards.
+    pub(super) fn scratch<R>(&self, f: impl FnOnce() -> R) -> R {
+        // SAFETY: the context lives as long as the process; an error leaves the current context to the error path.
+        unsafe {
+            let previous = pg_sys::MemoryContextSwitchTo(self.context);
+            let value = f();
+            pg_sys::MemoryContextSwitchTo(previous);
+            pg_sys::MemoryContextReset(self.context);
+            value
+        }
+    }
+}
+
+/// A logged old tuple: all of the row, or its key only.
+#[derive(Clone, Copy)]
+pub(super) struct OldTuple<'a> {
+    pub(super) values: &'a [pg_sys::Datum],
+    pub(super) nulls: &'a [bool],
+    pub(super) is_full: bool,
+}
+
+/// Which encoders to use.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Param,
+    Copy,
+}
+
+impl Described {
+    /// Appends the row's fields. Values that an UPDATE left in TOAST are taken from the old tuple where it has them: all
+    /// of them with a FULL identity, those of the key otherwise (a key kept out of line is always logged). Else they
+    /// are marked.
+    ///
+    /// # Safety
+    /// Values and nulls are those of a tuple of this table (`old` likewise).
+    pub(super) unsafe fn encode(
+        &mut self,
+        values: &[pg_sys::Datum],
+        nulls: &[bool],
+        old: Option<OldTuple<'_>>,
+        purpose: Purpose,
+        out: &mut Vec<u8>,
+    ) {
+        let relation = self.relation.clone();
+        for (column, Attribute { index, is_varlena, param, copy }) in self.attributes.iter_mut().enumerate() {
+            let (mut datum, mut null) = (values[*index], nulls[*index]);
+            // SAFETY: the attribute is a varlena; values are live for the call.
+            if purpose == Purpose::Param && !null && *is_varlena && unsafe { is_on_disk_toast(datum) } {
+                match old.filter(|old| old.is_full || relation.is_key(column)) {
+                    Some(old) => (datum, null) = (old.values[*index], old.nulls[*index]),
+                    None => {
+                        out.extend_from_slice(&UNCHANGED_FIELD.to_be_bytes());
+                        continue;
+                    }
+                }
+            }
+            if null {
+                out.extend_from_slice(&NULL_FIELD.to_be_bytes());
+                continue;
+            }
+            let encoder = match (purpose, copy) {
+                (Purpose::Copy, Some(copy)) => copy,
+                _ => param,
+            };
+            // SAFETY: a non-null value of the attribute's type.
+            unsafe { encoder.append(datum, out) };
+        }
+    }
+
+    /// Appends the fields of the key columns only.
+    ///
+    /// # Safety
+    /// As for `encode`.
+    pub(super) unsafe fn encode_key(&mut self, values: &[pg_sys::Datum], nulls: &[bool], out: &mut Vec<u8>) {
+        let relation = self.relation.clone();
+        for column in &relation.key {
+            let Attribute { index, param, .. } = &mut self.attributes[*column];
+            if nulls[*index] {
+                out.extend_from_slice(&NULL_FIELD.to_be_bytes());
+            } else {
+                // SAFETY: a non-null value of the attribute's type; key values are never kept out of line here.
+                unsafe { param.append(values[*index], out) };
+            }
+        }
+    }
+
+    /// The key (or, without one, the whole row) for a message: `(id)=(7)`.
+    ///
+    /// # Safety
+    /// As for `encode`; where catalogs can be read.
+    pub(super) unsafe fn show_key(&self, desc: pg_sys::TupleDesc, values: &[pg_sys::Datum], nulls: &[bool]) -> String {
+        const LONGEST: usize = 200;
+        let all: Vec<usize> = (0..self.attributes.len()).collect();
+        let columns = if self.relation.key.is_empty() { &all } else { &self.relation.key };
+        let mut names = Vec::new();
+        let mut shown = Vec::new();
+        for column in columns {
+            let index = self.attributes[*column].index;
+            names.push(self.relation.columns[*column].name.clone());
+            // SAFETY: by contract.
+            let value = unsafe {
+                let declared = (*crate::pg::compat::tuple_desc_attr(desc, index)).atttypid;
+                if nulls[index] {
+                    "null".to_owned()
+                } else if self.attributes[*column].is_varlena && is_on_disk_toast(values[index]) {
+                    "(not logged)".to_owned()
+                } else {
+                    let (mut function, mut varlena) = (pg_sys::InvalidOid, false);
+                    pg_sys::getTypeOutputInfo(declared, &mut function, &mut varlena);
+                    text(pg_sys::OidOutputFunctionCall(function, values[index]).cast::<c_char>())
+                }
+            };
+            shown.push(value.chars().take(LONGEST).collect::<String>());
+        }
+        format!("({})=({})", names.join(", "), shown.join(", "))
+    }
+}

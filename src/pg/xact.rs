@@ -1,0 +1,257 @@
+//! Transactions, interrupts, and the small facts about the session.
+
+use std::ffi::{CStr, CString};
+
+use pgrx::pg_sys;
+
+use crate::error::{Error, Result, sqlstate};
+use crate::logicalrep::Lsn;
+use crate::pg::report;
+
+/// Serves pending interrupts; ends the process when it was asked to stop.
+pub fn check_for_interrupts() {
+    // SAFETY: called outside critical sections only.
+    unsafe {
+        if pg_sys::InterruptPending != 0 {
+            pg_sys::ProcessInterrupts();
+        }
+        if pg_sys::ConfigReloadPending != 0 {
+            pg_sys::ConfigReloadPending = 0;
+            pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
+        }
+    }
+}
+
+/// Runs `f` in a transaction of its own with an active snapshot. An error aborts the transaction.
+/// For background workers; a backend is inside its own transaction already.
+pub fn in_transaction<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
+    let outcome = report::catch(|| {
+        // SAFETY: called outside a transaction by a process connected to a database.
+        unsafe {
+            pg_sys::SetCurrentStatementStartTimestamp();
+            pg_sys::StartTransactionCommand();
+            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        }
+        let value = f()?;
+        // SAFETY: pairs with the calls above.
+        unsafe {
+            pg_sys::PopActiveSnapshot();
+            pg_sys::CommitTransactionCommand();
+        }
+        Ok(value)
+    });
+    if outcome.is_err() {
+        abort();
+    }
+    outcome
+}
+
+/// Ends a transaction that failed; harmless when there is none.
+pub fn abort() {
+    // SAFETY: AbortCurrentTransaction accepts every state; TopMemoryContext always exists.
+    unsafe {
+        pg_sys::AbortCurrentTransaction();
+        pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext);
+    }
+}
+
+/// A read-only transaction whose one snapshot stays the same, for copying. Ends with the guard.
+pub struct RepeatableRead(());
+
+impl RepeatableRead {
+    pub fn begin() -> RepeatableRead {
+        // SAFETY: called outside a transaction; isolation is set before the first snapshot is taken.
+        unsafe {
+            pg_sys::SetCurrentStatementStartTimestamp();
+            pg_sys::StartTransactionCommand();
+            pg_sys::XactIsoLevel = pg_sys::XACT_REPEATABLE_READ as i32;
+            pg_sys::XactReadOnly = true;
+            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        }
+        RepeatableRead(())
+    }
+
+    /// Ends the transaction. Without this call the transaction is left to the error path, which aborts it.
+    pub fn end(self) {
+        // SAFETY: pairs with `begin`.
+        unsafe {
+            pg_sys::PopActiveSnapshot();
+            pg_sys::CommitTransactionCommand();
+        }
+    }
+}
+
+/// Waits until a transaction has left the list of running ones, at once when it has.
+pub fn wait_for_transaction(xid: u32) {
+    // SAFETY: inside a transaction, as a heavyweight lock needs one; no tuple is named.
+    unsafe {
+        pg_sys::XactLockTableWait(
+            xid.into_transaction_id(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            pg_sys::XLTW_Oper::XLTW_None,
+        );
+    }
+}
+
+trait IntoTransactionId {
+    fn into_transaction_id(self) -> pg_sys::TransactionId;
+}
+
+impl IntoTransactionId for u32 {
+    fn into_transaction_id(self) -> pg_sys::TransactionId {
+        self.into()
+    }
+}
+
+/// Locks of this extension live in the space of advisory locks, under classes of its own.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+enum LockClass {
+    /// Held by a supervisor for its life: a task has one.
+    Supervisor = 0x7067_6373,
+    /// Held to the end of a transaction that changes a task.
+    Task = 0x7067_6374,
+}
+
+fn lock_tag(class: LockClass, key: i32) -> pg_sys::LOCKTAG {
+    pg_sys::LOCKTAG {
+        locktag_field1: database_id(),
+        locktag_field2: class as u32,
+        locktag_field3: key as u32,
+        locktag_field4: 3,
+        locktag_type: pg_sys::LockTagType::LOCKTAG_ADVISORY as u8,
+        locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
+    }
+}
+
+/// Makes this process the supervisor of the task; false when another one is.
+pub fn try_lock_supervisor(task: i32) -> bool {
+    // SAFETY: a session-level lock on a plain tag; freed by the server when the process ends.
+    unsafe {
+        let tag = lock_tag(LockClass::Supervisor, task);
+        let outcome = pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock as i32, true, true);
+        outcome != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
+    }
+}
+
+/// Keeps others from changing the task until this transaction ends; waits for one that is at it.
+pub fn lock_task(task: i32) {
+    // SAFETY: inside a transaction; a transaction-level lock on a plain tag.
+    unsafe {
+        let tag = lock_tag(LockClass::Task, task);
+        pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock as i32, false, false);
+    }
+}
+
+/// Sets a configuration parameter for this process, as the process's own choice.
+pub fn set_config(name: &CStr, value: &str) -> Result<()> {
+    let value = CString::new(value)
+        .map_err(|_| Error::new(sqlstate::INVALID_PARAMETER_VALUE, "a setting contains a zero byte"))?;
+    // SAFETY: both are C strings; the server copies the value.
+    unsafe {
+        pg_sys::SetConfigOption(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_SUSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+        );
+    }
+    Ok(())
+}
+
+/// A setting's value; `None` when this server does not know it.
+pub fn config(name: &CStr) -> Option<String> {
+    // SAFETY: the returned string belongs to the server and is copied.
+    unsafe {
+        let value = pg_sys::GetConfigOption(name.as_ptr(), true, false);
+        (!value.is_null()).then(|| CStr::from_ptr(value).to_string_lossy().into_owned())
+    }
+}
+
+pub fn database_id() -> u32 {
+    // SAFETY: set once at connection.
+    unsafe { pg_sys::MyDatabaseId.to_u32() }
+}
+
+pub fn process_id() -> i32 {
+    // SAFETY: set once at process start.
+    unsafe { pg_sys::MyProcPid }
+}
+
+pub fn user_id() -> u32 {
+    // SAFETY: plain read.
+    unsafe { pg_sys::GetUserId().to_u32() }
+}
+
+pub fn is_superuser(role: u32) -> bool {
+    // SAFETY: a catalog lookup inside a transaction.
+    unsafe { pg_sys::superuser_arg(role.into()) }
+}
+
+pub fn system_identifier() -> u64 {
+    // SAFETY: plain read of the control file's copy.
+    unsafe { pg_sys::GetSystemIdentifier() }
+}
+
+/// The encoding of the database, under the server's own name for it.
+pub fn database_encoding() -> String {
+    // SAFETY: returns a static C string.
+    unsafe { CStr::from_ptr(pg_sys::GetDatabaseEncodingName()).to_string_lossy().into_owned() }
+}
+
+/// Microseconds since 2000-01-01, the server's clock.
+pub fn now() -> i64 {
+    // SAFETY: no preconditions.
+    unsafe { pg_sys::GetCurrentTimestamp() }
+}
+
+/// Writes a WAL record that changes nothing and makes it durable: a stream that has passed it has seen everything that
+/// was committed before. Returns its end.
+pub fn write_mark() -> Lsn {
+    // SAFETY: a non-transactional message needs no transaction of ours; the buffers are static.
+    unsafe {
+        let prefix = c"pg_courier mark";
+        let lsn = log_logical_message(prefix);
+        pg_sys::XLogFlush(lsn);
+        Lsn(lsn)
+    }
+}
+
+mod undeclared {
+    use pgrx::pg_sys;
+    use std::ffi::c_char;
+
+    // Exported by the server, but in a header that the bindings leave out.
+    unsafe extern "C-unwind" {
+        #[cfg(not(any(feature = "pg17", feature = "pg18")))]
+        pub fn LogLogicalMessage(
+            prefix: *const c_char,
+            message: *const c_char,
+            size: usize,
+            transactional: bool,
+        ) -> pg_sys::XLogRecPtr;
+        #[cfg(any(feature = "pg17", feature = "pg18"))]
+        pub fn LogLogicalMessage(
+            prefix: *const c_char,
+            message: *const c_char,
+            size: usize,
+            transactional: bool,
+            flush: bool,
+        ) -> pg_sys::XLogRecPtr;
+    }
+}
+
+/// # Safety
+/// Inside a process that may write WAL.
+unsafe fn log_logical_message(prefix: &CStr) -> pg_sys::XLogRecPtr {
+    // SAFETY: the guard turns a server error into a panic; pointers are valid for the call.
+    unsafe {
+        pg_sys::ffi::pg_guard_ffi_boundary(|| {
+            #[cfg(not(any(feature = "pg17", feature = "pg18")))]
+            return undeclared::LogLogicalMessage(prefix.as_ptr(), c"".as_ptr(), 0, false);
+            #[cfg(any(feature = "pg17", feature = "pg18"))]
+            return undeclared::LogLogicalMessage(prefix.as_ptr(), c"".as_ptr(), 0, false, false);
+        })
+    }
+}

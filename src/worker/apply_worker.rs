@@ -1,0 +1,263 @@
+//! `pg_courier apply worker: <task>`: owns the slot and the destination session; decodes and applies.
+//!
+//! It reads what it has to know in one transaction at its start. From then on it runs no SQL on the source: catalog
+//! caches filled by SQL and by decoding contradict each other. Any error ends it; the supervisor reads the error from
+//! shared memory and decides. A new worker resumes from the destination's progress row.
+//!
+//! The slot is confirmed only up to what the destination has made durable, or, when nothing waits and nothing is on its
+//! way, up to where WAL has been read: what lies between concerned other tables.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use pgrx::prelude::*;
+
+use super::status::TaskStatus;
+use super::{Argument, Endpoint, Mode, failpoint};
+use crate::apply::applier::{Applied, Applier, Plan};
+use crate::apply::destination::Purpose;
+use crate::catalog::{Task, tables};
+use crate::decode::{Change, ChangeSink, Transaction};
+use crate::error::{Error, Remedy, Result, sqlstate};
+use crate::logicalrep::{Lsn, Relation, names};
+use crate::pg::dsm::Segment;
+use crate::pg::logical::{self, Decoding, Step};
+use crate::pg::wake::Sleeper;
+use crate::pg::{bgworker, latch, report, xact};
+
+/// WAL records between two looks at the destination.
+const RECORDS_PER_STEP: usize = 2000;
+/// The slot is confirmed at most this often; each time may write its state file.
+const CONFIRM_EVERY: Duration = Duration::from_millis(500);
+/// On an idle task the slot follows other tables' WAL this often.
+const CONFIRM_IDLE_EVERY: Duration = Duration::from_secs(5);
+
+#[pg_guard]
+#[unsafe(no_mangle)]
+#[allow(unsafe_code)]
+pub extern "C-unwind" fn pg_courier_apply_worker_main(_argument: pg_sys::Datum) {
+    bgworker::prepare_signals();
+    let Some(argument) = Argument::parse(&bgworker::argument()) else { bgworker::exit(0) };
+    bgworker::connect(Some(argument.database));
+    let Some(status) = attach(argument.segment, argument.task) else { bgworker::exit(0) };
+    let mine = status.apply_worker();
+    mine.pid.store(xact::process_id(), Relaxed);
+    let outcome = report::catch(|| run(&argument, status.clone()));
+    mine.pid.store(0, Relaxed);
+    let Err(error) = outcome else { bgworker::exit(0) };
+    xact::abort();
+    if error.remedy() != Remedy::ReplaySerially {
+        report::log(&error, "pg_courier apply worker stops");
+    }
+    mine.report(&error);
+    status.announce();
+    bgworker::exit(1)
+}
+
+/// The task's shared memory, mapped for the life of the process.
+pub(super) fn attach(segment: u32, task: i32) -> Option<Rc<Segment<TaskStatus>>> {
+    let status = xact::in_transaction(|| Ok(Segment::<TaskStatus>::attach(segment))).ok().flatten()?;
+    status.belongs_to(task).then(|| Rc::new(status))
+}
+
+/// The decoder owns its sink, and this worker talks to the applier between two steps.
+struct SharedSink(Rc<RefCell<Applier>>);
+
+impl ChangeSink for SharedSink {
+    fn wants(&mut self, table: u32, transaction: &Transaction) -> bool {
+        self.0.borrow_mut().wants(table, transaction)
+    }
+
+    fn change(&mut self, transaction: &Transaction, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {
+        self.0.borrow_mut().change(transaction, relation, change)
+    }
+
+    fn truncate(&mut self, transaction: &Transaction, relations: &[Rc<Relation>], restart: bool) -> Result<()> {
+        self.0.borrow_mut().truncate(transaction, relations, restart)
+    }
+
+    fn commit(&mut self, transaction: &Transaction) -> Result<()> {
+        self.0.borrow_mut().commit(transaction)
+    }
+}
+
+fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
+    super::apply_data_settings()?;
+    logical::allow_own_plugin()?;
+    if argument.mode == Mode::CreateSlot {
+        return create_slot(argument, &status);
+    }
+    let (task, endpoint, plan) = xact::in_transaction(|| prepare(argument, &status))?;
+    let destination = endpoint.open(Purpose::Apply)?;
+    if !destination.replica_role && task.needs_replica_role {
+        return Err(cannot_be_replica(&destination));
+    }
+    let observer = status.clone();
+    let on_applied = Box::new(move |applied: &Applied| note_applied(&observer, applied));
+    let applier = Rc::new(RefCell::new(Applier::new(destination, plan, on_applied)?));
+    let start = applier.borrow().applied();
+    let mut decoding = Decoding::open(&names::slot_name(&task.name), start, Box::new(SharedSink(applier.clone())))?;
+    let start = start.max(decoding.confirmed());
+    status.applied_lsn.fetch_max(start.0, Relaxed);
+    let mut session =
+        Stream { status, applier, sleeper: Sleeper::register(), last_confirm: Instant::now(), rate: Rate::new() };
+    let outcome = session.run(&mut decoding);
+    if let Err(error) = &outcome
+        && error.remedy() == Remedy::ReplaySerially
+    {
+        let until = session.applier.borrow().failing_end();
+        session.status.serial_until.store(until.0, Relaxed);
+    }
+    outcome
+}
+
+fn create_slot(argument: &Argument, status: &TaskStatus) -> Result<()> {
+    let task = xact::in_transaction(|| Task::by_id(argument.task))?;
+    bgworker::report_activity("creating the replication slot; waits for transactions that run now");
+    let lsn = logical::create_slot(&names::slot_name(&task.name))?;
+    failpoint::hit("slot_created")?;
+    status.slot_lsn.store(lsn.0, Relaxed);
+    Ok(())
+}
+
+fn prepare(argument: &Argument, status: &TaskStatus) -> Result<(Task, Endpoint, Plan)> {
+    let task = Task::by_id(argument.task)?;
+    let mut tables_by_oid = HashMap::new();
+    for table in tables::of_task(task.id)? {
+        tables_by_oid.insert(table.relid, table.copy_snapshot()?);
+    }
+    let plan = Plan {
+        task_id: task.uuid.clone(),
+        tables: tables_by_oid,
+        defer_constraints: tables::have_deferrable_constraints(task.id)?,
+        serial_until: Lsn(status.serial_until.load(Relaxed)),
+    };
+    let endpoint = Endpoint::of(&task)?;
+    Ok((task, endpoint, plan))
+}
+
+fn cannot_be_replica(destination: &crate::apply::destination::Destination) -> Error {
+    let error = Error::new(
+        sqlstate::INSUFFICIENT_PRIVILEGE,
+        "cannot set session_replication_role on the destination, which foreign keys and triggers of its tables need",
+    )
+    .detail("Otherwise triggers fire a second time there, and foreign keys are checked in the middle of a batch.");
+    if destination.connection.server_version() >= 150_000 {
+        error.hint("As a superuser on the destination: GRANT SET ON PARAMETER session_replication_role TO <user>;")
+    } else {
+        error.hint("Before PostgreSQL 15 only a superuser can set it: use one, or leave out tables with foreign keys.")
+    }
+}
+
+fn note_applied(status: &TaskStatus, applied: &Applied) {
+    status.applied_lsn.fetch_max(applied.end_lsn.0, Relaxed);
+    if applied.commit_time != 0 {
+        status.commit_time.store(applied.commit_time, Relaxed);
+    }
+    status.transactions.fetch_add(applied.transactions, Relaxed);
+    status.changes.fetch_add(applied.changes, Relaxed);
+    status.bytes.fetch_add(applied.bytes, Relaxed);
+    status.announce();
+}
+
+struct Stream {
+    status: Rc<Segment<TaskStatus>>,
+    applier: Rc<RefCell<Applier>>,
+    sleeper: Sleeper,
+    last_confirm: Instant,
+    rate: Rate,
+}
+
+impl Stream {
+    fn run(&mut self, decoding: &mut Decoding) -> Result<()> {
+        bgworker::report_activity("applying changes");
+        loop {
+            let step = decoding.step(RECORDS_PER_STEP)?;
+            xact::check_for_interrupts();
+            failpoint::hit("apply_before_send")?;
+            let caught_up = step == Step::CaughtUp;
+            let position = decoding.position();
+            self.status.received_lsn.store(position.0, Relaxed);
+            self.applier.borrow_mut().tick(caught_up)?;
+            self.publish(position, caught_up);
+            self.confirm(decoding, position)?;
+            if caught_up {
+                self.rest(position)?;
+            }
+        }
+    }
+
+    /// Tells the others where the stream is.
+    fn publish(&mut self, position: Lsn, caught_up: bool) {
+        if self.applier.borrow().is_idle() {
+            let before = self.status.applied_lsn.fetch_max(position.0, Relaxed);
+            if before < position.0 {
+                self.status.announce();
+            }
+        }
+        self.rate.update(&self.status);
+        if caught_up && self.status.caught_up.swap(1, Relaxed) == 0 {
+            latch::nudge(self.status.supervisor_pid.load(Relaxed));
+        }
+    }
+
+    fn confirm(&mut self, decoding: &mut Decoding, position: Lsn) -> Result<()> {
+        let (settled, durable) = {
+            let applier = self.applier.borrow();
+            (applier.is_settled(), applier.durable())
+        };
+        let (target, every) = if settled { (position, CONFIRM_IDLE_EVERY) } else { (durable, CONFIRM_EVERY) };
+        let every = if durable > decoding.confirmed() { CONFIRM_EVERY } else { every };
+        if target > decoding.confirmed() && self.last_confirm.elapsed() >= every {
+            failpoint::hit("apply_after_destination_commit")?;
+            decoding.confirm(target)?;
+            self.status.confirmed_lsn.store(decoding.confirmed().0, Relaxed);
+            self.last_confirm = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Waits for WAL, for the destination, or for a nudge.
+    fn rest(&mut self, position: Lsn) -> Result<()> {
+        let supervisor = self.status.supervisor_pid.load(Relaxed);
+        if !latch::is_alive(supervisor) {
+            return Err(Error::new(sqlstate::OBJECT_IN_USE, "the supervisor of the task is gone"));
+        }
+        let (socket, interest, patience) = {
+            let mut applier = self.applier.borrow_mut();
+            let (socket, interest) = applier.interest()?;
+            (socket, interest, applier.patience())
+        };
+        self.sleeper.sleep(position, socket, interest, patience);
+        Ok(())
+    }
+}
+
+/// Rates over full seconds.
+struct Rate {
+    since: Instant,
+    changes: u64,
+    bytes: u64,
+}
+
+impl Rate {
+    fn new() -> Rate {
+        Rate { since: Instant::now(), changes: 0, bytes: 0 }
+    }
+
+    fn update(&mut self, status: &TaskStatus) {
+        let elapsed = self.since.elapsed();
+        if elapsed < Duration::from_secs(1) {
+            return;
+        }
+        let (changes, bytes) = (status.changes.load(Relaxed), status.bytes.load(Relaxed));
+        let per_second = |delta: u64| (delta as f64 / elapsed.as_secs_f64()).round() as u64;
+        status.changes_per_second.store(per_second(changes.saturating_sub(self.changes)), Relaxed);
+        status.bytes_per_second.store(per_second(bytes.saturating_sub(self.bytes)), Relaxed);
+        status.rated_at.store(xact::now(), Relaxed);
+        *self = Rate { since: Instant::now(), changes, bytes };
+    }
+}

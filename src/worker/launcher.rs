@@ -1,0 +1,87 @@
+//! `pg_courier launcher`: after a start of the server, finds the tasks that should run.
+//!
+//! Which databases have tasks is known only inside each of them, so a short-lived scout looks into one after the
+//! other. Nothing is left to do then until the next start: tasks started later register their supervisor themselves,
+//! and the postmaster restarts one that died.
+
+use std::time::Duration;
+
+use pgrx::prelude::*;
+
+use super::{Argument, Mode, supervisor};
+use crate::error::Result;
+use crate::pg::bgworker::{self, Spec};
+use crate::pg::{latch, report, spi, xact};
+
+pub const NAME: &str = "pg_courier launcher";
+pub const FUNCTION: &str = "pg_courier_launcher_main";
+/// Worker slots were all taken: look again after this time.
+const AGAIN: Duration = Duration::from_secs(60);
+
+#[pg_guard]
+#[unsafe(no_mangle)]
+#[allow(unsafe_code)]
+pub extern "C-unwind" fn pg_courier_launcher_main(_argument: pg_sys::Datum) {
+    bgworker::prepare_signals();
+    bgworker::connect(None);
+    while !scan_all() {
+        latch::wait(Some(AGAIN));
+    }
+    loop {
+        latch::wait(None);
+    }
+}
+
+/// Sends a scout into every database; false when one could not be sent or did not get all tasks started.
+fn scan_all() -> bool {
+    let mut complete = true;
+    for database in bgworker::databases() {
+        let argument = Argument { database, task: 0, segment: 0, number: 0, mode: Mode::Run };
+        let scout = bgworker::start(&Spec {
+            name: "pg_courier scout",
+            kind: "pg_courier scout",
+            function: "pg_courier_scout_main",
+            argument: &argument.to_text(),
+            restart_seconds: None,
+            notify: true,
+        });
+        match scout {
+            Ok(handle) => handle.wait_for_shutdown(),
+            Err(error) => {
+                report::log(&error, "pg_courier launcher will look again in a minute");
+                complete = false;
+            }
+        }
+    }
+    complete
+}
+
+#[pg_guard]
+#[unsafe(no_mangle)]
+#[allow(unsafe_code)]
+pub extern "C-unwind" fn pg_courier_scout_main(_argument: pg_sys::Datum) {
+    bgworker::prepare_signals();
+    let Some(argument) = Argument::parse(&bgworker::argument()) else { bgworker::exit(0) };
+    bgworker::connect(Some(argument.database));
+    if let Err(error) = start_supervisors() {
+        xact::abort();
+        report::log(&error, "pg_courier scout");
+    }
+    bgworker::exit(0)
+}
+
+fn start_supervisors() -> Result<()> {
+    let tasks = xact::in_transaction(|| {
+        spi::as_extension(|| {
+            let there = spi::query_one("SELECT to_regclass('courier.task') IS NOT NULL", &[])?.bool(0)?;
+            if !there {
+                return Ok(Vec::new());
+            }
+            spi::query("SELECT id, name FROM courier.task WHERE wanted = 'running' AND NOT failed ORDER BY id", &[])
+        })
+    })?;
+    for row in &tasks {
+        supervisor::start(row.parse(0)?, row.text(1)?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! The processes, and the only place where the stages meet.
+//!
+//! ```text
+//! pg_courier launcher                   one a cluster, when preloaded: finds the tasks that should run
+//!   pg_courier supervisor: <task>       everything that needs SQL on the source; starts and stops the others
+//!     pg_courier apply worker: <task>   slot and destination; decodes and applies; no SQL on the source meanwhile
+//!     pg_courier tablesync worker: <task> <n>   copies tables, one after the other
+//! ```
+
+pub mod apply_worker;
+pub mod failpoint;
+pub mod launcher;
+pub mod status;
+pub mod supervisor;
+pub mod tablesync_worker;
+
+use crate::apply::destination::{Session, data_settings};
+use crate::catalog::{Task, connection};
+use crate::error::{Error, Result};
+use crate::pg::{latch, xact};
+
+/// What a worker of a task is started with; travels as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Argument {
+    pub database: u32,
+    pub task: i32,
+    /// Shared memory of the task; 0 for the supervisor, who makes it.
+    pub segment: u32,
+    /// Number of the tablesync worker; 0 for others.
+    pub number: u32,
+    pub mode: Mode,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Run,
+    /// The apply worker only creates the slot.
+    CreateSlot,
+}
+
+impl Argument {
+    pub fn to_text(&self) -> String {
+        let mode = if self.mode == Mode::CreateSlot { "slot" } else { "run" };
+        format!("{} {} {} {} {mode}", self.database, self.task, self.segment, self.number)
+    }
+
+    pub fn parse(text: &str) -> Option<Argument> {
+        let parts: Vec<&str> = text.split(' ').collect();
+        let [database, task, segment, number, mode] = parts.as_slice() else { return None };
+        Some(Argument {
+            database: database.parse().ok()?,
+            task: task.parse().ok()?,
+            segment: segment.parse().ok()?,
+            number: number.parse().ok()?,
+            mode: if *mode == "slot" { Mode::CreateSlot } else { Mode::Run },
+        })
+    }
+}
+
+/// Settings that make values print the same in every worker, whatever role or database set.
+fn apply_data_settings() -> Result<()> {
+    for (name, value) in data_settings() {
+        let name = std::ffi::CString::new(name).map_err(|_| Error::internal("invalid setting name"))?;
+        xact::set_config(&name, value)?;
+    }
+    xact::set_config(c"search_path", "pg_catalog, pg_temp")?;
+    // Ours are background jobs with retries of their own; a default meant for users must not end them.
+    for name in [c"statement_timeout", c"lock_timeout", c"idle_in_transaction_session_timeout"] {
+        xact::set_config(name, "0")?;
+    }
+    xact::set_config(c"default_transaction_read_only", "off")
+}
+
+/// Everything a destination session of the task needs.
+pub struct Endpoint {
+    parameters: crate::libpq::Parameters,
+    task: String,
+    encoding: String,
+    password_required: bool,
+}
+
+impl Endpoint {
+    /// Reads server and user mapping; inside a transaction.
+    pub fn of(task: &Task) -> Result<Endpoint> {
+        Ok(Endpoint {
+            parameters: connection::parameters(task.owner, task.server)?,
+            task: task.name.clone(),
+            encoding: xact::database_encoding(),
+            password_required: !xact::is_superuser(task.owner),
+        })
+    }
+
+    pub fn open(&self, purpose: crate::apply::destination::Purpose) -> Result<crate::apply::destination::Destination> {
+        let session = Session {
+            parameters: &self.parameters,
+            task: &self.task,
+            source_encoding: &self.encoding,
+            password_required: self.password_required,
+        };
+        crate::apply::destination::Destination::open(&session, purpose, latch::wait_socket)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_argument_survives_its_text() {
+        let argument = Argument { database: 5, task: 7, segment: 99, number: 2, mode: Mode::CreateSlot };
+        assert_eq!(Argument::parse(&argument.to_text()), Some(argument));
+        assert_eq!(Argument::parse(""), None);
+    }
+}

@@ -1,0 +1,152 @@
+//! What a task's processes tell each other and the views, in shared memory: positions, counters, errors.
+//!
+//! One writer for each field, except the requests of `wait_for`. Made by the supervisor, gone with the last process.
+
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use crate::error::{Error, Origin, Remedy};
+use crate::logicalrep::Lsn;
+use crate::pg::dsm::{Condition, Shared};
+
+/// Tablesync workers a task may have; slot 0 is the apply worker's.
+pub const MAX_SYNC_WORKERS: usize = 16;
+
+const MAGIC: u64 = 0x7067_636f_7572_0001;
+
+#[repr(C)]
+pub struct TaskStatus {
+    magic: AtomicU64,
+    pub task: AtomicI32,
+    pub supervisor_pid: AtomicI32,
+    /// WAL decoded up to here.
+    pub received_lsn: AtomicU64,
+    /// Everything before is committed on the destination.
+    pub applied_lsn: AtomicU64,
+    /// What the slot has confirmed.
+    pub confirmed_lsn: AtomicU64,
+    /// Commit time on the source of the transaction applied last (microseconds since 2000).
+    pub commit_time: AtomicI64,
+    pub transactions: AtomicU64,
+    pub changes: AtomicU64,
+    pub bytes: AtomicU64,
+    /// Rates of the last full second, and when it ended.
+    pub changes_per_second: AtomicU64,
+    pub bytes_per_second: AtomicU64,
+    pub rated_at: AtomicI64,
+    /// Where a new slot starts.
+    pub slot_lsn: AtomicU64,
+    /// The apply worker replays one by one up to here.
+    pub serial_until: AtomicU64,
+    /// 1 once the apply worker has been at the end of the WAL.
+    pub caught_up: AtomicU32,
+    /// Requests for sequences, and the last one served.
+    pub sequences_wanted: AtomicU32,
+    pub sequences_done: AtomicU32,
+    /// Processes that sleep on `changed`.
+    pub waiters: AtomicU32,
+    pub changed: Condition,
+    pub workers: [WorkerStatus; MAX_SYNC_WORKERS + 1],
+}
+
+#[repr(C)]
+pub struct WorkerStatus {
+    pub pid: AtomicI32,
+    /// The table being copied.
+    pub table: AtomicU32,
+    pub rows: AtomicU64,
+    pub bytes: AtomicU64,
+    pub started_at: AtomicI64,
+    remedy: AtomicU32,
+    origin: AtomicU32,
+    sqlstate: Text<8>,
+    message: Text<1024>,
+    detail: Text<3072>,
+    hint: Text<1024>,
+}
+
+/// A short text of atomics: written by one process before it ends, read by another afterwards.
+#[repr(C)]
+struct Text<const N: usize> {
+    length: AtomicU32,
+    bytes: [AtomicU8; N],
+}
+
+impl<const N: usize> Text<N> {
+    fn set(&self, text: &str) {
+        let mut length = text.len().min(N);
+        while !text.is_char_boundary(length) {
+            length -= 1;
+        }
+        for (to, from) in self.bytes.iter().zip(text.bytes().take(length)) {
+            to.store(from, Relaxed);
+        }
+        self.length.store(length as u32, Relaxed);
+    }
+
+    fn get(&self) -> String {
+        let length = (self.length.load(Relaxed) as usize).min(N);
+        let bytes: Vec<u8> = self.bytes[..length].iter().map(|b| b.load(Relaxed)).collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+// SAFETY: atomics, arrays of them, and a Condition; zero bytes are valid values.
+#[allow(unsafe_code)]
+unsafe impl Shared for TaskStatus {
+    fn initialize(&self) {
+        self.magic.store(MAGIC, Relaxed);
+        self.changed.initialize();
+    }
+}
+
+impl TaskStatus {
+    /// Is it the status of this task, and not of something that got the same handle later?
+    pub fn belongs_to(&self, task: i32) -> bool {
+        self.magic.load(Relaxed) == MAGIC && self.task.load(Relaxed) == task
+    }
+
+    pub fn applied(&self) -> Lsn {
+        Lsn(self.applied_lsn.load(Relaxed))
+    }
+
+    pub fn apply_worker(&self) -> &WorkerStatus {
+        &self.workers[0]
+    }
+
+    /// Wakes those who wait for progress; costs a load when nobody does.
+    pub fn announce(&self) {
+        if self.waiters.load(Relaxed) > 0 {
+            self.changed.broadcast();
+        }
+    }
+}
+
+impl WorkerStatus {
+    pub fn report(&self, error: &Error) {
+        self.sqlstate.set(error.sqlstate());
+        self.message.set(error.message());
+        self.detail.set(&error.detail_text().unwrap_or_default());
+        self.hint.set(error.hint_text().unwrap_or_default());
+        self.remedy.store(error.remedy() as u32, Relaxed);
+    }
+
+    /// Takes the error that the worker left behind, if it left one.
+    pub fn take_error(&self) -> Option<(Remedy, Error)> {
+        let remedy = self.remedy.swap(0, Relaxed);
+        if remedy == 0 {
+            return None;
+        }
+        let remedy = Remedy::from_u32(remedy);
+        // The origin only matters for the remedy, which is known.
+        let origin = if remedy == Remedy::RetryConnection { Origin::Connection } else { Origin::Source };
+        let mut error = Error::new(&self.sqlstate.get(), self.message.get()).origin(origin);
+        let (detail, hint) = (self.detail.get(), self.hint.get());
+        if !detail.is_empty() {
+            error = error.detail(detail);
+        }
+        if !hint.is_empty() {
+            error = error.hint(hint);
+        }
+        Some((remedy, error))
+    }
+}

@@ -1,0 +1,539 @@
+//! `pg_courier supervisor: <task>`: takes a task through its stages and keeps it there.
+//!
+//! ```text
+//! created -> slot -> older transactions gone -> schema_sync -> full_copy -> post_data -> catching_up -> synchronizing
+//! ```
+//! Each step is recorded when it is complete, so a supervisor that starts anew goes on with the first that is not. An
+//! error ends the attempt: passing ones are tried again with growing pauses, the others fail the task and wait for
+//! `courier.resume()`. The copy begins only when every transaction that might have written its commit record before the
+//! slot's start is visible: such a transaction is in no stream, so it has to be in every copy (decision 4 of the design).
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use pgrx::prelude::*;
+
+use super::status::TaskStatus;
+use super::{Argument, Endpoint, Mode};
+use crate::apply::destination::{Destination, Purpose, TaskRow};
+use crate::catalog::sequences::{self, SequenceValue};
+use crate::catalog::{Stage, Task, Wanted, tables};
+use crate::error::{Error, Remedy, Result, sqlstate};
+use crate::logicalrep::{Lsn, names};
+use crate::pg::bgworker::{self, Handle, Spec};
+use crate::pg::dsm::Segment;
+use crate::pg::{compat, latch, report, spi, xact};
+use crate::{guc, schema_sync};
+
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The states of tables follow the stream this often while it catches up.
+const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+
+/// Starts the supervisor of a task; it waits for the transaction that asked for it.
+pub fn start(task: i32, name: &str) -> Result<()> {
+    let argument = Argument { database: xact::database_id(), task, segment: 0, number: 0, mode: Mode::Run };
+    bgworker::start(&Spec {
+        name: &format!("pg_courier supervisor: {name}"),
+        kind: "pg_courier supervisor",
+        function: "pg_courier_supervisor_main",
+        argument: &argument.to_text(),
+        restart_seconds: Some(5),
+        notify: false,
+    })
+    .map(|_| ())
+}
+
+thread_local! {
+    static STATUS: RefCell<Option<Rc<Segment<TaskStatus>>>> = const { RefCell::new(None) };
+}
+
+/// The others do not outlive their supervisor.
+fn terminate_workers() {
+    STATUS.with_borrow(|status| {
+        if let Some(status) = status {
+            for worker in &status.workers {
+                latch::terminate(worker.pid.load(Relaxed));
+            }
+        }
+    });
+}
+
+#[pg_guard]
+#[unsafe(no_mangle)]
+#[allow(unsafe_code)]
+pub extern "C-unwind" fn pg_courier_supervisor_main(_argument: pg_sys::Datum) {
+    bgworker::prepare_signals();
+    let Some(argument) = Argument::parse(&bgworker::argument()) else { bgworker::exit(0) };
+    bgworker::connect(Some(argument.database));
+    match report::catch(|| supervise(&argument)) {
+        Ok(()) => bgworker::exit(0),
+        Err(error) => {
+            // Not even the error could be recorded; the postmaster starts us again.
+            xact::abort();
+            report::log(&error, "pg_courier supervisor stops");
+            bgworker::exit(1)
+        }
+    }
+}
+
+fn supervise(argument: &Argument) -> Result<()> {
+    super::apply_data_settings()?;
+    // Waits for the transaction that started us; only one of us goes on.
+    xact::in_transaction(|| {
+        xact::lock_task(argument.task);
+        Ok(())
+    })?;
+    if !xact::try_lock_supervisor(argument.task) {
+        return Ok(());
+    }
+    bgworker::before_exit(terminate_workers);
+    let mut retry = Retry::default();
+    loop {
+        let Some(task) = xact::in_transaction(|| Task::find_by_id(argument.task))? else { return Ok(()) };
+        if task.wanted != Wanted::Running || task.failed {
+            return Ok(());
+        }
+        let status = match STATUS.with_borrow(|s| s.clone()) {
+            Some(status) => status,
+            None => make_status(&task)?,
+        };
+        let mut attempt = Attempt { task: &task, status, retry: &mut retry, sequences: SequenceSync::default() };
+        let outcome = report::catch(|| attempt.run());
+        let Err(error) = outcome else { return Ok(()) };
+        xact::abort();
+        terminate_workers();
+        task.log(&error);
+        let Some(pause) = retry.pause(&error) else {
+            return xact::in_transaction(|| task.record_error(&error, true, None));
+        };
+        xact::in_transaction(|| task.record_error(&error, false, Some(pause.as_secs().max(1))))?;
+        bgworker::report_activity("waiting before the next attempt");
+        rest(pause);
+        xact::in_transaction(|| task.clear_retry())?;
+    }
+}
+
+/// Waits the whole time, whatever nudges.
+fn rest(time: Duration) {
+    let deadline = Instant::now() + time;
+    while let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        latch::wait(Some(left));
+    }
+}
+
+fn make_status(task: &Task) -> Result<Rc<Segment<TaskStatus>>> {
+    xact::in_transaction(|| {
+        let (status, handle) = Segment::<TaskStatus>::create();
+        status.task.store(task.id, Relaxed);
+        status.supervisor_pid.store(xact::process_id(), Relaxed);
+        task.update("segment = $2::bigint", &[Some(&handle.to_string())])?;
+        let status = Rc::new(status);
+        STATUS.with_borrow_mut(|kept| *kept = Some(status.clone()));
+        Ok((status, handle))
+    })
+    .map(|(status, handle)| {
+        HANDLE.set(handle);
+        status
+    })
+}
+
+thread_local! {
+    static HANDLE: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+/// How long errors have lasted, and the pause before the next attempt.
+#[derive(Default)]
+struct Retry {
+    since: Option<Instant>,
+    attempts: u32,
+}
+
+impl Retry {
+    /// `None` when it is over: a person has to look.
+    fn pause(&mut self, error: &Error) -> Option<Duration> {
+        let window = match error.remedy() {
+            Remedy::RetryConnection => guc::connection_retry_time(),
+            Remedy::RetryOther => guc::other_retry_time(),
+            Remedy::ReplaySerially => return Some(Duration::ZERO),
+            Remedy::Stop => return None,
+        };
+        let since = *self.since.get_or_insert_with(Instant::now);
+        if since.elapsed() > window {
+            return None;
+        }
+        let pause = Duration::from_millis(500) * 2u32.saturating_pow(self.attempts.min(10));
+        self.attempts += 1;
+        Some(pause.min(LONGEST_PAUSE))
+    }
+
+    fn succeeded(&mut self) {
+        *self = Retry::default();
+    }
+}
+
+struct Attempt<'a> {
+    task: &'a Task,
+    status: Rc<Segment<TaskStatus>>,
+    retry: &'a mut Retry,
+    sequences: SequenceSync,
+}
+
+impl Attempt<'_> {
+    fn run(&mut self) -> Result<()> {
+        let task = self.task;
+        let (endpoint, source) = xact::in_transaction(|| {
+            check_owner(task)?;
+            Ok((Endpoint::of(task)?, source_name()?))
+        })?;
+        let mut destination = endpoint.open(Purpose::Control)?;
+        destination.prepare_helper_schema()?;
+        let row = TaskRow { id: &task.uuid, name: &task.name, source: &source };
+        if task.incremental {
+            let slot_lsn = self.ensure_slot()?;
+            destination.ensure_progress(&row, slot_lsn)?;
+            if !task.older_gone {
+                self.wait_for_older_transactions()?;
+            }
+        } else {
+            destination.ensure_progress(&row, Lsn::INVALID)?;
+        }
+        if task.stage < Stage::CatchingUp {
+            self.prepare_and_copy(&mut destination)?;
+        }
+        self.retry.succeeded();
+        if task.incremental {
+            return self.stream(&endpoint, destination);
+        }
+        self.sequences.sync(task, &mut destination)?;
+        xact::in_transaction(|| {
+            tables::set_all_ready(task.id)?;
+            task.update("wanted = $2, finished_at = now()", &[Some(Wanted::Finished.as_str())])
+        })
+    }
+
+    // ---- slot ---------------------------------------------------------------------------------------------------
+
+    /// The slot's start; creates the slot when the task has none yet.
+    fn ensure_slot(&mut self) -> Result<Lsn> {
+        let task = self.task;
+        let slot = names::slot_name(&task.name);
+        let there = xact::in_transaction(|| {
+            spi::as_extension(|| {
+                spi::query_opt(
+                    "SELECT confirmed_flush_lsn, plugin = 'pg_courier' AND database = current_database(), \
+                     wal_status FROM pg_replication_slots WHERE slot_name = $1",
+                    &[Some(&slot)],
+                )
+            })
+        })?;
+        match there {
+            Some(row) if !row.bool(1)? => Err(Error::new(
+                sqlstate::DUPLICATE_OBJECT,
+                format!("replication slot \"{slot}\" belongs to something else"),
+            )
+            .hint("Slot names are shared by all databases of the cluster. Drop the task and use another name.")),
+            Some(row) if row.opt(2) == Some("lost") => Err(slot_lost(&slot)),
+            Some(_) if task.slot_lsn.is_valid() => Ok(task.slot_lsn),
+            Some(row) => {
+                // Made by a supervisor that died before it could note it; nothing has been copied or streamed.
+                let lsn = row.lsn(0)?;
+                self.note_slot(lsn)
+            }
+            None if task.slot_lsn.is_valid() => Err(slot_lost(&slot)),
+            None => {
+                let handle = self.start_apply_worker(Mode::CreateSlot)?;
+                handle.wait_for_shutdown();
+                self.take_worker_error()?;
+                let lsn = Lsn(self.status.slot_lsn.load(Relaxed));
+                if !lsn.is_valid() {
+                    return Err(Error::new(sqlstate::OBJECT_IN_USE, "the slot could not be created yet"));
+                }
+                self.note_slot(lsn)
+            }
+        }
+    }
+
+    fn note_slot(&self, lsn: Lsn) -> Result<Lsn> {
+        xact::in_transaction(|| self.task.update("slot_lsn = $2::pg_lsn", &[Some(&lsn.to_string())]))?;
+        Ok(lsn)
+    }
+
+    /// See the story above. Waiting for the transactions' locks is waiting for an event: they are released after the
+    /// transaction has left the list of running ones.
+    fn wait_for_older_transactions(&self) -> Result<()> {
+        let running = xact::in_transaction(|| {
+            spi::query("SELECT pg_catalog.pg_snapshot_xip(pg_catalog.pg_current_snapshot())", &[])
+        })?;
+        for (done, row) in running.iter().enumerate() {
+            let xid: u64 = row.parse(0)?;
+            let left = running.len() - done;
+            bgworker::report_activity(&format!("waiting for {left} transactions that started before the slot"));
+            xact::in_transaction(|| {
+                xact::wait_for_transaction(xid as u32);
+                Ok(())
+            })?;
+        }
+        xact::in_transaction(|| self.task.update("older_gone = true", &[]))
+    }
+
+    // ---- schema and copy ----------------------------------------------------------------------------------------
+
+    fn prepare_and_copy(&mut self, destination: &mut Destination) -> Result<()> {
+        let task = self.task;
+        let items = if task.schema_sync { self.schema_statements()? } else { Vec::new() };
+        if task.stage < Stage::FullCopy {
+            xact::in_transaction(|| task.set_stage(Stage::SchemaSync))?;
+            bgworker::report_activity("creating tables on the destination");
+            schema_sync::create_pre_data(destination, &items, &task.uuid)?;
+            xact::in_transaction(|| task.set_stage(Stage::FullCopy))?;
+        }
+        if task.full_copy && task.stage < Stage::PostData {
+            self.copy_tables()?;
+        }
+        xact::in_transaction(|| task.set_stage(Stage::PostData))?;
+        schema_sync::create_post_data(destination, &items, |item| {
+            bgworker::report_activity(&format!("creating {} {}", item.kind, item.object));
+        })?;
+        xact::in_transaction(|| {
+            if !task.full_copy {
+                tables::set_all_ready(task.id)?;
+            }
+            task.set_stage(Stage::CatchingUp)
+        })
+    }
+
+    fn schema_statements(&self) -> Result<Vec<schema_sync::Item>> {
+        xact::in_transaction(|| {
+            let rows = spi::as_extension(|| {
+                spi::query(
+                    "SELECT relid FROM courier.task_table WHERE task_id = $1::int",
+                    &[Some(&self.task.id.to_string())],
+                )
+            })?;
+            let oids = rows.iter().map(|row| row.parse(0)).collect::<Result<Vec<u32>>>()?;
+            schema_sync::statements(&oids)
+        })
+    }
+
+    fn copy_tables(&mut self) -> Result<()> {
+        let task = self.task;
+        xact::in_transaction(|| tables::reset_unfinished(task.id))?;
+        let mut handles: HashMap<u32, Handle> = HashMap::new();
+        loop {
+            let left = xact::in_transaction(|| tables::count_uncopied(task.id))?;
+            if left == 0 {
+                break;
+            }
+            bgworker::report_activity(&format!("copying; {left} tables to go"));
+            for number in 1..=guc::sync_workers().min(left as u32) {
+                if let std::collections::hash_map::Entry::Vacant(free) = handles.entry(number) {
+                    free.insert(self.start_tablesync_worker(number)?);
+                }
+            }
+            // A worker that ends nudges us.
+            latch::wait(Some(FOLLOW_EVERY * 10));
+            let ended: Vec<u32> = handles.iter().filter(|(_, h)| h.is_stopped()).map(|(n, _)| *n).collect();
+            for number in ended {
+                handles.remove(&number);
+                let worker = self.status.workers.get(number as usize);
+                if let Some((_, error)) = worker.and_then(|w| w.take_error()) {
+                    return Err(error);
+                }
+            }
+            if handles.is_empty() {
+                xact::in_transaction(|| tables::reset_unfinished(task.id))?;
+            }
+        }
+        // The last ones are on their way out.
+        handles.values().for_each(Handle::wait_for_shutdown);
+        Ok(())
+    }
+
+    // ---- workers ------------------------------------------------------------------------------------------------
+
+    fn argument(&self, number: u32, mode: Mode) -> String {
+        let argument =
+            Argument { database: xact::database_id(), task: self.task.id, segment: HANDLE.get(), number, mode };
+        argument.to_text()
+    }
+
+    fn start_apply_worker(&self, mode: Mode) -> Result<Handle> {
+        self.status.caught_up.store(0, Relaxed);
+        bgworker::start(&Spec {
+            name: &format!("pg_courier apply worker: {}", self.task.name),
+            kind: "pg_courier apply worker",
+            function: "pg_courier_apply_worker_main",
+            argument: &self.argument(0, mode),
+            restart_seconds: None,
+            notify: true,
+        })
+    }
+
+    fn start_tablesync_worker(&self, number: u32) -> Result<Handle> {
+        bgworker::start(&Spec {
+            name: &format!("pg_courier tablesync worker: {} {number}", self.task.name),
+            kind: "pg_courier tablesync worker",
+            function: "pg_courier_tablesync_worker_main",
+            argument: &self.argument(number, Mode::Run),
+            restart_seconds: None,
+            notify: true,
+        })
+    }
+
+    fn take_worker_error(&self) -> Result<()> {
+        self.status.apply_worker().take_error().map_or(Ok(()), |(_, error)| Err(error))
+    }
+
+    // ---- stream -------------------------------------------------------------------------------------------------
+
+    /// Keeps the apply worker running; returns only by an error.
+    fn stream(&mut self, endpoint: &Endpoint, destination: Destination) -> Result<()> {
+        let task = self.task;
+        let target = compat::flush_lsn();
+        let mut control = Some(destination);
+        let mut synchronizing = task.stage == Stage::Synchronizing;
+        let mut uncaught = true;
+        let mut worker = self.start_apply_worker(Mode::Run)?;
+        bgworker::report_activity("watching the apply worker");
+        loop {
+            if worker.is_stopped() {
+                worker = self.restart_apply_worker()?;
+            }
+            let caught_up = self.status.caught_up.load(Relaxed) == 1 && self.status.applied() >= target;
+            if caught_up && !synchronizing {
+                xact::in_transaction(|| task.set_stage(Stage::Synchronizing))?;
+                synchronizing = true;
+            }
+            if caught_up {
+                self.retry.succeeded();
+                if task.last_error.is_some() {
+                    xact::in_transaction(|| task.clear_retry())?;
+                }
+            }
+            if uncaught {
+                let applied = self.status.applied();
+                uncaught = xact::in_transaction(|| tables::follow_stream(task.id, applied))? > 0;
+            }
+            self.serve_sequences(endpoint, &mut control);
+            let settled = synchronizing && !uncaught;
+            latch::wait(Some(if settled { self.sequences.due_in() } else { FOLLOW_EVERY }));
+        }
+    }
+
+    fn restart_apply_worker(&mut self) -> Result<Handle> {
+        match self.status.apply_worker().take_error() {
+            Some((Remedy::ReplaySerially, error)) => {
+                report::log(&error, "pg_courier replays the last batch transaction by transaction");
+            }
+            Some((_, error)) => return Err(error),
+            // Killed, or ended by an administrator: it goes on where it was, after a moment.
+            None => rest(Duration::from_millis(500)),
+        }
+        self.start_apply_worker(Mode::Run)
+    }
+
+    /// Sequences go over when someone waits for them, and now and then. A destination that is away for the moment is
+    /// the apply worker's problem.
+    fn serve_sequences(&mut self, endpoint: &Endpoint, control: &mut Option<Destination>) {
+        let wanted = self.status.sequences_wanted.load(Relaxed);
+        let asked = wanted != self.status.sequences_done.load(Relaxed);
+        if !asked && !self.sequences.is_due() {
+            return;
+        }
+        let outcome = (|| {
+            if control.is_none() {
+                *control = Some(endpoint.open(Purpose::Control)?);
+            }
+            control.as_mut().map_or(Ok(()), |destination| self.sequences.sync(self.task, destination))
+        })();
+        match outcome {
+            Ok(()) => {
+                self.status.sequences_done.store(wanted, Relaxed);
+                self.status.changed.broadcast();
+            }
+            Err(error) => {
+                xact::abort();
+                *control = None;
+                self.sequences.postpone();
+                report::log(&error, "pg_courier could not bring sequences to the destination");
+            }
+        }
+    }
+}
+
+/// Brings sequence values over; remembers what is there already.
+#[derive(Default)]
+struct SequenceSync {
+    sent: HashMap<String, SequenceValue>,
+    last: Option<Instant>,
+}
+
+impl SequenceSync {
+    fn is_due(&self) -> bool {
+        self.due_in().is_zero()
+    }
+
+    fn due_in(&self) -> Duration {
+        self.last.map_or(Duration::ZERO, |last| guc::sequence_interval().saturating_sub(last.elapsed()))
+    }
+
+    fn postpone(&mut self) {
+        self.last = Some(Instant::now());
+    }
+
+    fn sync(&mut self, task: &Task, destination: &mut Destination) -> Result<()> {
+        self.last = Some(Instant::now());
+        let values = xact::in_transaction(|| sequences::read(task.id, task.owner))?;
+        for value in values {
+            if self.sent.get(&value.name) == Some(&value) {
+                continue;
+            }
+            destination
+                .connection
+                .query(
+                    "SELECT pg_catalog.setval($1::regclass, $2::bigint, $3::boolean)",
+                    &[
+                        Some(&value.name),
+                        Some(&value.last_value.to_string()),
+                        Some(if value.is_called { "t" } else { "f" }),
+                    ],
+                )
+                .map_err(|error| error.context(format!("While setting sequence {}.", value.name)))?;
+            self.sent.insert(value.name.clone(), value);
+        }
+        Ok(())
+    }
+}
+
+fn source_name() -> Result<String> {
+    spi::query_one("SELECT pg_catalog.current_database()", &[])
+        .and_then(|row| Ok(format!("{} on system {}", row.text(0)?, xact::system_identifier())))
+}
+
+/// The worker reads WAL and tables for the owner, so the owner must be allowed to.
+fn check_owner(task: &Task) -> Result<()> {
+    let owner = task.owner.to_string();
+    let row = spi::as_extension(|| {
+        spi::query_opt("SELECT rolsuper OR rolreplication FROM pg_roles WHERE oid = $1::oid", &[Some(&owner)])
+    })?;
+    match row {
+        Some(row) if task.incremental && !row.bool(0)? => Err(Error::new(
+            sqlstate::INSUFFICIENT_PRIVILEGE,
+            format!("role \"{}\" may not replicate", task.owner_name),
+        )
+        .detail("The owner of an incremental task needs attribute REPLICATION.")
+        .hint(format!("ALTER ROLE \"{}\" REPLICATION;", task.owner_name))),
+        Some(_) => Ok(()),
+        None => Err(Error::new(sqlstate::UNDEFINED_OBJECT, "the owner of the task does not exist any more")
+            .hint("A superuser can drop the task; create it anew under another role.")),
+    }
+}
+
+fn slot_lost(slot: &str) -> Error {
+    Error::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, format!("replication slot \"{slot}\" is lost"))
+        .detail("It was dropped, or the WAL it needs was removed (max_slot_wal_keep_size); changes are missing.")
+        .hint("Drop the task, empty its tables on the destination, and create and start it anew.")
+}

@@ -1,0 +1,153 @@
+//! `pg_courier tablesync worker: <task> <n>`: copies tables, the largest first, until none is left.
+//!
+//! Each table is one transaction on the destination. Its first statement inserts the table's row into
+//! `courier.table_progress`, with the snapshot of the copy; a worker that died may still have a transaction there, and
+//! the insert waits for it. If that one committed after all, its row says under which snapshot, and the table is done.
+
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use pgrx::prelude::*;
+
+use super::status::{TaskStatus, WorkerStatus};
+use super::{Argument, Endpoint, failpoint};
+use crate::apply::destination::{Destination, Purpose};
+use crate::catalog::tables::{self, TaskTable};
+use crate::catalog::Task;
+use crate::error::{Error, Origin, Result};
+use crate::pg::dsm::Segment;
+use crate::pg::xact::RepeatableRead;
+use crate::pg::{bgworker, compat, rel, report, scan, spi, xact};
+
+#[pg_guard]
+#[unsafe(no_mangle)]
+#[allow(unsafe_code)]
+pub extern "C-unwind" fn pg_courier_tablesync_worker_main(_argument: pg_sys::Datum) {
+    bgworker::prepare_signals();
+    let Some(argument) = Argument::parse(&bgworker::argument()) else { bgworker::exit(0) };
+    bgworker::connect(Some(argument.database));
+    let Some(status) = super::apply_worker::attach(argument.segment, argument.task) else { bgworker::exit(0) };
+    let Some(mine) = status.workers.get(argument.number as usize) else { bgworker::exit(0) };
+    mine.pid.store(xact::process_id(), Relaxed);
+    let outcome = report::catch(|| run(&argument, &status, mine));
+    mine.table.store(0, Relaxed);
+    mine.pid.store(0, Relaxed);
+    let Err(error) = outcome else { bgworker::exit(0) };
+    xact::abort();
+    report::log(&error, "pg_courier tablesync worker stops");
+    mine.report(&error);
+    bgworker::exit(1)
+}
+
+fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatus) -> Result<()> {
+    super::apply_data_settings()?;
+    let (task, endpoint) = xact::in_transaction(|| {
+        let task = Task::by_id(argument.task)?;
+        let endpoint = Endpoint::of(&task)?;
+        Ok((task, endpoint))
+    })?;
+    let mut destination = endpoint.open(Purpose::Copy)?;
+    while let Some(table) = xact::in_transaction(|| tables::claim_next(task.id))? {
+        mine.rows.store(0, Relaxed);
+        mine.bytes.store(0, Relaxed);
+        mine.started_at.store(xact::now(), Relaxed);
+        mine.table.store(table.relid, Relaxed);
+        bgworker::report_activity(&format!("copying {}", table.name));
+        let copied = copy(&task, &table, &mut destination, mine)
+            .map_err(|error| error.context(format!("While copying {}.", table.name)))?;
+        failpoint::hit("tablesync_after_commit")?;
+        xact::in_transaction(|| tables::set_copied(task.id, table.relid, &copied))?;
+        mine.table.store(0, Relaxed);
+        status.announce();
+    }
+    Ok(())
+}
+
+fn copy(
+    task: &Task,
+    table: &TaskTable,
+    destination: &mut Destination,
+    mine: &WorkerStatus,
+) -> Result<tables::Copied> {
+    failpoint::hit("tablesync_before_copy")?;
+    // The snapshot is taken here, and everything below sees the table as it was now.
+    let transaction = RepeatableRead::begin();
+    let snapshot = spi::query_one("SELECT pg_catalog.pg_current_snapshot()", &[])?.string(0)?;
+    let sync_lsn = compat::insert_lsn();
+    let source = rel::open_table(table.relid)?;
+    source.check_readable(task.owner)?;
+    let mut described = source.describe()?;
+    let name = described.relation.qualified_name();
+    let connection = &mut destination.connection;
+    connection.exec("BEGIN")?;
+    let relid = table.relid.to_string();
+    let inserted = connection.execute(
+        "INSERT INTO courier.table_progress (task_id, relid, table_name, snapshot, sync_lsn) \
+         VALUES ($1::uuid, $2::oid, $3, $4, $5::pg_lsn) ON CONFLICT (task_id, relid) DO NOTHING",
+        &[Some(&task.uuid), Some(&relid), Some(&name), Some(&snapshot), Some(&sync_lsn.to_string())],
+    )?;
+    if inserted == 0 {
+        let copied = already_copied(task, &relid, connection)?;
+        connection.exec("COMMIT")?;
+        transaction.end();
+        return Ok(copied);
+    }
+    let freeze = prepare_destination_table(task, &name, connection)?;
+    let format = if described.copies_binary() { "binary" } else { "text" };
+    let freeze = if freeze { ", FREEZE true" } else { "" };
+    let columns = described.relation.column_list();
+    let columns = if columns.is_empty() { String::new() } else { format!(" ({columns})") };
+    connection.copy_start(&format!("COPY {name}{columns} FROM STDIN (FORMAT {format}{freeze})"))?;
+    let rows = scan::copy_table(&source, &mut described, |bytes, rows| {
+        connection.copy_data(bytes)?;
+        mine.rows.fetch_add(rows, Relaxed);
+        mine.bytes.fetch_add(bytes.len() as u64, Relaxed);
+        failpoint::hit("tablesync_mid_copy")
+    })?;
+    let taken = connection.copy_end()?;
+    if taken != rows {
+        return Err(Error::new("XX001", format!("the destination took {taken} rows of {name}, the source sent {rows}"))
+            .origin(Origin::Destination)
+            .hint("A trigger or rule on the destination table takes rows away; disable it."));
+    }
+    connection.execute(
+        "UPDATE courier.table_progress SET copied_rows = $3::bigint, copied_at = pg_catalog.clock_timestamp() \
+         WHERE task_id = $1::uuid AND relid = $2::oid",
+        &[Some(&task.uuid), Some(&relid), Some(&rows.to_string())],
+    )?;
+    connection.exec("COMMIT")?;
+    transaction.end();
+    Ok(tables::Copied { snapshot, sync_lsn, rows, bytes: mine.bytes.load(Relaxed) })
+}
+
+/// A dead worker's copy committed after all.
+fn already_copied(task: &Task, relid: &str, connection: &mut crate::libpq::Connection) -> Result<tables::Copied> {
+    let rows = connection.query(
+        "SELECT snapshot, sync_lsn, copied_rows FROM courier.table_progress \
+         WHERE task_id = $1::uuid AND relid = $2::oid",
+        &[Some(&task.uuid), Some(relid)],
+    )?;
+    let row = rows.first().ok_or_else(|| Error::internal("the row of a copied table is gone"))?;
+    Ok(tables::Copied { snapshot: row.string(0)?, sync_lsn: row.lsn(1)?, rows: row.parse(2)?, bytes: 0 })
+}
+
+/// The table must be empty. One that this task created can be truncated in this transaction, so that its rows go in
+/// frozen; one that was there before is left as it is.
+fn prepare_destination_table(task: &Task, name: &str, connection: &mut crate::libpq::Connection) -> Result<bool> {
+    let empty = connection.query(&format!("SELECT NOT EXISTS (SELECT 1 FROM ONLY {name})"), &[])?;
+    if !empty.first().is_some_and(|row| row.bool(0).unwrap_or(false)) {
+        return Err(Error::new("55000", format!("table {name} on the destination is not empty"))
+            .origin(Origin::Destination)
+            .detail("The copy would mix with rows that are there.")
+            .hint(format!(
+                "If they are not needed: TRUNCATE {name}; there, then SELECT courier.resume('{}'). To keep them and \
+                 follow changes only, create the task with full_copy => false.",
+                task.name
+            )));
+    }
+    if task.schema_sync {
+        connection.exec(&format!("TRUNCATE ONLY {name}"))?;
+    }
+    Ok(task.schema_sync)
+}
+

@@ -1,0 +1,100 @@
+//! What several themes need: a small table, its traffic, and questions about a server.
+
+use std::time::Duration;
+
+use pg_courier_tests::pair::DATABASE;
+use pg_courier_tests::{Cluster, Pair, Rng, Traffic, wait};
+
+pub const TASK: &str = "shop_to_dr";
+
+/// Two tables, one without a key: a row that is applied twice shows in it as two rows, where
+/// the other one would answer with a conflict.
+pub const SMALL: [&str; 2] = ["public.items", "public.journal"];
+
+pub fn create_small_tables(pair: &Pair) {
+    pair.source.run(
+        DATABASE,
+        "CREATE TABLE items (id bigint PRIMARY KEY, v int NOT NULL, note text); \
+         CREATE TABLE journal (item bigint, what text); \
+         INSERT INTO items SELECT n, 0, 'row ' || n FROM generate_series(1, 1000) AS n; \
+         INSERT INTO journal SELECT n, 'before' FROM generate_series(1, 1000) AS n",
+    );
+}
+
+/// A pair whose task on the small tables is synchronizing.
+pub fn mirrored_pair() -> Pair {
+    let pair = Pair::start();
+    mirror_small_tables(&pair);
+    pair
+}
+
+pub fn mirror_small_tables(pair: &Pair) {
+    create_small_tables(pair);
+    pair.start_task(TASK, &["public.*"]);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+}
+
+/// Both small tables in one transaction, new rows, changed rows and removed ones.
+pub fn small_transaction(rng: &mut Rng) -> String {
+    let id = rng.between(1, 1000);
+    match rng.between(0, 3) {
+        0 => format!(
+            "BEGIN; INSERT INTO items VALUES ({}, 1, 'new'); INSERT INTO journal VALUES ({id}, 'insert'); COMMIT",
+            rng.between(2_000, 1 << 50)
+        ),
+        1 => format!(
+            "BEGIN; DELETE FROM items WHERE id = (SELECT max(id) FROM items WHERE id > 2000); \
+             INSERT INTO journal VALUES ({id}, 'delete'); COMMIT"
+        ),
+        2 => format!(
+            "INSERT INTO journal SELECT {id}, 'bulk ' || n FROM generate_series(1, {}) AS n",
+            rng.between(1, 300)
+        ),
+        _ => format!(
+            "BEGIN; UPDATE items SET v = v + 1 WHERE id = {id}; INSERT INTO journal VALUES ({id}, 'update'); COMMIT"
+        ),
+    }
+}
+
+pub fn small_traffic(cluster: &Cluster, seed: u64) -> Traffic {
+    Traffic::start(cluster, DATABASE, 2, seed, Duration::from_millis(3), small_transaction)
+}
+
+/// Waits until so many more transactions were committed: the traffic is in full swing.
+pub fn more_traffic(traffic: &Traffic, transactions: u64, cluster: &Cluster) {
+    let goal = traffic.committed() + transactions;
+    wait::until(
+        &format!("{transactions} more transactions of the traffic"),
+        wait::DEADLINE,
+        || (traffic.committed() >= goal).then_some(()),
+        || cluster.log_tail(40),
+    );
+}
+
+/// Both sides have exactly `rows` rows of a table, waiting for them to arrive.
+#[track_caller]
+pub fn arrives(pair: &Pair, table: &str, rows: &str) {
+    pair.destination.wait_until(
+        DATABASE,
+        &format!("{rows} rows of {table} are on the destination"),
+        &format!("(SELECT count(*) FROM {table}) = {rows}"),
+    );
+}
+
+/// Whether any process of the extension runs for this server.
+pub fn wait_until_no_workers(cluster: &Cluster, within: Duration) {
+    cluster.wait_until_within(
+        "postgres",
+        "all workers of the task have ended",
+        "NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type LIKE 'pg_courier%' AND backend_type NOT LIKE '%launcher')",
+        within,
+    );
+}
+
+/// An error message names the thing.
+#[track_caller]
+pub fn assert_mentions(text: &str, words: &[&str]) {
+    for word in words {
+        assert!(text.to_lowercase().contains(&word.to_lowercase()), "{word:?} is not mentioned in: {text}");
+    }
+}

@@ -1,0 +1,129 @@
+//! Somebody wrote to the destination. The task stops at the very row and says which, where
+//! and what to do; after the repair it goes on, and nothing is lost or guessed.
+
+use pg_courier_tests::Pair;
+use pg_courier_tests::pair::DATABASE;
+
+use crate::common::{SMALL, TASK, assert_mentions, mirrored_pair};
+
+/// What an operator needs: table, key, position in the WAL, and the next step.
+#[track_caller]
+fn assert_helpful(pair: &Pair, words: &[&str]) -> String {
+    let text = pair.failure(DATABASE, TASK);
+    assert_mentions(&text, words);
+    let position = text.split_whitespace().any(|word| {
+        let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '/');
+        word.split_once('/').is_some_and(|(high, low)| {
+            !high.is_empty() && !low.is_empty() && (high.to_owned() + low).chars().all(|c| c.is_ascii_hexdigit())
+        })
+    });
+    assert!(position, "no LSN in: {text}");
+    let hint = pair.task(DATABASE, TASK, "last_error_hint");
+    assert_mentions(&hint, &["resume"]);
+    assert_eq!(pair.task(DATABASE, TASK, "length(last_error_sqlstate)"), "5");
+    assert_ne!(pair.task(DATABASE, TASK, "last_error_at"), "");
+    text
+}
+
+/// Three transactions, the second of which meets a row that is already there. The first has
+/// arrived, the second and third have not, until the row is removed.
+#[test]
+fn a_row_that_exists_stops_the_task_there() {
+    let pair = mirrored_pair();
+    pair.destination.run(DATABASE, "INSERT INTO items VALUES (4242, 0, 'squatter')");
+    // As one backlog: the batch that fails has to be taken apart.
+    pair.call(DATABASE, "pause", TASK);
+    for note in [
+        "INSERT INTO items VALUES (4241, 1, 'first')",
+        "INSERT INTO items VALUES (4242, 1, 'second')",
+        "INSERT INTO items VALUES (4243, 1, 'third')",
+    ] {
+        pair.source.run(DATABASE, note);
+    }
+    pair.call(DATABASE, "resume", TASK);
+    assert_helpful(&pair, &["items", "4242"]);
+    let arrived = "SELECT string_agg(note, ' ' ORDER BY id) FROM items WHERE id > 4000";
+    assert_eq!(pair.destination.value(DATABASE, arrived), "first squatter");
+
+    pair.destination.run(DATABASE, "DELETE FROM items WHERE id = 4242");
+    pair.call(DATABASE, "resume", TASK);
+    pair.assert_mirrored(TASK, &SMALL);
+    assert_eq!(pair.task(DATABASE, TASK, "last_error_hint"), "", "solved");
+}
+
+/// An UPDATE, then a DELETE, whose row is missing: not silently passed over.
+#[test]
+fn a_missing_row_stops_the_task_there() {
+    let pair = mirrored_pair();
+    pair.destination.run(DATABASE, "DELETE FROM items WHERE id IN (11, 12)");
+    pair.source.run(DATABASE, "UPDATE items SET v = 1 WHERE id = 11");
+    assert_helpful(&pair, &["items", "11"]);
+    pair.destination.run(DATABASE, "INSERT INTO items VALUES (11, 0, 'row 11')");
+    pair.call(DATABASE, "resume", TASK);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+
+    pair.source.run(DATABASE, "DELETE FROM items WHERE id = 12; INSERT INTO journal VALUES (12, 'deleted')");
+    assert_helpful(&pair, &["items", "12"]);
+    pair.destination.run(DATABASE, "INSERT INTO items VALUES (12, 0, 'row 12')");
+    pair.call(DATABASE, "resume", TASK);
+    pair.assert_mirrored(TASK, &SMALL);
+}
+
+/// In a batch of many updates of which one finds no row, the error names this one.
+#[test]
+fn the_one_missing_row_of_many_is_named() {
+    let pair = mirrored_pair();
+    pair.destination.run(DATABASE, "DELETE FROM items WHERE id = 777");
+    pair.source.run(DATABASE, "UPDATE items SET v = v + 1");
+    assert_helpful(&pair, &["items", "777"]);
+    assert_eq!(pair.destination.value(DATABASE, "SELECT count(*) FROM items WHERE v = 1"), "0", "all of it or nothing");
+    pair.destination.run(DATABASE, "INSERT INTO items VALUES (777, 0, 'row 777')");
+    pair.call(DATABASE, "resume", TASK);
+    pair.assert_mirrored(TASK, &SMALL);
+}
+
+/// The table is gone on the destination.
+#[test]
+fn a_missing_table_stops_the_task() {
+    let pair = mirrored_pair();
+    pair.destination.run(DATABASE, "ALTER TABLE journal RENAME TO hidden");
+    pair.source.run(DATABASE, "INSERT INTO journal VALUES (1, 'where to?')");
+    assert_helpful(&pair, &["journal"]);
+    pair.destination.run(DATABASE, "ALTER TABLE hidden RENAME TO journal");
+    pair.call(DATABASE, "resume", TASK);
+    pair.assert_mirrored(TASK, &SMALL);
+}
+
+/// A column that the destination lacks, and a constraint that only the destination has.
+#[test]
+fn other_refusals_of_the_destination_stop_the_task_too() {
+    let pair = mirrored_pair();
+    pair.destination.run(DATABASE, "ALTER TABLE items RENAME note TO remark");
+    pair.source.run(DATABASE, "UPDATE items SET note = 'x' WHERE id = 5");
+    assert_mentions(&pair.failure(DATABASE, TASK), &["items", "note"]);
+    pair.destination.run(DATABASE, "ALTER TABLE items RENAME remark TO note");
+    pair.call(DATABASE, "resume", TASK);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+
+    pair.destination.run(DATABASE, "ALTER TABLE items ADD CONSTRAINT small CHECK (v < 100)");
+    pair.source.run(DATABASE, "UPDATE items SET v = 100 WHERE id = 6");
+    assert_helpful(&pair, &["items", "6", "small"]);
+    pair.destination.run(DATABASE, "ALTER TABLE items DROP CONSTRAINT small");
+    pair.call(DATABASE, "resume", TASK);
+    pair.assert_mirrored(TASK, &SMALL);
+}
+
+/// A failed task survives a restart as failed: it does not run into the same row for ever,
+/// and the error can still be read.
+#[test]
+fn a_failed_task_stays_failed_over_a_restart() {
+    let pair = mirrored_pair();
+    pair.destination.run(DATABASE, "DELETE FROM items WHERE id = 1");
+    pair.source.run(DATABASE, "UPDATE items SET v = 1 WHERE id = 1");
+    pair.failure(DATABASE, TASK);
+    pair.source.restart();
+    assert_mentions(&pair.failure(DATABASE, TASK), &["items"]);
+    pair.destination.run(DATABASE, "INSERT INTO items VALUES (1, 0, 'row 1')");
+    pair.call(DATABASE, "resume", TASK);
+    pair.assert_mirrored(TASK, &SMALL);
+}

@@ -1,0 +1,25 @@
+//! End-to-end tests: two real servers, the SQL that users type, and a comparison of both
+//! databases row by row at the end.
+//!
+//! Each test starts with its story: who is connected to whom, what happens, and what would
+//! be seen if the extension did it wrong. Tests wait for events; where a test gives a
+//! wrong behaviour the time to show, it says so. Random ones print a seed that repeats
+//! their choices (`COURIER_SEED=n make test-e2e TEST=name`).
+
+mod answers;
+mod common;
+mod conflicts;
+mod crashes;
+mod exactly_once;
+mod large;
+mod lifecycle;
+mod main_job;
+mod names;
+mod network;
+mod options;
+mod rights;
+mod schema;
+mod sequences;
+mod traps;
+mod types;
+mod worker;

@@ -1,0 +1,133 @@
+//! The schema that arrives: pg_dump of both sides, normalised, is equal.
+
+use std::collections::BTreeMap;
+
+use pg_courier_tests::pair::DATABASE;
+use pg_courier_tests::{Cluster, Pair, types};
+
+use crate::common::{SMALL, TASK, create_small_tables};
+
+/// Statements of `pg_dump -s` for a schema, without owners and comments of the dump itself,
+/// each with the number of its appearances: the order of statements may differ.
+fn dump(cluster: &Cluster, schema: &str) -> BTreeMap<String, usize> {
+    let output = cluster
+        .program("pg_dump", DATABASE)
+        .args(["-s", "--no-owner", "--no-privileges", "-n", schema])
+        .output()
+        .expect("pg_dump runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines = text.lines().filter(|line| !line.starts_with("--") && !line.starts_with('\\') && !line.is_empty());
+    let joined = lines.collect::<Vec<_>>().join("\n");
+    let mut statements = BTreeMap::new();
+    for statement in joined.split(";\n").map(str::trim) {
+        let setting = statement.starts_with("SET ") || statement.starts_with("SELECT pg_catalog.set_config");
+        if !statement.is_empty() && !setting {
+            *statements.entry(statement.trim_end_matches(';').to_owned()).or_default() += 1;
+        }
+    }
+    statements
+}
+
+fn assert_same_schema(pair: &Pair, schema: &str) {
+    let (source, destination) = (dump(&pair.source, schema), dump(&pair.destination, schema));
+    let only = |a: &BTreeMap<String, usize>, b: &BTreeMap<String, usize>| {
+        let rest: Vec<String> = a.iter().filter(|(s, n)| b.get(*s) != Some(n)).map(|(s, _)| s.clone()).collect();
+        rest.join(";\n")
+    };
+    assert_eq!(
+        (only(&source, &destination), only(&destination, &source)),
+        (String::new(), String::new()),
+        "statements only of the source's dump, and only of the destination's"
+    );
+    assert!(source.len() > 3, "the dump is not empty");
+}
+
+/// The schema with every type: types, domains, identity and generated columns, partitions,
+/// inheritance, checks, keys, indexes, comments, triggers.
+#[test]
+fn every_type_schema_is_equal() {
+    let pair = Pair::start();
+    types::initialize(&pair.source, DATABASE);
+    pair.start_task(TASK, &[types::PATTERN]);
+    pair.caught_up(DATABASE, TASK);
+    assert_same_schema(&pair, "types");
+}
+
+/// The schema generator's own fixture and check, with the extension as installed.
+#[test]
+fn the_generators_fixture_is_equal() {
+    let pair = Pair::builder().start_without_database();
+    let conninfo = |cluster: &Cluster| {
+        format!("host={} port={} user=postgres dbname=postgres", cluster.socket_directory().display(), cluster.port())
+    };
+    let bin = pg_courier_tests::Install::get().program("psql");
+    let output = std::process::Command::new("bash")
+        .arg(pg_courier_tests::install::project().join("tests/schema/check.sh"))
+        .arg(bin.parent().expect("a directory"))
+        .env("SOURCE", conninfo(&pair.source))
+        .env("DESTINATION", conninfo(&pair.destination))
+        .env("GENERATOR", "")
+        .output()
+        .expect("bash runs");
+    assert!(
+        output.status.success(),
+        "{}{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+        pair.source.log_tail(30)
+    );
+}
+
+/// Names with every kind of quote arrive as they are; checked by a dump of both.
+#[test]
+fn a_schema_of_odd_names_is_equal() {
+    let pair = Pair::start();
+    pair.source.run(
+        DATABASE,
+        "CREATE SCHEMA \"Odd-1\"; CREATE TYPE \"Odd-1\".\"T'\" AS ENUM ('it''s'); \
+         CREATE TABLE \"Odd-1\".\"A\"\"b\" (\"Ä\" int CHECK (\"Ä\" > 0), \"x y\" \"Odd-1\".\"T'\" DEFAULT 'it''s', PRIMARY KEY (\"Ä\")); \
+         CREATE TABLE \"Odd-1\".\"child\" (\"ref\" int REFERENCES \"Odd-1\".\"A\"\"b\" ON DELETE SET NULL); \
+         COMMENT ON COLUMN \"Odd-1\".\"A\"\"b\".\"Ä\" IS 'it''s \\ \"x\"'; \
+         CREATE UNIQUE INDEX \"I-1\" ON \"Odd-1\".\"A\"\"b\" ((\"Ä\" % 10), \"x y\") WHERE \"Ä\" < 100",
+    );
+    pair.start_task(TASK, &["Odd-1.*"]);
+    pair.caught_up(DATABASE, TASK);
+    assert_same_schema(&pair, "\"Odd-1\"");
+}
+
+/// What is there already is left as it is: a second run over an existing schema does not
+/// fail and does not make things twice.
+#[test]
+fn an_existing_schema_is_accepted() {
+    let pair = Pair::start();
+    create_small_tables(&pair);
+    pair.start_task(TASK, &["public.*"]);
+    pair.caught_up(DATABASE, TASK);
+    pair.call(DATABASE, "drop_task", TASK);
+    pair.destination.run(DATABASE, "TRUNCATE items, journal");
+    pair.start_task(TASK, &["public.*"]);
+    pair.assert_mirrored(TASK, &SMALL);
+    assert_same_schema(&pair, "public");
+}
+
+/// Tables that need extensions: a trusted one is created by the destination's role.
+#[test]
+fn an_extension_that_a_table_needs() {
+    let pair = Pair::start();
+    let available = "SELECT count(*) FROM pg_available_extensions WHERE name IN ('hstore', 'citext')";
+    if pair.source.value(DATABASE, available) != "2" {
+        println!("this server has no contrib modules: nothing to test");
+        return;
+    }
+    pair.source.run(
+        DATABASE,
+        "CREATE EXTENSION hstore; CREATE EXTENSION citext; \
+         CREATE TABLE t (id citext PRIMARY KEY, h hstore, a hstore[]); \
+         INSERT INTO t VALUES ('Key', 'a=>1, b=>NULL', ARRAY['x=>y'::hstore]), ('ä', '', NULL)",
+    );
+    pair.start_task(TASK, &["public.*"]);
+    pair.caught_up(DATABASE, TASK);
+    pair.source.run(DATABASE, "UPDATE t SET h = h || 'c=>\"q\\\"\"'; INSERT INTO t VALUES ('Z', NULL, '{}')");
+    pair.assert_mirrored(TASK, &["public.t"]);
+}

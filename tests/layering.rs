@@ -1,0 +1,213 @@
+//! Which module of the extension may use which, read from the sources.
+//!
+//! ```text
+//!   api, worker             the only places where stages meet
+//!   stages                  precheck, schema_sync, table_sync, decode, ... never each other
+//!   catalog                 our own tables
+//!   guc, pg, libpq          the server and the client library; unsafe code lives in the last two
+//!   logicalrep, error       values; know nobody
+//! ```
+//!
+//! A module uses floors below its own. Within the top and the bottom floors neighbours may
+//! meet; stages may not: what two stages share moves down.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// From the top. A new module is entered here, or the test fails.
+const FLOORS: &[(&str, Neighbours, &[&str])] = &[
+    ("top", Neighbours::Meet, &["api", "worker"]),
+    (
+        "stages",
+        Neighbours::DoNotMeet,
+        &[
+            "precheck",
+            "schema_sync",
+            "table_sync",
+            "decode",
+            "transform",
+            "apply",
+            "progress",
+            "verify",
+            "ddl_capture",
+            "wire",
+        ],
+    ),
+    ("catalog", Neighbours::Meet, &["catalog"]),
+    ("edges", Neighbours::Meet, &["failpoint", "guc", "libpq", "pg"]),
+    ("values", Neighbours::Meet, &["error", "logicalrep"]),
+];
+
+/// The modules that may hold unsafe code.
+const UNSAFE: &[&str] = &["pg", "libpq"];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Neighbours {
+    Meet,
+    DoNotMeet,
+}
+
+#[test]
+fn modules_use_only_floors_below() {
+    let mut problems = Vec::new();
+    for file in rust_files(&source_directory()) {
+        let Some(user) = module_of(&file) else {
+            continue; // lib.rs is the map: it names everything
+        };
+        for used in modules_used(&read_code(&file)) {
+            if let Err(reason) = may_use(&user, &used) {
+                problems.push(format!("{}: {reason}", file.display()));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
+fn unsafe_code_lives_in_two_modules() {
+    let mut problems = Vec::new();
+    for file in rust_files(&source_directory()) {
+        let module = module_of(&file);
+        if module.is_some_and(|module| UNSAFE.contains(&module.as_str())) {
+            continue;
+        }
+        for (number, line) in read_code(&file).lines().enumerate() {
+            let blocks = words(line).any(|word| word == "unsafe");
+            if blocks || line.contains("allow(unsafe_code)") {
+                problems.push(format!("{}:{}: {}", file.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "unsafe outside of {UNSAFE:?}:\n{}", problems.join("\n"));
+}
+
+/// The test itself: it must see what it is there to see.
+#[test]
+fn the_rules_catch_what_they_are_for() {
+    assert_eq!(may_use("apply", "libpq"), Ok(()));
+    assert_eq!(may_use("worker", "apply"), Ok(()));
+    assert!(may_use("apply", "decode").is_err(), "stages do not meet");
+    assert!(may_use("pg", "apply").is_err(), "nothing looks up");
+    assert!(may_use("worker", "nobody_entered_me").is_err());
+    let code = "use crate::error::Error;\nuse crate::{\n    apply::{self, Batch},\n    pg,\n};\n\
+                fn f() { crate::decode::start(); crate::bail!(\"x\") }";
+    let used: Vec<String> = modules_used(&without_comments(code)).into_iter().collect();
+    assert_eq!(used, ["apply", "decode", "error", "pg"]);
+    assert_eq!(modules_used(&without_comments("// crate::apply\n/* crate::pg */")).len(), 0);
+}
+
+fn may_use(user: &str, used: &str) -> Result<(), String> {
+    let floor = |module: &str| {
+        FLOORS
+            .iter()
+            .position(|(_, _, modules)| modules.contains(&module))
+            .ok_or(format!("module {module} is on no floor; enter it in tests/layering.rs"))
+    };
+    let (above, below) = (floor(user)?, floor(used)?);
+    if user == used || above < below {
+        return Ok(());
+    }
+    let (name, neighbours, _) = FLOORS[above];
+    if above == below && neighbours == Neighbours::Meet {
+        return Ok(());
+    }
+    Err(format!("{user} ({name}) may not use {used} ({})", FLOORS[below].0))
+}
+
+fn source_directory() -> PathBuf {
+    pg_courier_tests::install::project().join("src")
+}
+
+fn rust_files(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).expect("src/ is readable").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+/// `src/apply/batch.rs` and `src/apply.rs` belong to `apply`, `src/lib.rs` to nobody.
+fn module_of(file: &Path) -> Option<String> {
+    let inside = file.strip_prefix(source_directory()).ok()?;
+    let first = Path::new(inside.components().next()?.as_os_str());
+    let module = first.file_stem()?.to_str()?.to_owned();
+    (module != "lib").then_some(module)
+}
+
+fn read_code(file: &Path) -> String {
+    without_comments(&fs::read_to_string(file).expect("a source file is text"))
+}
+
+/// Comments may name whom they like. (A `//` in a string cuts its line: harmless here.)
+fn without_comments(code: &str) -> String {
+    let mut result = String::new();
+    let mut rest = code;
+    while let Some(start) = rest.find("/*") {
+        result.push_str(&rest[..start]);
+        let Some(end) = rest[start..].find("*/") else {
+            rest = "";
+            break;
+        };
+        rest = &rest[start + end + 2..];
+    }
+    result.push_str(rest);
+    let lines = result.lines().map(|line| line.split("//").next().unwrap_or_default());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Module names behind `crate::`, also in `use crate::{a, b::c}`; macros are not modules.
+fn modules_used(code: &str) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
+    for (start, path) in code.match_indices("crate::") {
+        let before = code[..start].chars().next_back();
+        if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '$') {
+            continue; // another word that ends in "crate", or a macro's $crate
+        }
+        let after = &code[start + path.len()..];
+        match after.strip_prefix('{') {
+            Some(group) => used.extend(group_heads(group)),
+            None => used.extend(head(after)),
+        }
+    }
+    used
+}
+
+/// The first names of a group's items: `a, b::{c, d}, e}` gives a, b, e.
+fn group_heads(group: &str) -> Vec<String> {
+    let mut heads = Vec::new();
+    let mut depth = 0;
+    let mut at_item = true;
+    for (position, character) in group.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => at_item = true,
+            c if at_item && (c.is_alphabetic() || c == '_') => {
+                heads.extend(head(&group[position..]));
+                at_item = false;
+            }
+            _ => {}
+        }
+    }
+    heads
+}
+
+fn head(path: &str) -> Option<String> {
+    let name: String = path.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let is_macro = path[name.len()..].starts_with('!');
+    // Types and constants that the crate's root offers begin with a capital.
+    let is_module = name.chars().next().is_some_and(|c| c.is_lowercase());
+    (is_module && !is_macro).then_some(name)
+}
+
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    line.split(|c: char| !(c.is_alphanumeric() || c == '_'))
+}

@@ -1,0 +1,536 @@
+//! One throw-away server: data directory, port, socket and log in the scratch
+//! directory, the postmaster a child of ours.
+//!
+//! The cluster keeps its port and directory over `stop`, `kill9` and `start`, so that whoever
+//! was connected can come back. Superuser `postgres` enters by the socket without a
+//! password; everybody over TCP needs one (scram).
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use postgres::{Client, Config, NoTls};
+
+use crate::account::account;
+use crate::install::Install;
+use crate::port::free_port;
+use crate::scratch::scratch;
+use crate::sql::{Answer, Rows};
+use crate::{procfs, sql, wait};
+
+pub const SUPERUSER: &str = "postgres";
+
+/// How a server is asked to stop (`pg_ctl stop -m`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    Fast,
+    Immediate,
+}
+
+#[derive(Debug)]
+pub struct ClusterBuilder {
+    name: String,
+    settings: Vec<(String, String)>,
+    preload: bool,
+}
+
+impl ClusterBuilder {
+    /// A line of postgresql.conf; the value is quoted here.
+    pub fn conf(mut self, key: &str, value: &str) -> Self {
+        self.settings.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Whether the extension is in `shared_preload_libraries`.
+    pub fn preload(mut self, yes: bool) -> Self {
+        self.preload = yes;
+        self
+    }
+
+    pub fn start(self) -> Cluster {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        if self.preload {
+            Install::get().require_extension();
+        }
+        // Short: the socket's path has little room.
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let directory = scratch().path().join(format!("{}{number}", self.name));
+        let mut settings = self.settings;
+        if self.preload {
+            settings.push(("shared_preload_libraries".into(), "pg_courier".into()));
+        }
+        let cluster = Cluster { name: self.name, port: free_port(), directory, postmaster: Mutex::new(None) };
+        cluster.initialize(&settings);
+        cluster.start();
+        cluster
+    }
+}
+
+#[derive(Debug)]
+pub struct Cluster {
+    name: String,
+    directory: PathBuf,
+    port: u16,
+    postmaster: Mutex<Option<Child>>,
+}
+
+impl Cluster {
+    pub fn builder(name: &str) -> ClusterBuilder {
+        ClusterBuilder { name: name.to_owned(), settings: Vec::new(), preload: false }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where the unix socket is, as `psql -h` wants it.
+    pub fn socket_directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub fn data_directory(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    // --- life and death ---------------------------------------------------------
+
+    fn initialize(&self, settings: &[(String, String)]) {
+        fs::create_dir(&self.directory).expect("scratch is writable");
+        fs::set_permissions(&self.directory, fs::Permissions::from_mode(0o755)).expect("ours");
+        account().own(&self.directory).expect("root may give files away");
+
+        let mut initdb = Command::new(Install::get().program("initdb"));
+        initdb.args(["-D", "data", "-U", SUPERUSER, "-E", "UTF8", "--locale=C", "--no-sync"]);
+        initdb.args(["--auth-local=trust", "--auth-host=scram-sha-256"]);
+        account().applied_to(&mut initdb, &self.directory);
+        let output = initdb.output().expect("initdb runs");
+        assert!(
+            output.status.success(),
+            "initdb: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+
+        let mut lines = String::from("\n# test harness\n");
+        let mut set = |key: &str, value: &str| {
+            let _ = writeln!(lines, "{key} = '{}'", value.replace('\'', "''"));
+        };
+        set("port", &self.port.to_string());
+        set("listen_addresses", "127.0.0.1");
+        set("unix_socket_directories", &self.directory.display().to_string());
+        // A crash of the server loses nothing with it off, only one of the machine does.
+        set("fsync", "off");
+        // Segments as files of the data directory: kill -9 leaves nothing in /dev/shm.
+        set("dynamic_shared_memory_type", "mmap");
+        set("max_connections", "60");
+        set("shared_buffers", "64MB");
+        set("log_min_messages", "info");
+        set("log_line_prefix", "%m [%p] %b %q%u@%d %a ");
+        set("log_lock_waits", "on");
+        set("timezone", "UTC");
+        for (key, value) in settings {
+            set(key, value);
+        }
+        // Failpoints come and go here, also while the server is in recovery.
+        lines.push_str("include = 'failpoints.conf'\n");
+        self.write_failpoints("");
+        let mut conf = fs::OpenOptions::new()
+            .append(true)
+            .open(self.data_directory().join("postgresql.conf"))
+            .expect("initdb wrote it");
+        conf.write_all(lines.as_bytes()).expect("writable");
+    }
+
+    /// Starts the server (again) and returns when it accepts connections.
+    pub fn start(&self) {
+        self.start_without_waiting();
+        let ready = wait::poll(Duration::from_secs(120), || {
+            if self.postmaster_died() {
+                return Some(false);
+            }
+            self.try_connect("postgres").is_ok().then_some(true)
+        });
+        assert_eq!(ready, Some(true), "server {} did not start\n{}", self.name, self.log_tail(60));
+    }
+
+    pub fn start_without_waiting(&self) {
+        let mut guard = self.lock();
+        assert!(guard.is_none(), "server {} runs already", self.name);
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.log_path()).expect("scratch is writable");
+        let mut postgres = Command::new(Install::get().program("postgres"));
+        account().applied_to(&mut postgres, &self.directory);
+        postgres
+            .arg("-D")
+            .arg(self.data_directory())
+            // pgrx would put Rust backtraces into the DETAIL of every error.
+            .env_remove("RUST_BACKTRACE")
+            .env_remove("RUST_LIB_BACKTRACE")
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a descriptor is free"))
+            .stderr(log)
+            .process_group(0);
+        for (variable, _) in std::env::vars_os() {
+            if variable.to_string_lossy().starts_with("PG") {
+                postgres.env_remove(variable);
+            }
+        }
+        *guard = Some(postgres.spawn().expect("the server's executable runs"));
+    }
+
+    pub fn stop(&self, how: Stop) {
+        let signal = match how {
+            Stop::Fast => libc::SIGINT,
+            Stop::Immediate => libc::SIGQUIT,
+        };
+        let mut guard = self.lock();
+        let Some(child) = guard.as_mut() else {
+            return;
+        };
+        kill(child.id() as i32, signal);
+        let ended = wait::poll(Duration::from_secs(60), || child.try_wait().ok().flatten());
+        if ended.is_none() {
+            panic!("server {} did not stop ({how:?})\n{}", self.name, self.log_tail(60));
+        }
+        *guard = None;
+    }
+
+    pub fn restart(&self) {
+        self.stop(Stop::Fast);
+        self.start();
+    }
+
+    /// kill -9 of the postmaster. Returns when its orphans are gone too, because no
+    /// new server can start before (it says "pre-existing shared memory block").
+    pub fn kill9(&self) {
+        let mut guard = self.lock();
+        let Some(mut child) = guard.take() else {
+            return;
+        };
+        kill(child.id() as i32, libc::SIGKILL);
+        let _ = child.wait();
+        let orphans = || procfs::processes_in(&self.data_directory());
+        let gone = |deadline| wait::poll(deadline, || orphans().is_empty().then_some(()));
+        // They notice at their next wait; one that computes for long is not waited for.
+        if gone(Duration::from_secs(10)).is_none() {
+            orphans().into_iter().for_each(|pid| kill(pid, libc::SIGKILL));
+            gone(Duration::from_secs(10)).expect("nothing survives SIGKILL");
+        }
+    }
+
+    pub fn postmaster_pid(&self) -> Option<i32> {
+        self.lock().as_ref().map(|child| child.id() as i32)
+    }
+
+    fn postmaster_died(&self) -> bool {
+        let mut guard = self.lock();
+        let died = guard.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None)));
+        if died {
+            *guard = None;
+        }
+        died
+    }
+
+    /// After a crash of one process the postmaster restarts all others: waits for that.
+    pub fn wait_until_accepting(&self) {
+        wait::until(
+            &format!("server {} accepts connections", self.name),
+            Duration::from_secs(120),
+            || self.try_connect("postgres").is_ok().then_some(()),
+            || self.log_tail(60),
+        );
+    }
+
+    /// Makes the postmaster and everybody else read the configuration again.
+    pub fn reload(&self) {
+        if let Some(pid) = self.postmaster_pid() {
+            kill(pid, libc::SIGHUP);
+        }
+    }
+
+    /// ALTER SYSTEM and reload; `None` resets.
+    pub fn set(&self, key: &str, value: Option<&str>) {
+        let mut client = self.connect("postgres");
+        let statement = match value {
+            Some(value) => format!("ALTER SYSTEM SET {key} = {}", sql::literal(value)),
+            None => format!("ALTER SYSTEM RESET {key}"),
+        };
+        client.batch_execute(&statement).unwrap_or_else(|e| panic!("{statement}: {}", Answer::from(&e)));
+        client.batch_execute("SELECT pg_reload_conf()").expect("superuser");
+    }
+
+    // --- SQL ----------------------------------------------------------------------
+
+    fn config(&self, database: &str) -> Config {
+        let mut config = Config::new();
+        config
+            .host_path(&self.directory)
+            .port(self.port)
+            .user(SUPERUSER)
+            .dbname(database)
+            .application_name("courier_test")
+            .connect_timeout(Duration::from_secs(10));
+        config
+    }
+
+    pub fn try_connect(&self, database: &str) -> Result<Client, postgres::Error> {
+        self.config(database).connect(NoTls)
+    }
+
+    pub fn connect(&self, database: &str) -> Client {
+        self.try_connect(database)
+            .unwrap_or_else(|e| panic!("cannot connect to {database} of {}: {e}\n{}", self.name, self.log_tail(40)))
+    }
+
+    /// A session of another role, by password over TCP.
+    pub fn connect_as(&self, database: &str, user: &str, password: &str) -> Client {
+        let mut config = self.config(database);
+        config.user(user).password(password);
+        config.connect(NoTls).unwrap_or_else(|e| panic!("cannot connect as {user}: {e}"))
+    }
+
+    /// Runs statements, as one simple query.
+    #[track_caller]
+    pub fn run(&self, database: &str, statements: &str) {
+        if let Err(error) = self.connect(database).batch_execute(statements) {
+            panic!("{} {database}: {statements}\n{}\n{}", self.name, Answer::from(&error), self.log_tail(30));
+        }
+    }
+
+    #[track_caller]
+    pub fn rows(&self, database: &str, query: &str) -> Rows {
+        match sql::rows(&mut self.connect(database), query) {
+            Ok(rows) => rows,
+            Err(error) => {
+                panic!("{} {database}: {query}\n{}\n{}", self.name, Answer::from(&error), self.log_tail(30))
+            }
+        }
+    }
+
+    /// First column of the first row, "" for NULL and for no row.
+    #[track_caller]
+    pub fn value(&self, database: &str, query: &str) -> String {
+        let first = self.rows(database, query).into_iter().next();
+        first.and_then(|row| row.into_iter().next().flatten()).unwrap_or_default()
+    }
+
+    /// Runs a statement that has to be refused and returns the server's words.
+    #[track_caller]
+    pub fn refuses(&self, database: &str, statement: &str) -> Answer {
+        match self.connect(database).batch_execute(statement) {
+            Ok(()) => panic!("{} {database}: was not refused: {statement}", self.name),
+            Err(error) => Answer::from(&error),
+        }
+    }
+
+    pub fn create_database(&self, name: &str) {
+        self.run("postgres", &format!("CREATE DATABASE {}", sql::ident(name)));
+    }
+
+    /// Waits for a SQL condition to become true. Lost connections are part of the wait.
+    #[track_caller]
+    pub fn wait_until(&self, database: &str, what: &str, condition: &str) {
+        self.wait_until_within(database, what, condition, wait::DEADLINE);
+    }
+
+    #[track_caller]
+    pub fn wait_until_within(&self, database: &str, what: &str, condition: &str, deadline: Duration) {
+        let mut client = None;
+        let mut last_error = String::new();
+        let happened = wait::poll(deadline, || {
+            if client.as_ref().is_none_or(Client::is_closed) {
+                client = self.try_connect(database).ok();
+            }
+            let query = format!("SELECT ({condition})::text");
+            match sql::value(client.as_mut()?, &query) {
+                Ok(value) => (value.as_deref() == Some("true")).then_some(()),
+                Err(error) => {
+                    last_error = Answer::from(&error).to_string();
+                    client = None;
+                    None
+                }
+            }
+        });
+        if happened.is_none() {
+            let story = self.describe(database);
+            panic!("did not happen within {deadline:?}: {what}\n{condition}\n{last_error}\n{story}");
+        }
+    }
+
+    // --- programs -------------------------------------------------------------------
+
+    /// One of the server's client programs with the connection in its environment.
+    pub fn program(&self, name: &str, database: &str) -> Command {
+        let mut command = Command::new(Install::get().program(name));
+        command
+            .env("PGHOST", &self.directory)
+            .env("PGPORT", self.port.to_string())
+            .env("PGUSER", SUPERUSER)
+            .env("PGDATABASE", database)
+            .env("PGAPPNAME", "courier_test")
+            // Below scratch, so that the reaper finds it.
+            .current_dir(&self.directory);
+        command
+    }
+
+    /// Real psql, stopping at the first error.
+    pub fn psql(&self, database: &str, script: &str) -> Output {
+        let mut child = self
+            .program("psql", database)
+            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("psql runs");
+        let mut input = child.stdin.take().expect("piped");
+        let script = script.to_owned();
+        let writer = std::thread::spawn(move || input.write_all(script.as_bytes()));
+        let output = child.wait_with_output().expect("psql ends");
+        let _ = writer.join();
+        output
+    }
+
+    /// psql that has to succeed; returns what it printed.
+    #[track_caller]
+    pub fn psql_ok(&self, database: &str, script: &str) -> String {
+        let output = self.psql(database, script);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "psql {database} on {}: {errors}\n{}", self.name, self.log_tail(30));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    // --- the extension's processes ----------------------------------------------------
+
+    /// Pids of backends of a kind, for example `pg_courier apply worker`.
+    pub fn pids(&self, backend_type: &str) -> Vec<i32> {
+        let Ok(mut client) = self.try_connect("postgres") else {
+            return Vec::new();
+        };
+        let query = format!(
+            "SELECT pid FROM pg_stat_activity WHERE backend_type = {} ORDER BY pid",
+            sql::literal(backend_type)
+        );
+        let rows = sql::rows(&mut client, &query).unwrap_or_default();
+        rows.iter().filter_map(|row| row[0].as_ref()?.parse().ok()).collect()
+    }
+
+    // --- log ----------------------------------------------------------------------------
+
+    pub fn log_path(&self) -> PathBuf {
+        self.directory.join("log")
+    }
+
+    pub fn log(&self) -> String {
+        let bytes = fs::read(self.log_path()).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    pub fn log_tail(&self, lines: usize) -> String {
+        let log = self.log();
+        let all: Vec<&str> = log.lines().collect();
+        let tail = all[all.len().saturating_sub(lines)..].join("\n");
+        format!("--- last {lines} lines of the log of {} ---\n{tail}\n", self.name)
+    }
+
+    /// How often a text stands in the log.
+    pub fn log_count(&self, text: &str) -> usize {
+        self.log().matches(text).count()
+    }
+
+    #[track_caller]
+    pub fn wait_for_log(&self, text: &str, more_than: usize) {
+        wait::until(
+            &format!("log of {} says {text:?} more than {more_than} times", self.name),
+            wait::DEADLINE,
+            || (self.log_count(text) > more_than).then_some(()),
+            || self.log_tail(60),
+        );
+    }
+
+    /// Everything that helps to understand a failure here.
+    pub fn describe(&self, database: &str) -> String {
+        let mut story = String::new();
+        let Ok(mut client) = self.try_connect(database) else {
+            return self.log_tail(60);
+        };
+        let extension = sql::value(&mut client, "SELECT to_regclass('courier.tasks')::text");
+        let installed = extension.is_ok_and(|name| name.is_some());
+        for (title, query) in [
+            ("tasks", "SELECT to_jsonb(t) FROM courier.tasks t"),
+            ("progress", "SELECT to_jsonb(p) FROM courier.progress p"),
+            ("slots", "SELECT to_jsonb(s) FROM pg_replication_slots s"),
+            (
+                "activity",
+                "SELECT pid, backend_type, datname, state, wait_event_type, wait_event, left(query, 100) \
+                 FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND (datname IS NOT NULL OR backend_type LIKE 'pg_courier%')",
+            ),
+        ] {
+            if query.contains("courier.") && !installed {
+                continue;
+            }
+            if let Ok(rows) = sql::rows(&mut client, query) {
+                let _ = writeln!(story, "--- {title} of {} ---", self.name);
+                for row in rows {
+                    let columns: Vec<String> = row.into_iter().map(Option::unwrap_or_default).collect();
+                    let _ = writeln!(story, "{}", columns.join(" | "));
+                }
+            }
+        }
+        story + &self.log_tail(60)
+    }
+
+    /// A postmaster that died by kill -9 leaves its small System V segment behind; the
+    /// next one at this directory would take it away, but there is none after a test.
+    fn remove_shared_memory(&self) {
+        let Ok(pid_file) = fs::read_to_string(self.data_directory().join("postmaster.pid")) else {
+            return;
+        };
+        let line = pid_file.lines().nth(6).unwrap_or_default();
+        if let Some(Ok(id)) = line.split_whitespace().nth(1).map(str::parse) {
+            // SAFETY: removal by id needs no buffer; a wrong id is refused.
+            unsafe { libc::shmctl(id, libc::IPC_RMID, std::ptr::null_mut()) };
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Child>> {
+        self.postmaster.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.log_tail(80));
+        }
+        let mut guard = self.postmaster.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(mut child) = guard.take() {
+            // Immediate: nobody reads this data again.
+            kill(child.id() as i32, libc::SIGQUIT);
+            if wait::poll(Duration::from_secs(10), || child.try_wait().ok().flatten()).is_none() {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+        }
+        drop(guard);
+        self.remove_shared_memory();
+        // The disk is shared by all tests of the run.
+        let _ = fs::remove_dir_all(self.data_directory());
+    }
+}
+
+pub fn kill(pid: i32, signal: i32) {
+    // SAFETY: plain system call; a pid that is gone is not an error here.
+    unsafe { libc::kill(pid, signal) };
+}

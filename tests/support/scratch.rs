@@ -1,0 +1,164 @@
+//! The directory that holds everything a test process leaves on the machine, and
+//! the reaper that empties it.
+//!
+//! The reaper is a shell in a session of its own, reading a pipe whose other end only this
+//! process holds. However this process ends (return, panic, Ctrl-C, kill -9), the
+//! pipe closes; the reaper then ends every process that works below the directory and
+//! removes it. Sending `keep` before makes it leave all as it is (`make demo KEEP=1`).
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+/// A unix socket's path may have 107 bytes; `/name/.s.PGSQL.12345` and a backup follow ours.
+const LONGEST_PATH: usize = 60;
+
+/// Ends the servers politely enough that they free their shared memory, then for sure.
+const REAPER: &str = r#"
+dir=$1
+trap '' INT TERM HUP
+read -r word
+[ "$word" = keep ] && exit 0
+living() {
+    for link in /proc/[0-9]*/cwd; do
+        case $(readlink "$link" 2>/dev/null) in
+        "$dir" | "$dir"/*) pid=${link#/proc/}; pid=${pid%/cwd}; [ "$pid" = $$ ] || echo "$pid" ;;
+        esac
+    done
+}
+for file in "$dir"/*/data/postmaster.pid; do
+    [ -f "$file" ] || continue
+    read -r pid <"$file"
+    case $(readlink "/proc/$pid/cwd" 2>/dev/null) in
+    "$dir"/*) kill -QUIT "$pid" 2>/dev/null ;;
+    *) # killed with -9 before: its small System V segment stays unless somebody removes it
+        id=$(sed -n '7s/^ *[0-9]* *//p' "$file")
+        [ -n "$id" ] && ipcrm -m "$id" 2>/dev/null ;;
+    esac
+done
+for round in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    [ -z "$(living)" ] && break
+    sleep 0.1
+done
+for pid in $(living); do kill -KILL "$pid" 2>/dev/null; done
+rm -rf "$dir" 2>/dev/null || { sleep 0.3; rm -rf "$dir"; }
+"#;
+
+#[derive(Debug)]
+pub struct Scratch {
+    path: PathBuf,
+    reaper: Mutex<Option<(Child, ChildStdin)>>,
+}
+
+/// This process's scratch directory, made at the first call.
+pub fn scratch() -> &'static Scratch {
+    static SCRATCH: OnceLock<Scratch> = OnceLock::new();
+    SCRATCH.get_or_init(|| {
+        let scratch = Scratch::create().expect("cannot make a scratch directory");
+        clean_up_on_signals();
+        scratch
+    })
+}
+
+impl Scratch {
+    fn create() -> std::io::Result<Scratch> {
+        let base = Some(std::env::temp_dir())
+            .filter(|dir| dir.as_os_str().len() + 20 < LONGEST_PATH)
+            .unwrap_or_else(|| PathBuf::from("/tmp"));
+        // An earlier process with our id may have left its directory (KEEP=1).
+        let candidates = (0..100).map(|n| base.join(format!("courier.{}.{n}", std::process::id())));
+        let path = candidates
+            .into_iter()
+            .find(|path| std::fs::create_dir(path).is_ok())
+            .ok_or_else(|| std::io::Error::other(format!("cannot write to {}", base.display())))?;
+        // The servers' account walks through it whatever our umask is.
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", REAPER, "reaper"])
+            .arg(&path)
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        // SAFETY: setsid is async-signal-safe and touches nothing of the parent.
+        unsafe {
+            command.pre_exec(|| {
+                libc::setsid();
+                Ok(())
+            });
+        }
+        let mut child = command.spawn()?;
+        let pipe = child.stdin.take().expect("stdin is piped");
+        Ok(Scratch { path, reaper: Mutex::new(Some((child, pipe))) })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Leaves directory and processes alone when this process ends.
+    pub fn keep(&self) {
+        if let Some((mut child, mut pipe)) = self.lock().take() {
+            let _ = pipe.write_all(b"keep\n");
+            drop(pipe);
+            let _ = child.wait();
+        }
+    }
+
+    /// Ends everything now and waits until it is gone.
+    pub fn clean_up(&self) {
+        if let Some((mut child, pipe)) = self.lock().take() {
+            drop(pipe);
+            let _ = child.wait();
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Child, ChildStdin)>> {
+        self.reaper.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+static SIGNAL_PIPE: AtomicI32 = AtomicI32::new(-1);
+
+extern "C" fn on_signal(signal: libc::c_int) {
+    let byte = signal as u8;
+    // SAFETY: write is async-signal-safe, the byte outlives the call.
+    unsafe { libc::write(SIGNAL_PIPE.load(Ordering::Relaxed), (&raw const byte).cast(), 1) };
+}
+
+/// Ctrl-C and SIGTERM: everything is gone before the shell's prompt comes back.
+fn clean_up_on_signals() {
+    let mut ends = [0; 2];
+    // SAFETY: the array has room for both descriptors.
+    if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) } != 0 {
+        return; // the reaper alone still cleans up, a moment later
+    }
+    SIGNAL_PIPE.store(ends[1], Ordering::Relaxed);
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: the handler only writes to a pipe.
+        unsafe {
+            let before = libc::signal(signal, on_signal as *const () as libc::sighandler_t);
+            if before == libc::SIG_IGN {
+                libc::signal(signal, libc::SIG_IGN); // nohup meant it
+            }
+        }
+    }
+    let read_end = ends[0];
+    std::thread::spawn(move || {
+        let mut byte = 0u8;
+        // SAFETY: one byte into one byte.
+        let got = unsafe { libc::read(read_end, (&raw mut byte).cast(), 1) };
+        if got == 1 {
+            eprintln!("\nstopping, removing servers and files ...");
+            scratch().clean_up();
+            // SAFETY: ends the process without running destructors of threads in mid-flight.
+            unsafe { libc::_exit(128 + i32::from(byte)) };
+        }
+    });
+}
