@@ -46,12 +46,13 @@ E2E_THREADS ?= 2
 TEST ?=
 
 .PHONY: help prereqs build script install install-files package demo test test-build \
-        test-unit test-support test-e2e lint bench-copy bench-apply clean
+        test-unit test-support test-sql test-e2e lint bench-copy bench-apply clean
 
 help:
 	@echo 'make demo [KEEP=1]           mirror a live database to another one and prove that both are equal'
 	@echo 'make test                    everything that CI runs'
 	@echo 'make test-unit               pure code, no server'
+	@echo 'make test-sql                SQL regression tests on one server'
 	@echo 'make test-e2e [TEST=name]    end-to-end tests on private clusters (COURIER_SEED= repeats a random one)'
 	@echo 'make lint                    rustfmt, clippy, layering'
 	@echo 'make build | install         for the server of PG_CONFIG=$(PG_CONFIG)'
@@ -74,8 +75,8 @@ script: $(TARGET)/$(SCRIPT)
 $(TARGET)/$(SCRIPT): sql/files.txt $(shell sed '/^ *\(\#\|$$\)/d' sql/files.txt 2>/dev/null) pg_courier.control
 	@mkdir -p $(TARGET)
 	@set -e; { \
-	    echo '-- pg_courier $(VERSION). Made from the files of sql/files.txt.'; \
-	    echo '\echo Use "CREATE EXTENSION pg_courier" to load this file. \quit'; \
+	    printf '%s\n' '-- pg_courier $(VERSION). Made from the files of sql/files.txt.' \
+	        '\echo Use "CREATE EXTENSION pg_courier" to load this file. \quit'; \
 	    for file in $$(sed '/^ *\(#\|$$\)/d' sql/files.txt); do echo; cat "$$file"; done; \
 	} > $@.tmp
 	@mv $@.tmp $@
@@ -110,7 +111,7 @@ demo: prereqs
 
 # The runner of the heaviest tests comes last, so the last lines are its verdict.
 test: prereqs
-	@$(MAKE) --no-print-directory test-unit test-support test-e2e PG_CONFIG='$(PG_CONFIG)'
+	@$(MAKE) --no-print-directory test-unit test-support test-sql test-e2e PG_CONFIG='$(PG_CONFIG)'
 
 test-build:
 	@$(MAKE) --no-print-directory build PG_CONFIG='$(PG_CONFIG)' FEATURES='$(FEATURES)$(if $(FEATURES),$(comma))failpoints'
@@ -120,6 +121,10 @@ test-unit:
 
 test-support:
 	$(TEST_ENV) $(CARGO) test -p pg_courier_tests --lib --test layering --test support
+
+# COURIER_ACCEPT=1 writes the expected output anew.
+test-sql: test-build
+	$(TEST_ENV) $(CARGO) test -p pg_courier_tests --test regress
 
 test-e2e: test-build
 	$(TEST_ENV) $(CARGO) test -p pg_courier_tests --test e2e -- --test-threads=$(E2E_THREADS) $(TEST)
@@ -136,6 +141,9 @@ lint:
 bench-apply bench-copy:
 	@$(MAKE) --no-print-directory build PG_CONFIG='$(PG_CONFIG)'
 	@$(TEST_ENV) $(CARGO) run --quiet --release -p pg_courier_bench -- $(subst bench-,,$@) $(BENCH)
+
+# The output plugin that works without the extension: ali-decoding, test-ali, bench-decode.
+-include ali_decoding_compat/ali.mk
 
 clean:
 	$(CARGO) clean

@@ -40,7 +40,7 @@ ali-decoding: ali-decoding-so
 
 test-ali: ali-decoding
 	$(CARGO) test -p ali_decoding_compat --lib --test format --test headers
-	$(ALI_ENV) $(CARGO) test -p ali_decoding_compat --test e2e -- --include-ignored --test-threads=1 --nocapture $(TEST)
+	$(ALI_ENV) $(CARGO) test -p ali_decoding_compat --test e2e -- $(TEST)
 
 bench-decode: ali-decoding
 	$(ALI_ENV) CHANGES='$(CHANGES)' $(CARGO) test --quiet --release -p ali_decoding_compat --test bench -- --ignored --nocapture

@@ -63,7 +63,6 @@ struct Parts {
 pub mod sqlstate {
     pub const CONNECTION_FAILURE: &str = "08006";
     pub const UNABLE_TO_CONNECT: &str = "08001";
-    pub const FEATURE_NOT_SUPPORTED: &str = "0A000";
     pub const INVALID_PARAMETER_VALUE: &str = "22023";
     pub const INVALID_NAME: &str = "42602";
     pub const UNDEFINED_OBJECT: &str = "42704";
@@ -75,12 +74,9 @@ pub mod sqlstate {
     pub const QUERY_CANCELED: &str = "57014";
     pub const CONFIGURATION_LIMIT_EXCEEDED: &str = "53400";
     pub const NO_DATA_FOUND: &str = "P0002";
-    pub const CARDINALITY_VIOLATION: &str = "21000";
     pub const DATA_CORRUPTED: &str = "XX001";
     pub const INTERNAL_ERROR: &str = "XX000";
-    pub const CHECK_VIOLATION: &str = "23514";
     pub const DIVISION_BY_ZERO: &str = "22012";
-    pub const OBJECT_NOT_EMPTY: &str = "55000";
 }
 
 impl Error {
@@ -153,10 +149,6 @@ impl Error {
         let mut lines: Vec<&str> = self.0.detail.as_deref().into_iter().collect();
         lines.extend(self.0.context.iter().map(String::as_str));
         (!lines.is_empty()).then(|| lines.join("\n"))
-    }
-
-    pub fn is_connection_loss(&self) -> bool {
-        self.remedy() == Remedy::RetryConnection
     }
 
     /// Which errors retry, which wait for a person. Classes are those of the SQLSTATE.

@@ -47,7 +47,6 @@ extension_sql_file!("../sql/schema_ddl.sql", name = "schema_ddl", requires = ["s
 /// Called when the library is loaded: into the postmaster by `shared_preload_libraries`, or into a backend.
 #[pg_guard]
 #[allow(unsafe_code)]
-#[unsafe(no_mangle)]
 pub extern "C-unwind" fn _PG_init() {
     guc::define();
     if pg::bgworker::is_preloading() {

@@ -94,10 +94,7 @@ impl Cache {
     pub fn refresh(&mut self) {
         match self.reader.news() {
             News::Nothing if settings::search_path() == self.search_path => {}
-            News::Relations {
-                from,
-                to,
-            } if settings::search_path() == self.search_path => {
+            News::Relations { from, to } if settings::search_path() == self.search_path => {
                 let mut note = from;
                 while note != to {
                     self.forget(Reader::relation(note));
@@ -113,11 +110,7 @@ impl Cache {
     #[inline]
     pub fn entry(&mut self, relation: &Relation) -> &'static Entry {
         let id = relation.id();
-        let known = if self.last.0 == id {
-            self.last.1
-        } else {
-            self.relations.get(id).cast_const()
-        };
+        let known = if self.last.0 == id { self.last.1 } else { self.relations.get(id).cast_const() };
         // SAFETY: entries stay where they are until a refresh frees them and forgets their address.
         if let Some(entry) = unsafe { known.as_ref() } {
             // A second look at what no message can have missed, for it is cheap.
@@ -185,15 +178,11 @@ impl Cache {
         let entry = unsafe {
             let columns = chunk.add(columns_offset).cast::<Column>();
             for position in 0..attributes {
-                columns.add(position).write(Column {
-                    output: ptr::null_mut(),
-                    is_varlena: false,
-                });
+                columns.add(position).write(Column { output: ptr::null_mut(), is_varlena: false });
                 if let Some(attribute) = descriptor.attribute(position).filter(|attribute| !attribute.is_dropped()) {
-                    columns.add(position).write(Column {
-                        output: self.output(attribute.type_id()),
-                        is_varlena: attribute.is_varlena(),
-                    });
+                    columns
+                        .add(position)
+                        .write(Column { output: self.output(attribute.type_id()), is_varlena: attribute.is_varlena() });
                 }
             }
             let copy = chunk.add(bytes_offset);
@@ -229,7 +218,9 @@ impl Cache {
 /// The identity index may be on the system column oid, which a reader cannot see: it is left out.
 fn write_key(bytes: &mut Output, relation: &Relation) {
     let descriptor = relation.descriptor();
-    let column = |number: i16| usize::try_from(number).ok().filter(|number| *number > 0).and_then(|number| descriptor.attribute(number - 1));
+    let column = |number: i16| {
+        usize::try_from(number).ok().filter(|number| *number > 0).and_then(|number| descriptor.attribute(number - 1))
+    };
     let mut columns = 0;
     if !relation.replica_identity(|number| columns += u16::from(column(number).is_some())) {
         wire::no_key(bytes);
@@ -255,11 +246,7 @@ impl<T> Map<T> {
     const FIRST_CAPACITY: usize = 64;
 
     fn empty() -> Map<T> {
-        Map {
-            slots: ptr::null_mut(),
-            capacity: 0,
-            used: 0,
-        }
+        Map { slots: ptr::null_mut(), capacity: 0, used: 0 }
     }
 
     fn new(context: Context) -> Map<T> {
@@ -268,11 +255,7 @@ impl<T> Map<T> {
 
     /// `capacity` is a power of two.
     fn with_capacity(capacity: usize, context: Context) -> Map<T> {
-        Map {
-            slots: context.alloc_zero(capacity * size_of::<(Oid, *mut T)>()).cast(),
-            capacity,
-            used: 0,
-        }
+        Map { slots: context.alloc_zero(capacity * size_of::<(Oid, *mut T)>()).cast(), capacity, used: 0 }
     }
 
     /// The number's place, or the free one where it would go.

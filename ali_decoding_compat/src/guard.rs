@@ -30,12 +30,7 @@ fn panic(info: &core::panic::PanicInfo) -> ! {
 // Tables of the core library's own code name the function that would look for handlers if a panic unwound.
 // None does, but the name has to lead somewhere. Hidden: other libraries in the process have theirs.
 #[cfg(panic = "abort")]
-core::arch::global_asm!(
-    ".hidden rust_eh_personality",
-    ".globl rust_eh_personality",
-    "rust_eh_personality:",
-    "ret",
-);
+core::arch::global_asm!(".hidden rust_eh_personality", ".globl rust_eh_personality", "rust_eh_personality:", "ret",);
 
 #[cfg(panic = "unwind")]
 pub fn guarded<T>(body: impl FnOnce() -> T) -> T {

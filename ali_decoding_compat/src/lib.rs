@@ -19,9 +19,7 @@
 #![cfg_attr(not(test), no_std)]
 
 #[cfg(not(all(target_os = "linux", target_endian = "little", any(target_arch = "x86_64", target_arch = "aarch64"))))]
-compile_error!(
-    "ali_decoding is built for Linux on x86-64 or aarch64: the layout table holds for no other platform"
-);
+compile_error!("ali_decoding is built for Linux on x86-64 or aarch64: the layout table holds for no other platform");
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("ali_decoding is built for 64-bit servers: the layout table holds for no other");
 

@@ -39,9 +39,7 @@ pub extern "C-unwind" fn _PG_init() {}
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn _PG_output_plugin_init(callbacks: *mut c_void) {
     guarded(|| {
-        let Some(layout) = Layout::of(settings::server_version_num()) else {
-            refuse_server()
-        };
+        let Some(layout) = Layout::of(settings::server_version_num()) else { refuse_server() };
         LAYOUT.store(ptr::from_ref(layout).cast_mut(), Relaxed);
         let set = |offset: usize, callback: *const c_void| {
             debug_assert!(offset + size_of_val(&callback) <= layout.callbacks_size as usize);
@@ -109,9 +107,11 @@ fn check_option(name: &CStr, value: OptionValue) {
             .hint(c"The options are \"version\" and \"encoding\".")
             .raise(),
         OptionValue::Text(text) => text,
-        OptionValue::Missing | OptionValue::Other => Report::new(INVALID_PARAMETER_VALUE, c"option \"%s\" of ali_decoding needs a value")
-            .arguments(name, c"")
-            .raise(),
+        OptionValue::Missing | OptionValue::Other => {
+            Report::new(INVALID_PARAMETER_VALUE, c"option \"%s\" of ali_decoding needs a value")
+                .arguments(name, c"")
+                .raise()
+        }
     };
     match name.to_bytes() {
         b"version" if options::parse_unsigned(text.to_bytes()).is_none() => {
@@ -137,9 +137,8 @@ unsafe extern "C-unwind" fn begin(context: *mut c_void, transaction: *mut c_void
         let layout = layout();
         settings::print_floats_exactly(layout);
         // SAFETY: the server's arguments, used during this call; `startup` made the state.
-        let (context, transaction) = unsafe {
-            (DecodingContext::from_raw(context, layout), Transaction::from_raw(transaction, layout))
-        };
+        let (context, transaction) =
+            unsafe { (DecodingContext::from_raw(context, layout), Transaction::from_raw(transaction, layout)) };
         send(&context, |_, out| {
             wire::begin(out, transaction.final_lsn(), transaction.commit_time(), transaction.xid());
         });
@@ -150,16 +149,20 @@ unsafe extern "C-unwind" fn commit(context: *mut c_void, transaction: *mut c_voi
     guarded(|| {
         let layout = layout();
         // SAFETY: as in `begin`.
-        let (context, transaction) = unsafe {
-            (DecodingContext::from_raw(context, layout), Transaction::from_raw(transaction, layout))
-        };
+        let (context, transaction) =
+            unsafe { (DecodingContext::from_raw(context, layout), Transaction::from_raw(transaction, layout)) };
         send(&context, |_, out| {
             wire::commit(out, commit_lsn, transaction.end_lsn(), transaction.commit_time());
         });
     });
 }
 
-unsafe extern "C-unwind" fn change(context: *mut c_void, _transaction: *mut c_void, relation: *mut c_void, change: *mut c_void) {
+unsafe extern "C-unwind" fn change(
+    context: *mut c_void,
+    _transaction: *mut c_void,
+    relation: *mut c_void,
+    change: *mut c_void,
+) {
     guarded(|| {
         let layout = layout();
         // SAFETY: as in `begin`; the server holds the relation open during the call.
@@ -176,12 +179,7 @@ unsafe extern "C-unwind" fn change(context: *mut c_void, _transaction: *mut c_vo
         send(&context, |state, out| {
             state.cache.refresh();
             let entry = state.cache.entry(&relation);
-            let row = Row {
-                entry,
-                descriptor: relation.descriptor(),
-                values: state.values,
-                nulls: state.nulls,
-            };
+            let row = Row { entry, descriptor: relation.descriptor(), values: state.values, nulls: state.nulls };
             write_change(out, action, &change, &row);
         });
     });

@@ -140,10 +140,7 @@ mod tests {
     #[test]
     fn begin_is_25_bytes() {
         let out = written(|out| begin(out, 0x0102_0304_0506_0708, -2, 0x0a0b_0c0d));
-        assert_eq!(
-            out,
-            b"B\0\0\0\0\x01\x02\x03\x04\x05\x06\x07\x08\xff\xff\xff\xff\xff\xff\xff\xfe\x0a\x0b\x0c\x0d"
-        );
+        assert_eq!(out, b"B\0\0\0\0\x01\x02\x03\x04\x05\x06\x07\x08\xff\xff\xff\xff\xff\xff\xff\xfe\x0a\x0b\x0c\x0d");
     }
 
     #[test]

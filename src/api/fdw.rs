@@ -8,10 +8,19 @@ use crate::pg::{report, xact};
 
 /// Options that make the server read files or run things as its operating system user: for superusers.
 const SUPERUSER_ONLY: [&str; 9] = [
-    "passfile", "service", "servicefile", "sslcert", "sslkey", "sslkeylogfile", "oauth_ca_file", "krbsrvname", "gssdelegation",
+    "passfile",
+    "service",
+    "servicefile",
+    "sslcert",
+    "sslkey",
+    "sslkeylogfile",
+    "oauth_ca_file",
+    "krbsrvname",
+    "gssdelegation",
 ];
 /// Set by the workers themselves.
-const RESERVED: [&str; 5] = ["client_encoding", "application_name", "fallback_application_name", "options", "replication"];
+const RESERVED: [&str; 5] =
+    ["client_encoding", "application_name", "fallback_application_name", "options", "replication"];
 
 #[pg_extern(sql = false)]
 fn validator(options: Vec<Option<String>>, catalog: pg_sys::Oid) {
@@ -40,9 +49,12 @@ fn validate(options: &[Option<String>], catalog: u32) -> Result<()> {
             return Err(Error::new("HV00D", format!("invalid option \"{keyword}\"")).hint(hint));
         }
         if SUPERUSER_ONLY.contains(&keyword) && !xact::is_superuser(xact::user_id()) {
-            return Err(Error::new(sqlstate::INSUFFICIENT_PRIVILEGE, format!("permission denied to set option \"{keyword}\""))
-                .detail("It makes the server use files or identities of its operating system user.")
-                .hint("Let a superuser set it."));
+            return Err(Error::new(
+                sqlstate::INSUFFICIENT_PRIVILEGE,
+                format!("permission denied to set option \"{keyword}\""),
+            )
+            .detail("It makes the server use files or identities of its operating system user.")
+            .hint("Let a superuser set it."));
         }
         if keyword == "port" && !value.split(',').all(|p| p.is_empty() || p.parse::<u16>().is_ok_and(|p| p > 0)) {
             return Err(Error::new(sqlstate::INVALID_PARAMETER_VALUE, format!("invalid port \"{value}\"")));

@@ -317,7 +317,9 @@ fn drop_task(task: String, force: bool) {
         if !untouched || task.wanted != Wanted::Created {
             forget_on_destination(&task, force)?;
         }
-        spi::as_extension(|| spi::execute("DELETE FROM courier.task WHERE id = $1::int", &[Some(&task.id.to_string())]))?;
+        spi::as_extension(|| {
+            spi::execute("DELETE FROM courier.task WHERE id = $1::int", &[Some(&task.id.to_string())])
+        })?;
         // Last, as a slot does not come back with a rollback.
         drop_slot(&task)
     }));

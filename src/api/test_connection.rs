@@ -119,7 +119,11 @@ fn check_session(mut destination: Destination, steps: &mut Vec<Step>) -> Result<
     steps.push(Step::new("connect", "ok", format!("PostgreSQL {}", row.text(0)?)));
     let tls = if connection.uses_tls() { "encrypted" } else { "not encrypted" };
     let tls_step = Step::new("tls", "ok", tls);
-    steps.push(if connection.uses_tls() { tls_step } else { tls_step.hint("Set sslmode 'verify-full' and sslrootcert for a network you do not trust.") });
+    steps.push(if connection.uses_tls() {
+        tls_step
+    } else {
+        tls_step.hint("Set sslmode 'verify-full' and sslrootcert for a network you do not trust.")
+    });
     steps.push(Step::new("login", "ok", format!("as \"{}\"", row.text(1)?)));
     let database = format!("\"{}\"", row.text(2)?);
     steps.push(if row.bool(3)? || row.bool(4)? {

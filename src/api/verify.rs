@@ -79,7 +79,8 @@ struct Shape {
 
 fn compare_all(name: &str) -> Result<Vec<Verdict>> {
     let task = Task::for_role(name, xact::user_id())?;
-    let mut comparison = Comparison { destination: Endpoint::of(&task)?.open(Purpose::Control)?, utf8: false, owner: task.owner };
+    let mut comparison =
+        Comparison { destination: Endpoint::of(&task)?.open(Purpose::Control)?, utf8: false, owner: task.owner };
     comparison.utf8 = comparison.encodings_differ()?;
     let mut verdicts = Vec::new();
     let streaming = task.wanted == Wanted::Running && !task.failed && task.stage >= Stage::CatchingUp;
@@ -125,8 +126,7 @@ impl Comparison {
     }
 
     fn compare(&mut self, table: &TaskTable) -> Result<Verdict> {
-        let mut verdict =
-            Verdict { table: table.name.clone(), source: None, destination: None, keys: Vec::new() };
+        let mut verdict = Verdict { table: table.name.clone(), source: None, destination: None, keys: Vec::new() };
         let Some(shape) = shape(table.relid)? else { return Ok(verdict) };
         let digest = format!(
             "SELECT pg_catalog.count(*), pg_catalog.md5(COALESCE(pg_catalog.sum({}), 0)::pg_catalog.text) FROM ONLY {} AS t",

@@ -81,9 +81,8 @@ fn wait_until_finished(name: &str, deadline: Instant) -> Result<()> {
 }
 
 fn check_running(task: &Task) -> Result<()> {
-    let stopped = |state: &str| {
-        Error::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, format!("task \"{}\" {state}", task.name))
-    };
+    let stopped =
+        |state: &str| Error::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, format!("task \"{}\" {state}", task.name));
     match task.wanted {
         _ if task.failed => {
             let error = stopped("has failed").detail(task.last_error.clone().unwrap_or_default());

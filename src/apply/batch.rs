@@ -72,15 +72,7 @@ impl TableBatch {
         TableBatch { relation, arena: Vec::new(), entries: Vec::new(), index: None }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// Bytes held, roughly.
-    pub fn bytes(&self) -> usize {
-        self.arena.len() + self.entries.len() * size_of::<Entry>()
-    }
-
+    /// Rows held.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
@@ -126,7 +118,11 @@ impl TableBatch {
             Change::Delete { old } => self.add_delete(old),
             Change::Update { old, row } => {
                 let partial = Fields(row).any(is_unchanged);
-                if self.key_of(row) == old { self.add_update(old, row, partial) } else { self.add_move(old, row, partial) }
+                if self.key_of(row) == old {
+                    self.add_update(old, row, partial)
+                } else {
+                    self.add_move(old, row, partial)
+                }
             }
         }
     }
@@ -320,7 +316,11 @@ impl TableBatch {
                 }
             }
         }
-        if replaces { net.replaces = groups } else { net.updates = groups }
+        if replaces {
+            net.replaces = groups
+        } else {
+            net.updates = groups
+        }
         net
     }
 

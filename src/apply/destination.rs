@@ -87,7 +87,7 @@ impl Destination {
             })
             .collect();
         connection.exec(&format!("SELECT {}", calls.join(", ")))?;
-        let replica_role = purpose != Purpose::Control && become_replica(&mut connection)?;
+        let replica_role = purpose != Purpose::Control && may_set_replica_role(&mut connection, "false")?;
         Ok(Destination { connection, replica_role })
     }
 
@@ -144,12 +144,31 @@ impl Destination {
         Ok((row.parse(0)?, row.lsn(1)?))
     }
 
+    /// May this user switch triggers and foreign keys off for its session? Changes nothing.
+    pub fn can_be_replica(&mut self) -> Result<bool> {
+        may_set_replica_role(&mut self.connection, "true")
+    }
+
+    pub fn replica_role_error(&self) -> Error {
+        let error = Error::new(
+            sqlstate::INSUFFICIENT_PRIVILEGE,
+            "cannot set session_replication_role on the destination, which foreign keys and triggers of its tables need",
+        )
+        .detail("Otherwise triggers fire a second time there, and foreign keys are checked in the middle of a batch.");
+        if self.connection.server_version() >= 150_000 {
+            error.hint("As a superuser on the destination: GRANT SET ON PARAMETER session_replication_role TO <user>;")
+        } else {
+            error.hint(
+                "Before PostgreSQL 15 only a superuser can set it: use one, or leave out tables with foreign keys.",
+            )
+        }
+    }
+
     pub fn forget_task(&mut self, task_id: &str) -> Result<()> {
         for table in ["progress", "table_progress"] {
-            let there = self.connection.query(
-                "SELECT pg_catalog.to_regclass($1) IS NOT NULL",
-                &[Some(&format!("courier.{table}"))],
-            )?;
+            let there = self
+                .connection
+                .query("SELECT pg_catalog.to_regclass($1) IS NOT NULL", &[Some(&format!("courier.{table}"))])?;
             if there.first().is_some_and(|row| row.bool(0).unwrap_or(false)) {
                 self.connection
                     .execute(&format!("DELETE FROM courier.{table} WHERE task_id = $1::uuid"), &[Some(task_id)])?;
@@ -160,23 +179,16 @@ impl Destination {
 
     /// The last task to leave removes the helper tables, and the schema if nothing else is in it.
     fn drop_helper_schema_if_unused(&mut self) -> Result<()> {
-        let empty = self.connection.query(
-            "SELECT pg_catalog.to_regclass('courier.progress') IS NOT NULL",
-            &[],
-        )?;
+        let empty = self.connection.query("SELECT pg_catalog.to_regclass('courier.progress') IS NOT NULL", &[])?;
         if !empty.first().is_some_and(|row| row.bool(0).unwrap_or(false)) {
             return Ok(());
         }
-        let rows = self.connection.query(
-            "SELECT 1 FROM courier.progress UNION ALL SELECT 1 FROM courier.table_progress LIMIT 1",
-            &[],
-        )?;
+        let rows = self
+            .connection
+            .query("SELECT 1 FROM courier.progress UNION ALL SELECT 1 FROM courier.table_progress LIMIT 1", &[])?;
         if rows.is_empty() {
             // Someone else may use or own them; leaving an empty helper schema behind harms nobody.
-            for statement in [
-                "DROP TABLE courier.progress, courier.table_progress",
-                "DROP SCHEMA courier",
-            ] {
+            for statement in ["DROP TABLE courier.progress, courier.table_progress", "DROP SCHEMA courier"] {
                 if self.connection.exec(statement).is_err() {
                     break;
                 }
@@ -207,8 +219,10 @@ pub fn data_settings() -> impl Iterator<Item = (&'static str, &'static str)> {
     .into_iter()
 }
 
-fn become_replica(connection: &mut Connection) -> Result<bool> {
-    match connection.exec("SELECT pg_catalog.set_config('session_replication_role', 'replica', false)") {
+/// Sets the role for the session, or with `is_local` for this statement only; false when it is not permitted.
+fn may_set_replica_role(connection: &mut Connection, is_local: &str) -> Result<bool> {
+    let sql = format!("SELECT pg_catalog.set_config('session_replication_role', 'replica', {is_local})");
+    match connection.exec(&sql) {
         Ok(_) => Ok(true),
         Err(error) if error.sqlstate() == sqlstate::INSUFFICIENT_PRIVILEGE => Ok(false),
         Err(error) => Err(error),

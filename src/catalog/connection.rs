@@ -22,8 +22,11 @@ pub fn parameters(role: u32, server: u32) -> Result<Parameters> {
         })?;
         let (name, user) = (row.text(0)?, row.text(3)?);
         if !row.bool(1)? {
-            return Err(Error::new(sqlstate::INSUFFICIENT_PRIVILEGE, format!("permission denied for server \"{name}\""))
-                .hint(format!("GRANT USAGE ON FOREIGN SERVER \"{name}\" TO \"{user}\";")));
+            return Err(Error::new(
+                sqlstate::INSUFFICIENT_PRIVILEGE,
+                format!("permission denied for server \"{name}\""),
+            )
+            .hint(format!("GRANT USAGE ON FOREIGN SERVER \"{name}\" TO \"{user}\";")));
         }
         if !row.bool(2)? {
             return Err(Error::new(
@@ -33,10 +36,13 @@ pub fn parameters(role: u32, server: u32) -> Result<Parameters> {
             .hint("CREATE SERVER ... FOREIGN DATA WRAPPER pg_courier OPTIONS (host ..., port ..., dbname ...);"));
         }
         if !row.bool(4)? {
-            return Err(Error::new(sqlstate::UNDEFINED_OBJECT, format!("no user mapping for \"{user}\" on \"{name}\""))
-                .hint(format!(
-                    "CREATE USER MAPPING FOR \"{user}\" SERVER \"{name}\" OPTIONS (user '...', password '...');"
-                )));
+            return Err(Error::new(
+                sqlstate::UNDEFINED_OBJECT,
+                format!("no user mapping for \"{user}\" on \"{name}\""),
+            )
+            .hint(format!(
+                "CREATE USER MAPPING FOR \"{user}\" SERVER \"{name}\" OPTIONS (user '...', password '...');"
+            )));
         }
         let options = spi::query(
             "SELECT o.option_name, o.option_value FROM pg_foreign_server s, pg_options_to_table(s.srvoptions) o \
@@ -63,11 +69,11 @@ pub fn parameters(role: u32, server: u32) -> Result<Parameters> {
 
 /// The OID of a server by name, with an answer for the usual mistakes.
 pub fn server_by_name(name: &str) -> Result<u32> {
-    let row = spi::as_extension(|| spi::query_opt("SELECT oid FROM pg_foreign_server WHERE srvname = $1", &[Some(name)]))?;
+    let row =
+        spi::as_extension(|| spi::query_opt("SELECT oid FROM pg_foreign_server WHERE srvname = $1", &[Some(name)]))?;
     let row = row.ok_or_else(|| {
-        Error::new(sqlstate::UNDEFINED_OBJECT, format!("server \"{name}\" does not exist")).hint(
-            "CREATE SERVER ... FOREIGN DATA WRAPPER pg_courier OPTIONS (host '...', port '5432', dbname '...');",
-        )
+        Error::new(sqlstate::UNDEFINED_OBJECT, format!("server \"{name}\" does not exist"))
+            .hint("CREATE SERVER ... FOREIGN DATA WRAPPER pg_courier OPTIONS (host '...', port '5432', dbname '...');")
     })?;
     row.parse(0)
 }

@@ -15,7 +15,8 @@ pub struct SequenceValue {
 /// Reads all of them, with the rights of the task's owner.
 pub fn read(task: i32, owner: u32) -> Result<Vec<SequenceValue>> {
     const AT_ONCE: usize = 100;
-    let names = spi::as_extension(|| spi::query(include_str!("../../sql/query/sequences.sql"), &[Some(&task.to_string())]))?;
+    let names =
+        spi::as_extension(|| spi::query(include_str!("../../sql/query/sequences.sql"), &[Some(&task.to_string())]))?;
     let names =
         names.iter().map(|row| Ok(quote_qualified(row.text(0)?, row.text(1)?))).collect::<Result<Vec<String>>>()?;
     let mut values = Vec::with_capacity(names.len());

@@ -100,7 +100,7 @@ pub fn reset_unfinished(task: i32) -> Result<u64> {
 pub fn count_uncopied(task: i32) -> Result<i64> {
     spi::as_extension(|| {
         spi::query_one(
-            "SELECT count(*) FROM courier.task_table WHERE task_id = $1::int AND state IN ('init', 'datasync')",
+            "SELECT count(*) FROM courier.task_table WHERE task_id = $1::int AND kind = 'r' AND state IN ('init', 'datasync')",
             &[Some(&task.to_string())],
         )
     })?
@@ -116,8 +116,7 @@ pub fn follow_stream(task: i32, applied: Lsn) -> Result<i64> {
             &[Some(&task.to_string()), Some(&applied.to_string())],
         )?;
         spi::query_one(
-            "SELECT count(*) FROM courier.task_table \
-             WHERE task_id = $1::int AND state NOT IN ('ready') AND kind = 'r'",
+            "SELECT count(*) FROM courier.task_table WHERE task_id = $1::int AND state <> 'ready' AND kind = 'r'",
             &[Some(&task.to_string())],
         )
     })?

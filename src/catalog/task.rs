@@ -72,7 +72,6 @@ pub struct Task {
     pub owner: u32,
     pub owner_name: String,
     pub server: u32,
-    pub server_name: String,
     pub include: Vec<String>,
     pub exclude: Vec<String>,
     pub schema_sync: bool,
@@ -91,7 +90,6 @@ pub struct Task {
 }
 
 const COLUMNS: &str = "t.id, t.uuid, t.name, t.owner::oid, pg_get_userbyid(t.owner), t.server, \
-     COALESCE((SELECT srvname FROM pg_foreign_server WHERE oid = t.server), '(dropped)'), \
      to_json(t.include), to_json(t.exclude), t.schema_sync, t.full_copy, t.incremental, t.wanted, t.failed, t.stage, \
      t.slot_lsn, t.older_gone, COALESCE(t.segment, 0), t.needs_replica_role, t.last_error, t.last_error_hint";
 
@@ -104,21 +102,20 @@ impl Task {
             owner: row.parse(3)?,
             owner_name: row.string(4)?,
             server: row.parse(5)?,
-            server_name: row.string(6)?,
-            include: list(row.text(7)?)?,
-            exclude: list(row.text(8)?)?,
-            schema_sync: row.bool(9)?,
-            full_copy: row.bool(10)?,
-            incremental: row.bool(11)?,
-            wanted: Wanted::parse(row.text(12)?),
-            failed: row.bool(13)?,
-            stage: Stage::parse(row.text(14)?),
-            slot_lsn: row.lsn(15)?,
-            older_gone: row.bool(16)?,
-            segment: row.parse::<i64>(17)? as u32,
-            needs_replica_role: row.bool(18)?,
-            last_error: row.opt_string(19),
-            last_error_hint: row.opt_string(20),
+            include: list(row.text(6)?)?,
+            exclude: list(row.text(7)?)?,
+            schema_sync: row.bool(8)?,
+            full_copy: row.bool(9)?,
+            incremental: row.bool(10)?,
+            wanted: Wanted::parse(row.text(11)?),
+            failed: row.bool(12)?,
+            stage: Stage::parse(row.text(13)?),
+            slot_lsn: row.lsn(14)?,
+            older_gone: row.bool(15)?,
+            segment: row.parse::<i64>(16)? as u32,
+            needs_replica_role: row.bool(17)?,
+            last_error: row.opt_string(18),
+            last_error_hint: row.opt_string(19),
         })
     }
 

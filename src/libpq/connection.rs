@@ -42,9 +42,8 @@ impl Parameters {
 
     fn to_c(&self) -> Result<(Vec<CString>, Vec<CString>)> {
         let c = |text: &str| {
-            CString::new(text).map_err(|_| {
-                Error::new(sqlstate::INVALID_PARAMETER_VALUE, "a connection option contains a zero byte")
-            })
+            CString::new(text)
+                .map_err(|_| Error::new(sqlstate::INVALID_PARAMETER_VALUE, "a connection option contains a zero byte"))
         };
         let keywords = self.0.iter().map(|(k, _)| c(k)).collect::<Result<_>>()?;
         let values = self.0.iter().map(|(_, v)| c(v)).collect::<Result<_>>()?;
@@ -85,9 +84,8 @@ impl Connection {
     /// (Resolving a host name is the one step libpq does in one go; `hostaddr` avoids it.)
     pub fn open(parameters: &Parameters, wait: WaitFn) -> Result<Connection> {
         let (keywords, values) = parameters.to_c()?;
-        let pointers = |list: &[CString]| -> Vec<*const c_char> {
-            list.iter().map(|c| c.as_ptr()).chain([ptr::null()]).collect()
-        };
+        let pointers =
+            |list: &[CString]| -> Vec<*const c_char> { list.iter().map(|c| c.as_ptr()).chain([ptr::null()]).collect() };
         let (keyword_pointers, value_pointers) = (pointers(&keywords), pointers(&values));
         // SAFETY: both arrays end with a null pointer and outlive the call, which copies what it keeps.
         let conn = unsafe { pq_sys::PQconnectStartParams(keyword_pointers.as_ptr(), value_pointers.as_ptr(), 0) };
@@ -199,12 +197,6 @@ impl Connection {
     pub fn server_version(&self) -> i32 {
         // SAFETY: live connection object.
         unsafe { pq_sys::PQserverVersion(self.ptr()) }
-    }
-
-    /// Process id of the destination's backend.
-    pub fn backend_pid(&self) -> i32 {
-        // SAFETY: live connection object.
-        unsafe { pq_sys::PQbackendPID(self.ptr()) }
     }
 
     /// Runs one statement without parameters; returns its rows.

@@ -31,9 +31,8 @@ impl Connection {
         for piece in data.chunks(PIECE) {
             loop {
                 // SAFETY: the slice is valid for its length; libpq copies it.
-                let sent = unsafe {
-                    pq_sys::PQputCopyData(self.ptr(), piece.as_ptr().cast::<c_char>(), piece.len() as c_int)
-                };
+                let sent =
+                    unsafe { pq_sys::PQputCopyData(self.ptr(), piece.as_ptr().cast::<c_char>(), piece.len() as c_int) };
                 match sent {
                     1 => break,
                     0 => self.drain()?,

@@ -36,12 +36,6 @@ impl Connection {
         if unsafe { pq_sys::PQenterPipelineMode(self.ptr()) } == 1 { Ok(()) } else { Err(self.loss()) }
     }
 
-    /// Leaves pipeline mode; everything sent must have been read.
-    pub fn exit_pipeline(&mut self) -> Result<()> {
-        // SAFETY: live connection object.
-        if unsafe { pq_sys::PQexitPipelineMode(self.ptr()) } == 1 { Ok(()) } else { Err(self.loss()) }
-    }
-
     pub fn send_prepare(&mut self, name: &str, sql: &str, types: &[u32]) -> Result<()> {
         let (name, sql) = (c(name)?, c(sql)?);
         let types: Vec<Oid> = types.to_vec();

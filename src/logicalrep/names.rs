@@ -47,7 +47,9 @@ impl Pattern {
         let invalid = |detail: &str| {
             Error::new(sqlstate::INVALID_PARAMETER_VALUE, format!("invalid table pattern \"{text}\""))
                 .detail(detail.to_owned())
-                .hint("Write schema.table with * and ? as wildcards, for example 'public.*' or '\"My-Shop\".\"Order*\"'.")
+                .hint(
+                    "Write schema.table with * and ? as wildcards, for example 'public.*' or '\"My-Shop\".\"Order*\"'.",
+                )
         };
         let mut parts: Vec<Vec<Token>> = vec![Vec::new()];
         let mut chars = text.trim().chars().peekable();

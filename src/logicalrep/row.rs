@@ -26,9 +26,8 @@ impl Row {
 
     pub fn parse<T: std::str::FromStr>(&self, column: usize) -> Result<T> {
         let text = self.text(column)?;
-        text.parse().map_err(|_| {
-            Error::internal(format!("unexpected value \"{text}\" in column {column} of a catalog query"))
-        })
+        text.parse()
+            .map_err(|_| Error::internal(format!("unexpected value \"{text}\" in column {column} of a catalog query")))
     }
 
     pub fn bool(&self, column: usize) -> Result<bool> {

@@ -51,11 +51,6 @@ impl CopySnapshot {
         xid < self.xmin || (xid < self.xmax && self.xip.binary_search(&xid).is_err())
     }
 
-    /// Has the stream passed everything this snapshot could hold?
-    pub fn is_passed_by(&self, lsn: Lsn) -> bool {
-        lsn >= self.sync_lsn
-    }
-
     /// Puts a 32-bit id into the epoch nearest to this snapshot.
     fn widen(&self, xid: u32) -> u64 {
         let distance = i64::from(xid.wrapping_sub(self.xmax as u32) as i32);
@@ -81,8 +76,6 @@ mod tests {
         let snapshot = CopySnapshot::parse("100:110:", SYNC).unwrap();
         assert!(snapshot.contains(50, Lsn(1000)));
         assert!(!snapshot.contains(50, Lsn(1001)));
-        assert!(!snapshot.is_passed_by(Lsn(999)));
-        assert!(snapshot.is_passed_by(SYNC));
     }
 
     #[test]

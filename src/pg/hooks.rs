@@ -20,6 +20,7 @@ pub fn install() {
 }
 
 #[cfg(not(feature = "pg13"))]
+#[allow(clippy::too_many_arguments)] // the server's signature
 #[pg_guard]
 unsafe extern "C-unwind" fn utility(
     statement: *mut pg_sys::PlannedStmt,
@@ -74,15 +75,9 @@ unsafe extern "C-unwind" fn utility(
                     previous(statement, query, context, params, environment, destination, completion)
                 });
             }
-            None => pg_sys::standard_ProcessUtility(
-                statement,
-                query,
-                context,
-                params,
-                environment,
-                destination,
-                completion,
-            ),
+            None => {
+                pg_sys::standard_ProcessUtility(statement, query, context, params, environment, destination, completion)
+            }
         }
     }
 }
@@ -105,15 +100,12 @@ unsafe fn before_utility(statement: *mut pg_sys::Node) {
 
 fn drop_database_error(database: &str, tasks: &[String]) -> Error {
     let list = tasks.join(", ");
-    Error::new(
-        sqlstate::OBJECT_IN_USE,
-        format!("database \"{database}\" is the source of running pg_courier tasks"),
-    )
-    .detail(format!("Running: {list}."))
-    .hint(format!(
-        "Connect to the database and run SELECT courier.drop_task('{}'); or courier.pause(...) for each of them.",
-        tasks.first().map_or("", String::as_str)
-    ))
+    Error::new(sqlstate::OBJECT_IN_USE, format!("database \"{database}\" is the source of running pg_courier tasks"))
+        .detail(format!("Running: {list}."))
+        .hint(format!(
+            "Connect to the database and run SELECT courier.drop_task('{}'); or courier.pause(...) for each of them.",
+            tasks.first().map_or("", String::as_str)
+        ))
 }
 
 /// Tasks whose slot in this database is in use now.

@@ -39,10 +39,7 @@ pub fn wait_socket(socket: i32, interest: Interest, timeout: Option<Duration>) -
         unsafe { pg_sys::ResetLatch(pg_sys::MyLatch) };
     }
     xact::check_for_interrupts();
-    Interest {
-        read: happened & pg_sys::WL_SOCKET_READABLE != 0,
-        write: happened & pg_sys::WL_SOCKET_WRITEABLE != 0,
-    }
+    Interest { read: happened & pg_sys::WL_SOCKET_READABLE != 0, write: happened & pg_sys::WL_SOCKET_WRITEABLE != 0 }
 }
 
 /// Nudges another process of this server; nothing happens when it is gone.

@@ -10,7 +10,6 @@
 use std::ffi::{CString, c_char, c_int};
 
 use pgrx::pg_sys;
-use pgrx::prelude::*;
 
 use crate::decode::ChangeSink;
 use crate::error::{Error, Result};
@@ -157,15 +156,8 @@ impl Decoding {
                 let previous = pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext);
                 let mut routine = routine(Some(read_flushed_page));
                 OPENING.set(true);
-                let context = pg_sys::CreateDecodingContext(
-                    start.0,
-                    std::ptr::null_mut(),
-                    false,
-                    &mut routine,
-                    None,
-                    None,
-                    None,
-                );
+                let context =
+                    pg_sys::CreateDecodingContext(start.0, std::ptr::null_mut(), false, &mut routine, None, None, None);
                 OPENING.set(false);
                 (*context).output_writer_private = decoder_pointer.cast();
                 pg_sys::XLogBeginRead((*context).reader, (*pg_sys::MyReplicationSlot).data.restart_lsn);

@@ -178,10 +178,7 @@ fn fail(decoder: &mut Decoder, error: Error) -> ! {
 }
 
 #[pg_guard]
-unsafe extern "C-unwind" fn begin(
-    context: *mut pg_sys::LogicalDecodingContext,
-    txn: *mut pg_sys::ReorderBufferTXN,
-) {
+unsafe extern "C-unwind" fn begin(context: *mut pg_sys::LogicalDecodingContext, txn: *mut pg_sys::ReorderBufferTXN) {
     // SAFETY: by the callback's contract.
     unsafe {
         if let Some(decoder) = decoder(context) {

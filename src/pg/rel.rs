@@ -59,6 +59,16 @@ impl Described {
 /// A source table held open with a lock until the end of the transaction.
 pub struct OpenTable(pub(super) pg_sys::Relation);
 
+impl Drop for OpenTable {
+    fn drop(&mut self) {
+        // While an error unwinds the transaction's abort closes it.
+        if !std::thread::panicking() {
+            // SAFETY: opened by `open_table`, not used after this; the lock stays to the end of the transaction.
+            unsafe { pg_sys::relation_close(self.0, pg_sys::NoLock as i32) }
+        }
+    }
+}
+
 /// Opens an ordinary table for reading; the lock lets everybody else read and write it.
 pub fn open_table(oid: u32) -> Result<OpenTable> {
     // SAFETY: inside a transaction; null means that the table is gone.
@@ -76,12 +86,6 @@ impl OpenTable {
     pub fn describe(&self) -> Result<Described> {
         // SAFETY: the relation is open and locked.
         unsafe { describe(self.0) }
-    }
-
-    /// Pages of the main fork.
-    pub fn blocks(&self) -> u64 {
-        // SAFETY: the relation is open.
-        u64::from(unsafe { pg_sys::RelationGetNumberOfBlocksInFork(self.0, pg_sys::ForkNumber::MAIN_FORKNUM) })
     }
 
     /// May `role` read all of it? Says why not.
@@ -222,8 +226,7 @@ unsafe fn column(attribute: *const pg_sys::FormData_pg_attribute, index: usize) 
 /// Where catalogs can be read.
 unsafe fn travels_binary(base: pg_sys::Oid) -> bool {
     // reg* types are OIDs that mean something else elsewhere; xml carries an encoding; aclitem has no binary form.
-    const TEXT_ONLY: [u32; 14] =
-        [24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191, 142, 1033, 194];
+    const TEXT_ONLY: [u32; 14] = [24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191, 142, 1033, 194];
     let oid = base.to_u32();
     if oid >= FIRST_UNPINNED_OBJECT || TEXT_ONLY.contains(&oid) {
         return false;
@@ -282,10 +285,7 @@ unsafe fn equality(base: pg_sys::Oid) -> String {
         if operator == pg_sys::InvalidOid {
             return builtin();
         }
-        let tuple = pg_sys::SearchSysCache1(
-            pg_sys::SysCacheIdentifier::OPEROID as i32,
-            pg_sys::Datum::from(operator),
-        );
+        let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::OPEROID as i32, pg_sys::Datum::from(operator));
         if tuple.is_null() {
             return builtin();
         }

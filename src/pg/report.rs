@@ -82,9 +82,11 @@ fn error_code(error: &Error) -> PgSqlErrorCode {
 
 /// Six bits a character, as the server packs SQLSTATEs into an int.
 fn pack_sqlstate(state: &str) -> i32 {
-    state.bytes().take(5).enumerate().fold(0, |code, (i, byte)| {
-        code | (i32::from(byte.wrapping_sub(b'0') & 0x3F) << (6 * i))
-    })
+    state
+        .bytes()
+        .take(5)
+        .enumerate()
+        .fold(0, |code, (i, byte)| code | (i32::from(byte.wrapping_sub(b'0') & 0x3F) << (6 * i)))
 }
 
 fn unpack_sqlstate(code: i32) -> String {

@@ -92,8 +92,7 @@ impl Described {
             // SAFETY: by contract; the output function's result is a palloc'd C string in the scratch context.
             unsafe {
                 let (mut function, mut varlena) = (pg_sys::InvalidOid, false);
-                let declared =
-                    (*crate::pg::compat::tuple_desc_attr((*relation).rd_att, attribute.index)).atttypid;
+                let declared = (*crate::pg::compat::tuple_desc_attr((*relation).rd_att, attribute.index)).atttypid;
                 pg_sys::getTypeOutputInfo(declared, &mut function, &mut varlena);
                 let text = pg_sys::OidOutputFunctionCall(function, values[attribute.index]);
                 escape(std::ffi::CStr::from_ptr(text).to_bytes(), out);

@@ -64,8 +64,7 @@ impl Encoder {
     pub(super) unsafe fn has_send(base: pg_sys::Oid) -> bool {
         // SAFETY: by contract; the cached tuple is released after the look.
         unsafe {
-            let tuple =
-                pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::TYPEOID as i32, pg_sys::Datum::from(base));
+            let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::TYPEOID as i32, pg_sys::Datum::from(base));
             if tuple.is_null() {
                 return false;
             }
@@ -87,8 +86,9 @@ impl Encoder {
             Encoder::Int16 => fixed(out, (datum.value() as i16).to_be_bytes()),
             Encoder::Int32 => fixed(out, (datum.value() as i32).to_be_bytes()),
             Encoder::Int64 => fixed(out, (datum.value() as i64).to_be_bytes()),
-            // SAFETY: a varlena, and a fixed 16 bytes, by contract.
+            // SAFETY: a varlena by contract.
             Encoder::Bytes => unsafe { varlena(datum, out) },
+            // SAFETY: a value of sixteen bytes by contract.
             Encoder::Fixed16 => unsafe { bytes(out, datum.cast_mut_ptr::<u8>(), 16) },
             Encoder::Send(function) => {
                 // SAFETY: the function info lives as long as the encoder; the result is a palloc'd bytea.

@@ -81,10 +81,8 @@ pub fn omissions(relations: &[u32]) -> Result<Vec<Omission>> {
 pub fn create_pre_data(destination: &mut Destination, items: &[Item], task_id: &str) -> Result<()> {
     let connection = &mut destination.connection;
     connection.exec("BEGIN")?;
-    let done = connection.query(
-        "SELECT pre_data FROM courier.progress WHERE task_id = $1::uuid FOR UPDATE",
-        &[Some(task_id)],
-    )?;
+    let done = connection
+        .query("SELECT pre_data FROM courier.progress WHERE task_id = $1::uuid FOR UPDATE", &[Some(task_id)])?;
     if done.first().is_some_and(|row| row.bool(0).unwrap_or(false)) {
         connection.exec("COMMIT")?;
         return Ok(());
@@ -104,11 +102,7 @@ pub fn create_pre_data(destination: &mut Destination, items: &[Item], task_id: &
 }
 
 /// Everything after the data, statement by statement: each may take long. `note` hears what is being built.
-pub fn create_post_data(
-    destination: &mut Destination,
-    items: &[Item],
-    mut note: impl FnMut(&Item),
-) -> Result<()> {
+pub fn create_post_data(destination: &mut Destination, items: &[Item], mut note: impl FnMut(&Item)) -> Result<()> {
     for item in items.iter().filter(|i| i.section == Section::PostData.as_str()) {
         if is_present(&mut destination.connection, item)? {
             continue;
@@ -128,7 +122,9 @@ fn run(connection: &mut crate::libpq::Connection, item: &Item) -> Result<()> {
     connection.exec(&item.statement).map(|_| ()).map_err(|error| {
         error
             .context(format!("While creating {} {} on the destination: {}", item.kind, item.object, item.statement))
-            .or_hint("Remove the cause on the destination (or create the object there yourself), then courier.resume().")
+            .or_hint(
+                "Remove the cause on the destination (or create the object there yourself), then courier.resume().",
+            )
     })
 }
 

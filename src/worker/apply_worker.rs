@@ -93,7 +93,7 @@ fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
     let (task, endpoint, plan) = xact::in_transaction(|| prepare(argument, &status))?;
     let destination = endpoint.open(Purpose::Apply)?;
     if !destination.replica_role && task.needs_replica_role {
-        return Err(cannot_be_replica(&destination));
+        return Err(destination.replica_role_error());
     }
     let observer = status.clone();
     let on_applied = Box::new(move |applied: &Applied| note_applied(&observer, applied));
@@ -137,19 +137,6 @@ fn prepare(argument: &Argument, status: &TaskStatus) -> Result<(Task, Endpoint, 
     };
     let endpoint = Endpoint::of(&task)?;
     Ok((task, endpoint, plan))
-}
-
-fn cannot_be_replica(destination: &crate::apply::destination::Destination) -> Error {
-    let error = Error::new(
-        sqlstate::INSUFFICIENT_PRIVILEGE,
-        "cannot set session_replication_role on the destination, which foreign keys and triggers of its tables need",
-    )
-    .detail("Otherwise triggers fire a second time there, and foreign keys are checked in the middle of a batch.");
-    if destination.connection.server_version() >= 150_000 {
-        error.hint("As a superuser on the destination: GRANT SET ON PARAMETER session_replication_role TO <user>;")
-    } else {
-        error.hint("Before PostgreSQL 15 only a superuser can set it: use one, or leave out tables with foreign keys.")
-    }
 }
 
 fn note_applied(status: &TaskStatus, applied: &Applied) {

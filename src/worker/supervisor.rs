@@ -189,6 +189,9 @@ impl Attempt<'_> {
             Ok((Endpoint::of(task)?, source_name()?))
         })?;
         let mut destination = endpoint.open(Purpose::Control)?;
+        if task.incremental && task.needs_replica_role && !destination.can_be_replica()? {
+            return Err(destination.replica_role_error());
+        }
         destination.prepare_helper_schema()?;
         let row = TaskRow { id: &task.uuid, name: &task.name, source: &source };
         if task.incremental {
@@ -344,7 +347,9 @@ impl Attempt<'_> {
                 }
             }
             if handles.is_empty() {
+                // Killed ones left their tables behind; do not start new ones in a tight circle.
                 xact::in_transaction(|| tables::reset_unfinished(task.id))?;
+                rest(Duration::from_millis(100));
             }
         }
         // The last ones are on their way out.
@@ -520,12 +525,11 @@ fn check_owner(task: &Task) -> Result<()> {
         spi::query_opt("SELECT rolsuper OR rolreplication FROM pg_roles WHERE oid = $1::oid", &[Some(&owner)])
     })?;
     match row {
-        Some(row) if task.incremental && !row.bool(0)? => Err(Error::new(
-            sqlstate::INSUFFICIENT_PRIVILEGE,
-            format!("role \"{}\" may not replicate", task.owner_name),
-        )
-        .detail("The owner of an incremental task needs attribute REPLICATION.")
-        .hint(format!("ALTER ROLE \"{}\" REPLICATION;", task.owner_name))),
+        Some(row) if task.incremental && !row.bool(0)? => {
+            Err(Error::new(sqlstate::INSUFFICIENT_PRIVILEGE, format!("role \"{}\" may not replicate", task.owner_name))
+                .detail("The owner of an incremental task needs attribute REPLICATION.")
+                .hint(format!("ALTER ROLE \"{}\" REPLICATION;", task.owner_name)))
+        }
         Some(_) => Ok(()),
         None => Err(Error::new(sqlstate::UNDEFINED_OBJECT, "the owner of the task does not exist any more")
             .hint("A superuser can drop the task; create it anew under another role.")),

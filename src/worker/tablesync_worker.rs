@@ -12,8 +12,8 @@ use pgrx::prelude::*;
 use super::status::{TaskStatus, WorkerStatus};
 use super::{Argument, Endpoint, failpoint};
 use crate::apply::destination::{Destination, Purpose};
-use crate::catalog::tables::{self, TaskTable};
 use crate::catalog::Task;
+use crate::catalog::tables::{self, TaskTable};
 use crate::error::{Error, Origin, Result};
 use crate::pg::dsm::Segment;
 use crate::pg::xact::RepeatableRead;
@@ -63,12 +63,7 @@ fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatu
     Ok(())
 }
 
-fn copy(
-    task: &Task,
-    table: &TaskTable,
-    destination: &mut Destination,
-    mine: &WorkerStatus,
-) -> Result<tables::Copied> {
+fn copy(task: &Task, table: &TaskTable, destination: &mut Destination, mine: &WorkerStatus) -> Result<tables::Copied> {
     failpoint::hit("tablesync_before_copy")?;
     // The snapshot is taken here, and everything below sees the table as it was now.
     let transaction = RepeatableRead::begin();
@@ -106,9 +101,12 @@ fn copy(
     })?;
     let taken = connection.copy_end()?;
     if taken != rows {
-        return Err(Error::new("XX001", format!("the destination took {taken} rows of {name}, the source sent {rows}"))
-            .origin(Origin::Destination)
-            .hint("A trigger or rule on the destination table takes rows away; disable it."));
+        return Err(Error::new(
+            "XX001",
+            format!("the destination took {taken} rows of {name}, the source sent {rows}"),
+        )
+        .origin(Origin::Destination)
+        .hint("A trigger or rule on the destination table takes rows away; disable it."));
     }
     connection.execute(
         "UPDATE courier.table_progress SET copied_rows = $3::bigint, copied_at = pg_catalog.clock_timestamp() \
@@ -150,4 +148,3 @@ fn prepare_destination_table(task: &Task, name: &str, connection: &mut crate::li
     }
     Ok(task.schema_sync)
 }
-

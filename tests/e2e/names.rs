@@ -31,7 +31,8 @@ fn odd_names_everywhere() {
              INSERT INTO {plain} VALUES (1, 'one')"
         ),
     );
-    pair.source.run(ODD_DATABASE, &create_task_sql(TASK, "dr", &["My-Schema \"x\".*"], &TaskOptions::default()));
+    pair.source
+        .run(ODD_DATABASE, &create_task_sql(TASK, "dr", &["\"My-Schema \"\"x\"\"\".*"], &TaskOptions::default()));
     pair.call(ODD_DATABASE, "start", TASK);
     pair.wait_for_state(ODD_DATABASE, TASK, "synchronizing");
     pair.source.run(
@@ -50,7 +51,8 @@ fn odd_names_everywhere() {
     assert_eq!(pair.source.value(ODD_DATABASE, "SELECT count(*) FROM pg_replication_slots"), "0");
 }
 
-/// Two tables that differ by case only are two tables; a pattern means what it says.
+/// Two tables that differ by case only are two tables; a pattern folds case as SQL does, unless
+/// it is quoted.
 #[test]
 fn case_matters() {
     let pair = Pair::start();
@@ -59,7 +61,7 @@ fn case_matters() {
         "CREATE TABLE \"Order\" (id int PRIMARY KEY); CREATE TABLE \"order\" (id int PRIMARY KEY); \
          INSERT INTO \"Order\" VALUES (1); INSERT INTO \"order\" VALUES (2), (3)",
     );
-    pair.start_task(TASK, &["public.Order"]);
+    pair.start_task(TASK, &["public.\"Order\""]);
     pair.caught_up(DATABASE, TASK);
     pair.assert_same(DATABASE, &["public.\"Order\""]);
     assert_eq!(pair.destination.value(DATABASE, "SELECT to_regclass('public.\"order\"')"), "");

@@ -91,7 +91,7 @@ fn a_schema_of_odd_names_is_equal() {
          COMMENT ON COLUMN \"Odd-1\".\"A\"\"b\".\"Ä\" IS 'it''s \\ \"x\"'; \
          CREATE UNIQUE INDEX \"I-1\" ON \"Odd-1\".\"A\"\"b\" ((\"Ä\" % 10), \"x y\") WHERE \"Ä\" < 100",
     );
-    pair.start_task(TASK, &["Odd-1.*"]);
+    pair.start_task(TASK, &["\"Odd-1\".*"]);
     pair.caught_up(DATABASE, TASK);
     assert_same_schema(&pair, "\"Odd-1\"");
 }

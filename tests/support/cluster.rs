@@ -444,6 +444,18 @@ impl Cluster {
         format!("--- last {lines} lines of the log of {} ---\n{tail}\n", self.name)
     }
 
+    /// Saves the log of a failed test where the scratch directory's end does not reach it.
+    fn keep_log(&self) {
+        let directory = crate::install::target().join("test-logs");
+        let thread = std::thread::current();
+        let test = thread.name().unwrap_or("test").replace("::", ".");
+        let path = directory.join(format!("{test}.{}.log", self.name));
+        match fs::create_dir_all(&directory).and_then(|()| fs::copy(self.log_path(), &path)) {
+            Ok(_) => eprintln!("log of server {}: {}", self.name, path.display()),
+            Err(_) => eprintln!("{}", self.log_tail(50)),
+        }
+    }
+
     /// How often a text stands in the log.
     pub fn log_count(&self, text: &str) -> usize {
         self.log().matches(text).count()
@@ -512,7 +524,7 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{}", self.log_tail(80));
+            self.keep_log();
         }
         let mut guard = self.postmaster.lock().unwrap_or_else(|e| e.into_inner());
         if let Some(mut child) = guard.take() {

@@ -200,8 +200,12 @@ fn library() -> PathBuf {
     if let Some(path) = std::env::var_os("COURIER_LIBRARY").filter(|value| !value.is_empty()) {
         return PathBuf::from(path);
     }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(project().join("target"), PathBuf::from);
-    target.join("release/libpg_courier.so")
+    target().join("release/libpg_courier.so")
+}
+
+/// Where cargo builds.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or(project().join("target"), PathBuf::from)
 }
 
 /// The repository's root.

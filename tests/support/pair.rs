@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::cluster::{Cluster, ClusterBuilder};
 use crate::compare::assert_same;
+use crate::install::Install;
 use crate::sql::{ident, literal};
 use crate::wait::DEADLINE;
 
@@ -29,9 +30,17 @@ pub const LAUNCHER: &str = "pg_courier launcher";
 pub struct PairBuilder {
     source: ClusterBuilder,
     destination: ClusterBuilder,
+    applies_as_replica: bool,
 }
 
 impl PairBuilder {
+    /// Whether the destination's role may keep triggers and foreign keys from acting on what it
+    /// applies, as the documentation asks for (and test_connection checks).
+    pub fn applies_as_replica(mut self, yes: bool) -> Self {
+        self.applies_as_replica = yes;
+        self
+    }
+
     pub fn source_conf(mut self, key: &str, value: &str) -> Self {
         self.source = self.source.conf(key, value);
         self
@@ -62,7 +71,11 @@ impl PairBuilder {
             (source.join().expect("the source starts"), destination)
         });
         destination.run("postgres", &format!("CREATE ROLE {ROLE} LOGIN NOSUPERUSER PASSWORD {}", literal(PASSWORD)));
-        Pair { source, destination }
+        let pair = Pair { source, destination };
+        if self.applies_as_replica {
+            pair.let_apply_as_replica();
+        }
+        pair
     }
 }
 
@@ -90,11 +103,19 @@ impl Pair {
                 .conf("max_worker_processes", "32")
                 .conf("max_replication_slots", "20"),
             destination: Cluster::builder("d"),
+            applies_as_replica: true,
         }
     }
 
     pub fn start() -> Pair {
         Pair::builder().start()
+    }
+
+    /// The one privilege beyond the database's owner; the server can grant it from 15 on.
+    pub fn let_apply_as_replica(&self) {
+        if Install::get().major() >= 15 {
+            self.destination.run("postgres", &format!("GRANT SET ON PARAMETER session_replication_role TO {ROLE}"));
+        }
     }
 
     /// Database `name` on both sides with extension, server object and user mapping.

@@ -4,11 +4,7 @@ use super::facts::{self, Facts};
 use super::*;
 
 fn name(major: u32) -> String {
-    if major < 1000 {
-        format!("{}.{}", major / 100, major % 100)
-    } else {
-        (major / 100).to_string()
-    }
+    if major < 1000 { format!("{}.{}", major / 100, major % 100) } else { (major / 100).to_string() }
 }
 
 /// What the files say where the versions disagree about a fact's name.
@@ -89,7 +85,9 @@ fn constants_hold_in_every_version() {
 
 #[test]
 fn a_version_number_finds_its_layout() {
-    for (version_num, expected) in [(90_400, Some(904)), (90_624, Some(906)), (100_019, Some(1000)), (180_006, Some(1800))] {
+    for (version_num, expected) in
+        [(90_400, Some(904)), (90_624, Some(906)), (100_019, Some(1000)), (180_006, Some(1800))]
+    {
         assert_eq!(Layout::of(version_num).map(|layout| layout.major), expected);
     }
     for unknown in [0, 90_325, 90_700, 190_000, 990_001] {

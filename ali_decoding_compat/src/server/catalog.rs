@@ -4,8 +4,8 @@ use core::ffi::c_char;
 
 use super::memory::Context;
 use super::symbols::{
-    self, FmgrInfo, OutputFunctionCall, RelationClose, RelationGetIndexList, RelationIdGetRelation, fmgr_info_cxt, format_type_be,
-    get_namespace_name, getTypeOutputInfo, list_free, quote_identifier,
+    self, FmgrInfo, OutputFunctionCall, RelationClose, RelationGetIndexList, RelationIdGetRelation, fmgr_info_cxt,
+    format_type_be, get_namespace_name, getTypeOutputInfo, list_free, quote_identifier,
 };
 use super::{Datum, Oid, bytes, field};
 use crate::layout::{ATTRIBUTE_ATTNAME, ATTRIBUTE_ATTTYPID, INT2VECTOR_VALUES, Layout, NONE, TUPDESC_NATTS};
@@ -21,10 +21,7 @@ impl Relation {
     /// # Safety
     /// `pointer` is an open relation of a server with this layout, for as long as the value is used.
     pub unsafe fn from_raw(pointer: *const u8, layout: &'static Layout) -> Relation {
-        Relation {
-            pointer,
-            layout,
-        }
+        Relation { pointer, layout }
     }
 
     #[inline]
@@ -128,10 +125,7 @@ impl TupleDescriptor {
                 self.pointer.add(layout.tupdesc_attrs as usize + position * size)
             }
         };
-        Some(Attribute {
-            pointer,
-            layout,
-        })
+        Some(Attribute { pointer, layout })
     }
 
     /// For the server's functions.

@@ -33,13 +33,7 @@ pub struct Report<'a> {
 
 impl<'a> Report<'a> {
     pub fn new(sqlstate: &'static [u8; 5], message: &'static CStr) -> Self {
-        Report {
-            sqlstate,
-            message,
-            arguments: [c"".as_ptr(); 2],
-            detail: None,
-            hint: None,
-        }
+        Report { sqlstate, message, arguments: [c"".as_ptr(); 2], detail: None, hint: None }
     }
 
     /// What the message's `%s` stand for.
@@ -63,14 +57,21 @@ impl<'a> Report<'a> {
         const FILE: *const c_char = c"ali_decoding".as_ptr();
         // The argument lists changed in the version that removed elog_finish.
         let up_to_12 = symbols::exists(c"elog_finish");
-        let level = Layout::of(settings::server_version_num()).map_or(ERROR_OF_LATER_VERSIONS, |layout| layout.error.into());
+        let level =
+            Layout::of(settings::server_version_num()).map_or(ERROR_OF_LATER_VERSIONS, |layout| layout.error.into());
         let [first, second] = self.arguments;
         // SAFETY: both names have one of the two types, as decided above. The formats are ours and take at
         // most the two strings that they get; detail and hint go through "%s". errfinish does not return
         // for an error.
         unsafe {
             if up_to_12 {
-                transmute::<unsafe extern "C-unwind" fn(), Errstart12>(errstart)(level, FILE, 0, FILE, core::ptr::null());
+                transmute::<unsafe extern "C-unwind" fn(), Errstart12>(errstart)(
+                    level,
+                    FILE,
+                    0,
+                    FILE,
+                    core::ptr::null(),
+                );
             } else {
                 transmute::<unsafe extern "C-unwind" fn(), Errstart13>(errstart)(level, core::ptr::null());
             }
@@ -94,10 +95,7 @@ impl<'a> Report<'a> {
 
 /// The server keeps an SQLSTATE as five groups of six bits.
 fn pack(sqlstate: &[u8; 5]) -> c_int {
-    sqlstate
-        .iter()
-        .rev()
-        .fold(0, |packed, character| (packed << 6) + c_int::from(character.wrapping_sub(b'0') & 0x3f))
+    sqlstate.iter().rev().fold(0, |packed, character| (packed << 6) + c_int::from(character.wrapping_sub(b'0') & 0x3f))
 }
 
 /// A message of limited length without an allocator; what does not fit is left out.
@@ -110,10 +108,7 @@ impl Message {
     const LIMIT: usize = 400;
 
     pub fn new() -> Message {
-        Message {
-            text: [0; Message::LIMIT],
-            length: 0,
-        }
+        Message { text: [0; Message::LIMIT], length: 0 }
     }
 
     pub fn as_c_str(&self) -> &CStr {

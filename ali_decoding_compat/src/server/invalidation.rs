@@ -76,10 +76,7 @@ pub struct Reader {
 
 impl Reader {
     pub fn new() -> Reader {
-        Reader {
-            everything: EVERYTHING.load(Relaxed),
-            noted: NOTED.load(Relaxed),
-        }
+        Reader { everything: EVERYTHING.load(Relaxed), noted: NOTED.load(Relaxed) }
     }
 
     #[inline]
@@ -90,10 +87,7 @@ impl Reader {
         if now.everything != before.everything || relations as usize > NOTES {
             News::Everything
         } else if relations > 0 {
-            News::Relations {
-                from: before.noted,
-                to: now.noted,
-            }
+            News::Relations { from: before.noted, to: now.noted }
         } else {
             News::Nothing
         }

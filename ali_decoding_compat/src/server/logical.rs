@@ -3,12 +3,12 @@
 
 use core::ffi::{CStr, c_int, c_void};
 
+use super::field;
 use super::memory::Context;
 use super::symbols::{OutputPluginPrepareWrite, OutputPluginWrite, StringInfoData, enlargeStringInfo, initStringInfo};
-use super::field;
 use crate::layout::{
-    CHANGE_ACTION, CHANGE_DELETE, CHANGE_INSERT, CHANGE_UPDATE, CONTEXT_CONTEXT, DEFELEM_ARG, DEFELEM_DEFNAME, LIST_LENGTH,
-    LISTCELL_NEXT, Layout, NONE, OPTIONS_OUTPUT_TYPE, OUTPUT_PLUGIN_BINARY_OUTPUT, STRING_VALUE,
+    CHANGE_ACTION, CHANGE_DELETE, CHANGE_INSERT, CHANGE_UPDATE, CONTEXT_CONTEXT, DEFELEM_ARG, DEFELEM_DEFNAME,
+    LIST_LENGTH, LISTCELL_NEXT, Layout, NONE, OPTIONS_OUTPUT_TYPE, OUTPUT_PLUGIN_BINARY_OUTPUT, STRING_VALUE,
 };
 use crate::wire::{Lsn, Sink, Timestamp};
 
@@ -23,10 +23,7 @@ impl DecodingContext {
     /// # Safety
     /// `pointer` is the context that a server with this layout passed to the running callback.
     pub unsafe fn from_raw(pointer: *mut c_void, layout: &'static Layout) -> DecodingContext {
-        DecodingContext {
-            pointer: pointer.cast(),
-            layout,
-        }
+        DecodingContext { pointer: pointer.cast(), layout }
     }
 
     /// Lives as long as the decoding.
@@ -115,11 +112,7 @@ impl OptionValue<'_> {
                 return OptionValue::Other;
             }
             let text: *const core::ffi::c_char = field(argument, STRING_VALUE);
-            if text.is_null() {
-                OptionValue::Missing
-            } else {
-                OptionValue::Text(CStr::from_ptr(text))
-            }
+            if text.is_null() { OptionValue::Missing } else { OptionValue::Text(CStr::from_ptr(text)) }
         }
     }
 }
@@ -144,10 +137,7 @@ impl Transaction {
     /// # Safety
     /// `pointer` is the transaction that a server with this layout passed to the running callback.
     pub unsafe fn from_raw(pointer: *const c_void, layout: &'static Layout) -> Transaction {
-        Transaction {
-            pointer: pointer.cast(),
-            layout,
-        }
+        Transaction { pointer: pointer.cast(), layout }
     }
 
     pub fn xid(&self) -> u32 {
@@ -189,10 +179,7 @@ impl Change {
     /// # Safety
     /// `pointer` is the change that a server with this layout passed to the running callback.
     pub unsafe fn from_raw(pointer: *const c_void, layout: &'static Layout) -> Change {
-        Change {
-            pointer: pointer.cast(),
-            layout,
-        }
+        Change { pointer: pointer.cast(), layout }
     }
 
     /// None for kinds that the format does not have.
@@ -223,11 +210,7 @@ impl Change {
     /// The `HeapTuple` of what the change refers to.
     #[inline]
     fn tuple(&self, reference: *const u8) -> Option<*const u8> {
-        let offset = if self.layout.tuplebuf_tuple == NONE {
-            0
-        } else {
-            self.layout.tuplebuf_tuple as usize
-        };
+        let offset = if self.layout.tuplebuf_tuple == NONE { 0 } else { self.layout.tuplebuf_tuple as usize };
         (!reference.is_null()).then(|| reference.wrapping_add(offset))
     }
 }

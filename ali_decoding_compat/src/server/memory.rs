@@ -3,7 +3,9 @@
 use core::ffi::{CStr, c_char, c_void};
 
 use super::error::{INTERNAL_ERROR, Report};
-use super::symbols::{self, CurrentMemoryContext, MemoryContextAlloc, MemoryContextAllocZero, MemoryContextReset, pfree};
+use super::symbols::{
+    self, CurrentMemoryContext, MemoryContextAlloc, MemoryContextAllocZero, MemoryContextReset, pfree,
+};
 
 /// What the server's own macro asks for by default: no minimum, blocks from 8 kB to 8 MB.
 const SIZES: (usize, usize, usize) = (0, 8 * 1024, 8 * 1024 * 1024);
@@ -24,11 +26,7 @@ impl Context {
     /// A new context that goes with its parent.
     pub fn child(self, name: &'static CStr) -> Context {
         // One function under three names: 12 and later, 11, 10 and earlier.
-        let names = [
-            c"AllocSetContextCreateInternal",
-            c"AllocSetContextCreateExtended",
-            c"AllocSetContextCreate",
-        ];
+        let names = [c"AllocSetContextCreateInternal", c"AllocSetContextCreateExtended", c"AllocSetContextCreate"];
         // SAFETY: all three take these five arguments.
         let create = names.into_iter().find_map(|name| unsafe { symbols::find::<Create>(name) });
         let Some(create) = create else {

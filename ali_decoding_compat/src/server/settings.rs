@@ -7,8 +7,10 @@ use super::symbols::{self, GetConfigOption, extra_float_digits, namespace_search
 use crate::layout::{GUC_ACTION_SAVE, Layout, PGC_S_SESSION};
 use crate::options;
 
-type Set94 = unsafe extern "C-unwind" fn(*const c_char, *const c_char, c_int, c_int, c_int, bool, c_int) -> c_int;
-type Set95 = unsafe extern "C-unwind" fn(*const c_char, *const c_char, c_int, c_int, c_int, bool, c_int, bool) -> c_int;
+/// 9.4 has one argument less. Both platforms let the callee ignore an argument too many: the caller, who
+/// passed it, clears it away.
+type SetConfigOption =
+    unsafe extern "C-unwind" fn(*const c_char, *const c_char, c_int, c_int, c_int, bool, c_int, bool) -> c_int;
 
 /// 90426 for 9.4.26, 150020 for 15.20; 0 if the server does not say.
 ///
@@ -35,13 +37,7 @@ fn show(name: &CStr) -> Option<&'static CStr> {
 #[inline]
 pub fn search_path() -> &'static [u8] {
     // SAFETY: the setting's variable, a C string that is replaced only between our callbacks.
-    unsafe {
-        if namespace_search_path.is_null() {
-            b""
-        } else {
-            super::bytes(namespace_search_path)
-        }
-    }
+    unsafe { if namespace_search_path.is_null() { b"" } else { super::bytes(namespace_search_path) } }
 }
 
 /// Makes floats print with every digit until the transaction around the decoding ends, which is the
@@ -55,23 +51,27 @@ pub fn print_floats_exactly(layout: &Layout) {
     }
     let (name, value) = (c"extra_float_digits".as_ptr(), c"3".as_ptr());
     let userset = layout.pgc_userset.into();
-    // SAFETY: the types are those of 9.4 and of all later versions; level 0 lets the server choose.
+    // SAFETY: the type fits every version, see there; level 0 lets the server choose.
     unsafe {
-        if layout.major == 904 {
-            transmute::<unsafe extern "C-unwind" fn(), Set94>(set_config_option)(name, value, userset, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0);
-        } else {
-            transmute::<unsafe extern "C-unwind" fn(), Set95>(set_config_option)(name, value, userset, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-        }
+        let set = transmute::<unsafe extern "C-unwind" fn(), SetConfigOption>(set_config_option);
+        set(name, value, userset, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
     }
 }
 
-/// The database's encoding, if `name` is another one.
+/// The database's encoding, if `name` is another one or none at all.
 pub fn differs_from_encoding(name: &CStr) -> Option<&'static CStr> {
-    // SAFETY: the name is a C string; the server's answer is a static one.
+    type ByName = unsafe extern "C-unwind" fn(*const c_char) -> c_int;
+    // 17 and later keep the plain name for libpq.
+    let names = [c"pg_char_to_encoding", c"pg_char_to_encoding_private"];
+    // SAFETY: the function has had this type under both names.
+    let by_name = names.into_iter().find_map(|name| unsafe { symbols::find::<ByName>(name) });
+    // SAFETY: the server's answer is a static C string; `name` is one.
     unsafe {
-        if symbols::pg_char_to_encoding(name.as_ptr()) == symbols::GetDatabaseEncoding() {
-            return None;
-        }
-        Some(CStr::from_ptr(symbols::GetDatabaseEncodingName()))
+        let ours = CStr::from_ptr(symbols::GetDatabaseEncodingName());
+        let same = match by_name {
+            Some(by_name) => by_name(name.as_ptr()) == symbols::GetDatabaseEncoding(),
+            None => name.to_bytes().eq_ignore_ascii_case(ours.to_bytes()),
+        };
+        (!same).then_some(ours)
     }
 }

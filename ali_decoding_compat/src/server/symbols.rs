@@ -44,7 +44,7 @@ unsafe extern "C-unwind" {
     pub fn errdetail(format: *const c_char, ...) -> c_int;
     pub fn errhint(format: *const c_char, ...) -> c_int;
 
-    // utils/guc.h; set_config_option has an argument more from 9.5 on, see settings.rs
+    // utils/guc.h; set_config_option got an argument, see settings.rs
     pub static extra_float_digits: c_int;
     pub static namespace_search_path: *const c_char;
     pub fn GetConfigOption(name: *const c_char, missing_ok: bool, restrict: bool) -> *const c_char;
@@ -53,7 +53,6 @@ unsafe extern "C-unwind" {
     // mb/pg_wchar.h
     pub fn GetDatabaseEncoding() -> c_int;
     pub fn GetDatabaseEncodingName() -> *const c_char;
-    pub fn pg_char_to_encoding(name: *const c_char) -> c_int;
 
     // replication/output_plugin.h
     pub fn OutputPluginPrepareWrite(context: *mut c_void, last: bool);

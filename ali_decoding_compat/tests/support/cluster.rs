@@ -15,6 +15,12 @@ pub struct Cluster {
     directory: PathBuf,
 }
 
+/// One database of a cluster, empty when it was made.
+pub struct Database<'a> {
+    pub cluster: &'a Cluster,
+    pub name: String,
+}
+
 /// What psql said: rows as lines, or the error with its SQLSTATE.
 pub type Answer = Result<String, String>;
 
@@ -22,6 +28,7 @@ const SETTINGS: &str = "
 listen_addresses = ''
 wal_level = logical
 max_replication_slots = 8
+max_prepared_transactions = 4
 max_wal_senders = 8
 max_connections = 30
 fsync = off
@@ -50,10 +57,7 @@ impl Cluster {
         if let Some((uid, gid)) = account() {
             chown(&directory, Some(uid), Some(gid)).expect("root may give files away");
         }
-        let cluster = Cluster {
-            server: server.clone(),
-            directory,
-        };
+        let cluster = Cluster { server: server.clone(), directory };
         cluster.run("initdb", &["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]);
         let mut settings = format!("{SETTINGS}unix_socket_directories = '{}'\n{more}\n", cluster.directory.display());
         if cluster.knows_setting("output_plugin_libraries") {
@@ -87,7 +91,12 @@ impl Cluster {
     /// A program of the server, under an account that it accepts.
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.server.program(program));
-        command.current_dir(&self.directory).env_clear().env("LC_ALL", "C").env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+        command
+            .current_dir(&self.directory)
+            .env_clear()
+            .env("LC_ALL", "C")
+            .env("PATH", "/usr/bin:/bin")
+            .stdin(Stdio::null());
         if let Some((uid, gid)) = account() {
             command.uid(uid).gid(gid);
         }
@@ -98,31 +107,52 @@ impl Cluster {
         // pg_ctl leaves the server with its standard output, so that must not be a pipe.
         let output = self.directory.join("output");
         let file = || fs::OpenOptions::new().append(true).create(true).open(&output).expect("ours");
-        let status = self.command(program).arg("-D").arg(self.data()).args(arguments).stdout(file()).stderr(file()).status();
+        let status =
+            self.command(program).arg("-D").arg(self.data()).args(arguments).stdout(file()).stderr(file()).status();
         let said = || fs::read_to_string(&output).unwrap_or_default() + &self.log();
         assert!(status.expect("the program runs").success(), "{program} of {}: {}", self.server.major, said());
     }
 
-    fn client(&self, program: &str, database: &str) -> Command {
+    /// A new database, by a name that no other has had.
+    pub fn database(&self) -> Database<'_> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("d{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        self.existing("postgres").sql(&format!("CREATE DATABASE {name}"));
+        self.existing(&name)
+    }
+
+    pub fn existing(&self, name: &str) -> Database<'_> {
+        Database { cluster: self, name: name.to_owned() }
+    }
+}
+
+impl Database<'_> {
+    pub fn major(&self) -> u32 {
+        self.cluster.server.major
+    }
+
+    fn client(&self, program: &str) -> Command {
         let mut command = client(program);
-        command.arg("-h").arg(&self.directory).args(["-p", "5432", "-U", "postgres", "-d", database]);
+        command.arg("-h").arg(&self.cluster.directory).args(["-p", "5432", "-U", "postgres", "-d", &self.name]);
         command
     }
 
-    pub fn psql(&self, database: &str) -> Command {
-        let mut command = self.client("psql", database);
+    pub fn psql(&self) -> Command {
+        let mut command = self.client("psql");
         command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose"]);
+        // Stories have most often one slot: `:'slot'` is its name.
+        command.args(["-v", &format!("slot={}", self.slot("s"))]);
         command
     }
 
     pub fn try_sql(&self, sql: &str) -> Answer {
-        self.try_sql_in("postgres", sql)
+        let file = self.cluster.directory.join("script.sql");
+        fs::write(&file, sql).expect("ours");
+        self.try_file(&file)
     }
 
-    pub fn try_sql_in(&self, database: &str, sql: &str) -> Answer {
-        let file = self.directory.join("script.sql");
-        fs::write(&file, sql).expect("ours");
-        let output = self.psql(database).arg("-f").arg(&file).output().expect("psql runs");
+    pub fn try_file(&self, file: &Path) -> Answer {
+        let output = self.psql().arg("-f").arg(file).output().expect("psql runs");
         if output.status.success() {
             Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
         } else {
@@ -131,38 +161,39 @@ impl Cluster {
     }
 
     pub fn sql(&self, sql: &str) -> String {
-        self.sql_in("postgres", sql)
+        self.try_sql(sql).unwrap_or_else(|error| panic!("{}: {error}", sql.trim()))
     }
 
-    pub fn sql_in(&self, database: &str, sql: &str) -> String {
-        self.try_sql_in(database, sql).unwrap_or_else(|error| panic!("{} on {}: {error}", sql.trim(), self.server.major))
+    /// Slots belong to the cluster; this makes the name the database's own.
+    pub fn slot(&self, slot: &str) -> String {
+        format!("{}_{slot}", self.name)
     }
 
-    pub fn run_file(&self, database: &str, file: &Path) {
-        let output = self.psql(database).arg("-f").arg(file).output().expect("psql runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    pub fn create_slot(&self, slot: &str, plugin: &str) {
+        let slot = self.slot(slot);
+        self.sql(&format!("SELECT pg_create_logical_replication_slot('{slot}', '{plugin}')"));
     }
 
-    pub fn create_slot(&self, database: &str, slot: &str, plugin: &str) {
-        self.sql_in(database, &format!("SELECT pg_create_logical_replication_slot('{slot}', '{plugin}')"));
-    }
-
-    pub fn drop_slot(&self, slot: &str) {
-        self.sql(&format!("SELECT pg_drop_replication_slot('{slot}')"));
+    pub fn drop_slots(&self) {
+        self.sql(
+            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()",
+        );
     }
 
     /// The messages of a slot, through one of the functions that return bytea.
-    pub fn binary_changes(&self, database: &str, slot: &str, how: &str) -> Vec<Vec<u8>> {
+    pub fn binary_changes(&self, slot: &str, how: &str) -> Vec<Vec<u8>> {
+        let slot = self.slot(slot);
         let sql = format!("SELECT encode(data, 'hex') FROM pg_logical_slot_{how}_binary_changes('{slot}', NULL, NULL)");
-        self.sql_in(database, &sql).lines().map(from_hex).collect()
+        self.sql(&sql).lines().map(from_hex).collect()
     }
 
     /// The messages of a slot of a textual plugin.
-    pub fn text_changes(&self, database: &str, slot: &str) -> Vec<Vec<u8>> {
+    pub fn text_changes(&self, slot: &str) -> Vec<Vec<u8>> {
+        let slot = self.slot(slot);
         let sql = format!(
             "SELECT encode(convert_to(data, 'UTF8'), 'hex') FROM pg_logical_slot_get_changes('{slot}', NULL, NULL)"
         );
-        self.sql_in(database, &sql).lines().map(from_hex).collect()
+        self.sql(&sql).lines().map(from_hex).collect()
     }
 
     /// Up to here everything is on disk, so that slots have it.
@@ -171,9 +202,10 @@ impl Cluster {
     }
 
     /// What START_REPLICATION sends up to a position, as pg_recvlogical writes it.
-    pub fn receive(&self, database: &str, slot: &str, options: &[&str], until: &str) -> Result<Vec<u8>, String> {
-        let mut command = self.client("pg_recvlogical", database);
-        command.args(["-S", slot, "--start", "-f", "-", "--no-loop", "--endpos", until]);
+    pub fn receive(&self, slot: &str, options: &[&str], until: &str) -> Result<Vec<u8>, String> {
+        let slot = self.slot(slot);
+        let mut command = self.client("pg_recvlogical");
+        command.args(["-S", &slot, "--start", "-f", "-", "--no-loop", "--endpos", until]);
         for option in options {
             command.args(["-o", option]);
         }
@@ -188,7 +220,8 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        let stopped = self.command("pg_ctl").arg("-D").arg(self.data()).args(["-s", "-m", "immediate", "stop"]).status();
+        let stopped =
+            self.command("pg_ctl").arg("-D").arg(self.data()).args(["-s", "-m", "immediate", "stop"]).status();
         if std::thread::panicking() || !stopped.is_ok_and(|status| status.success()) {
             let log = self.log();
             let last: Vec<&str> = log.lines().rev().take(20).collect();

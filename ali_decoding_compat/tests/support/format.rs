@@ -2,31 +2,11 @@
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
-    Begin {
-        flags: u32,
-        final_lsn: u64,
-        commit_time: i64,
-        xid: u32,
-    },
-    Commit {
-        flags: u32,
-        commit_lsn: u64,
-        end_lsn: u64,
-        commit_time: i64,
-    },
-    Insert {
-        relation: Relation,
-        new: Vec<Value>,
-    },
-    Update {
-        relation: Relation,
-        old: Option<Vec<Value>>,
-        new: Vec<Value>,
-    },
-    Delete {
-        relation: Relation,
-        old: Option<Vec<Value>>,
-    },
+    Begin { flags: u32, final_lsn: u64, commit_time: i64, xid: u32 },
+    Commit { flags: u32, commit_lsn: u64, end_lsn: u64, commit_time: i64 },
+    Insert { relation: Relation, new: Vec<Value> },
+    Update { relation: Relation, old: Option<Vec<Value>>, new: Vec<Value> },
+    Delete { relation: Relation, old: Option<Vec<Value>> },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,10 +133,7 @@ impl<'a> Reader<'a> {
                 let relation = self.relation()?;
                 self.expect(b'N', "no new row in an INSERT")?;
                 let new = self.tuple(&relation)?;
-                Ok(Message::Insert {
-                    relation,
-                    new,
-                })
+                Ok(Message::Insert { relation, new })
             }
             b'U' => {
                 let relation = self.relation()?;
@@ -170,11 +147,7 @@ impl<'a> Reader<'a> {
                     return self.wrong("no new row in an UPDATE");
                 }
                 let new = self.tuple(&relation)?;
-                Ok(Message::Update {
-                    relation,
-                    old,
-                    new,
-                })
+                Ok(Message::Update { relation, old, new })
             }
             b'D' => {
                 let relation = self.relation()?;
@@ -183,10 +156,7 @@ impl<'a> Reader<'a> {
                     b'E' => None,
                     _ => return self.wrong("neither an old row nor its absence in a DELETE"),
                 };
-                Ok(Message::Delete {
-                    relation,
-                    old,
-                })
+                Ok(Message::Delete { relation, old })
             }
             _ => self.wrong("an unknown kind of message"),
         }
@@ -211,12 +181,7 @@ impl<'a> Reader<'a> {
             }
             _ => return self.wrong("no key block"),
         };
-        Ok(Relation {
-            schema,
-            table,
-            attributes,
-            key,
-        })
+        Ok(Relation { schema, table, attributes, key })
     }
 
     fn attribute(&mut self) -> Read<Option<Attribute>> {
@@ -224,10 +189,7 @@ impl<'a> Reader<'a> {
         if length == 0 {
             return Ok(None);
         }
-        Ok(Some(Attribute {
-            quoted_name: self.terminated(length)?,
-            type_name: self.string()?,
-        }))
+        Ok(Some(Attribute { quoted_name: self.terminated(length)?, type_name: self.string()? }))
     }
 
     fn tuple(&mut self, relation: &Relation) -> Read<Vec<Value>> {

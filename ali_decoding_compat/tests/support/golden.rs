@@ -38,28 +38,13 @@ pub fn without_empty_transactions(messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
 pub fn with_floats_alike(message: &[u8]) -> Message {
     let mut message = parse(message).expect("well formed");
     match &mut message {
-        Message::Insert {
-            relation,
-            new,
-        } => alike(relation, new),
-        Message::Update {
-            relation,
-            old,
-            new,
-        } => {
+        Message::Insert { relation, new } => alike(relation, new),
+        Message::Update { relation, old, new } => {
             old.iter_mut().for_each(|old| alike(relation, old));
             alike(relation, new);
         }
-        Message::Delete {
-            relation,
-            old,
-        } => old.iter_mut().for_each(|old| alike(relation, old)),
-        Message::Begin {
-            ..
-        }
-        | Message::Commit {
-            ..
-        } => {}
+        Message::Delete { relation, old } => old.iter_mut().for_each(|old| alike(relation, old)),
+        Message::Begin { .. } | Message::Commit { .. } => {}
     }
     message
 }

@@ -12,7 +12,8 @@ pub struct Server {
 
 /// Every major that can be had, or those that `MAJORS` names. Says which there are.
 pub fn all() -> Vec<Server> {
-    let output = Command::new(project().join("tests/servers.sh")).arg(cache()).stderr(std::process::Stdio::inherit()).output();
+    let output =
+        Command::new(project().join("tests/servers.sh")).arg(cache()).stderr(std::process::Stdio::inherit()).output();
     let output = output.expect("servers.sh runs");
     assert!(output.status.success(), "servers.sh failed");
     let wanted: Vec<u32> = variable("MAJORS").split_whitespace().map(|major| major.parse().expect("a major")).collect();
@@ -20,11 +21,7 @@ pub fn all() -> Vec<Server> {
         .lines()
         .map(|line| {
             let fields: Vec<&str> = line.split('\t').collect();
-            Server {
-                major: fields[0].parse().expect("a major"),
-                bin: fields[1].into(),
-                pg_config: fields[2].into(),
-            }
+            Server { major: fields[0].parse().expect("a major"), bin: fields[1].into(), pg_config: fields[2].into() }
         })
         .filter(|server| wanted.is_empty() || wanted.contains(&server.major))
         .collect();

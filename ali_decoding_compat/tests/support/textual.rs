@@ -6,24 +6,12 @@ use super::format::{Message, Relation, Value};
 pub fn render(message: &Message) -> Option<Vec<u8>> {
     let mut line = Vec::new();
     match message {
-        Message::Begin {
-            ..
-        }
-        | Message::Commit {
-            ..
-        } => return None,
-        Message::Insert {
-            relation,
-            new,
-        } => {
+        Message::Begin { .. } | Message::Commit { .. } => return None,
+        Message::Insert { relation, new } => {
             start(&mut line, relation, "INSERT");
             tuple(&mut line, relation, new, false);
         }
-        Message::Update {
-            relation,
-            old,
-            new,
-        } => {
+        Message::Update { relation, old, new } => {
             start(&mut line, relation, "UPDATE");
             if let Some(old) = old {
                 line.extend(b" old-key:");
@@ -32,10 +20,7 @@ pub fn render(message: &Message) -> Option<Vec<u8>> {
             }
             tuple(&mut line, relation, new, false);
         }
-        Message::Delete {
-            relation,
-            old,
-        } => {
+        Message::Delete { relation, old } => {
             start(&mut line, relation, "DELETE");
             match old {
                 Some(old) => tuple(&mut line, relation, old, true),
