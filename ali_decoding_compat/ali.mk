@@ -39,7 +39,7 @@ ali-decoding: ali-decoding-so
 	@$(ALI)/requirements.sh '$(ALI_DIST)/ali_decoding.so'
 
 test-ali: ali-decoding
-	$(CARGO) test -p ali_decoding_compat --lib --test format --test headers
+	$(ALI_ENV) $(CARGO) test -p ali_decoding_compat --lib --test format --test headers --test load
 	$(ALI_ENV) $(CARGO) test -p ali_decoding_compat --test e2e -- $(TEST)
 
 bench-decode: ali-decoding

@@ -76,7 +76,7 @@ COMMENT ON TABLE courier.task_table IS 'Internal: the tables of each task and th
 CREATE FUNCTION courier.task_status(
     OUT id integer, OUT supervisor_pid integer, OUT apply_pid integer, OUT received_lsn bigint, OUT applied_lsn bigint,
     OUT lag_seconds double precision, OUT transactions bigint, OUT changes bigint, OUT rows_per_second bigint,
-    OUT bytes_per_second bigint
+    OUT bytes_per_second bigint, OUT phase text
 ) RETURNS SETOF record
     LANGUAGE c VOLATILE STRICT
     AS 'MODULE_PATHNAME', 'task_status_wrapper';
@@ -113,7 +113,8 @@ SELECT t.name AS task,
        END AS state,
        CASE WHEN t.wanted = 'running' AND NOT t.failed AND t.retry_at IS NOT NULL THEN 'waiting to try again'
             WHEN t.wanted = 'running' AND NOT t.failed AND l.supervisor_pid IS NULL THEN 'waiting for a worker'
-            ELSE COALESCE(a.query, pg_catalog.replace(t.stage, '_', ' '))
+            WHEN t.wanted = 'running' AND NOT t.failed AND l.phase <> '' THEN l.phase
+            ELSE pg_catalog.replace(t.stage, '_', ' ')
        END AS phase,
        CASE WHEN l.applied_lsn > 0
             THEN GREATEST(pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), courier.lsn(l.applied_lsn)), 0)::bigint
@@ -144,7 +145,6 @@ SELECT t.name AS task,
   FROM courier.task t
   LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = t.server
   LEFT JOIN courier.task_status() l ON l.id = t.id
-  LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.supervisor_pid AND a.state = 'active'
  WHERE pg_catalog.pg_has_role(t.owner, 'USAGE');
 COMMENT ON VIEW courier.tasks IS
 'The tasks of this database that the current role may use: state, what is being done, lag (bytes of WAL, seconds), figures since the workers started, rates a second, the last error with its hint.';
@@ -247,11 +247,11 @@ CREATE FUNCTION courier.verify(
 COMMENT ON FUNCTION courier.verify(text) IS
 'Compares each table on both sides: rows, a hash over all rows, and up to ten keys that differ. Reads the tables in full. While a table changes, a difference may only mean that the destination is behind.';
 
-CREATE FUNCTION courier.drop_task(task text, force boolean DEFAULT false) RETURNS void
+CREATE FUNCTION courier.drop_task(task text) RETURNS void
     LANGUAGE c VOLATILE STRICT
     AS 'MODULE_PATHNAME', 'drop_task_wrapper';
-COMMENT ON FUNCTION courier.drop_task(text, boolean) IS
-'Ends a task: its processes, slot, and helper rows on both sides go; copied tables stay. With force it succeeds although the destination is out of reach; the helper rows there stay. The slot does not come back if the transaction is rolled back.';
+COMMENT ON FUNCTION courier.drop_task(text) IS
+'Ends a task: its processes, slot, and helper rows on both sides go; copied tables stay. If the destination is out of reach a warning says how to remove the rows there later. The slot does not come back if the transaction is rolled back.';
 
 CREATE FUNCTION courier.guard_drop_extension() RETURNS event_trigger
     LANGUAGE c
@@ -276,7 +276,7 @@ BEGIN
     EXECUTE format('GRANT EXECUTE ON FUNCTION courier.test_connection(text), '
         'courier.create_task(text, text, text[], text[], boolean, boolean, boolean), courier.plan(text), '
         'courier.start(text), courier.pause(text), courier.resume(text), courier.wait_for(text, interval), '
-        'courier.wait_for_internal(text, double precision), courier.verify(text), courier.drop_task(text, boolean), '
+        'courier.wait_for_internal(text, double precision), courier.verify(text), courier.drop_task(text), '
         'courier.lsn(bigint), courier.progress_bar(numeric), courier.task_status(), courier.copy_status() TO %s', target);
 END
 $$;

@@ -45,6 +45,7 @@ fn task_status() -> TableIterator<
         name!(changes, i64),
         name!(rows_per_second, i64),
         name!(bytes_per_second, i64),
+        name!(phase, String),
     ),
 > {
     let now = xact::now();
@@ -74,6 +75,7 @@ fn task_status() -> TableIterator<
                 number(&status.changes),
                 if recent { number(&status.changes_per_second) } else { 0 },
                 if recent { number(&status.bytes_per_second) } else { 0 },
+                status.phase(),
             )
         })
         .collect();

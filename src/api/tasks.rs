@@ -310,12 +310,11 @@ fn stop_processes(task: &Task) -> Result<()> {
 }
 
 #[pg_extern(sql = false)]
-fn drop_task(task: String, force: bool) {
+fn drop_task(task: String) {
     report::unwrap(locked(&task).and_then(|task| {
         stop_processes(&task)?;
-        let untouched = task.stage == Stage::Created && !task.slot_lsn.is_valid();
-        if !untouched || task.wanted != Wanted::Created {
-            forget_on_destination(&task, force)?;
+        if task.wanted != Wanted::Created {
+            forget_on_destination(&task);
         }
         spi::as_extension(|| {
             spi::execute("DELETE FROM courier.task WHERE id = $1::int", &[Some(&task.id.to_string())])
@@ -325,20 +324,19 @@ fn drop_task(task: String, force: bool) {
     }));
 }
 
-fn forget_on_destination(task: &Task, force: bool) -> Result<()> {
+/// A destination that is gone for good must not keep a slot, and with it WAL, on the source: its rows stay then.
+fn forget_on_destination(task: &Task) {
     let outcome = Endpoint::of(task)
         .and_then(|endpoint| endpoint.open(Purpose::Control))
         .and_then(|mut destination| destination.forget_task(&task.uuid));
-    match outcome {
-        Err(error) if force => {
-            pgrx::warning!("the task's row in courier.progress on the destination stays: {}", error.message());
-            Ok(())
-        }
-        Err(error) => Err(error.hint(format!(
-            "Bring the destination back, or leave the task's helper rows there: SELECT courier.drop_task('{}', force => true);",
-            task.name
-        ))),
-        Ok(()) => Ok(()),
+    if let Err(error) = outcome {
+        pgrx::warning!(
+            "the task's rows in schema courier of the destination stay: {}; to remove them there later: \
+             DELETE FROM courier.progress WHERE task_id = '{uuid}'; \
+             DELETE FROM courier.table_progress WHERE task_id = '{uuid}';",
+            error.message(),
+            uuid = task.uuid
+        );
     }
 }
 

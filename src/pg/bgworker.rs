@@ -146,7 +146,12 @@ pub fn argument() -> String {
 /// Ends this worker: 0 and it stays away, 1 and the postmaster may start it again.
 pub fn exit(code: i32) -> ! {
     // SAFETY: runs the server's exit callbacks and does not return.
-    unsafe { pg_sys::proc_exit(code) }
+    unsafe { pg_sys::proc_exit(code) };
+    // The bindings of 18 do not say so.
+    #[allow(unreachable_code)]
+    {
+        unreachable!("proc_exit returned")
+    }
 }
 
 /// Are we being loaded by `shared_preload_libraries`?

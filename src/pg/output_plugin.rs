@@ -281,8 +281,12 @@ unsafe fn row_change(
         };
         let lsn = Lsn((*change).lsn);
         let outcome = outcome.map_err(|error| {
-            let parts = if is_insert { (&new_values, &new_nulls) } else { old_parts };
-            let shown = described.show_key(desc, parts.0, parts.1);
+            // A DELETE without an old tuple has nothing to show; the workspaces then hold an earlier change's leftovers.
+            let shown = match (new_tuple.is_null(), old_tuple.is_null()) {
+                (true, true) => "(not logged)".to_owned(),
+                (false, _) if is_insert => described.show_key(desc, &new_values, &new_nulls),
+                _ => described.show_key(desc, old_parts.0, old_parts.1),
+            };
             let verb = match (is_insert, is_delete) {
                 (true, _) => "INSERT",
                 (_, true) => "DELETE",

@@ -101,7 +101,8 @@ fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
     let start = applier.borrow().applied();
     let mut decoding = Decoding::open(&names::slot_name(&task.name), start, Box::new(SharedSink(applier.clone())))?;
     let start = start.max(decoding.confirmed());
-    status.applied_lsn.fetch_max(start.0, Relaxed);
+    // Not the maximum: a destination that crashed may have lost what it had not made durable.
+    status.applied_lsn.store(start.0, Relaxed);
     let mut session =
         Stream { status, applier, sleeper: Sleeper::register(), last_confirm: Instant::now(), rate: Rate::new() };
     let outcome = session.run(&mut decoding);

@@ -45,6 +45,8 @@ pub struct TaskStatus {
     /// Processes that sleep on `changed`.
     pub waiters: AtomicU32,
     pub changed: Condition,
+    /// What the supervisor is doing, for people.
+    phase: Text<256>,
     pub workers: [WorkerStatus; MAX_SYNC_WORKERS + 1],
 }
 
@@ -107,6 +109,14 @@ impl TaskStatus {
 
     pub fn applied(&self) -> Lsn {
         Lsn(self.applied_lsn.load(Relaxed))
+    }
+
+    pub fn set_phase(&self, text: &str) {
+        self.phase.set(text);
+    }
+
+    pub fn phase(&self) -> String {
+        self.phase.get()
     }
 
     pub fn apply_worker(&self) -> &WorkerStatus {

@@ -100,7 +100,8 @@ fn supervise(argument: &Argument) -> Result<()> {
             Some(status) => status,
             None => make_status(&task)?,
         };
-        let mut attempt = Attempt { task: &task, status, retry: &mut retry, sequences: SequenceSync::default() };
+        let mut attempt =
+            Attempt { task: &task, status: status.clone(), retry: &mut retry, sequences: SequenceSync::default() };
         let outcome = report::catch(|| attempt.run());
         let Err(error) = outcome else { return Ok(()) };
         xact::abort();
@@ -110,7 +111,7 @@ fn supervise(argument: &Argument) -> Result<()> {
             return xact::in_transaction(|| task.record_error(&error, true, None));
         };
         xact::in_transaction(|| task.record_error(&error, false, Some(pause.as_secs().max(1))))?;
-        bgworker::report_activity("waiting before the next attempt");
+        show(&status, "waiting before the next attempt");
         rest(pause);
         xact::in_transaction(|| task.clear_retry())?;
     }
@@ -217,6 +218,10 @@ impl Attempt<'_> {
         })
     }
 
+    fn show(&self, text: &str) {
+        show(&self.status, text);
+    }
+
     // ---- slot ---------------------------------------------------------------------------------------------------
 
     /// The slot's start; creates the slot when the task has none yet.
@@ -273,7 +278,7 @@ impl Attempt<'_> {
         for (done, row) in running.iter().enumerate() {
             let xid: u64 = row.parse(0)?;
             let left = running.len() - done;
-            bgworker::report_activity(&format!("waiting for {left} transactions that started before the slot"));
+            self.show(&format!("waiting for {left} transactions that started before the slot"));
             xact::in_transaction(|| {
                 xact::wait_for_transaction(xid as u32);
                 Ok(())
@@ -289,7 +294,7 @@ impl Attempt<'_> {
         let items = if task.schema_sync { self.schema_statements()? } else { Vec::new() };
         if task.stage < Stage::FullCopy {
             xact::in_transaction(|| task.set_stage(Stage::SchemaSync))?;
-            bgworker::report_activity("creating tables on the destination");
+            self.show("creating tables on the destination");
             schema_sync::create_pre_data(destination, &items, &task.uuid)?;
             xact::in_transaction(|| task.set_stage(Stage::FullCopy))?;
         }
@@ -298,7 +303,7 @@ impl Attempt<'_> {
         }
         xact::in_transaction(|| task.set_stage(Stage::PostData))?;
         schema_sync::create_post_data(destination, &items, |item| {
-            bgworker::report_activity(&format!("creating {} {}", item.kind, item.object));
+            show(&self.status, &format!("creating {} {}", item.kind, item.object));
         })?;
         xact::in_transaction(|| {
             if !task.full_copy {
@@ -330,7 +335,7 @@ impl Attempt<'_> {
             if left == 0 {
                 break;
             }
-            bgworker::report_activity(&format!("copying; {left} tables to go"));
+            self.show(&format!("copying; {left} tables to go"));
             for number in 1..=guc::sync_workers().min(left as u32) {
                 if let std::collections::hash_map::Entry::Vacant(free) = handles.entry(number) {
                     free.insert(self.start_tablesync_worker(number)?);
@@ -402,7 +407,7 @@ impl Attempt<'_> {
         let mut synchronizing = task.stage == Stage::Synchronizing;
         let mut uncaught = true;
         let mut worker = self.start_apply_worker(Mode::Run)?;
-        bgworker::report_activity("watching the apply worker");
+        self.show("watching the apply worker");
         loop {
             if worker.is_stopped() {
                 worker = self.restart_apply_worker()?;
@@ -511,6 +516,12 @@ impl SequenceSync {
         }
         Ok(())
     }
+}
+
+/// Says what is being done, in `courier.tasks` and in `pg_stat_activity`.
+fn show(status: &TaskStatus, text: &str) {
+    status.set_phase(text);
+    bgworker::report_activity(text);
 }
 
 fn source_name() -> Result<String> {

@@ -64,9 +64,6 @@ fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatu
 }
 
 fn copy(task: &Task, table: &TaskTable, destination: &mut Destination, mine: &WorkerStatus) -> Result<tables::Copied> {
-    failpoint::hit("tablesync_before_copy")?;
-    // The snapshot is taken here, and everything below sees the table as it was now.
-    let transaction = RepeatableRead::begin();
     let snapshot = spi::query_one("SELECT pg_catalog.pg_current_snapshot()", &[])?.string(0)?;
     let sync_lsn = compat::insert_lsn();
     let source = rel::open_table(table.relid)?;
@@ -84,7 +81,6 @@ fn copy(task: &Task, table: &TaskTable, destination: &mut Destination, mine: &Wo
     if inserted == 0 {
         let copied = already_copied(task, &relid, connection)?;
         connection.exec("COMMIT")?;
-        transaction.end();
         return Ok(copied);
     }
     let freeze = prepare_destination_table(task, &name, connection)?;
@@ -114,7 +110,6 @@ fn copy(task: &Task, table: &TaskTable, destination: &mut Destination, mine: &Wo
         &[Some(&task.uuid), Some(&relid), Some(&rows.to_string())],
     )?;
     connection.exec("COMMIT")?;
-    transaction.end();
     Ok(tables::Copied { snapshot, sync_lsn, rows, bytes: mine.bytes.load(Relaxed) })
 }
 

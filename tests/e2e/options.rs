@@ -68,7 +68,10 @@ fn copy_only_into_existing_tables() {
 fn copy_and_changes_into_existing_tables() {
     let pair = started(&options(false, true, true), create_on_destination);
     pair.wait_for_state(DATABASE, TASK, "synchronizing");
-    pair.source.run(DATABASE, "UPDATE items SET v = id; DELETE FROM journal WHERE item % 2 = 0");
+    pair.source.run(
+        DATABASE,
+        "UPDATE items SET v = id; DELETE FROM items WHERE id % 2 = 0; INSERT INTO journal VALUES (1, 'after')",
+    );
     pair.assert_mirrored(TASK, &SMALL);
 }
 

@@ -454,6 +454,14 @@ impl Cluster {
             Ok(_) => eprintln!("log of server {}: {}", self.name, path.display()),
             Err(_) => eprintln!("{}", self.log_tail(50)),
         }
+        // A crashed process's core, where the limits allow one: it lies in the working directory.
+        for entry in fs::read_dir(self.data_directory()).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let kept = directory.join(format!("{test}.{}.{name}", self.name));
+            if name.starts_with("core") && fs::copy(entry.path(), &kept).is_ok() {
+                eprintln!("core of server {}: {}", self.name, kept.display());
+            }
+        }
     }
 
     /// How often a text stands in the log.

@@ -66,8 +66,10 @@ const STORIES: [Story; 25] = stories![
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let chosen: Vec<Story> =
-        STORIES.into_iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|part| name.contains(part))).collect();
+    let chosen: Vec<Story> = STORIES
+        .into_iter()
+        .filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|part| name.contains(part)))
+        .collect();
     if server::variable("ALI_DECODING_DIST").is_empty() {
         println!("not run, for there is no archive to test: `make test-ali` builds it");
         println!("0 passed, 0 failed, {} skipped", chosen.len());

@@ -201,11 +201,15 @@ impl Database<'_> {
         self.sql("SELECT pg_current_wal_flush_lsn()")
     }
 
+    pub fn receiver(&self, slot: &str, until: &str) -> Command {
+        let mut command = self.client("pg_recvlogical");
+        command.args(["-S", &self.slot(slot), "--start", "-f", "-", "--no-loop", "--endpos", until]);
+        command
+    }
+
     /// What START_REPLICATION sends up to a position, as pg_recvlogical writes it.
     pub fn receive(&self, slot: &str, options: &[&str], until: &str) -> Result<Vec<u8>, String> {
-        let slot = self.slot(slot);
-        let mut command = self.client("pg_recvlogical");
-        command.args(["-S", &slot, "--start", "-f", "-", "--no-loop", "--endpos", until]);
+        let mut command = self.receiver(slot, until);
         for option in options {
             command.args(["-o", option]);
         }

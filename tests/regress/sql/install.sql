@@ -34,5 +34,5 @@ SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'courier'::regnamespace A
 SELECT * FROM courier.tasks;
 SELECT * FROM courier.progress;
 DROP EXTENSION pg_courier;
-SELECT count(*) AS left_behind FROM pg_namespace WHERE nspname = 'courier';
+SELECT count(*) AS left_behind FROM pg_class WHERE relnamespace = 'courier'::regnamespace;
 CREATE EXTENSION pg_courier;
