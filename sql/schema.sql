@@ -39,6 +39,8 @@ CREATE TABLE courier.task (
     older_gone          boolean NOT NULL DEFAULT false,
     needs_replica_role  boolean NOT NULL DEFAULT false,
     segment             bigint,
+    starts              integer NOT NULL DEFAULT 0,
+    starts_at           timestamptz NOT NULL DEFAULT pg_catalog.now(),
     created_at          timestamptz NOT NULL DEFAULT pg_catalog.now(),
     started_at          timestamptz,
     finished_at         timestamptz,

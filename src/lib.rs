@@ -48,6 +48,7 @@ extension_sql_file!("../sql/schema_ddl.sql", name = "schema_ddl", requires = ["s
 #[pg_guard]
 #[allow(unsafe_code)]
 pub extern "C-unwind" fn _PG_init() {
+    pg::bgworker::forget_backtraces();
     guc::define();
     if pg::bgworker::is_preloading() {
         pg::wake::install();

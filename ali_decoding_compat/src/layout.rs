@@ -152,6 +152,7 @@ pub const INDEX_MAX_KEYS: i32 = 32;
 pub const NAMEDATALEN: i32 = 64;
 
 #[cfg(test)]
+#[allow(clippy::expect_used)]
 #[path = "../tests/support/facts.rs"]
 mod facts;
 

@@ -1,6 +1,8 @@
 //! The encoder against the tests' own reader, without a server: random messages there and back, and
 //! garbage, which a reader must refuse without a crash.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 #[path = "../src/wire.rs"]
 #[allow(dead_code)]
 mod wire;

@@ -5,6 +5,8 @@
 //! A C compiler writes the facts into assembly, which is read instead of run, so that it works for another
 //! processor too: clang compiles the same headers for aarch64, whose layout must be the same.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 #[path = "support/facts.rs"]
 mod facts;
 

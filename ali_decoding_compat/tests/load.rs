@@ -1,6 +1,8 @@
 //! Loading: what the shipped library says to every version of server, those included that no machine has.
 //! Needs the archive (`make test-ali`) and a C compiler.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 #[path = "support/facts.rs"]
 mod facts;
 

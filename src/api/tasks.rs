@@ -166,7 +166,7 @@ fn run(task: &Task) -> Result<()> {
         fix_tables(task)?;
     }
     task.update(
-        "wanted = $2, failed = false, retry_at = NULL, last_error = NULL, last_error_detail = NULL, \
+        "wanted = $2, failed = false, starts = 0, retry_at = NULL, last_error = NULL, last_error_detail = NULL, \
          last_error_hint = NULL, last_error_sqlstate = NULL, last_error_at = NULL, \
          started_at = COALESCE(started_at, now())",
         &[Some(Wanted::Running.as_str())],

@@ -185,6 +185,22 @@ impl Task {
         )
     }
 
+    /// Counts a start of the supervisor; starts long ago do not count.
+    pub fn count_start(&self) -> Result<i64> {
+        let row = spi::as_extension(|| {
+            spi::query_one(
+                "UPDATE courier.task SET starts = CASE WHEN starts_at > now() - interval '10 min' THEN starts + 1 ELSE 1 END, \
+                 starts_at = now() WHERE id = $1::int RETURNING starts",
+                &[Some(&self.id.to_string())],
+            )
+        })?;
+        row.parse(0)
+    }
+
+    pub fn forget_starts(&self) -> Result<()> {
+        self.update("starts = 0", &[])
+    }
+
     pub fn clear_retry(&self) -> Result<()> {
         self.update("retry_at = NULL", &[])
     }

@@ -218,3 +218,12 @@ pub fn before_exit(f: fn()) {
     // SAFETY: registered once for a worker; the callback only sends signals.
     unsafe { pg_sys::before_shmem_exit(Some(call), pg_sys::Datum::from(0)) }
 }
+
+/// Rust backtraces do not belong into the errors users see, whatever the environment of the postmaster says.
+pub fn forget_backtraces() {
+    // SAFETY: while preloading, or in a backend: there is one thread.
+    unsafe {
+        std::env::remove_var("RUST_BACKTRACE");
+        std::env::remove_var("RUST_LIB_BACKTRACE");
+    }
+}

@@ -19,9 +19,41 @@ pub fn install() {
     }
 }
 
+mod raw {
+    use super::*;
+
+    // Called without a guard: an error of the user's statement shall pass through with all its fields. Nothing in the
+    // frames it crosses has a destructor.
+    #[cfg(not(feature = "pg13"))]
+    unsafe extern "C-unwind" {
+        #[allow(clippy::too_many_arguments)] // the server's signature
+        pub fn standard_ProcessUtility(
+            statement: *mut pg_sys::PlannedStmt,
+            query: *const std::ffi::c_char,
+            read_only_tree: bool,
+            context: pg_sys::ProcessUtilityContext::Type,
+            params: pg_sys::ParamListInfo,
+            environment: *mut pg_sys::QueryEnvironment,
+            destination: *mut pg_sys::DestReceiver,
+            completion: *mut pg_sys::QueryCompletion,
+        );
+    }
+    #[cfg(feature = "pg13")]
+    unsafe extern "C-unwind" {
+        pub fn standard_ProcessUtility(
+            statement: *mut pg_sys::PlannedStmt,
+            query: *const std::ffi::c_char,
+            context: pg_sys::ProcessUtilityContext::Type,
+            params: pg_sys::ParamListInfo,
+            environment: *mut pg_sys::QueryEnvironment,
+            destination: *mut pg_sys::DestReceiver,
+            completion: *mut pg_sys::QueryCompletion,
+        );
+    }
+}
+
 #[cfg(not(feature = "pg13"))]
 #[allow(clippy::too_many_arguments)] // the server's signature
-#[pg_guard]
 unsafe extern "C-unwind" fn utility(
     statement: *mut pg_sys::PlannedStmt,
     query: *const std::ffi::c_char,
@@ -35,28 +67,15 @@ unsafe extern "C-unwind" fn utility(
     // SAFETY: the server's arguments, handed on unchanged.
     unsafe {
         before_utility((*statement).utilityStmt);
-        match PREVIOUS_UTILITY {
-            Some(previous) => {
-                pg_sys::ffi::pg_guard_ffi_boundary(|| {
-                    previous(statement, query, read_only_tree, context, params, environment, destination, completion)
-                });
-            }
-            None => pg_sys::standard_ProcessUtility(
-                statement,
-                query,
-                read_only_tree,
-                context,
-                params,
-                environment,
-                destination,
-                completion,
-            ),
-        }
+        let next = match PREVIOUS_UTILITY {
+            Some(previous) => previous,
+            None => raw::standard_ProcessUtility,
+        };
+        next(statement, query, read_only_tree, context, params, environment, destination, completion);
     }
 }
 
 #[cfg(feature = "pg13")]
-#[pg_guard]
 unsafe extern "C-unwind" fn utility(
     statement: *mut pg_sys::PlannedStmt,
     query: *const std::ffi::c_char,
@@ -69,16 +88,11 @@ unsafe extern "C-unwind" fn utility(
     // SAFETY: the server's arguments, handed on unchanged.
     unsafe {
         before_utility((*statement).utilityStmt);
-        match PREVIOUS_UTILITY {
-            Some(previous) => {
-                pg_sys::ffi::pg_guard_ffi_boundary(|| {
-                    previous(statement, query, context, params, environment, destination, completion)
-                });
-            }
-            None => {
-                pg_sys::standard_ProcessUtility(statement, query, context, params, environment, destination, completion)
-            }
-        }
+        let next = match PREVIOUS_UTILITY {
+            Some(previous) => previous,
+            None => raw::standard_ProcessUtility,
+        };
+        next(statement, query, context, params, environment, destination, completion);
     }
 }
 
@@ -88,12 +102,22 @@ unsafe fn before_utility(statement: *mut pg_sys::Node) {
     // SAFETY: by contract; the tag says which structure it is.
     unsafe {
         if !statement.is_null() && (*statement).type_ == pg_sys::NodeTag::T_DropdbStmt {
-            let name = (*statement.cast::<pg_sys::DropdbStmt>()).dbname;
-            let database = pg_sys::get_database_oid(name, true);
-            let tasks = active_tasks(database);
-            if !tasks.is_empty() {
-                report::raise(&drop_database_error(&crate::pg::rel::text(name), &tasks));
-            }
+            check_drop_database(statement.cast::<pg_sys::DropdbStmt>());
+        }
+    }
+}
+
+/// # Safety
+/// `statement` is a DROP DATABASE.
+#[pg_guard]
+unsafe extern "C-unwind" fn check_drop_database(statement: *mut pg_sys::DropdbStmt) {
+    // SAFETY: by contract.
+    unsafe {
+        let name = (*statement).dbname;
+        let database = pg_sys::get_database_oid(name, true);
+        let tasks = active_tasks(database);
+        if !tasks.is_empty() {
+            report::raise(&drop_database_error(&crate::pg::rel::text(name), &tasks));
         }
     }
 }

@@ -74,6 +74,10 @@ pub fn query_one(sql: &str, params: &[Option<&str>]) -> Result<Row> {
 }
 
 fn run(sql: &str, params: &[Option<&str>]) -> Result<(Vec<Row>, u64)> {
+    // SAFETY: plain read. Without a transaction the first catalog lookup would crash the server.
+    if !unsafe { pg_sys::IsTransactionState() } {
+        return Err(Error::internal("SQL outside a transaction"));
+    }
     let c = |text: &str| CString::new(text).map_err(|_| Error::internal("a parameter contains a zero byte"));
     let sql = c(sql)?;
     let texts = params.iter().map(|p| p.map(c).transpose()).collect::<Result<Vec<_>>>()?;

@@ -90,6 +90,9 @@ fn supervise(argument: &Argument) -> Result<()> {
         return Ok(());
     }
     bgworker::before_exit(terminate_workers);
+    if xact::in_transaction(|| crashes_too_often(argument.task))? {
+        return Ok(());
+    }
     let mut retry = Retry::default();
     loop {
         let Some(task) = xact::in_transaction(|| Task::find_by_id(argument.task))? else { return Ok(()) };
@@ -100,8 +103,13 @@ fn supervise(argument: &Argument) -> Result<()> {
             Some(status) => status,
             None => make_status(&task)?,
         };
-        let mut attempt =
-            Attempt { task: &task, status: status.clone(), retry: &mut retry, sequences: SequenceSync::default() };
+        let mut attempt = Attempt {
+            task: &task,
+            status: status.clone(),
+            retry: &mut retry,
+            sequences: SequenceSync::default(),
+            is_at_rest: false,
+        };
         let outcome = report::catch(|| attempt.run());
         let Err(error) = outcome else { return Ok(()) };
         xact::abort();
@@ -115,6 +123,26 @@ fn supervise(argument: &Argument) -> Result<()> {
         rest(pause);
         xact::in_transaction(|| task.clear_retry())?;
     }
+}
+
+/// A worker that crashes takes the whole server through recovery. If that happens again and again the task is the
+/// likely cause, and the source comes first: the task fails and waits for a person.
+fn crashes_too_often(task: i32) -> Result<bool> {
+    const MANY: i64 = 10;
+    let Some(task) = Task::find_by_id(task)? else { return Ok(true) };
+    let starts = task.count_start()?;
+    if starts <= MANY || task.wanted != Wanted::Running || task.failed {
+        return Ok(false);
+    }
+    let error = Error::new(
+        "57P02",
+        format!("the task was started {starts} times in a row without coming to an end or to rest"),
+    )
+    .detail("Its processes were killed, or they crash; a crash takes the whole server through recovery.")
+    .hint(format!("Look for \"terminated by signal\" in the server log, then SELECT courier.resume('{}');", task.name));
+    task.log(&error);
+    task.record_error(&error, true, None)?;
+    Ok(true)
 }
 
 /// Waits the whole time, whatever nudges.
@@ -180,6 +208,7 @@ struct Attempt<'a> {
     status: Rc<Segment<TaskStatus>>,
     retry: &'a mut Retry,
     sequences: SequenceSync,
+    is_at_rest: bool,
 }
 
 impl Attempt<'_> {
@@ -419,6 +448,7 @@ impl Attempt<'_> {
             }
             if caught_up {
                 self.retry.succeeded();
+                self.at_rest()?;
                 if task.last_error.is_some() {
                     xact::in_transaction(|| task.clear_retry())?;
                 }
@@ -443,6 +473,14 @@ impl Attempt<'_> {
             None => rest(Duration::from_millis(500)),
         }
         self.start_apply_worker(Mode::Run)
+    }
+
+    /// The task works: what was counted against it is forgotten.
+    fn at_rest(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.is_at_rest, true) {
+            return Ok(());
+        }
+        xact::in_transaction(|| self.task.forget_starts())
     }
 
     /// Sequences go over when someone waits for them, and now and then. A destination that is away for the moment is

@@ -63,7 +63,22 @@ fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatu
     Ok(())
 }
 
+/// Copies the table under a snapshot taken here: everything sees it as it was at that moment.
 fn copy(task: &Task, table: &TaskTable, destination: &mut Destination, mine: &WorkerStatus) -> Result<tables::Copied> {
+    failpoint::hit("tablesync_before_copy")?;
+    let transaction = RepeatableRead::begin();
+    // What this opens it closes again before the transaction ends.
+    let copied = copy_under_snapshot(task, table, destination, mine)?;
+    transaction.end();
+    Ok(copied)
+}
+
+fn copy_under_snapshot(
+    task: &Task,
+    table: &TaskTable,
+    destination: &mut Destination,
+    mine: &WorkerStatus,
+) -> Result<tables::Copied> {
     let snapshot = spi::query_one("SELECT pg_catalog.pg_current_snapshot()", &[])?.string(0)?;
     let sync_lsn = compat::insert_lsn();
     let source = rel::open_table(table.relid)?;

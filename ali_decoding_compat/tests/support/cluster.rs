@@ -60,6 +60,10 @@ impl Cluster {
         let cluster = Cluster { server: server.clone(), directory };
         cluster.run("initdb", &["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]);
         let mut settings = format!("{SETTINGS}unix_socket_directories = '{}'\n{more}\n", cluster.directory.display());
+        if server.major >= 13 && !more.contains("logical_decoding_work_mem") {
+            // So that transactions of the tests are large enough to be spilled.
+            settings.push_str("logical_decoding_work_mem = 1MB\n");
+        }
         if cluster.knows_setting("output_plugin_libraries") {
             settings.push_str("output_plugin_libraries = 'pgoutput, test_decoding, ali_decoding'\n");
         }
