@@ -358,6 +358,7 @@ impl Cluster {
                 Err(error) => {
                     last_error = Answer::from(&error).to_string();
                     client = None;
+                    self.assert_not_crashed();
                     None
                 }
             }
@@ -477,6 +478,14 @@ impl Cluster {
             || (self.log_count(text) > more_than).then_some(()),
             || self.log_tail(60),
         );
+    }
+
+    /// Tests kill with signal 9; any other signal is a bug, and no reason to wait for more.
+    pub fn assert_not_crashed(&self) {
+        for signal in ["signal 11", "signal 6", "signal 7"] {
+            let crashed = self.log_count(&format!("was terminated by {signal}")) > 0;
+            assert!(!crashed, "a process of server {} crashed ({signal})\n{}", self.name, self.log_tail(20));
+        }
     }
 
     /// Everything that helps to understand a failure here.
