@@ -38,7 +38,7 @@ pub fn define() {
         c"Each takes a background worker and a connection to the destination.",
         &SYNC_WORKERS,
         1,
-        crate::worker::status::MAX_SYNC_WORKERS as i32,
+        crate::worker::status::MAX_SYNC_WORKERS as i32 - 1,
         GucContext::Sighup,
         GucFlags::default(),
     );

@@ -100,6 +100,11 @@ unsafe extern "C-unwind" fn startup(context: *mut c_void, output_options: *mut c
 
 /// Readers tell their version, which changes nothing so far, and the encoding that they expect.
 fn check_option(name: &CStr, value: OptionValue) {
+    #[cfg(feature = "failpoints")]
+    if name.to_bytes() == b"panic" {
+        failpoint::arm(value);
+        return;
+    }
     let known = matches!(name.to_bytes(), b"version" | b"encoding");
     let text = match value {
         _ if !known => Report::new(INVALID_PARAMETER_VALUE, c"option \"%s\" is unknown to ali_decoding")
@@ -173,9 +178,15 @@ unsafe extern "C-unwind" fn change(
                 Change::from_raw(change, layout),
             )
         };
+        #[cfg(feature = "failpoints")]
+        failpoint::reached();
         let Some(action) = change.action() else {
             return;
         };
+        // A new row that the server did not log belongs to a table that is not logged for logical decoding.
+        if action != Action::Delete && change.new_tuple().is_none() {
+            return;
+        }
         send(&context, |state, out| {
             state.cache.refresh();
             let entry = state.cache.entry(&relation);
@@ -277,5 +288,35 @@ unsafe fn write_value(out: &mut Output, column: &Column, value: Datum) {
         } else {
             wire::text(out, OutputFunction::call(column.output, value));
         }
+    }
+}
+
+/// A bug on demand.
+#[cfg(feature = "failpoints")]
+mod failpoint {
+    use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    use crate::server::logical::OptionValue;
+
+    static AT_CHANGE: AtomicBool = AtomicBool::new(false);
+
+    /// Option `panic`: `change` for the next change, anything else for now.
+    pub fn arm(value: OptionValue) {
+        match value {
+            OptionValue::Text(text) if text.to_bytes() == b"change" => AT_CHANGE.store(true, Relaxed),
+            _ => out_of_bounds(0),
+        }
+    }
+
+    pub fn reached() {
+        if AT_CHANGE.swap(false, Relaxed) {
+            out_of_bounds(3);
+        }
+    }
+
+    /// As bugs do it: an index too large.
+    fn out_of_bounds(length: usize) {
+        let bytes = &b"bug"[..length];
+        core::hint::black_box(bytes[core::hint::black_box(7)]);
     }
 }

@@ -125,16 +125,19 @@ pub fn text(out: &mut impl Sink, value: &[u8]) {
 mod tests {
     use super::*;
 
-    impl Sink for Vec<u8> {
+    /// Not `Vec` itself, for which whoever shares this file may have an implementation.
+    struct Bytes(Vec<u8>);
+
+    impl Sink for Bytes {
         fn put(&mut self, bytes: &[u8]) {
-            self.extend_from_slice(bytes);
+            self.0.extend_from_slice(bytes);
         }
     }
 
-    fn written(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-        let mut out = Vec::new();
+    fn written(write: impl FnOnce(&mut Bytes)) -> Vec<u8> {
+        let mut out = Bytes(Vec::new());
         write(&mut out);
-        out
+        out.0
     }
 
     #[test]

@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 use crate::apply::destination::{Destination, Purpose, Session};
 use crate::catalog::connection;
 use crate::error::{Error, Result};
-use crate::pg::{latch, report, xact};
+use crate::pg::{encoding, latch, report, xact};
 
 struct Step {
     step: &'static str,
@@ -67,7 +67,7 @@ fn steps(server: &str) -> Result<Vec<Step>> {
     let session = Session {
         parameters: &parameters,
         task: "connection test",
-        source_encoding: &xact::database_encoding(),
+        encoding: encoding::sent_as(),
         password_required: !xact::is_superuser(role),
     };
     match Destination::open(&session, Purpose::Control, latch::wait_socket) {

@@ -355,6 +355,11 @@ impl Applier {
     }
 
     fn send_inserts(&mut self, relation: &Rc<Relation>, rows: &[&[u8]]) -> Result<()> {
+        if relation.columns.is_empty() {
+            // No columns, or only generated ones: there is nothing to unnest.
+            let sql = format!("INSERT INTO {} DEFAULT VALUES", relation.qualified_name());
+            return rows.iter().try_for_each(|_| self.send_command(&sql));
+        }
         self.params.start(relation, 0..relation.columns.len());
         rows.iter().for_each(|row| self.params.push(0, row, &[]));
         self.send_rows(relation, Kind::Insert, Vec::new(), None, statements::insert)

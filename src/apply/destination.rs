@@ -35,7 +35,8 @@ pub struct Session<'a> {
     pub parameters: &'a Parameters,
     /// Shown on the destination, after "pg_courier: ".
     pub task: &'a str,
-    pub source_encoding: &'a str,
+    /// The encoding in which text is sent.
+    pub encoding: &'static str,
     /// The owner of the task is no superuser, so the password must have been needed: without it the connection would
     /// use what the server's operating system user may do.
     pub password_required: bool,
@@ -52,7 +53,7 @@ impl Destination {
         }
         let mut settings = vec![
             ("application_name", format!("pg_courier: {}", session.task)),
-            ("client_encoding", session.source_encoding.to_owned()),
+            ("client_encoding", session.encoding.to_owned()),
             ("search_path", "pg_catalog, pg_temp".to_owned()),
             ("statement_timeout", "0".to_owned()),
             ("lock_timeout", "0".to_owned()),

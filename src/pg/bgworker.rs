@@ -49,6 +49,12 @@ impl Handle {
         self.state() == State::Stopped
     }
 
+    /// Asks the worker to end.
+    pub fn terminate(&self) {
+        // SAFETY: as above.
+        unsafe { pg_sys::TerminateBackgroundWorker(self.0) }
+    }
+
     /// Waits until the worker has ended; needs `notify`.
     pub fn wait_for_shutdown(&self) {
         // SAFETY: as above.

@@ -8,6 +8,7 @@
 pub mod bgworker;
 pub mod compat;
 pub mod dsm;
+pub mod encoding;
 pub mod hooks;
 pub mod latch;
 pub mod logical;

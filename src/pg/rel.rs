@@ -1,6 +1,6 @@
 //! Reading a table's definition from the relation cache, inside decoding or a plain transaction.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::c_char;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -264,7 +264,8 @@ unsafe fn is_array(base: pg_sys::Oid) -> bool {
 /// # Safety
 /// Where catalogs can be read.
 unsafe fn type_name(oid: pg_sys::Oid) -> String {
-    let flags = pg_sys::FORMAT_TYPE_FORCE_QUALIFY as u16;
+    // "Typmod given" makes it "bit" and "bpchar" in quotes; without, the names would mean a length of 1.
+    let flags = (pg_sys::FORMAT_TYPE_FORCE_QUALIFY | pg_sys::FORMAT_TYPE_TYPEMOD_GIVEN) as u16;
     // SAFETY: by contract; returns a palloc'd C string.
     unsafe { text(pg_sys::format_type_extended(oid, -1, flags)) }
 }
@@ -298,11 +299,8 @@ unsafe fn equality(base: pg_sys::Oid) -> String {
 }
 
 /// # Safety
-/// `pointer` is a C string.
+/// `pointer` is null or a C string of the server; where catalogs can be read.
 pub(super) unsafe fn text(pointer: *const c_char) -> String {
-    if pointer.is_null() {
-        return String::new();
-    }
     // SAFETY: by contract.
-    unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
+    unsafe { crate::pg::encoding::to_utf8(pointer) }
 }

@@ -5,7 +5,7 @@ use pgrx::pg_sys;
 use crate::error::Result;
 use crate::pg::rel::{Described, OpenTable};
 use crate::pg::tuple::{Purpose, Workspace};
-use crate::pg::{report, xact};
+use crate::pg::{encoding, report, xact};
 
 /// COPY data goes out in pieces of about this size.
 const PIECE: usize = 64 * 1024;
@@ -95,7 +95,7 @@ impl Described {
                 let declared = (*crate::pg::compat::tuple_desc_attr((*relation).rd_att, attribute.index)).atttypid;
                 pg_sys::getTypeOutputInfo(declared, &mut function, &mut varlena);
                 let text = pg_sys::OidOutputFunctionCall(function, values[attribute.index]);
-                escape(std::ffi::CStr::from_ptr(text).to_bytes(), out);
+                escape(encoding::sent_bytes(text), out);
             }
         }
         out.push(b'\n');

@@ -4,13 +4,11 @@
 //! role it is meant for: [`as_role`] for work on behalf of a task's owner, [`as_extension`] for the tables of this
 //! extension, which nobody else may write.
 
-use std::ffi::{CStr, CString};
-
 use pgrx::pg_sys;
 
 use crate::error::{Error, Result};
 use crate::logicalrep::Row;
-use crate::pg::report;
+use crate::pg::{encoding, report};
 
 /// Runs `f` with the rights of `role`.
 pub fn as_role<R>(role: u32, f: impl FnOnce() -> Result<R>) -> Result<R> {
@@ -78,10 +76,9 @@ fn run(sql: &str, params: &[Option<&str>]) -> Result<(Vec<Row>, u64)> {
     if !unsafe { pg_sys::IsTransactionState() } {
         return Err(Error::internal("SQL outside a transaction"));
     }
-    let c = |text: &str| CString::new(text).map_err(|_| Error::internal("a parameter contains a zero byte"));
-    let sql = c(sql)?;
-    let texts = params.iter().map(|p| p.map(c).transpose()).collect::<Result<Vec<_>>>()?;
     report::catch(|| {
+        let sql = encoding::to_server(sql)?;
+        let texts = params.iter().map(|p| p.map(encoding::to_server).transpose()).collect::<Result<Vec<_>>>()?;
         // SAFETY: inside a transaction with an active snapshot. SPI's memory is freed by SPI_finish; everything kept
         // is copied before. Arrays have one element for each parameter.
         unsafe {
@@ -131,6 +128,6 @@ unsafe fn value(tuple: pg_sys::HeapTuple, desc: pg_sys::TupleDesc, column: i32) 
     // SAFETY: by contract; the C string is copied.
     unsafe {
         let text = pg_sys::SPI_getvalue(tuple, desc, column);
-        (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
+        (!text.is_null()).then(|| encoding::to_utf8(text))
     }
 }

@@ -8,6 +8,7 @@ use std::ffi::c_char;
 use pgrx::pg_sys;
 
 use crate::logicalrep::relation::{NULL_FIELD, UNCHANGED_FIELD};
+use crate::pg::encoding;
 use crate::pg::rel::{Attribute, Described, text};
 
 pub(super) enum Encoder {
@@ -33,7 +34,10 @@ impl Encoder {
             pg_sys::INT2OID => Encoder::Int16,
             pg_sys::INT4OID | pg_sys::FLOAT4OID | pg_sys::DATEOID | pg_sys::OIDOID => Encoder::Int32,
             pg_sys::INT8OID | pg_sys::FLOAT8OID | pg_sys::TIMESTAMPOID | pg_sys::TIMESTAMPTZOID => Encoder::Int64,
-            pg_sys::TEXTOID | pg_sys::VARCHAROID | pg_sys::BPCHAROID | pg_sys::BYTEAOID | pg_sys::JSONOID => {
+            pg_sys::BYTEAOID => Encoder::Bytes,
+            pg_sys::TEXTOID | pg_sys::VARCHAROID | pg_sys::BPCHAROID | pg_sys::JSONOID
+                if encoding::passes_unchanged() =>
+            {
                 Encoder::Bytes
             }
             pg_sys::UUIDOID => Encoder::Fixed16,
@@ -101,7 +105,8 @@ impl Encoder {
                 // SAFETY: as above; the result is a palloc'd C string.
                 unsafe {
                     let output = pg_sys::OutputFunctionCall(&mut **function, datum);
-                    bytes(out, output.cast::<u8>(), libc::strlen(output));
+                    let text = encoding::sent_bytes(output);
+                    bytes(out, text.as_ptr(), text.len());
                 }
             }
         }

@@ -59,16 +59,21 @@ pub fn abort() {
 pub struct RepeatableRead(());
 
 impl RepeatableRead {
-    pub fn begin() -> RepeatableRead {
-        // SAFETY: called outside a transaction; isolation is set before the first snapshot is taken.
+    /// With `exported` the snapshot is the one that another process keeps under this name.
+    pub fn begin(exported: Option<&str>) -> Result<RepeatableRead> {
+        let exported = exported.map(CString::new).transpose().map_err(|_| Error::internal("invalid snapshot name"))?;
+        // SAFETY: called outside a transaction; isolation is set, and the snapshot imported, before the first is taken.
         unsafe {
             pg_sys::SetCurrentStatementStartTimestamp();
             pg_sys::StartTransactionCommand();
             pg_sys::XactIsoLevel = pg_sys::XACT_REPEATABLE_READ as i32;
             pg_sys::XactReadOnly = true;
+            if let Some(name) = exported {
+                pg_sys::ImportSnapshot(name.as_ptr());
+            }
             pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
         }
-        RepeatableRead(())
+        Ok(RepeatableRead(()))
     }
 
     /// Ends the transaction. Without this call the transaction is left to the error path, which aborts it.

@@ -101,9 +101,32 @@ pub fn create_pre_data(destination: &mut Destination, items: &[Item], task_id: &
     Ok(())
 }
 
+/// When a statement after the data can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// When each table is complete by itself.
+    Copied,
+    /// When the tables fit together: they were copied at different moments, and only a stream that has passed all
+    /// copies makes them one state of the source. Foreign keys need that.
+    Consistent,
+}
+
+impl Item {
+    fn when(&self) -> When {
+        // Comments and grants may be about foreign keys.
+        let late = matches!(self.kind.as_str(), "foreign key" | "comment" | "grant");
+        if late { When::Consistent } else { When::Copied }
+    }
+}
+
 /// Everything after the data, statement by statement: each may take long. `note` hears what is being built.
-pub fn create_post_data(destination: &mut Destination, items: &[Item], mut note: impl FnMut(&Item)) -> Result<()> {
-    for item in items.iter().filter(|i| i.section == Section::PostData.as_str()) {
+pub fn create_post_data(
+    destination: &mut Destination,
+    items: &[Item],
+    when: When,
+    mut note: impl FnMut(&Item),
+) -> Result<()> {
+    for item in items.iter().filter(|i| i.section == Section::PostData.as_str() && i.when() == when) {
         if is_present(&mut destination.connection, item)? {
             continue;
         }

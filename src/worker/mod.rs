@@ -17,7 +17,7 @@ pub mod tablesync_worker;
 use crate::apply::destination::{Session, data_settings};
 use crate::catalog::{Task, connection};
 use crate::error::{Error, Result};
-use crate::pg::{latch, xact};
+use crate::pg::{encoding, latch, xact};
 
 /// What a worker of a task is started with; travels as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,11 +36,15 @@ pub enum Mode {
     Run,
     /// The apply worker only creates the slot.
     CreateSlot,
+    /// The tablesync worker only keeps a snapshot for the others.
+    HoldSnapshot,
 }
+
+const MODES: [(Mode, &str); 3] = [(Mode::Run, "run"), (Mode::CreateSlot, "slot"), (Mode::HoldSnapshot, "hold")];
 
 impl Argument {
     pub fn to_text(&self) -> String {
-        let mode = if self.mode == Mode::CreateSlot { "slot" } else { "run" };
+        let mode = MODES.iter().find(|(mode, _)| *mode == self.mode).map_or("run", |(_, text)| text);
         format!("{} {} {} {} {mode}", self.database, self.task, self.segment, self.number)
     }
 
@@ -52,7 +56,7 @@ impl Argument {
             task: task.parse().ok()?,
             segment: segment.parse().ok()?,
             number: number.parse().ok()?,
-            mode: if *mode == "slot" { Mode::CreateSlot } else { Mode::Run },
+            mode: MODES.iter().find(|(_, text)| text == mode).map(|(mode, _)| *mode)?,
         })
     }
 }
@@ -68,14 +72,14 @@ fn apply_data_settings() -> Result<()> {
     for name in [c"statement_timeout", c"lock_timeout", c"idle_in_transaction_session_timeout"] {
         xact::set_config(name, "0")?;
     }
-    xact::set_config(c"default_transaction_read_only", "off")
+    xact::set_config(c"default_transaction_read_only", "off")?;
+    encoding::send_utf8()
 }
 
 /// Everything a destination session of the task needs.
 pub struct Endpoint {
     parameters: crate::libpq::Parameters,
     task: String,
-    encoding: String,
     password_required: bool,
 }
 
@@ -85,7 +89,6 @@ impl Endpoint {
         Ok(Endpoint {
             parameters: connection::parameters(task.owner, task.server)?,
             task: task.name.clone(),
-            encoding: xact::database_encoding(),
             password_required: !xact::is_superuser(task.owner),
         })
     }
@@ -94,7 +97,7 @@ impl Endpoint {
         let session = Session {
             parameters: &self.parameters,
             task: &self.task,
-            source_encoding: &self.encoding,
+            encoding: encoding::sent_as(),
             password_required: self.password_required,
         };
         crate::apply::destination::Destination::open(&session, purpose, latch::wait_socket)

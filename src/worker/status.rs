@@ -47,6 +47,8 @@ pub struct TaskStatus {
     pub changed: Condition,
     /// What the supervisor is doing, for people.
     phase: Text<256>,
+    /// The exported snapshot that a copy without a stream uses.
+    snapshot: Text<64>,
     pub workers: [WorkerStatus; MAX_SYNC_WORKERS + 1],
 }
 
@@ -113,6 +115,14 @@ impl TaskStatus {
 
     pub fn set_phase(&self, text: &str) {
         self.phase.set(text);
+    }
+
+    pub fn set_snapshot(&self, name: &str) {
+        self.snapshot.set(name);
+    }
+
+    pub fn snapshot(&self) -> Option<String> {
+        Some(self.snapshot.get()).filter(|name| !name.is_empty())
     }
 
     pub fn phase(&self) -> String {

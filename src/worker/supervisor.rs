@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use pgrx::prelude::*;
 
-use super::status::TaskStatus;
+use super::status::{MAX_SYNC_WORKERS, TaskStatus};
 use super::{Argument, Endpoint, Mode};
 use crate::apply::destination::{Destination, Purpose, TaskRow};
 use crate::catalog::sequences::{self, SequenceValue};
@@ -26,6 +26,7 @@ use crate::logicalrep::{Lsn, names};
 use crate::pg::bgworker::{self, Handle, Spec};
 use crate::pg::dsm::Segment;
 use crate::pg::{compat, latch, report, spi, xact};
+use crate::schema_sync::{Item, When};
 use crate::{guc, schema_sync};
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -331,9 +332,11 @@ impl Attempt<'_> {
             self.copy_tables()?;
         }
         xact::in_transaction(|| task.set_stage(Stage::PostData))?;
-        schema_sync::create_post_data(destination, &items, |item| {
-            show(&self.status, &format!("creating {} {}", item.kind, item.object));
-        })?;
+        self.create_post_data(destination, &items, When::Copied)?;
+        if !task.incremental {
+            // All tables were copied under one snapshot.
+            self.create_post_data(destination, &items, When::Consistent)?;
+        }
         xact::in_transaction(|| {
             if !task.full_copy {
                 tables::set_all_ready(task.id)?;
@@ -342,7 +345,13 @@ impl Attempt<'_> {
         })
     }
 
-    fn schema_statements(&self) -> Result<Vec<schema_sync::Item>> {
+    fn create_post_data(&self, destination: &mut Destination, items: &[Item], when: When) -> Result<()> {
+        schema_sync::create_post_data(destination, items, when, |item| {
+            show(&self.status, &format!("creating {} {}", item.kind, item.object));
+        })
+    }
+
+    fn schema_statements(&self) -> Result<Vec<Item>> {
         xact::in_transaction(|| {
             let rows = spi::as_extension(|| {
                 spi::query(
@@ -358,6 +367,7 @@ impl Attempt<'_> {
     fn copy_tables(&mut self) -> Result<()> {
         let task = self.task;
         xact::in_transaction(|| tables::reset_unfinished(task.id))?;
+        let holder = if task.incremental { None } else { Some(self.hold_snapshot()?) };
         let mut handles: HashMap<u32, Handle> = HashMap::new();
         loop {
             let left = xact::in_transaction(|| tables::count_uncopied(task.id))?;
@@ -365,9 +375,9 @@ impl Attempt<'_> {
                 break;
             }
             self.show(&format!("copying; {left} tables to go"));
-            for number in 1..=guc::sync_workers().min(left as u32) {
+            for number in 1..=guc::sync_workers().min(MAX_SYNC_WORKERS as u32 - 1).min(left as u32) {
                 if let std::collections::hash_map::Entry::Vacant(free) = handles.entry(number) {
-                    free.insert(self.start_tablesync_worker(number)?);
+                    free.insert(self.start_tablesync_worker(number, Mode::Run)?);
                 }
             }
             // A worker that ends nudges us.
@@ -388,7 +398,29 @@ impl Attempt<'_> {
         }
         // The last ones are on their way out.
         handles.values().for_each(Handle::wait_for_shutdown);
+        if let Some(holder) = holder {
+            holder.terminate();
+            holder.wait_for_shutdown();
+        }
         Ok(())
+    }
+
+    /// Without a stream nothing would bring tables together that were copied at different moments, so all of them are
+    /// copied under one snapshot, which a worker of its own keeps.
+    fn hold_snapshot(&self) -> Result<Handle> {
+        self.status.set_snapshot("");
+        let holder = self.start_tablesync_worker(MAX_SYNC_WORKERS as u32, Mode::HoldSnapshot)?;
+        while self.status.snapshot().is_none() {
+            if holder.is_stopped() {
+                let worker = self.status.workers.last();
+                let error = worker.and_then(|w| w.take_error()).map(|(_, error)| error);
+                return Err(
+                    error.unwrap_or_else(|| Error::new(sqlstate::OBJECT_IN_USE, "the snapshot could not be taken"))
+                );
+            }
+            latch::wait(Some(FOLLOW_EVERY));
+        }
+        Ok(holder)
     }
 
     // ---- workers ------------------------------------------------------------------------------------------------
@@ -411,12 +443,12 @@ impl Attempt<'_> {
         })
     }
 
-    fn start_tablesync_worker(&self, number: u32) -> Result<Handle> {
+    fn start_tablesync_worker(&self, number: u32, mode: Mode) -> Result<Handle> {
         bgworker::start(&Spec {
             name: &format!("pg_courier tablesync worker: {} {number}", self.task.name),
             kind: "pg_courier tablesync worker",
             function: "pg_courier_tablesync_worker_main",
-            argument: &self.argument(number, Mode::Run),
+            argument: &self.argument(number, mode),
             restart_seconds: None,
             notify: true,
         })
@@ -442,9 +474,15 @@ impl Attempt<'_> {
                 worker = self.restart_apply_worker()?;
             }
             let caught_up = self.status.caught_up.load(Relaxed) == 1 && self.status.applied() >= target;
-            if caught_up && !synchronizing {
+            if uncaught {
+                let applied = self.status.applied();
+                uncaught = xact::in_transaction(|| tables::follow_stream(task.id, applied))? > 0;
+            }
+            if caught_up && !uncaught && !synchronizing {
+                self.complete_schema(endpoint)?;
                 xact::in_transaction(|| task.set_stage(Stage::Synchronizing))?;
                 synchronizing = true;
+                self.show("watching the apply worker");
             }
             if caught_up {
                 self.retry.succeeded();
@@ -453,14 +491,19 @@ impl Attempt<'_> {
                     xact::in_transaction(|| task.clear_retry())?;
                 }
             }
-            if uncaught {
-                let applied = self.status.applied();
-                uncaught = xact::in_transaction(|| tables::follow_stream(task.id, applied))? > 0;
-            }
             self.serve_sequences(endpoint, &mut control);
             let settled = synchronizing && !uncaught;
             latch::wait(Some(if settled { self.sequences.due_in() } else { FOLLOW_EVERY }));
         }
+    }
+
+    /// The destination is one state of the source now: foreign keys hold.
+    fn complete_schema(&self, endpoint: &Endpoint) -> Result<()> {
+        if !self.task.schema_sync {
+            return Ok(());
+        }
+        let items = self.schema_statements()?;
+        self.create_post_data(&mut endpoint.open(Purpose::Control)?, &items, When::Consistent)
     }
 
     fn restart_apply_worker(&mut self) -> Result<Handle> {

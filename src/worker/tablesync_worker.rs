@@ -10,14 +10,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use pgrx::prelude::*;
 
 use super::status::{TaskStatus, WorkerStatus};
-use super::{Argument, Endpoint, failpoint};
+use super::{Argument, Endpoint, Mode, failpoint};
 use crate::apply::destination::{Destination, Purpose};
 use crate::catalog::Task;
 use crate::catalog::tables::{self, TaskTable};
 use crate::error::{Error, Origin, Result};
 use crate::pg::dsm::Segment;
 use crate::pg::xact::RepeatableRead;
-use crate::pg::{bgworker, compat, rel, report, scan, spi, xact};
+use crate::pg::{bgworker, compat, latch, rel, report, scan, spi, xact};
 
 #[pg_guard]
 #[unsafe(no_mangle)]
@@ -41,6 +41,9 @@ pub extern "C-unwind" fn pg_courier_tablesync_worker_main(_argument: pg_sys::Dat
 
 fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatus) -> Result<()> {
     super::apply_data_settings()?;
+    if argument.mode == Mode::HoldSnapshot {
+        return hold_snapshot(status);
+    }
     let (task, endpoint) = xact::in_transaction(|| {
         let task = Task::by_id(argument.task)?;
         let endpoint = Endpoint::of(&task)?;
@@ -53,7 +56,7 @@ fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatu
         mine.started_at.store(xact::now(), Relaxed);
         mine.table.store(table.relid, Relaxed);
         bgworker::report_activity(&format!("copying {}", table.name));
-        let copied = copy(&task, &table, &mut destination, mine)
+        let copied = copy(&task, &table, &mut destination, mine, status.snapshot())
             .map_err(|error| error.context(format!("While copying {}.", table.name)))?;
         failpoint::hit("tablesync_after_commit")?;
         xact::in_transaction(|| tables::set_copied(task.id, table.relid, &copied))?;
@@ -63,10 +66,28 @@ fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatu
     Ok(())
 }
 
+/// Exports a snapshot and keeps it until the supervisor ends this worker.
+fn hold_snapshot(status: &TaskStatus) -> Result<()> {
+    let _transaction = RepeatableRead::begin(None)?;
+    let name = spi::query_one("SELECT pg_catalog.pg_export_snapshot()", &[])?.string(0)?;
+    status.set_snapshot(&name);
+    latch::nudge(status.supervisor_pid.load(Relaxed));
+    bgworker::report_activity("keeping the snapshot of the copy");
+    loop {
+        latch::wait(None);
+    }
+}
+
 /// Copies the table under a snapshot taken here: everything sees it as it was at that moment.
-fn copy(task: &Task, table: &TaskTable, destination: &mut Destination, mine: &WorkerStatus) -> Result<tables::Copied> {
+fn copy(
+    task: &Task,
+    table: &TaskTable,
+    destination: &mut Destination,
+    mine: &WorkerStatus,
+    exported: Option<String>,
+) -> Result<tables::Copied> {
     failpoint::hit("tablesync_before_copy")?;
-    let transaction = RepeatableRead::begin();
+    let transaction = RepeatableRead::begin(exported.as_deref())?;
     // What this opens it closes again before the transaction ends.
     let copied = copy_under_snapshot(task, table, destination, mine)?;
     transaction.end();

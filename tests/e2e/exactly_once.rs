@@ -133,10 +133,12 @@ fn a_batch_in_doubt_of_a_killed_worker() {
         if round == 2 {
             // The next worker is there before the lock goes, and has to wait for the old batch.
             pair.source.wait_until_accepting();
-            pair.source.wait_until(
-                "postgres",
-                "the next apply worker runs",
-                "EXISTS (SELECT FROM pg_stat_activity WHERE backend_type LIKE 'pg_courier apply worker%')",
+            pair.destination.wait_until(
+                DATABASE,
+                "the next session of the task waits behind the old one",
+                &format!(
+                    "(SELECT count(*) FROM pg_stat_activity WHERE usename = '{ROLE}' AND wait_event_type = 'Lock') >= 2"
+                ),
             );
         }
         lock.batch_execute("COMMIT").expect("unlock");

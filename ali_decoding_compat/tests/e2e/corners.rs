@@ -189,6 +189,30 @@ pub fn an_output_function_that_fails(database: &Database) {
     }
 }
 
+/// A bug of ours costs the statement, not the cluster: in the library as it is shipped, and in a development
+/// build, which catches panics in another way. Both are built with a panic on demand.
+pub fn a_panic_is_an_error(database: &Database) {
+    database.sql("CREATE TABLE t (a int)");
+    for library in ["ali_panics_abort", "ali_panics_unwind"] {
+        database.create_slot("s", library);
+        database.sql("INSERT INTO t VALUES (1)");
+        let peek = |options: &str| {
+            format!("SELECT count(*) FROM pg_logical_slot_peek_binary_changes(:'slot', NULL, NULL{options});")
+        };
+        for place in ["now", "change"] {
+            let error = database.try_sql(&peek(&format!(", 'panic', '{place}'"))).expect_err("a panic");
+            assert!(error.contains("ERROR:  XX000: ali_decoding failed: "), "{error}");
+            assert!(error.contains("index out of bounds"), "{error}");
+        }
+        // The same session goes on.
+        let (now, change, calm) = (peek(", 'panic', 'now'"), peek(", 'panic', 'change'"), peek(""));
+        let seen = database.sql(&format!("\\set ON_ERROR_STOP 0\n{now} {change} {calm} {change} {now} {calm}"));
+        assert_eq!(seen, "3\n3");
+        database.drop_slots();
+    }
+    assert!(!database.cluster.log().contains("terminating any other active server processes"));
+}
+
 pub fn a_database_of_another_encoding(database: &Database) {
     let latin = format!("{}_latin", database.name);
     database.sql(&format!("CREATE DATABASE {latin} ENCODING 'LATIN1' TEMPLATE template0"));

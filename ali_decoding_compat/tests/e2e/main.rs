@@ -36,7 +36,7 @@ macro_rules! stories {
     };
 }
 
-const STORIES: [Story; 25] = stories![
+const STORIES: [Story; 26] = stories![
     golden::golden_bytes,
     golden::begin_and_commit_tell_the_truth,
     random::changes_are_those_of_test_decoding,
@@ -61,6 +61,7 @@ const STORIES: [Story; 25] = stories![
     corners::prepared_transactions_arrive_when_they_commit,
     corners::a_canceled_session_goes_on,
     corners::an_output_function_that_fails,
+    corners::a_panic_is_an_error,
     corners::a_database_of_another_encoding,
 ];
 

@@ -65,7 +65,7 @@ impl Cluster {
             settings.push_str("logical_decoding_work_mem = 1MB\n");
         }
         if cluster.knows_setting("output_plugin_libraries") {
-            settings.push_str("output_plugin_libraries = 'pgoutput, test_decoding, ali_decoding'\n");
+            settings.push_str("output_plugin_libraries = 'pgoutput, test_decoding, ali_decoding, ali_panics_abort, ali_panics_unwind'\n");
         }
         let file = cluster.data().join("postgresql.conf");
         let before = fs::read_to_string(&file).expect("initdb made it");

@@ -1,0 +1,73 @@
+//! Text between the server's encoding and UTF-8, which everything outside this module uses and destinations are sent.
+//!
+//! A database in SQL_ASCII says nothing about its bytes; they pass as they are, on both sides.
+
+use std::ffi::{CStr, CString, c_char};
+
+use pgrx::pg_sys;
+
+use crate::error::{Error, Result};
+use crate::pg::xact;
+
+/// Are the database's bytes sent as they are?
+pub fn passes_unchanged() -> bool {
+    // SAFETY: plain read.
+    let encoding = unsafe { pg_sys::GetDatabaseEncoding() } as u32;
+    encoding == pg_sys::pg_enc::PG_UTF8 || encoding == pg_sys::pg_enc::PG_SQL_ASCII
+}
+
+/// The encoding in which this database's values go to a destination.
+pub fn sent_as() -> &'static str {
+    if xact::database_encoding() == "SQL_ASCII" { "SQL_ASCII" } else { "UTF8" }
+}
+
+/// Makes this process's send functions write UTF-8.
+pub fn send_utf8() -> Result<()> {
+    if passes_unchanged() {
+        return Ok(());
+    }
+    // The conversion is looked up in the catalogs.
+    xact::in_transaction(|| xact::set_config(c"client_encoding", "UTF8"))
+}
+
+/// The bytes of a server string, as they are sent.
+///
+/// # Safety
+/// `pointer` is a C string; where catalogs can be read. The result lives as long as the current memory context.
+pub(super) unsafe fn sent_bytes<'a>(pointer: *const c_char) -> &'a [u8] {
+    // SAFETY: by contract; the conversion returns its argument or a palloc'd C string.
+    unsafe {
+        let text = CStr::from_ptr(pointer);
+        if passes_unchanged() {
+            return text.to_bytes();
+        }
+        let length = text.count_bytes() as i32;
+        let converted = pg_sys::pg_server_to_any(pointer, length, pg_sys::pg_enc::PG_UTF8 as i32);
+        CStr::from_ptr(converted).to_bytes()
+    }
+}
+
+/// # Safety
+/// As for `sent_bytes`, or null, which gives an empty string.
+pub(super) unsafe fn to_utf8(pointer: *const c_char) -> String {
+    if pointer.is_null() {
+        return String::new();
+    }
+    // SAFETY: by contract.
+    String::from_utf8_lossy(unsafe { sent_bytes(pointer) }).into_owned()
+}
+
+/// A server string; where catalogs can be read.
+pub(super) fn to_server(text: &str) -> Result<CString> {
+    let zero = |_| Error::internal("a text contains a zero byte");
+    let text = CString::new(text).map_err(zero)?;
+    if passes_unchanged() || text.to_bytes().is_ascii() {
+        return Ok(text);
+    }
+    // SAFETY: a C string of the given length; the result is the argument or a palloc'd C string, copied here.
+    unsafe {
+        let length = text.count_bytes() as i32;
+        let converted = pg_sys::pg_any_to_server(text.as_ptr(), length, pg_sys::pg_enc::PG_UTF8 as i32);
+        Ok(CStr::from_ptr(converted).to_owned())
+    }
+}
