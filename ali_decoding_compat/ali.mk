@@ -51,7 +51,7 @@ ali-decoding: ali-decoding-so
 	@$(ALI)/requirements.sh '$(ALI_DIST)/ali_decoding.so'
 
 test-ali: ali-decoding ali-panics
-	$(ALI_ENV) $(CARGO) test -p ali_decoding_compat --lib --test format --test headers --test load
+	$(ALI_ENV) $(CARGO) test -p ali_decoding_compat --lib --test format --test headers --test load --test archive
 	$(ALI_ENV) $(CARGO) test -p ali_decoding_compat --test e2e -- $(TEST)
 
 # The build that is shipped has code of its own for panics.

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 
+/// Tablesync workers a task may have; one place is kept for the worker that holds a snapshot.
+pub const MAX_SYNC_WORKERS: usize = 16;
+
 static CONNECTION_RETRY_TIME: GucSetting<i32> = GucSetting::<i32>::new(720);
 static OTHER_RETRY_TIME: GucSetting<i32> = GucSetting::<i32>::new(10);
 static SYNC_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(2);
@@ -38,7 +41,7 @@ pub fn define() {
         c"Each takes a background worker and a connection to the destination.",
         &SYNC_WORKERS,
         1,
-        crate::worker::status::MAX_SYNC_WORKERS as i32 - 1,
+        MAX_SYNC_WORKERS as i32 - 1,
         GucContext::Sighup,
         GucFlags::default(),
     );

@@ -13,14 +13,14 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`pg`] | the server API made safe: slot and decoding, output plugin, tuples, SPI, workers, shared memory (`unsafe`) |
-//! | [`decode`] | what decoding hands on: [`decode::ChangeSink`] |
-//! | [`apply`] | merged, collapsed batches over a pipeline; the destination's session and progress row |
+//! | [`apply`] | merged, collapsed batches over a pipeline |
 //! | [`libpq`] | the client (`unsafe`) |
 //! | [`schema_sync`] | creating the objects, before and after the data |
+//! | [`destination`] | a session on the destination, its settings, its progress rows |
 //! | [`catalog`] | our tables and the source's catalogs as typed rows |
 //! | [`worker`] | the processes; the only place where the stages meet |
 //! | [`api`] | the SQL functions |
-//! | [`logicalrep`], [`error`], [`guc`] | the values that flow, errors, settings |
+//! | [`logicalrep`], [`error`], [`guc`] | the values that flow ([`logicalrep::ChangeSink`] is where decoding ends), errors, settings |
 //!
 //! Absent on purpose: a connection to the source (WAL is decoded in the server), SQL in the process that decodes, any
 //! object on the destination besides schema `courier` with two tables.
@@ -28,7 +28,7 @@
 mod api;
 mod apply;
 mod catalog;
-mod decode;
+mod destination;
 mod error;
 mod guc;
 mod libpq;
@@ -46,7 +46,6 @@ extension_sql_file!("../sql/schema_ddl.sql", name = "schema_ddl", requires = ["s
 
 /// Called when the library is loaded: into the postmaster by `shared_preload_libraries`, or into a backend.
 #[pg_guard]
-#[allow(unsafe_code)]
 pub extern "C-unwind" fn _PG_init() {
     pg::bgworker::forget_backtraces();
     guc::define();

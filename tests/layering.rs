@@ -3,7 +3,7 @@
 //! ```text
 //!   api, worker             the only places where stages meet
 //!   stages                  precheck, schema_sync, table_sync, decode, ... never each other
-//!   catalog                 our own tables
+//!   catalog, destination    our own tables, and the session on the other side
 //!   guc, pg, libpq          the server and the client library; unsafe code lives in the last two
 //!   logicalrep, error       values; know nobody
 //! ```
@@ -34,7 +34,7 @@ const FLOORS: &[(&str, Neighbours, &[&str])] = &[
             "wire",
         ],
     ),
-    ("catalog", Neighbours::Meet, &["catalog"]),
+    ("catalog", Neighbours::Meet, &["catalog", "destination"]),
     ("edges", Neighbours::Meet, &["failpoint", "guc", "libpq", "pg"]),
     ("values", Neighbours::Meet, &["error", "logicalrep"]),
 ];

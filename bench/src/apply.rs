@@ -141,7 +141,7 @@ fn prepare(pair: &Pair, workload: &Workload, rows: u64, scale: u32) -> Vec<Strin
         pair.destination
             .run(candidate.database(), &format!("{}; ALTER TABLE marker OWNER TO courier", owned.join("; ")));
     }
-    pair.source.run(SOURCE, "CREATE PUBLICATION bench FOR ALL TABLES");
+    pair.source.run(SOURCE, &format!("CREATE PUBLICATION bench FOR TABLE marker, {}", tables.join(", ")));
     tables
 }
 

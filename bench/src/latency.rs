@@ -15,7 +15,7 @@ use crate::{Options, meter};
 
 pub fn run(pair: &Pair, options: &Options) {
     pair.source
-        .run(SOURCE, "CREATE TABLE probe (id int8 PRIMARY KEY, t text); CREATE PUBLICATION bench FOR ALL TABLES");
+        .run(SOURCE, "CREATE TABLE probe (id int8 PRIMARY KEY, t text); CREATE PUBLICATION bench FOR TABLE probe");
     for candidate in ALL {
         arena::add_destination(pair, candidate.database());
         pair.destination.run(

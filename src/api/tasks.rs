@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use pgrx::prelude::*;
 
-use crate::apply::destination::Purpose;
 use crate::catalog::select::{self, Candidate};
 use crate::catalog::{Stage, Task, Wanted, connection, to_json};
+use crate::destination::Purpose;
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::names;
 use crate::pg::dsm::Segment;

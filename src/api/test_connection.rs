@@ -4,8 +4,8 @@ use std::net::ToSocketAddrs;
 
 use pgrx::prelude::*;
 
-use crate::apply::destination::{Destination, Purpose, Session};
 use crate::catalog::connection;
+use crate::destination::{Destination, Purpose, Session};
 use crate::error::{Error, Result};
 use crate::pg::{encoding, latch, report, xact};
 

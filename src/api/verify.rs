@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use pgrx::prelude::*;
 
-use crate::apply::destination::{Destination, Purpose, data_settings};
 use crate::catalog::tables::{self, TaskTable};
 use crate::catalog::{Stage, Task, Wanted};
+use crate::destination::{Destination, Purpose, data_settings};
 use crate::error::{Error, Result};
 use crate::logicalrep::Row;
 use crate::logicalrep::names::{quote_ident, quote_literal, quote_qualified};

@@ -16,12 +16,12 @@ use std::time::{Duration, Instant};
 
 use super::arrays::Params;
 use super::batch::{Added, Keyed, TableBatch};
-use super::destination::{Destination, FENCE};
 use super::statements::{self, Statement};
-use crate::decode::{Change, ChangeSink, Transaction};
+use crate::destination::{Destination, FENCE};
 use crate::error::{Error, Origin, Remedy, Result, sqlstate};
 use crate::libpq::{Event, Interest, Param};
 use crate::logicalrep::relation::{Fields, Identity, is_unchanged};
+use crate::logicalrep::{Change, ChangeSink, Transaction};
 use crate::logicalrep::{CopySnapshot, Lsn, Relation};
 
 /// Rows of one statement: enough to spread its cost, few enough to stay in the destination's caches.

@@ -24,7 +24,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 use std::rc::Rc;
 
-use crate::decode::Change;
+use crate::logicalrep::Change;
 use crate::logicalrep::Relation;
 use crate::logicalrep::relation::{Fields, Identity, is_unchanged};
 

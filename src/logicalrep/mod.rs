@@ -1,11 +1,13 @@
 //! The values that flow: LSNs, snapshots, relations, names. Pure: nothing here knows that a server exists.
 
+pub mod change;
 pub mod lsn;
 pub mod names;
 pub mod relation;
 pub mod row;
 pub mod snapshot;
 
+pub use change::{Change, ChangeSink, Transaction};
 pub use lsn::Lsn;
 pub use relation::{Column, ColumnFormat, Relation};
 pub use row::Row;

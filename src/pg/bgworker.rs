@@ -8,6 +8,19 @@ use pgrx::pg_sys;
 use crate::error::{Error, Result, sqlstate};
 use crate::pg::compat;
 
+/// Makes a function the entry point of a background worker, under the name by which the postmaster looks it up.
+macro_rules! entry_point {
+    ($name:ident, $main:path) => {
+        #[pgrx::pg_guard]
+        #[unsafe(no_mangle)]
+        #[allow(unsafe_code)]
+        pub extern "C-unwind" fn $name(_argument: pgrx::pg_sys::Datum) {
+            $main()
+        }
+    };
+}
+pub(crate) use entry_point;
+
 /// What a dynamic worker is to run.
 pub struct Spec<'a> {
     /// Shown by `ps`, for example "pg_courier apply worker: shop_to_dr".

@@ -18,6 +18,21 @@ pub unsafe trait Shared: Sync + Sized {
     fn initialize(&self);
 }
 
+/// Declares that a type fulfils the contract of [`Shared`], with what initializes it.
+macro_rules! share {
+    ($type:ty, $initialize:expr) => {
+        // SAFETY: whoever writes this line says so; see the contract.
+        #[allow(unsafe_code)]
+        unsafe impl $crate::pg::dsm::Shared for $type {
+            fn initialize(&self) {
+                let initialize: fn(&$type) = $initialize;
+                initialize(self);
+            }
+        }
+    };
+}
+pub(crate) use share;
+
 /// A mapped segment. It stays mapped until the process ends or, for a reader, until the guard goes out of scope.
 pub struct Segment<T: Shared> {
     segment: *mut pg_sys::dsm_segment,

@@ -11,8 +11,8 @@ use std::ffi::{CString, c_char, c_int};
 
 use pgrx::pg_sys;
 
-use crate::decode::ChangeSink;
 use crate::error::{Error, Result};
+use crate::logicalrep::ChangeSink;
 use crate::logicalrep::Lsn;
 use crate::pg::output_plugin::{Decoder, OPENING};
 use crate::pg::{compat, report, xact};

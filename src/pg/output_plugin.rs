@@ -13,9 +13,9 @@ use std::rc::Rc;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use crate::decode::{Change, ChangeSink, Transaction};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::relation::Identity;
+use crate::logicalrep::{Change, ChangeSink, Transaction};
 use crate::logicalrep::{Lsn, Relation};
 use crate::pg::rel::{self, Described};
 use crate::pg::tuple::{OldTuple, Purpose, Workspace};

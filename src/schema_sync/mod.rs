@@ -3,7 +3,7 @@
 //! The statements come from SQL functions (`sql/schema_ddl.sql`), each with a query that tells whether its object is
 //! there already; so a run that was cut short goes on where it stopped.
 
-use crate::apply::destination::Destination;
+use crate::destination::Destination;
 use crate::error::{Error, Origin, Result};
 use crate::pg::spi;
 

@@ -13,15 +13,13 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use pgrx::prelude::*;
-
 use super::status::TaskStatus;
 use super::{Argument, Endpoint, Mode, failpoint};
 use crate::apply::applier::{Applied, Applier, Plan};
-use crate::apply::destination::Purpose;
 use crate::catalog::{Task, tables};
-use crate::decode::{Change, ChangeSink, Transaction};
+use crate::destination::Purpose;
 use crate::error::{Error, Remedy, Result, sqlstate};
+use crate::logicalrep::{Change, ChangeSink, Transaction};
 use crate::logicalrep::{Lsn, Relation, names};
 use crate::pg::dsm::Segment;
 use crate::pg::logical::{self, Decoding, Step};
@@ -35,10 +33,9 @@ const CONFIRM_EVERY: Duration = Duration::from_millis(500);
 /// On an idle task the slot follows other tables' WAL this often.
 const CONFIRM_IDLE_EVERY: Duration = Duration::from_secs(5);
 
-#[pg_guard]
-#[unsafe(no_mangle)]
-#[allow(unsafe_code)]
-pub extern "C-unwind" fn pg_courier_apply_worker_main(_argument: pg_sys::Datum) {
+bgworker::entry_point!(pg_courier_apply_worker_main, apply_worker_main);
+
+fn apply_worker_main() {
     bgworker::prepare_signals();
     let Some(argument) = Argument::parse(&bgworker::argument()) else { bgworker::exit(0) };
     bgworker::connect(Some(argument.database));

@@ -6,8 +6,6 @@
 
 use std::time::Duration;
 
-use pgrx::prelude::*;
-
 use super::{Argument, Mode, supervisor};
 use crate::error::Result;
 use crate::pg::bgworker::{self, Spec};
@@ -18,10 +16,9 @@ pub const FUNCTION: &str = "pg_courier_launcher_main";
 /// Worker slots were all taken: look again after this time.
 const AGAIN: Duration = Duration::from_secs(60);
 
-#[pg_guard]
-#[unsafe(no_mangle)]
-#[allow(unsafe_code)]
-pub extern "C-unwind" fn pg_courier_launcher_main(_argument: pg_sys::Datum) {
+bgworker::entry_point!(pg_courier_launcher_main, launcher_main);
+
+fn launcher_main() {
     bgworker::prepare_signals();
     bgworker::connect(None);
     while !scan_all() {
@@ -56,10 +53,9 @@ fn scan_all() -> bool {
     complete
 }
 
-#[pg_guard]
-#[unsafe(no_mangle)]
-#[allow(unsafe_code)]
-pub extern "C-unwind" fn pg_courier_scout_main(_argument: pg_sys::Datum) {
+bgworker::entry_point!(pg_courier_scout_main, scout_main);
+
+fn scout_main() {
     bgworker::prepare_signals();
     let Some(argument) = Argument::parse(&bgworker::argument()) else { bgworker::exit(0) };
     bgworker::connect(Some(argument.database));

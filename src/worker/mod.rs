@@ -14,8 +14,8 @@ pub mod status;
 pub mod supervisor;
 pub mod tablesync_worker;
 
-use crate::apply::destination::{Session, data_settings};
 use crate::catalog::{Task, connection};
+use crate::destination::{Session, data_settings};
 use crate::error::{Error, Result};
 use crate::pg::{encoding, latch, xact};
 
@@ -93,14 +93,14 @@ impl Endpoint {
         })
     }
 
-    pub fn open(&self, purpose: crate::apply::destination::Purpose) -> Result<crate::apply::destination::Destination> {
+    pub fn open(&self, purpose: crate::destination::Purpose) -> Result<crate::destination::Destination> {
         let session = Session {
             parameters: &self.parameters,
             task: &self.task,
             encoding: encoding::sent_as(),
             password_required: self.password_required,
         };
-        crate::apply::destination::Destination::open(&session, purpose, latch::wait_socket)
+        crate::destination::Destination::open(&session, purpose, latch::wait_socket)
     }
 }
 

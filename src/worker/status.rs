@@ -5,11 +5,9 @@
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crate::error::{Error, Origin, Remedy};
+use crate::guc::MAX_SYNC_WORKERS;
 use crate::logicalrep::Lsn;
-use crate::pg::dsm::{Condition, Shared};
-
-/// Tablesync workers a task may have; slot 0 is the apply worker's.
-pub const MAX_SYNC_WORKERS: usize = 16;
+use crate::pg::dsm::Condition;
 
 const MAGIC: u64 = 0x7067_636f_7572_0001;
 
@@ -49,6 +47,7 @@ pub struct TaskStatus {
     phase: Text<256>,
     /// The exported snapshot that a copy without a stream uses.
     snapshot: Text<64>,
+    /// The apply worker's place is the first.
     pub workers: [WorkerStatus; MAX_SYNC_WORKERS + 1],
 }
 
@@ -94,14 +93,11 @@ impl<const N: usize> Text<N> {
     }
 }
 
-// SAFETY: atomics, arrays of them, and a Condition; zero bytes are valid values.
-#[allow(unsafe_code)]
-unsafe impl Shared for TaskStatus {
-    fn initialize(&self) {
-        self.magic.store(MAGIC, Relaxed);
-        self.changed.initialize();
-    }
-}
+// Atomics, arrays of them, and a Condition; zero bytes are valid values.
+crate::pg::dsm::share!(TaskStatus, |status: &TaskStatus| {
+    status.magic.store(MAGIC, Relaxed);
+    status.changed.initialize();
+});
 
 impl TaskStatus {
     /// Is it the status of this task, and not of something that got the same handle later?

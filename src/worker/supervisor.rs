@@ -14,20 +14,18 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use pgrx::prelude::*;
-
-use super::status::{MAX_SYNC_WORKERS, TaskStatus};
+use super::status::TaskStatus;
 use super::{Argument, Endpoint, Mode};
-use crate::apply::destination::{Destination, Purpose, TaskRow};
 use crate::catalog::sequences::{self, SequenceValue};
 use crate::catalog::{Stage, Task, Wanted, tables};
+use crate::destination::{Destination, Purpose, TaskRow};
 use crate::error::{Error, Remedy, Result, sqlstate};
+use crate::guc::{self, MAX_SYNC_WORKERS};
 use crate::logicalrep::{Lsn, names};
 use crate::pg::bgworker::{self, Handle, Spec};
 use crate::pg::dsm::Segment;
 use crate::pg::{compat, latch, report, spi, xact};
-use crate::schema_sync::{Item, When};
-use crate::{guc, schema_sync};
+use crate::schema_sync::{self, Item, When};
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The states of tables follow the stream this often while it catches up.
@@ -62,10 +60,9 @@ fn terminate_workers() {
     });
 }
 
-#[pg_guard]
-#[unsafe(no_mangle)]
-#[allow(unsafe_code)]
-pub extern "C-unwind" fn pg_courier_supervisor_main(_argument: pg_sys::Datum) {
+bgworker::entry_point!(pg_courier_supervisor_main, supervisor_main);
+
+fn supervisor_main() {
     bgworker::prepare_signals();
     let Some(argument) = Argument::parse(&bgworker::argument()) else { bgworker::exit(0) };
     bgworker::connect(Some(argument.database));

@@ -7,22 +7,19 @@
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use pgrx::prelude::*;
-
 use super::status::{TaskStatus, WorkerStatus};
 use super::{Argument, Endpoint, Mode, failpoint};
-use crate::apply::destination::{Destination, Purpose};
 use crate::catalog::Task;
 use crate::catalog::tables::{self, TaskTable};
+use crate::destination::{Destination, Purpose};
 use crate::error::{Error, Origin, Result};
 use crate::pg::dsm::Segment;
 use crate::pg::xact::RepeatableRead;
 use crate::pg::{bgworker, compat, latch, rel, report, scan, spi, xact};
 
-#[pg_guard]
-#[unsafe(no_mangle)]
-#[allow(unsafe_code)]
-pub extern "C-unwind" fn pg_courier_tablesync_worker_main(_argument: pg_sys::Datum) {
+bgworker::entry_point!(pg_courier_tablesync_worker_main, tablesync_worker_main);
+
+fn tablesync_worker_main() {
     bgworker::prepare_signals();
     let Some(argument) = Argument::parse(&bgworker::argument()) else { bgworker::exit(0) };
     bgworker::connect(Some(argument.database));

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use pg_courier_tests::cluster::SUPERUSER;
-use pg_courier_tests::pair::{DATABASE, PASSWORD, ROLE};
+use pg_courier_tests::pair::{DATABASE, ROLE};
 use pg_courier_tests::scratch::scratch;
 use pg_courier_tests::{Cluster, Install, Pair, Pgbench, Traffic, compare, pgbench, types, wait};
 
@@ -30,6 +30,8 @@ const TASK: &str = "shop_to_dr";
 const TRAFFIC: Duration = Duration::from_secs(30);
 
 const SCALE: u32 = 10;
+
+const PASSWORD: &str = "secret";
 
 fn main() -> ExitCode {
     let keep = std::env::var("KEEP").is_ok_and(|value| !value.is_empty() && value != "0");
@@ -46,9 +48,16 @@ fn main() -> ExitCode {
         .start_without_database();
     pair.source.create_database(DATABASE);
     pair.add_destination_database(DATABASE);
+    pair.destination.run("postgres", &format!("ALTER ROLE {ROLE} PASSWORD '{PASSWORD}'"));
     for (cluster, what) in [(&pair.source, "source"), (&pair.destination, "destination")] {
         let version = cluster.value("postgres", "SHOW server_version");
         screen.say(&format!("{what:<12} PostgreSQL {version}, 127.0.0.1:{}", cluster.port()));
+    }
+
+    screen.say("the destination has nothing but what its administrator did there:");
+    screen.say(&format!("  CREATE ROLE {ROLE} LOGIN PASSWORD '...'; CREATE DATABASE {DATABASE} OWNER {ROLE};"));
+    if Install::get().major() >= 15 {
+        screen.say(&format!("  GRANT SET ON PARAMETER session_replication_role TO {ROLE};"));
     }
 
     screen.step(&format!("Loading the source: pgbench -i -s {SCALE}, and a schema with every type"));
@@ -107,14 +116,13 @@ fn main() -> ExitCode {
 
 fn create_statements(pair: &Pair) -> Vec<String> {
     let port = pair.destination.port();
-    let password = pg_courier_tests::sql::literal(PASSWORD);
     vec![
         "CREATE EXTENSION pg_courier;".to_owned(),
         format!(
             "CREATE SERVER dr FOREIGN DATA WRAPPER pg_courier\n  \
              OPTIONS (host '127.0.0.1', port '{port}', dbname '{DATABASE}');"
         ),
-        format!("CREATE USER MAPPING FOR CURRENT_USER SERVER dr\n  OPTIONS (user '{ROLE}', password{password});"),
+        format!("CREATE USER MAPPING FOR CURRENT_USER SERVER dr\n  OPTIONS (user '{ROLE}', password '{PASSWORD}');"),
         "SELECT step, status, detail FROM courier.test_connection('dr');".to_owned(),
         format!(
             "SELECT courier.create_task('{TASK}', server => 'dr',\n  \

@@ -14,7 +14,6 @@ SELECT courier.create_task('t', server => 'stranger', include => ARRAY['public.*
 SELECT courier.create_task('t', server => 'unmapped', include => ARRAY['public.*']);
 SELECT courier.create_task('', server => 'dr', include => ARRAY['public.*']);
 SELECT courier.create_task(repeat('x', 41), server => 'dr', include => ARRAY['public.*']);
-SELECT courier.create_task('t', server => 'dr', include => ARRAY['orders']);
 SELECT courier.create_task('t', server => 'dr', include => ARRAY['']);
 SELECT courier.create_task('t', server => 'dr', include => ARRAY['a.b.c']);
 SELECT courier.create_task('t', server => 'dr', include => ARRAY[]::text[]);
@@ -24,6 +23,10 @@ SELECT courier.create_task('t', server => 'dr', include => ARRAY['public.nothing
 SELECT courier.create_task('t', server => 'dr', include => ARRAY['public.orders_view']);
 SELECT courier.create_task('t', server => 'dr', include => ARRAY['public.*'], exclude => ARRAY['*.*']);
 SELECT courier.create_task('t', server => 'dr', include => ARRAY['public.*'], schema_sync => false, full_copy => false, incremental => false);
+-- A name without a schema is a table of that name in any schema.
+SELECT courier.create_task('by_name', server => 'dr', include => ARRAY['orders']);
+SELECT courier.drop_task('by_name');
+
 SELECT courier.create_task('t', server => 'dr', include => ARRAY['public.*', 'public.o*'], exclude => ARRAY['public.tmp_*']);
 SELECT courier.create_task('t', server => 'dr', include => ARRAY['public.*']);
 SELECT task, server, state FROM courier.tasks;

@@ -5,8 +5,8 @@
 
 use std::rc::Rc;
 
+use super::{Lsn, Relation};
 use crate::error::Result;
-use crate::logicalrep::{Lsn, Relation};
 
 /// A committed transaction of the source.
 #[derive(Clone, Copy, Debug, Default)]
