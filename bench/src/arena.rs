@@ -26,6 +26,8 @@ pub fn open() -> Pair {
         // What both kinds of apply do by default or may do: the slot waits for the flush anyway.
         .destination_conf("synchronous_commit", "off")
         .destination_conf("max_logical_replication_workers", "8")
+        // The launcher starts a worker at most once in this time: not what is measured.
+        .destination_conf("wal_retrieve_retry_interval", "50ms")
         .destination_conf("max_worker_processes", "16")
         .start_without_database();
     pair.source.create_database(SOURCE);

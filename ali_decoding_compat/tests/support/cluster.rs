@@ -51,6 +51,9 @@ impl Cluster {
     pub fn with_settings(server: &Server, more: &str) -> Cluster {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        if number == 0 {
+            sweep(server);
+        }
         let directory = std::env::temp_dir().join(format!("ali.{}.{number}", std::process::id()));
         fs::create_dir(&directory).expect("the directory for temporary files is writable");
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).expect("ours");
@@ -237,6 +240,21 @@ impl Drop for Cluster {
             last.iter().rev().for_each(|line| eprintln!("  {line}"));
         }
         let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Stops and removes what runs that were killed have left behind.
+fn sweep(server: &Server) {
+    for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let of = name
+            .strip_prefix("ali.")
+            .and_then(|rest| rest.split_once('.'))
+            .and_then(|(pid, _)| pid.parse::<u32>().ok());
+        if of.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            // Removes the directory as it is dropped.
+            drop(Cluster { server: server.clone(), directory: entry.path() });
+        }
     }
 }
 
