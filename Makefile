@@ -111,7 +111,9 @@ demo: prereqs
 
 # The runner of the heaviest tests comes last, so the last lines are its verdict.
 test: prereqs
-	@$(MAKE) --no-print-directory test-unit test-support test-sql test-e2e PG_CONFIG='$(PG_CONFIG)'
+	@$(MAKE) --no-print-directory test-unit test-support test-sql PG_CONFIG='$(PG_CONFIG)'
+	@$(MAKE) --no-print-directory test-ali MAJORS=15
+	@$(MAKE) --no-print-directory test-e2e PG_CONFIG='$(PG_CONFIG)'
 
 test-build:
 	@$(MAKE) --no-print-directory build PG_CONFIG='$(PG_CONFIG)' FEATURES='$(FEATURES)$(if $(FEATURES),$(comma))failpoints'

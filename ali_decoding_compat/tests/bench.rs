@@ -59,7 +59,6 @@ fn number(variable: &str, otherwise: u64) -> u64 {
 }
 
 #[test]
-#[ignore = "a benchmark: make bench-decode"]
 fn changes_per_second() {
     let changes = number("CHANGES", 300_000);
     for server in servers() {
@@ -116,7 +115,6 @@ fn best_rates(database: &Database, changes: u64) -> [f64; 3] {
 }
 
 #[test]
-#[ignore = "a benchmark: make bench-decode"]
 fn memory_stays_flat() {
     let changes = number("MEMORY_CHANGES", 10_000_000);
     for server in servers() {
