@@ -31,6 +31,8 @@ const STATEMENT_BYTES: usize = 8 << 20;
 /// A group is sent when it holds this much in all, or `STATEMENT_ROWS` of one table.
 const GROUP_BYTES: usize = 4 << 20;
 const GROUP_ROWS: usize = 20_000;
+/// Tables that keep their room for the next batch.
+const TABLES_KEPT: usize = 64;
 /// A group does not wait longer than this for more, whatever else is in the WAL.
 const OLDEST_GROUP: Duration = Duration::from_millis(50);
 /// Groups on their way; beyond them the next one grows.
@@ -238,7 +240,7 @@ impl Applier {
         }
         let batch = self.batch(relation);
         let rows = batch.len();
-        if rows > 0 && !self.order.contains(&relation.oid) {
+        if !std::mem::replace(&mut batch.queued, true) {
             self.order.push(relation.oid);
         }
         self.largest_batch = self.largest_batch.max(rows);
@@ -279,8 +281,10 @@ impl Applier {
         for oid in std::mem::take(&mut self.order) {
             if let Some(mut batch) = self.batches.remove(&oid) {
                 self.send_batch(&batch)?;
-                batch.clear();
-                self.batches.insert(oid, batch);
+                if self.batches.len() < TABLES_KEPT {
+                    batch.clear();
+                    self.batches.insert(oid, batch);
+                }
             }
         }
         (self.waiting_bytes, self.waiting_rows, self.largest_batch) = (0, 0, 0);

@@ -61,6 +61,8 @@ pub enum Added {
 
 pub struct TableBatch {
     pub relation: Rc<Relation>,
+    /// Is it in the applier's list of tables to send?
+    pub queued: bool,
     arena: Vec<u8>,
     entries: Vec<Entry>,
     /// Key bytes to entry; `None` while there are only inserts.
@@ -69,7 +71,7 @@ pub struct TableBatch {
 
 impl TableBatch {
     pub fn new(relation: Rc<Relation>) -> TableBatch {
-        TableBatch { relation, arena: Vec::new(), entries: Vec::new(), index: None }
+        TableBatch { relation, queued: false, arena: Vec::new(), entries: Vec::new(), index: None }
     }
 
     /// Rows held.
@@ -83,6 +85,7 @@ impl TableBatch {
         self.arena.shrink_to(KEEP);
         self.entries.clear();
         self.index = None;
+        self.queued = false;
     }
 
     pub fn add(&mut self, change: Change<'_>) -> Added {

@@ -18,7 +18,6 @@ SELECT courier.create_task('t', server => 'dr', include => ARRAY['']);
 SELECT courier.create_task('t', server => 'dr', include => ARRAY['a.b.c']);
 SELECT courier.create_task('t', server => 'dr', include => ARRAY[]::text[]);
 SELECT courier.create_task('t', server => 'dr', include => ARRAY[NULL]);
-SELECT courier.create_task('t', server => 'dr', include => NULL);
 SELECT courier.create_task('t', server => 'dr', include => ARRAY['public.nothing*']);
 SELECT courier.create_task('t', server => 'dr', include => ARRAY['public.orders_view']);
 SELECT courier.create_task('t', server => 'dr', include => ARRAY['public.*'], exclude => ARRAY['*.*']);
@@ -41,8 +40,7 @@ SELECT * FROM courier.verify('ghost');
 SELECT * FROM courier.plan('ghost');
 SELECT * FROM courier.test_connection('ghost');
 
--- The server cannot go while a task needs it, nor the extension.
-DROP SERVER dr CASCADE;
+-- The extension cannot go while there are tasks.
 DROP EXTENSION pg_courier CASCADE;
 SELECT courier.drop_task('t');
 SELECT count(*) FROM courier.tasks;
