@@ -20,25 +20,35 @@ const STOP_WITHIN: Duration = Duration::from_secs(20);
 
 #[pg_extern(sql = false)]
 fn create_task(
-    name: String,
-    server: String,
-    include: Vec<Option<String>>,
-    exclude: Vec<Option<String>>,
-    schema_sync: bool,
-    full_copy: bool,
-    incremental: bool,
+    name: Option<String>,
+    server: Option<String>,
+    include: Option<Vec<Option<String>>>,
+    exclude: Option<Vec<Option<String>>>,
+    schema_sync: Option<bool>,
+    full_copy: Option<bool>,
+    incremental: Option<bool>,
 ) -> i32 {
-    let flatten = |list: Vec<Option<String>>| list.into_iter().flatten().collect::<Vec<String>>();
-    let new = NewTask {
-        name: &name,
-        server: &server,
-        include: flatten(include),
-        exclude: flatten(exclude),
-        schema_sync,
-        full_copy,
-        incremental,
+    let create = || {
+        let new = NewTask {
+            name: &given("name", name)?,
+            server: &given("server", server)?,
+            include: all_given("include", include)?,
+            exclude: all_given("exclude", exclude)?,
+            schema_sync: given("schema_sync", schema_sync)?,
+            full_copy: given("full_copy", full_copy)?,
+            incremental: given("incremental", incremental)?,
+        };
+        new.create()
     };
-    report::unwrap(new.create())
+    report::unwrap(create())
+}
+
+fn given<T>(argument: &str, value: Option<T>) -> Result<T> {
+    value.ok_or_else(|| Error::new(sqlstate::NULL_VALUE_NOT_ALLOWED, format!("{argument} must not be null")))
+}
+
+fn all_given(argument: &str, list: Option<Vec<Option<String>>>) -> Result<Vec<String>> {
+    given(argument, list)?.into_iter().map(|pattern| given(&format!("a pattern of {argument}"), pattern)).collect()
 }
 
 struct NewTask<'a> {

@@ -194,7 +194,7 @@ fn pgbench_runs_scripts() {
 fn scratch_is_removed_when_its_owner_is_killed() {
     // A second test process of this very binary, that starts a server and then hangs.
     let mut child = std::process::Command::new(std::env::current_exe().expect("known"))
-        .args(["--exact", "hangs_with_a_server_for_the_test_above", "--ignored", "--nocapture"])
+        .args(["--exact", "hangs_with_a_server_for_the_test_above", "--nocapture"])
         .env("COURIER_HANG", "1")
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::null())
@@ -220,7 +220,6 @@ fn scratch_is_removed_when_its_owner_is_killed() {
 }
 
 #[test]
-#[ignore = "started by scratch_is_removed_when_its_owner_is_killed"]
 fn hangs_with_a_server_for_the_test_above() {
     if std::env::var_os("COURIER_HANG").is_none() {
         return;
@@ -257,15 +256,17 @@ fn every_type_schema_takes_its_traffic() {
         assert_ne!(rows, "0", "{table}");
     }
     let mut rng = Rng::from_environment("every_type_schema_takes_its_traffic");
-    let mut client = cluster.connect("postgres");
-    for _ in 0..600 {
-        let transaction = types::transaction(&mut rng);
-        if let Err(error) = client.batch_execute(&transaction) {
-            panic!("{transaction}\n{}", Answer::from(&error));
+    let mut run = |transactions: usize| {
+        let mut client = cluster.connect("postgres");
+        for _ in 0..transactions {
+            let transaction = types::transaction(&mut rng);
+            if let Err(error) = client.batch_execute(&transaction) {
+                panic!("{transaction}\n{}", Answer::from(&error));
+            }
         }
-    }
-    drop(client);
-    // The counters arrive when the session has ended.
+        // The counters arrive when the session has ended.
+    };
+    run(600);
     let tables_with = |what: &str| {
         format!(
             "SELECT string_agg(s.relname, ' ') FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid \
@@ -277,5 +278,13 @@ fn every_type_schema_takes_its_traffic() {
     cluster.wait_until_within("postgres", "most had updates and deletes", &many, Duration::from_secs(15));
     // Loading counts 301 at most.
     let idle = tables_with("n_tup_upd + n_tup_del = 0 AND n_tup_ins <= 301 AND c.relname <> 'xmls'");
-    assert_eq!(cluster.value("postgres", &idle), "", "tables that no transaction has changed");
+    // Chance may leave a small table out for a while, but not for ever.
+    for _ in 0..20 {
+        if cluster.value("postgres", &idle).is_empty() {
+            break;
+        }
+        run(300);
+    }
+    let none = format!("({idle}) IS NULL");
+    cluster.wait_until_within("postgres", "every table was changed", &none, Duration::from_secs(15));
 }

@@ -18,11 +18,13 @@ SELECT courier.create_task('t', server => 'dr', include => ARRAY['']);
 SELECT courier.create_task('t', server => 'dr', include => ARRAY['a.b.c']);
 SELECT courier.create_task('t', server => 'dr', include => ARRAY[]::text[]);
 SELECT courier.create_task('t', server => 'dr', include => ARRAY[NULL]);
+SELECT courier.create_task('t', server => 'dr', include => NULL);
+SELECT courier.create_task(NULL, server => 'dr', include => ARRAY['public.*']);
 SELECT courier.create_task('t', server => 'dr', include => ARRAY['public.nothing*']);
 SELECT courier.create_task('t', server => 'dr', include => ARRAY['public.orders_view']);
 SELECT courier.create_task('t', server => 'dr', include => ARRAY['public.*'], exclude => ARRAY['*.*']);
 SELECT courier.create_task('t', server => 'dr', include => ARRAY['public.*'], schema_sync => false, full_copy => false, incremental => false);
--- A name without a schema is a table of that name in any schema.
+-- A name without a schema is a table of schema public.
 SELECT courier.create_task('by_name', server => 'dr', include => ARRAY['orders']);
 SELECT courier.drop_task('by_name');
 
