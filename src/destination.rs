@@ -94,12 +94,30 @@ impl Destination {
 
     /// Creates the helper tables where they are missing.
     pub fn prepare_helper_schema(&mut self) -> Result<()> {
+        self.under_helper_lock(Destination::create_helper_tables)
+    }
+
+    /// Runs `f` in a transaction that no other task's coming or going can disturb. (IF NOT EXISTS does not wait for a
+    /// creation under way, and the last task to leave drops the tables.)
+    fn under_helper_lock(&mut self, f: impl FnOnce(&mut Destination) -> Result<()>) -> Result<()> {
+        self.connection.exec("BEGIN")?;
+        self.connection.exec(&format!("SELECT pg_catalog.pg_advisory_xact_lock({HELPER_LOCK})"))?;
+        f(self)?;
+        self.connection.exec("COMMIT")?;
+        Ok(())
+    }
+
+    fn has_helper_tables(&mut self) -> Result<bool> {
         let there = self.connection.query(
             "SELECT pg_catalog.to_regclass('courier.progress') IS NOT NULL \
              AND pg_catalog.to_regclass('courier.table_progress') IS NOT NULL",
             &[],
         )?;
-        if there.first().is_some_and(|row| row.bool(0).unwrap_or(false)) {
+        there.first().map_or(Ok(false), |row| row.bool(0))
+    }
+
+    fn create_helper_tables(&mut self) -> Result<()> {
+        if self.has_helper_tables()? {
             return Ok(());
         }
         for statement in HELPER_TABLES {
@@ -115,12 +133,15 @@ impl Destination {
 
     /// Makes sure that the task has its row, starting at `start`.
     pub fn ensure_progress(&mut self, task: &TaskRow<'_>, start: Lsn) -> Result<()> {
-        self.connection.execute(
-            "INSERT INTO courier.progress (task_id, task, source, end_lsn) \
-             VALUES ($1::uuid, $2, $3, $4::pg_lsn) ON CONFLICT (task_id) DO NOTHING",
-            &[Some(task.id), Some(task.name), Some(task.source), Some(&start.to_string())],
-        )?;
-        Ok(())
+        self.under_helper_lock(|destination| {
+            destination.create_helper_tables()?;
+            destination.connection.execute(
+                "INSERT INTO courier.progress (task_id, task, source, end_lsn) \
+                 VALUES ($1::uuid, $2, $3, $4::pg_lsn) ON CONFLICT (task_id) DO NOTHING",
+                &[Some(task.id), Some(task.name), Some(task.source), Some(&start.to_string())],
+            )?;
+            Ok(())
+        })
     }
 
     /// Takes the task over: locks its row, which waits for a batch still under way, and raises the epoch, which shuts
@@ -165,35 +186,40 @@ impl Destination {
         }
     }
 
+    /// Removes the task's rows. The last task to leave removes the helper tables, and the schema if nothing else is in it.
     pub fn forget_task(&mut self, task_id: &str) -> Result<()> {
-        for table in ["progress", "table_progress"] {
-            let there = self
-                .connection
-                .query("SELECT pg_catalog.to_regclass($1) IS NOT NULL", &[Some(&format!("courier.{table}"))])?;
-            if there.first().is_some_and(|row| row.bool(0).unwrap_or(false)) {
-                self.connection
-                    .execute(&format!("DELETE FROM courier.{table} WHERE task_id = $1::uuid"), &[Some(task_id)])?;
+        let mut unused = false;
+        self.under_helper_lock(|destination| {
+            if !destination.has_helper_tables()? {
+                return Ok(());
             }
-        }
-        self.drop_helper_schema_if_unused()
-    }
-
-    /// The last task to leave removes the helper tables, and the schema if nothing else is in it.
-    fn drop_helper_schema_if_unused(&mut self) -> Result<()> {
-        let empty = self.connection.query("SELECT pg_catalog.to_regclass('courier.progress') IS NOT NULL", &[])?;
-        if !empty.first().is_some_and(|row| row.bool(0).unwrap_or(false)) {
+            let connection = &mut destination.connection;
+            for table in ["progress", "table_progress"] {
+                let sql = format!("DELETE FROM courier.{table} WHERE task_id = $1::uuid");
+                connection.execute(&sql, &[Some(task_id)])?;
+            }
+            let rows = connection
+                .query("SELECT 1 FROM courier.progress UNION ALL SELECT 1 FROM courier.table_progress LIMIT 1", &[])?;
+            unused = rows.is_empty();
+            Ok(())
+        })?;
+        if !unused {
             return Ok(());
         }
-        let rows = self
-            .connection
-            .query("SELECT 1 FROM courier.progress UNION ALL SELECT 1 FROM courier.table_progress LIMIT 1", &[])?;
-        if rows.is_empty() {
-            // Someone else may use or own them; leaving an empty helper schema behind harms nobody.
-            for statement in ["DROP TABLE courier.progress, courier.table_progress", "DROP SCHEMA courier"] {
-                if self.connection.exec(statement).is_err() {
-                    break;
-                }
+        // Not with the rows: someone else may own the tables or the schema, and then they stay.
+        let outcome = self.under_helper_lock(|destination| {
+            let connection = &mut destination.connection;
+            connection.exec("LOCK TABLE courier.progress, courier.table_progress IN ACCESS EXCLUSIVE MODE")?;
+            let rows = connection
+                .query("SELECT 1 FROM courier.progress UNION ALL SELECT 1 FROM courier.table_progress LIMIT 1", &[])?;
+            if rows.is_empty() {
+                connection.exec("DROP TABLE courier.progress, courier.table_progress")?;
+                connection.exec("DROP SCHEMA courier")?;
             }
+            Ok(())
+        });
+        if outcome.is_err() {
+            self.connection.exec("ROLLBACK")?;
         }
         Ok(())
     }
@@ -229,6 +255,9 @@ fn may_set_replica_role(connection: &mut Connection, is_local: &str) -> Result<b
         Err(error) => Err(error),
     }
 }
+
+/// Key of the advisory lock under which helper tables come and go ("courier" in ASCII).
+const HELPER_LOCK: i64 = 0x63_6f75_7269_6572;
 
 const HELPER_TABLES: [&str; 5] = [
     "CREATE SCHEMA IF NOT EXISTS courier",
