@@ -19,12 +19,11 @@
 //! A batch of inserts alone, the common bulk load, is not hashed at all: the index is built when the first other
 //! change comes.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 use std::rc::Rc;
 
 use crate::logicalrep::Change;
+use crate::logicalrep::FastMap;
 use crate::logicalrep::Relation;
 use crate::logicalrep::relation::{Fields, Identity, is_unchanged};
 
@@ -65,13 +64,15 @@ pub struct TableBatch {
     pub queued: bool,
     arena: Vec<u8>,
     entries: Vec<Entry>,
+    /// Rows to delete by their whole content, in a table without a key?
+    has_row_deletes: bool,
     /// Key bytes to entry; `None` while there are only inserts.
-    index: Option<HashMap<Box<[u8]>, u32, BuildHasherDefault<KeyHasher>>>,
+    index: Option<FastMap<Box<[u8]>, u32>>,
 }
 
 impl TableBatch {
     pub fn new(relation: Rc<Relation>) -> TableBatch {
-        TableBatch { relation, queued: false, arena: Vec::new(), entries: Vec::new(), index: None }
+        TableBatch { relation, queued: false, arena: Vec::new(), entries: Vec::new(), has_row_deletes: false, index: None }
     }
 
     /// Rows held.
@@ -84,8 +85,15 @@ impl TableBatch {
         self.arena.clear();
         self.arena.shrink_to(KEEP);
         self.entries.clear();
+        self.has_row_deletes = false;
         self.index = None;
         self.queued = false;
+    }
+
+    /// The rows, if nothing but inserts was added.
+    pub fn inserts(&self) -> Option<impl Iterator<Item = &[u8]>> {
+        let only_inserts = self.index.is_none() && !self.has_row_deletes;
+        only_inserts.then(|| self.entries.iter().map(|entry| self.slice(&entry.row)))
     }
 
     pub fn add(&mut self, change: Change<'_>) -> Added {
@@ -107,6 +115,7 @@ impl TableBatch {
         };
         if let Some(out) = out {
             let row = self.store(out);
+            self.has_row_deletes = true;
             self.entries.push(Entry { op: Op::Delete, row, key: 0..0, partial: false });
         }
         if let Some(row) = row {
@@ -237,7 +246,7 @@ impl TableBatch {
         if self.index.is_some() {
             return;
         }
-        let mut index = HashMap::with_capacity_and_hasher(self.entries.len() * 2, BuildHasherDefault::default());
+        let mut index = FastMap::with_capacity_and_hasher(self.entries.len() * 2, Default::default());
         for at in 0..self.entries.len() {
             let key = self.key_of(&self.arena[self.entries[at].row.clone()]);
             let range = self.store(&key);
@@ -269,11 +278,11 @@ impl TableBatch {
 
     fn net_rows(&self) -> Net<'_> {
         let mut net = Net::default();
-        if self.entries.iter().all(|e| e.op == Op::Insert) {
-            net.inserts = self.entries.iter().map(|e| self.slice(&e.row)).collect();
+        if let Some(rows) = self.inserts() {
+            net.inserts = rows.collect();
             return net;
         }
-        let mut counts: HashMap<&[u8], i64> = HashMap::new();
+        let mut counts: FastMap<&[u8], i64> = FastMap::default();
         let mut order = Vec::new();
         for entry in &self.entries {
             let row = self.slice(&entry.row);
@@ -349,27 +358,6 @@ pub struct Net<'a> {
     /// Updates of a table whose rows must be replaced.
     pub replaces: Vec<(Vec<usize>, Vec<Keyed<'a>>)>,
     pub inserts: Vec<&'a [u8]>,
-}
-
-/// Multiply and fold, eight bytes at a time: keys are short and come from our own batch, so speed counts and a
-/// deliberate collision costs its author's own transaction some time.
-#[derive(Default)]
-pub struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
-        for chunk in bytes.chunks(8) {
-            let mut word = [0u8; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            let mixed = u128::from(self.0 ^ u64::from_le_bytes(word)) * u128::from(FACTOR);
-            self.0 = (mixed as u64) ^ ((mixed >> 64) as u64).rotate_left(23);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,16 @@
 //! Applying: merged batches of source transactions, set-wise, over one pipelined connection.
 //!
-//! `batch` collapses the changes of a table, `statements` writes the SQL, `arrays` packs rows into parameters,
-//! `applier` drives it all as the decoder's sink.
+//! `batch` collapses the changes of a table, `statements` writes the SQL, `arrays` packs rows into parameters. The
+//! applier is one object in several files: `applier` collects changes into groups, `sink` is its face to the decoder,
+//! `group` begins and ends a group on the destination, `send` and `copy_runs` send its rows, `answers` reads what the
+//! destination says.
 
+mod answers;
 pub mod applier;
 pub mod arrays;
 pub mod batch;
+mod copy_runs;
+mod group;
+mod send;
+mod sink;
 pub mod statements;

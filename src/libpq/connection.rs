@@ -320,7 +320,7 @@ impl Connection {
     }
 }
 
-fn c_text(text: &str) -> Result<CString> {
+pub(super) fn c_text(text: &str) -> Result<CString> {
     CString::new(text).map_err(|_| Error::internal("a statement or parameter contains a zero byte"))
 }
 

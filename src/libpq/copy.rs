@@ -47,14 +47,7 @@ impl Connection {
 
     /// Ends the COPY and returns how many rows the destination took.
     pub fn copy_end(&mut self) -> Result<u64> {
-        loop {
-            // SAFETY: live connection object; a null message means success.
-            match unsafe { pq_sys::PQputCopyEnd(self.ptr(), ptr::null()) } {
-                1 => break,
-                0 => self.drain()?,
-                _ => return Err(self.loss()),
-            }
-        }
+        self.put_copy_end()?;
         let mut outcome = Ok(0);
         while let Some(result) = self.get_result()? {
             if outcome.is_ok() {
@@ -62,6 +55,59 @@ impl Connection {
             }
         }
         outcome
+    }
+
+    fn put_copy_end(&mut self) -> Result<()> {
+        loop {
+            // SAFETY: live connection object; a null message means success.
+            match unsafe { pq_sys::PQputCopyEnd(self.ptr(), ptr::null()) } {
+                1 => return Ok(()),
+                0 => self.drain()?,
+                _ => return Err(self.copy_failure()),
+            }
+        }
+    }
+
+    /// Starts statements of which one is COPY ... FROM STDIN, and waits until that one takes data. Those behind it run
+    /// when its data has ended.
+    pub fn copy_begin(&mut self, sql: &str) -> Result<()> {
+        let text = super::connection::c_text(sql)?;
+        // SAFETY: live connection object, no pipeline; libpq copies the text.
+        if unsafe { pq_sys::PQsendQuery(self.ptr(), text.as_ptr()) } != 1 {
+            return Err(self.loss());
+        }
+        loop {
+            let result = self.get_result()?.ok_or_else(|| Error::internal("the destination did not start COPY"))?;
+            // SAFETY: the guard holds a live result.
+            if unsafe { pq_sys::PQresultStatus(result.0.as_ptr()) } == ExecStatusType::PGRES_COPY_IN {
+                return Ok(());
+            }
+            if let Err(error) = self.judge(&result) {
+                while self.get_result()?.is_some() {}
+                return Err(error);
+            }
+        }
+    }
+
+    /// Hands data to libpq, which keeps what the socket does not take.
+    pub fn copy_queue(&mut self, data: &[u8]) -> Result<()> {
+        loop {
+            // SAFETY: the slice is valid for its length; libpq copies it.
+            let sent =
+                unsafe { pq_sys::PQputCopyData(self.ptr(), data.as_ptr().cast::<c_char>(), data.len() as c_int) };
+            match sent {
+                1 => return Ok(()),
+                0 => self.drain()?,
+                _ => return Err(self.copy_failure()),
+            }
+        }
+    }
+
+    /// Ends the data. The outcome of all the statements comes as one event.
+    pub fn copy_finish(&mut self) -> Result<()> {
+        self.put_copy_end()?;
+        self.outstanding += 1;
+        Ok(())
     }
 
     fn drain(&mut self) -> Result<()> {

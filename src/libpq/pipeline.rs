@@ -36,6 +36,12 @@ impl Connection {
         if unsafe { pq_sys::PQenterPipelineMode(self.ptr()) } == 1 { Ok(()) } else { Err(self.loss()) }
     }
 
+    /// Back to one command at a time; everything sent must have been answered.
+    pub fn leave_pipeline(&mut self) -> Result<()> {
+        // SAFETY: live connection object; libpq refuses while answers are outstanding.
+        if unsafe { pq_sys::PQexitPipelineMode(self.ptr()) } == 1 { Ok(()) } else { Err(self.loss()) }
+    }
+
     pub fn send_prepare(&mut self, name: &str, sql: &str, types: &[u32]) -> Result<()> {
         let (name, sql) = (c(name)?, c(sql)?);
         let types: Vec<Oid> = types.to_vec();
@@ -137,7 +143,10 @@ impl Connection {
                     if self.is_broken() {
                         return Err(outcome.err().unwrap_or_else(|| self.loss()));
                     }
-                    self.current.0 = Some(Some(outcome));
+                    // Several statements sent as one text have several results; the first error counts.
+                    if !matches!(self.current.0, Some(Some(Err(_)))) {
+                        self.current.0 = Some(Some(outcome));
+                    }
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! The values that flow: LSNs, snapshots, relations, names. Pure: nothing here knows that a server exists.
 
 pub mod change;
+pub mod fast_map;
 pub mod lsn;
 pub mod names;
 pub mod relation;
@@ -8,6 +9,7 @@ pub mod row;
 pub mod snapshot;
 
 pub use change::{Change, ChangeSink, Transaction};
+pub use fast_map::FastMap;
 pub use lsn::Lsn;
 pub use relation::{Column, ColumnFormat, Relation};
 pub use row::Row;

@@ -7,7 +7,6 @@
 //! [`Decoder`], a plain server ERROR is raised, and `pg::logical` picks the kept one up when that has arrived.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use pgrx::pg_sys;
@@ -15,7 +14,7 @@ use pgrx::prelude::*;
 
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::relation::Identity;
-use crate::logicalrep::{Change, ChangeSink, Transaction};
+use crate::logicalrep::{Change, ChangeSink, FastMap, Transaction};
 use crate::logicalrep::{Lsn, Relation};
 use crate::pg::rel::{self, Described};
 use crate::pg::tuple::{OldTuple, Purpose, Workspace};
@@ -32,7 +31,7 @@ thread_local! {
 pub struct Decoder {
     pub(super) sink: Box<dyn ChangeSink>,
     pub(super) error: Option<Error>,
-    relations: HashMap<u32, Described>,
+    relations: FastMap<u32, Described>,
     new: Workspace,
     old: Workspace,
     row: Vec<u8>,
@@ -46,7 +45,7 @@ impl Decoder {
         Box::new(Decoder {
             sink,
             error: None,
-            relations: HashMap::new(),
+            relations: FastMap::default(),
             new: Workspace::new(),
             old: Workspace::new(),
             row: Vec::new(),

@@ -8,7 +8,6 @@
 //! way, up to where WAL has been read: what lies between concerned other tables.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -19,7 +18,7 @@ use crate::apply::applier::{Applied, Applier, Plan};
 use crate::catalog::{Task, tables};
 use crate::destination::Purpose;
 use crate::error::{Error, Remedy, Result, sqlstate};
-use crate::logicalrep::{Change, ChangeSink, Transaction};
+use crate::logicalrep::{Change, ChangeSink, FastMap, Transaction};
 use crate::logicalrep::{Lsn, Relation, names};
 use crate::pg::dsm::Segment;
 use crate::pg::logical::{self, Decoding, Step};
@@ -123,7 +122,7 @@ fn create_slot(argument: &Argument, status: &TaskStatus) -> Result<()> {
 
 fn prepare(argument: &Argument, status: &TaskStatus) -> Result<(Task, Endpoint, Plan)> {
     let task = Task::by_id(argument.task)?;
-    let mut tables_by_oid = HashMap::new();
+    let mut tables_by_oid = FastMap::default();
     for table in tables::of_task(task.id)? {
         tables_by_oid.insert(table.relid, table.copy_snapshot()?);
     }

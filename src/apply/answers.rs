@@ -1,0 +1,138 @@
+//! The destination's answers: they come in the order of what was sent, and decide what is applied.
+
+use super::applier::{Applier, BYTES_IN_FLIGHT, Kind, Sent};
+use crate::destination::FENCE;
+use crate::error::{Error, Origin, Remedy, Result, sqlstate};
+use crate::libpq::Event;
+use crate::logicalrep::{Lsn, Relation};
+
+impl Applier {
+    /// Waits while too much is on its way.
+    pub(super) fn throttle(&mut self) -> Result<()> {
+        self.read_answers()?;
+        while self.bytes_in_flight > BYTES_IN_FLIGHT {
+            self.ask_for_answers()?;
+            self.wait_for_answers()?;
+        }
+        Ok(())
+    }
+
+    /// An open group has no sync yet; without this the destination would keep its answers.
+    pub(super) fn ask_for_answers(&mut self) -> Result<()> {
+        if matches!(self.sent.back(), Some(Sent::Command { .. })) {
+            self.destination.connection.send_flush_request()?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn wait_for_answers(&mut self) -> Result<()> {
+        let unsent = self.destination.connection.flush()?;
+        self.destination.connection.wait_and_consume(unsent, None)?;
+        self.take_events()
+    }
+
+    pub(super) fn read_answers(&mut self) -> Result<()> {
+        if self.destination.connection.is_waiting() {
+            self.destination.connection.flush()?;
+        }
+        self.destination.connection.consume()?;
+        self.take_events()
+    }
+
+    pub(super) fn take_events(&mut self) -> Result<()> {
+        while let Some(event) = self.destination.connection.next_event()? {
+            match (event, self.sent.pop_front()) {
+                (Event::Done(outcome), Some(Sent::Command { bytes, table, kind })) => {
+                    self.bytes_in_flight -= bytes;
+                    if let Some(Err(error)) = outcome {
+                        return Err(self.explain(error, table.as_deref(), kind));
+                    }
+                }
+                (Event::Synced, Some(Sent::Sync)) => self.committed(),
+                (Event::Done(outcome), Some(Sent::CopyGroup { table } | Sent::CopyEnd { table }))
+                    if matches!(outcome, None | Some(Err(_))) =>
+                {
+                    let error = outcome.and_then(std::result::Result::err);
+                    let error = error.unwrap_or_else(|| Error::internal("the destination skipped a COPY"));
+                    return Err(self.explain(error, Some(&table), Some(Kind::Insert)));
+                }
+                (Event::Done(_), Some(Sent::CopyGroup { .. })) => self.committed(),
+                (Event::Done(_), Some(Sent::CopyEnd { .. })) => {}
+                _ => return Err(Error::internal("the destination's answers are out of step")),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn committed(&mut self) {
+        if let Some(group) = self.groups.pop_front() {
+            self.applied = group.applied.end_lsn;
+            if group.durable {
+                self.durable = self.applied;
+            }
+            (self.on_applied)(&group.applied);
+        }
+    }
+
+    /// Adds to a destination error what only we know.
+    pub(super) fn explain(&self, error: Error, table: Option<&Relation>, kind: Option<Kind>) -> Error {
+        if error.detail_text().is_some_and(|d| d.contains(FENCE)) {
+            return Error::new(sqlstate::OBJECT_IN_USE, "another worker writes for this task on the destination")
+                .origin(Origin::Destination)
+                .hint("If two source servers run the same task (a copied or restored one), drop it on one of them.");
+        }
+        let error = match (table, kind) {
+            (Some(table), Some(kind)) => describe_conflict(error, table, kind),
+            (_, _) if error.sqlstate() == sqlstate::DIVISION_BY_ZERO => {
+                Error::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, "the task's row in courier.progress is gone")
+                    .origin(Origin::Destination)
+                    .hint("Drop the task, empty its tables on the destination and create it anew.")
+            }
+            (_, _) => error,
+        };
+        let merged = !self.is_serial_group();
+        if merged && error.remedy() == Remedy::Stop { error.replay_serially() } else { error }
+    }
+
+    pub(super) fn is_serial_group(&self) -> bool {
+        let end = self.failing_end();
+        end.is_valid() && end <= self.plan.serial_until
+    }
+
+    /// End of the group whose command was answered last, for the serial replay.
+    pub fn failing_end(&self) -> Lsn {
+        self.groups.front().map_or(self.current.end_lsn, |g| g.applied.end_lsn)
+    }
+
+    pub(super) fn settle(&mut self) -> Result<()> {
+        self.ask_for_answers()?;
+        while !self.sent.is_empty() {
+            self.wait_for_answers()?;
+        }
+        Ok(())
+    }
+}
+
+fn describe_conflict(error: Error, table: &Relation, kind: Kind) -> Error {
+    let name = table.qualified_name();
+    if error.sqlstate() == sqlstate::DIVISION_BY_ZERO && kind != Kind::Insert {
+        let verb = if kind == Kind::Update || kind == Kind::Replace { "update" } else { "delete" };
+        return Error::new(sqlstate::NO_DATA_FOUND, format!("the row to {verb} in {name} is not on the destination"))
+            .origin(Origin::Destination)
+            .detail("No row there has the key of the source's change, or more than one has.")
+            .hint(
+                "Put the row in place on the destination (see the key below), then SELECT courier.resume(...). \
+                 Find out who else writes there.",
+            );
+    }
+    let hint = match error.sqlstate() {
+        "23505" => "The row is already on the destination. Remove it there, then SELECT courier.resume(...).",
+        "42P01" => "Create the table on the destination as it is on the source, then SELECT courier.resume(...).",
+        "42703" | "42804" | "42883" => {
+            "Alter the table on the destination as it was altered on the source, then SELECT courier.resume(...)."
+        }
+        "42501" => "Grant the user of the user mapping what it lacks, then SELECT courier.resume(...).",
+        _ => "Remove the cause on the destination, then SELECT courier.resume(...).",
+    };
+    error.or_hint(hint).context(format!("Destination table: {name}."))
+}

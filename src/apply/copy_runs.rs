@@ -1,0 +1,243 @@
+//! Long runs of inserts into one table travel as COPY, which costs the destination about half of what INSERT does.
+//!
+//! libpq's pipeline mode and COPY exclude each other, so a COPY starts when everything before it is answered and has the
+//! connection for itself. Two shapes:
+//! - a **group** of small transactions that holds nothing but inserts into one table is sent whole: begin, progress,
+//!   rows and commit in one exchange, without waiting for its end;
+//! - inside a transaction **too large** to collect, a COPY stays open as long as only inserts into its table follow.
+//!
+//! Binary COPY does not convert: a table takes part if the destination's columns have the very types of the source's.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::applier::{Applied, Applier, Kind, Sent};
+use super::batch::TableBatch;
+use super::group::COMMIT_DURABLY;
+use crate::error::{Error, Result};
+use crate::logicalrep::{ColumnFormat, FastMap, Relation};
+
+/// Rows of a run that is sent as one COPY.
+pub(super) const COPY_ROWS: usize = 16_000;
+/// Shorter runs are not worth the round trips.
+const FEWEST_ROWS: usize = 4_000;
+/// Rows that save, sent as COPY, as much time as a microsecond of round trip costs.
+const ROWS_PER_MICROSECOND: u128 = 4;
+/// Bytes handed to libpq at a time.
+const PIECE: usize = 128 << 10;
+
+const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+const TRAILER: &[u8] = &(-1i16).to_be_bytes();
+
+pub(super) struct CopyRuns {
+    /// Is the connection in pipeline mode?
+    pub(super) pipeline: bool,
+    /// The table whose COPY is open in a transaction under way.
+    open: Option<Rc<Relation>>,
+    /// Definitions that were compared with the destination: do all types agree?
+    agrees: FastMap<u64, bool>,
+    round_trip: Duration,
+    buffer: Vec<u8>,
+}
+
+impl CopyRuns {
+    pub(super) fn new() -> CopyRuns {
+        CopyRuns {
+            pipeline: true,
+            open: None,
+            agrees: FastMap::default(),
+            round_trip: Duration::ZERO,
+            buffer: Vec::new(),
+        }
+    }
+}
+
+impl Applier {
+    /// The batch that waits, if it may become a COPY: it is the only one, holds inserts only, and nothing that was sent
+    /// before stands in the way.
+    fn copy_candidate(&self) -> Option<&TableBatch> {
+        let [table] = self.order[..] else { return None };
+        let batch = self.batches.get(&table)?;
+        let relation = &batch.relation;
+        let in_the_way = match &self.copy_runs.open {
+            Some(open) => open.generation != relation.generation,
+            None => self.group_open || self.is_serial(),
+        };
+        let is_binary = |format: &ColumnFormat| matches!(format, ColumnFormat::Binary { .. });
+        let can = !in_the_way
+            && batch.inserts().is_some()
+            && self.copy_runs.agrees.get(&relation.generation) != Some(&false)
+            && !relation.columns.is_empty()
+            && relation.columns.iter().all(|column| is_binary(&column.format));
+        can.then_some(batch)
+    }
+
+    /// Should more rows wait for a COPY to start?
+    pub(super) fn collects_for_copy(&self) -> bool {
+        self.copy_runs.open.is_none() && self.copy_candidate().is_some()
+    }
+
+    /// Is what waits worth a new COPY? The first time a table comes by, its columns are compared with the destination's.
+    fn starts_copy(&mut self) -> Result<bool> {
+        let Some(batch) = self.copy_candidate() else { return Ok(false) };
+        let (rows, relation) = (batch.len(), batch.relation.clone());
+        if rows < FEWEST_ROWS || (rows as u128) < self.copy_runs.round_trip.as_micros() * ROWS_PER_MICROSECOND {
+            return Ok(false);
+        }
+        if !self.copy_runs.agrees.contains_key(&relation.generation) {
+            self.leave_pipeline()?;
+            let agrees = self.types_agree(&relation)?;
+            self.copy_runs.agrees.insert(relation.generation, agrees);
+        }
+        Ok(self.copy_candidate().is_some())
+    }
+
+    fn types_agree(&mut self, relation: &Relation) -> Result<bool> {
+        const SQL: &str = "SELECT attname, atttypid::pg_catalog.int8 FROM pg_catalog.pg_attribute \
+             WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped";
+        let begin = Instant::now();
+        let rows = self.destination.connection.query(SQL, &[Some(&relation.qualified_name())])?;
+        self.copy_runs.round_trip = begin.elapsed();
+        let mut types = std::collections::HashMap::new();
+        for row in &rows {
+            types.insert(row.string(0)?, row.parse::<u32>(1)?);
+        }
+        Ok(relation.columns.iter().all(|column| types.get(&column.name) == Some(&column.format.element_type())))
+    }
+
+    /// Sends a group that consists of one run of inserts; false when it does not.
+    pub(super) fn copy_group(&mut self, group: &Applied, durable: bool) -> Result<bool> {
+        if self.group_open || !self.starts_copy()? {
+            return Ok(false);
+        }
+        let Some(batch) = self.take_waiting() else { return Ok(false) };
+        let table = batch.relation.clone();
+        let durably = if durable { format!("{COMMIT_DURABLY}; ") } else { String::new() };
+        let before = format!("{}{durably}", self.begin_text(group));
+        self.start_copy(&table, &before, "; COMMIT")?;
+        self.queue_rows(&batch, Flow::Queued)?;
+        self.copy_ends(Sent::CopyGroup { table })?;
+        if durable {
+            self.last_durable = Instant::now();
+        }
+        self.note_sent(*group, durable);
+        self.keep(batch);
+        Ok(true)
+    }
+
+    /// Sends what waits through the COPY of a transaction under way, starting one if that is worth it; false when what
+    /// waits has to go another way.
+    pub(super) fn copy_waiting(&mut self) -> Result<bool> {
+        let is_open = self.copy_runs.open.is_some();
+        let can = if is_open { self.copy_candidate().is_some() } else { self.starts_copy()? };
+        if !can {
+            return Ok(false);
+        }
+        let Some(batch) = self.take_waiting() else { return Ok(false) };
+        if !is_open {
+            let same = Applied { end_lsn: self.chain, ..self.group };
+            let before = self.begin_text(&same);
+            (self.group_open, self.group_block) = (true, true);
+            self.start_copy(&batch.relation, &before, "")?;
+            self.copy_runs.open = Some(batch.relation.clone());
+        }
+        self.queue_rows(&batch, Flow::Sent)?;
+        self.keep(batch);
+        Ok(true)
+    }
+
+    /// Takes the one batch that waits.
+    fn take_waiting(&mut self) -> Option<TableBatch> {
+        let table = self.order.pop()?;
+        self.nothing_waits();
+        self.batches.remove(&table)
+    }
+
+    /// Keeps the room of a batch that was sent.
+    fn keep(&mut self, mut batch: TableBatch) {
+        batch.clear();
+        self.batches.insert(batch.relation.oid, batch);
+    }
+
+    fn begin_text(&self, group: &Applied) -> String {
+        let deferred = if self.plan.defer_constraints { "SET CONSTRAINTS ALL DEFERRED; " } else { "" };
+        format!("BEGIN; {deferred}{}; ", self.progress_text(group))
+    }
+
+    fn start_copy(&mut self, table: &Rc<Relation>, before: &str, after: &str) -> Result<()> {
+        self.leave_pipeline()?;
+        let copy = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", table.qualified_name(), table.column_list());
+        let outcome = self.destination.connection.copy_begin(&format!("{before}{copy}{after}"));
+        outcome.map_err(|error| self.explain_copy(error, table))?;
+        self.destination.connection.copy_queue(HEADER)
+    }
+
+    fn queue_rows(&mut self, batch: &TableBatch, flow: Flow) -> Result<()> {
+        let mut buffer = std::mem::take(&mut self.copy_runs.buffer);
+        let columns = (batch.relation.columns.len() as i16).to_be_bytes();
+        let mut send = |buffer: &mut Vec<u8>| -> Result<()> {
+            let connection = &mut self.destination.connection;
+            let outcome = match flow {
+                Flow::Queued => connection.copy_queue(buffer),
+                Flow::Sent => connection.copy_data(buffer),
+            };
+            buffer.clear();
+            outcome.map_err(|error| self.explain_copy(error, &batch.relation))
+        };
+        for row in batch.inserts().into_iter().flatten() {
+            buffer.extend_from_slice(&columns);
+            buffer.extend_from_slice(row);
+            if buffer.len() >= PIECE {
+                send(&mut buffer)?;
+            }
+        }
+        send(&mut buffer)?;
+        buffer.shrink_to(2 * PIECE);
+        self.copy_runs.buffer = buffer;
+        Ok(())
+    }
+
+    fn copy_ends(&mut self, sent: Sent) -> Result<()> {
+        self.destination.connection.copy_queue(TRAILER)?;
+        self.destination.connection.copy_finish()?;
+        self.sent.push_back(sent);
+        self.destination.connection.flush()?;
+        Ok(())
+    }
+
+    fn explain_copy(&self, error: Error, table: &Relation) -> Error {
+        self.explain(error, Some(table), Some(Kind::Insert))
+    }
+
+    /// Ends a COPY that is open and returns to pipeline mode, before anything else is sent.
+    pub(super) fn use_pipeline(&mut self) -> Result<()> {
+        if self.copy_runs.pipeline {
+            return Ok(());
+        }
+        if let Some(table) = self.copy_runs.open.take() {
+            self.copy_ends(Sent::CopyEnd { table })?;
+        }
+        self.settle()?;
+        self.destination.connection.enter_pipeline()?;
+        self.copy_runs.pipeline = true;
+        Ok(())
+    }
+
+    /// Waits for all answers, then leaves pipeline mode.
+    fn leave_pipeline(&mut self) -> Result<()> {
+        self.settle()?;
+        if std::mem::take(&mut self.copy_runs.pipeline) {
+            self.destination.connection.leave_pipeline()?;
+        }
+        Ok(())
+    }
+}
+
+/// What becomes of data that the socket does not take at once.
+#[derive(Clone, Copy)]
+enum Flow {
+    /// libpq keeps it: for a group, whose size has a limit.
+    Queued,
+    /// The worker waits: for a transaction of any size.
+    Sent,
+}

@@ -1,0 +1,186 @@
+//! Sending: the net effect of a batch as set-wise statements, prepared once for each shape.
+
+use std::rc::Rc;
+
+use super::applier::{Applier, Kind, Sent};
+use super::batch::{Added, Keyed, TableBatch};
+use super::statements::{self, Statement};
+use crate::error::Result;
+use crate::libpq::Param;
+use crate::logicalrep::relation::{Fields, Identity, is_unchanged};
+use crate::logicalrep::{Change, Relation};
+
+/// Rows of one statement: enough to spread its cost, few enough to stay in the destination's caches.
+pub(super) const STATEMENT_ROWS: usize = 1000;
+/// Bytes of one statement's rows.
+const STATEMENT_BYTES: usize = 8 << 20;
+
+impl Applier {
+    pub(super) fn send_batch(&mut self, batch: &TableBatch) -> Result<()> {
+        let relation = &batch.relation;
+        let net = batch.net();
+        for rows in chunks(&net.deletes, |row| row.len()) {
+            self.send_deletes(relation, rows)?;
+        }
+        if !net.row_deletes.is_empty() {
+            self.send_row_deletes(relation, &net.row_deletes)?;
+        }
+        for (kept, rows) in &net.replaces {
+            for rows in chunks(rows, |keyed| keyed.row.len()) {
+                self.send_replaces(relation, kept, rows)?;
+            }
+        }
+        for (kept, rows) in &net.updates {
+            for rows in chunks(rows, |keyed| keyed.row.len()) {
+                self.send_updates(relation, kept, rows)?;
+            }
+        }
+        for rows in chunks(&net.inserts, |row| row.len()) {
+            self.send_inserts(relation, rows)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn send_deletes(&mut self, relation: &Rc<Relation>, keys: &[&[u8]]) -> Result<()> {
+        self.params.start(relation, relation.key.iter().copied());
+        keys.iter().for_each(|key| self.params.push(0, key, &[]));
+        self.send_rows(relation, Kind::Delete, Vec::new(), Some(keys.len() as i64), statements::delete)
+    }
+
+    pub(super) fn send_row_deletes(&mut self, relation: &Rc<Relation>, rows: &[(&[u8], i64)]) -> Result<()> {
+        self.params.start(relation, 0..relation.columns.len());
+        rows.iter().for_each(|(row, _)| self.params.push(0, row, &[]));
+        self.params.add_counts(rows.iter().map(|(_, count)| *count));
+        let total = rows.iter().map(|(_, count)| *count).sum();
+        // This statement alone compares whole tables; a join by hash is what makes that bearable.
+        self.send_command(SCANS_ON)?;
+        self.send_rows(relation, Kind::DeleteByRow, Vec::new(), Some(total), statements::delete_by_row)?;
+        self.send_command(SCANS_OFF)
+    }
+
+    pub(super) fn send_updates(&mut self, relation: &Rc<Relation>, kept: &[usize], rows: &[Keyed<'_>]) -> Result<()> {
+        let is_set = |column: &usize| !kept.contains(column) && !relation.is_key(*column);
+        let set: Vec<usize> = (0..relation.columns.len()).filter(is_set).collect();
+        let skip: Vec<usize> = (0..relation.columns.len()).filter(|c| !is_set(c)).collect();
+        self.params.start(relation, relation.key.iter().chain(&set).copied());
+        for Keyed { key, row } in rows {
+            self.params.push(0, key, &[]);
+            self.params.push(relation.key.len(), row, &skip);
+        }
+        let count = Some(rows.len() as i64);
+        self.send_rows(relation, Kind::Update, set.clone(), count, |relation| statements::update(relation, &set))
+    }
+
+    pub(super) fn send_replaces(&mut self, relation: &Rc<Relation>, kept: &[usize], rows: &[Keyed<'_>]) -> Result<()> {
+        let columns = (0..relation.columns.len()).filter(|c| !kept.contains(c));
+        self.params.start(relation, relation.key.iter().copied().chain(columns));
+        for Keyed { key, row } in rows {
+            self.params.push(0, key, &[]);
+            self.params.push(relation.key.len(), row, kept);
+        }
+        let count = Some(rows.len() as i64);
+        let build = |relation: &Relation| statements::replace(relation, kept);
+        self.send_rows(relation, Kind::Replace, kept.to_vec(), count, build)
+    }
+
+    pub(super) fn send_inserts(&mut self, relation: &Rc<Relation>, rows: &[&[u8]]) -> Result<()> {
+        if relation.columns.is_empty() {
+            // No columns, or only generated ones: there is nothing to unnest.
+            let sql = format!("INSERT INTO {} DEFAULT VALUES", relation.qualified_name());
+            return rows.iter().try_for_each(|_| self.send_command(&sql));
+        }
+        self.params.start(relation, 0..relation.columns.len());
+        rows.iter().for_each(|row| self.params.push(0, row, &[]));
+        self.send_rows(relation, Kind::Insert, Vec::new(), None, statements::insert)
+    }
+
+    /// Sends the prepared parameters with the statement for them, preparing it first when it is new.
+    pub(super) fn send_rows(
+        &mut self,
+        relation: &Rc<Relation>,
+        kind: Kind,
+        columns: Vec<usize>,
+        total: Option<i64>,
+        build: impl FnOnce(&Relation) -> Statement,
+    ) -> Result<()> {
+        self.use_pipeline()?;
+        let key = (relation.generation, kind, columns);
+        let name = match self.statements.get(&key) {
+            Some(name) => name.clone(),
+            None => {
+                self.statements_made += 1;
+                let name = format!("courier_{}", self.statements_made);
+                let statement = build(relation);
+                self.destination.connection.send_prepare(&name, &statement.sql, &statement.types)?;
+                self.sent.push_back(Sent::Command { bytes: 0, table: Some(relation.clone()), kind: Some(kind) });
+                self.statements.insert(key, name.clone());
+                name
+            }
+        };
+        let values = self.params.finish(total);
+        let bytes = values.iter().map(Vec::len).sum();
+        let params: Vec<Param<'_>> = values.iter().map(|v| Param { value: Some(v), binary: true }).collect();
+        self.destination.connection.send_prepared(&name, &params)?;
+        self.sent.push_back(Sent::Command { bytes, table: Some(relation.clone()), kind: Some(kind) });
+        self.bytes_in_flight += bytes;
+        self.destination.connection.flush()?;
+        Ok(())
+    }
+
+    pub(super) fn send_command(&mut self, sql: &str) -> Result<()> {
+        self.use_pipeline()?;
+        self.destination.connection.send_simple(sql)?;
+        self.sent.push_back(Sent::Command { bytes: 0, table: None, kind: None });
+        Ok(())
+    }
+
+    /// One change as a statement of its own.
+    pub(super) fn send_change(&mut self, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {
+        self.open_group(None)?;
+        let by_row = relation.identity == Identity::FullRow;
+        match change {
+            Change::Insert { row } => self.send_inserts(relation, &[row]),
+            Change::Delete { old } if by_row => self.send_row_deletes(relation, &[(old, 1)]),
+            Change::Delete { old } => self.send_deletes(relation, &[old]),
+            Change::Update { old, row } if by_row => {
+                self.send_row_deletes(relation, &[(old, 1)])?;
+                self.send_inserts(relation, &[row])
+            }
+            Change::Update { old, row } => {
+                let kept: Vec<usize> =
+                    Fields(row).enumerate().filter(|(_, f)| is_unchanged(f)).map(|(i, _)| i).collect();
+                let mut batch = TableBatch::new(relation.clone());
+                let moves = batch.add(change) != Added::Yes || batch.len() != 1;
+                let keyed = [Keyed { key: old, row }];
+                if moves || relation.needs_replacing() {
+                    self.send_replaces(relation, &kept, &keyed)
+                } else {
+                    self.send_updates(relation, &kept, &keyed)
+                }
+            }
+        }
+    }
+}
+
+const SCANS_ON: &str = "SELECT pg_catalog.set_config('enable_hashjoin', 'on', true), \
+     pg_catalog.set_config('enable_seqscan', 'on', true)";
+const SCANS_OFF: &str = "SELECT pg_catalog.set_config('enable_hashjoin', 'off', true), \
+     pg_catalog.set_config('enable_seqscan', 'off', true)";
+
+/// Cuts rows into statements.
+fn chunks<T>(rows: &[T], size: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
+    let mut rest = rows;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (mut count, mut bytes) = (0, 0);
+        while count < rest.len().min(STATEMENT_ROWS) && (count == 0 || bytes < STATEMENT_BYTES) {
+            bytes += size(&rest[count]);
+            count += 1;
+        }
+        let (now, later) = rest.split_at(count);
+        rest = later;
+        Some(now)
+    })
+}

@@ -1,0 +1,104 @@
+//! The applier as the decoder's sink: what it wants, and what becomes of each change.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::applier::{Applier, GROUP_BYTES, GROUP_ROWS, Kind, Sent};
+use super::send::STATEMENT_ROWS;
+use super::statements;
+use crate::error::Result;
+use crate::logicalrep::{Change, ChangeSink, Relation, Transaction};
+
+impl ChangeSink for Applier {
+    fn wants(&mut self, table: u32, transaction: &Transaction) -> bool {
+        match self.plan.tables.get(&table) {
+            None => false,
+            Some(None) => true,
+            Some(Some(snapshot)) => !snapshot.contains(transaction.xid, transaction.commit_lsn),
+        }
+    }
+
+    fn change(&mut self, transaction: &Transaction, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {
+        self.enter(transaction);
+        self.group.changes += 1;
+        self.group.bytes += change.bytes() as u64;
+        if self.is_serial() {
+            return self.apply_serially(relation, change);
+        }
+        self.add(relation, change)?;
+        // A transaction too large to wait for its end goes out in parts.
+        let is_large = self.waiting_rows >= 2 * GROUP_ROWS
+            || self.waiting_bytes >= 2 * GROUP_BYTES
+            || self.largest_batch >= 2 * STATEMENT_ROWS && self.largest_batch >= 2 * self.batch_rows();
+        if is_large { self.send_waiting() } else { Ok(()) }
+    }
+
+    fn truncate(
+        &mut self,
+        transaction: &Transaction,
+        relations: &[Rc<Relation>],
+        restart_sequences: bool,
+    ) -> Result<()> {
+        self.enter(transaction);
+        self.group.changes += 1;
+        self.send_waiting()?;
+        self.open_group(None)?;
+        let list: Vec<&Relation> = relations.iter().map(Rc::as_ref).collect();
+        self.use_pipeline()?;
+        self.destination.connection.send_simple(&statements::truncate(&list, restart_sequences))?;
+        let table = relations.first().cloned();
+        self.sent.push_back(Sent::Command { bytes: 0, table, kind: Some(Kind::Insert) });
+        if self.is_serial() { self.settle() } else { Ok(()) }
+    }
+
+    fn commit(&mut self, transaction: &Transaction) -> Result<()> {
+        if self.current.commit_lsn != transaction.commit_lsn {
+            // Nothing of it was wanted; the next group's progress covers it.
+            return Ok(());
+        }
+        self.group.transactions += 1;
+        self.group.end_lsn = transaction.end_lsn;
+        self.group.commit_time = transaction.commit_time;
+        if self.is_serial() {
+            self.close_group(true)?;
+            while !self.groups.is_empty() {
+                self.wait_for_answers()?;
+            }
+            return Ok(());
+        }
+        if self.is_due() || self.group_open {
+            while !self.has_room() {
+                self.wait_for_answers()?;
+            }
+            self.close_group(false)?;
+            self.read_answers()?;
+        }
+        Ok(())
+    }
+}
+
+impl Applier {
+    /// Sends one change and waits for its outcome.
+    fn apply_serially(&mut self, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {
+        self.note_generation(relation)?;
+        self.send_change(relation, change)?;
+        self.settle()
+    }
+
+    fn enter(&mut self, transaction: &Transaction) {
+        if self.group.transactions == 0 && self.group.changes == 0 {
+            self.group_since = Instant::now();
+        }
+        self.current = *transaction;
+    }
+}
+
+impl Change<'_> {
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Change::Insert { row } => row.len(),
+            Change::Update { old, row } => old.len() + row.len(),
+            Change::Delete { old } => old.len(),
+        }
+    }
+}
