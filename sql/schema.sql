@@ -30,6 +30,9 @@ CREATE TABLE courier.task (
     schema_sync         boolean NOT NULL,
     full_copy           boolean NOT NULL,
     incremental         boolean NOT NULL,
+    conflict            text NOT NULL DEFAULT 'error' CHECK (conflict IN ('error', 'ignore', 'overwrite')),
+    forward_origins     boolean NOT NULL DEFAULT true,
+    skip_lsn            pg_lsn,
     wanted              text NOT NULL DEFAULT 'created' CHECK (wanted IN ('created', 'running', 'paused', 'finished')),
     failed              boolean NOT NULL DEFAULT false,
     stage               text NOT NULL DEFAULT 'created'
@@ -139,6 +142,8 @@ SELECT t.name AS task,
        t.schema_sync,
        t.full_copy,
        t.incremental,
+       t.conflict,
+       t.forward_origins,
        t.include,
        t.exclude,
        t.created_at,
@@ -196,12 +201,62 @@ COMMENT ON FUNCTION courier.test_connection(text) IS
 
 CREATE FUNCTION courier.create_task(
     name text, server text, include text[], exclude text[] DEFAULT '{}', schema_sync boolean DEFAULT true,
-    full_copy boolean DEFAULT true, incremental boolean DEFAULT true
+    full_copy boolean DEFAULT true, incremental boolean DEFAULT true, conflict text DEFAULT 'error',
+    forward_origins boolean DEFAULT true
 ) RETURNS integer
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'create_task_wrapper';
-COMMENT ON FUNCTION courier.create_task(text, text, text[], text[], boolean, boolean, boolean) IS
+COMMENT ON FUNCTION courier.create_task(text, text, text[], text[], boolean, boolean, boolean, text, boolean) IS
 'Describes a task and returns the number of tables it covers now; nothing happens before courier.start(). Patterns are schema.table with * and ?, double quotes keep capitals. The caller becomes the owner. Errors: 42602 bad name, 42710 name taken, 42704 unknown server, 22023 bad pattern, 42P01 no table matches.';
+
+CREATE FUNCTION courier.alter_task(task text, conflict text DEFAULT NULL, forward_origins boolean DEFAULT NULL) RETURNS void
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'alter_task_wrapper';
+COMMENT ON FUNCTION courier.alter_task(text, text, boolean) IS
+'Changes options of a task that is not running; null leaves an option as it is. conflict: error stops at a change that meets another row than expected, ignore keeps the destination''s row, overwrite lets the source''s row win. forward_origins: whether changes are sent on that came to this database by replication. Errors: 22023 unknown value, 55000 the task is running.';
+
+CREATE FUNCTION courier.skip_change_internal(task text, lsn text) RETURNS void
+    LANGUAGE c VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'skip_change_wrapper';
+COMMENT ON FUNCTION courier.skip_change_internal(text, text) IS 'Internal: courier.skip_change().';
+
+CREATE FUNCTION courier.skip_change(task text, lsn pg_lsn) RETURNS void
+    LANGUAGE sql VOLATILE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$ SELECT courier.skip_change_internal(task, lsn::text) $$;
+COMMENT ON FUNCTION courier.skip_change(text, pg_lsn) IS
+'Lets a failed task go on without the change at which it stopped; lsn is the one that last_error_detail names. The change is kept in courier.conflicts. Rows of one COPY may share an LSN: all of them that fail are left out. Errors: 55000 the task has not failed, 22023 it did not stop at this LSN.';
+
+CREATE FUNCTION courier.conflicts_internal(task text) RETURNS text[]
+    LANGUAGE c VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'conflicts_internal_wrapper';
+COMMENT ON FUNCTION courier.conflicts_internal(text) IS 'Internal: rows of courier.conflicts as JSON.';
+
+CREATE FUNCTION courier.read_conflicts(
+    task text, OUT at timestamptz, OUT lsn pg_lsn, OUT relid oid, OUT table_name text, OUT change text, OUT decision text,
+    OUT sqlstate text, OUT message text, OUT key jsonb, OUT source_row jsonb, OUT destination_row jsonb
+) RETURNS SETOF record
+    LANGUAGE sql VOLATILE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT (j ->> 'at')::timestamptz, (j ->> 'lsn')::pg_lsn, (j ->> 'relid')::oid, j ->> 'table_name', j ->> 'change',
+           j ->> 'decision', j ->> 'sqlstate', j ->> 'message',
+           NULLIF(j -> 'key', 'null'), NULLIF(j -> 'source_row', 'null'), NULLIF(j -> 'destination_row', 'null')
+      FROM (SELECT c::jsonb AS j FROM unnest(courier.conflicts_internal(task)) AS c) AS conflicts
+    $$;
+COMMENT ON FUNCTION courier.read_conflicts(text) IS 'Internal: see view courier.conflicts.';
+
+CREATE VIEW courier.conflicts WITH (security_barrier) AS
+SELECT t.name AS task, c.at, c.lsn, c.table_name, c.change, c.decision, c.sqlstate, c.message,
+       CASE WHEN c.readable THEN c.key END AS key,
+       CASE WHEN c.readable THEN c.source_row END AS source_row,
+       CASE WHEN c.readable THEN c.destination_row END AS destination_row
+  FROM (SELECT t.name FROM courier.task t
+         WHERE t.started_at IS NOT NULL AND t.incremental AND pg_catalog.pg_has_role(t.owner, 'USAGE') OFFSET 0) t
+ CROSS JOIN LATERAL (SELECT r.*, COALESCE(pg_catalog.has_table_privilege(r.relid, 'SELECT'), false) AS readable
+                       FROM courier.read_conflicts(t.name) r) c;
+COMMENT ON VIEW courier.conflicts IS
+'Changes that met another row than expected on the destination and were not applied as they were, newest last: what was decided (ignored, overwritten, inserted, skipped), the key, and the rows of both sides for those who may read the table. Kept on the destination, in the transaction that decided, until courier.drop_task(); reading asks the destination.';
 
 CREATE FUNCTION courier.plan(
     task text, OUT step integer, OUT action text, OUT object text, OUT detail text, OUT statement text, OUT reason text
@@ -274,11 +329,13 @@ DECLARE
 BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA courier TO %s', target);
     EXECUTE format('GRANT USAGE ON FOREIGN DATA WRAPPER pg_courier TO %s', target);
-    EXECUTE format('GRANT SELECT ON courier.tasks, courier.progress TO %s', target);
+    EXECUTE format('GRANT SELECT ON courier.tasks, courier.progress, courier.conflicts TO %s', target);
     EXECUTE format('GRANT EXECUTE ON FUNCTION courier.test_connection(text), '
-        'courier.create_task(text, text, text[], text[], boolean, boolean, boolean), courier.plan(text), '
+        'courier.create_task(text, text, text[], text[], boolean, boolean, boolean, text, boolean), courier.plan(text), '
         'courier.start(text), courier.pause(text), courier.resume(text), courier.wait_for(text, interval), '
         'courier.wait_for_internal(text, double precision), courier.verify(text), courier.drop_task(text), '
+        'courier.alter_task(text, text, boolean), courier.skip_change(text, pg_lsn), '
+        'courier.skip_change_internal(text, text), courier.conflicts_internal(text), courier.read_conflicts(text), '
         'courier.lsn(bigint), courier.progress_bar(numeric), courier.task_status(), courier.copy_status() TO %s', target);
 END
 $$;

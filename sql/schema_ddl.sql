@@ -162,7 +162,7 @@ BEGIN
         WHERE c.relkind IN ('r', 'p')
           AND c.relpersistence <> 't'
           AND c.oid >= 16384
-          AND n.nspname <> 'courier'
+          AND n.nspname NOT IN ('courier', 'courier_applied')
           AND NOT EXISTS (SELECT FROM pg_depend e
                           WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e'));
 
@@ -356,7 +356,7 @@ BEGIN
     scope.schemas := ARRAY(
         SELECT n.oid
         FROM pg_namespace n
-        WHERE n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'courier')
+        WHERE n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT IN ('information_schema', 'courier', 'courier_applied')
           AND n.oid IN (SELECT c.relnamespace FROM unnest(scope.tables || scope.sequences) AS t (oid) JOIN pg_class c ON c.oid = t.oid
                         UNION
                         SELECT s.stxnamespace FROM unnest(scope.tables) AS t (oid) JOIN pg_statistic_ext s ON s.stxrelid = t.oid
@@ -1535,7 +1535,7 @@ BEGIN
         LEFT JOIN pg_depend e ON e.classid = 'pg_class'::regclass AND e.objid = r.oid AND e.deptype = 'e'
         LEFT JOIN pg_extension x ON x.oid = e.refobjid
         WHERE NOT EXISTS (SELECT FROM unnest(scope.tables) AS s (oid) WHERE s.oid = r.oid)
-          AND n.nspname IS DISTINCT FROM 'courier'
+          AND n.nspname IS DISTINCT FROM 'courier' AND n.nspname IS DISTINCT FROM 'courier_applied'
           AND x.extname IS DISTINCT FROM 'pg_courier';
 
     -- Parts that depend on what is not created.

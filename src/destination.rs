@@ -1,6 +1,6 @@
 //! A session on the destination: settings that make data mean the same on both sides, and the helper tables.
 //!
-//! `courier.progress` has one row for each task that writes here. It is updated in the transaction that carries the
+//! `courier_applied.progress` has one row for each task that writes here. It is updated in the transaction that carries the
 //! data, so after any crash on either side it says exactly what is applied. The same UPDATE is the fence: `writer` must be
 //! the row's `epoch` (a CHECK constraint), and it only is when the writer is the one that took the row over last and when
 //! its transaction follows the one before without a gap. A batch of a killed worker that the destination still had in its
@@ -10,6 +10,11 @@ use crate::error::{Error, Origin, Result, sqlstate};
 use crate::libpq::{Connection, Parameters, WaitFn};
 use crate::logicalrep::Lsn;
 use crate::logicalrep::names::quote_literal;
+
+/// Names a database among all servers: the cluster's system identifier and the database's OID. The same query on both
+/// sides tells a task that its destination is where a transaction came from.
+pub const DATABASE_ID: &str = "SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system()) || '.' || oid \
+     FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
 
 /// The constraint whose violation means that another worker writes for the task.
 pub const FENCE: &str = "progress_one_writer";
@@ -109,8 +114,8 @@ impl Destination {
 
     fn has_helper_tables(&mut self) -> Result<bool> {
         let there = self.connection.query(
-            "SELECT pg_catalog.to_regclass('courier.progress') IS NOT NULL \
-             AND pg_catalog.to_regclass('courier.table_progress') IS NOT NULL",
+            "SELECT pg_catalog.to_regclass('courier_applied.progress') IS NOT NULL \
+             AND pg_catalog.to_regclass('courier_applied.table_progress') IS NOT NULL",
             &[],
         )?;
         there.first().map_or(Ok(false), |row| row.bool(0))
@@ -122,9 +127,9 @@ impl Destination {
         }
         for statement in HELPER_TABLES {
             self.connection.exec(statement).map_err(|error| {
-                error.context("While preparing schema \"courier\" on the destination.").or_hint(
+                error.context("While preparing schema \"courier_applied\" on the destination.").or_hint(
                     "Grant the user CREATE on the database: GRANT CREATE ON DATABASE ... TO ...; or create schema \
-                     \"courier\" owned by it.",
+                     \"courier_applied\" owned by it.",
                 )
             })?;
         }
@@ -136,9 +141,9 @@ impl Destination {
         self.under_helper_lock(|destination| {
             destination.create_helper_tables()?;
             destination.connection.execute(
-                "INSERT INTO courier.progress (task_id, task, source, end_lsn) \
-                 VALUES ($1::uuid, $2, $3, $4::pg_lsn) ON CONFLICT (task_id) DO NOTHING",
-                &[Some(task.id), Some(task.name), Some(task.source), Some(&start.to_string())],
+                "INSERT INTO courier_applied.progress (task_id, task, source, end_lsn, source_id) \
+                 VALUES ($1::uuid, $2, $3, $4::pg_lsn, $5) ON CONFLICT (task_id) DO NOTHING",
+                &[Some(task.id), Some(task.name), Some(task.source), Some(&start.to_string()), Some(task.source_id)],
             )?;
             Ok(())
         })
@@ -150,20 +155,28 @@ impl Destination {
         // Durable, and with it everything this reads: the slot may advance up to there.
         self.connection.exec("SET synchronous_commit = on")?;
         let rows = self.connection.query(
-            "UPDATE courier.progress SET epoch = epoch + 1, writer = epoch + 1 WHERE task_id = $1::uuid \
+            "UPDATE courier_applied.progress SET epoch = epoch + 1, writer = epoch + 1 WHERE task_id = $1::uuid \
              RETURNING epoch, end_lsn",
             &[Some(task_id)],
         )?;
         self.connection.exec("SET synchronous_commit = off")?;
         let row = rows.first().ok_or_else(|| {
             Error::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, "the destination has no progress row of this task")
-                .detail("Table courier.progress on the destination says what has been applied; the row is gone.")
+                .detail(
+                    "Table courier_applied.progress on the destination says what has been applied; the row is gone.",
+                )
                 .hint(
                     "Without it nobody knows what is applied. Drop the task, empty its tables on the destination and \
                      create it anew.",
                 )
         })?;
         Ok((row.parse(0)?, row.lsn(1)?))
+    }
+
+    /// Which database this is, see [`DATABASE_ID`].
+    pub fn database_id(&mut self) -> Result<String> {
+        let rows = self.connection.exec(DATABASE_ID)?;
+        rows.first().map_or_else(|| Err(Error::internal("the destination has no identity")), |row| row.string(0))
     }
 
     /// May this user switch triggers and foreign keys off for its session? Changes nothing.
@@ -194,12 +207,14 @@ impl Destination {
                 return Ok(());
             }
             let connection = &mut destination.connection;
-            for table in ["progress", "table_progress"] {
+            for table in ["progress", "table_progress", "conflicts"] {
                 let sql = format!("DELETE FROM courier.{table} WHERE task_id = $1::uuid");
                 connection.execute(&sql, &[Some(task_id)])?;
             }
-            let rows = connection
-                .query("SELECT 1 FROM courier.progress UNION ALL SELECT 1 FROM courier.table_progress LIMIT 1", &[])?;
+            let rows = connection.query(
+                "SELECT 1 FROM courier_applied.progress UNION ALL SELECT 1 FROM courier_applied.table_progress LIMIT 1",
+                &[],
+            )?;
             unused = rows.is_empty();
             Ok(())
         })?;
@@ -209,12 +224,17 @@ impl Destination {
         // Not with the rows: someone else may own the tables or the schema, and then they stay.
         let outcome = self.under_helper_lock(|destination| {
             let connection = &mut destination.connection;
-            connection.exec("LOCK TABLE courier.progress, courier.table_progress IN ACCESS EXCLUSIVE MODE")?;
-            let rows = connection
-                .query("SELECT 1 FROM courier.progress UNION ALL SELECT 1 FROM courier.table_progress LIMIT 1", &[])?;
+            connection
+                .exec("LOCK TABLE courier_applied.progress, courier_applied.table_progress IN ACCESS EXCLUSIVE MODE")?;
+            let rows = connection.query(
+                "SELECT 1 FROM courier_applied.progress UNION ALL SELECT 1 FROM courier_applied.table_progress LIMIT 1",
+                &[],
+            )?;
             if rows.is_empty() {
-                connection.exec("DROP TABLE courier.progress, courier.table_progress")?;
-                connection.exec("DROP SCHEMA courier")?;
+                connection.exec(
+                    "DROP TABLE courier_applied.progress, courier_applied.table_progress, courier_applied.conflicts",
+                )?;
+                connection.exec("DROP SCHEMA courier_applied")?;
             }
             Ok(())
         });
@@ -229,6 +249,8 @@ pub struct TaskRow<'a> {
     pub id: &'a str,
     pub name: &'a str,
     pub source: &'a str,
+    /// The source database for programs, see [`DATABASE_ID`].
+    pub source_id: &'a str,
 }
 
 /// Settings that decide how values read and print; the source's workers use the same.
@@ -259,20 +281,26 @@ fn may_set_replica_role(connection: &mut Connection, is_local: &str) -> Result<b
 /// Key of the advisory lock under which helper tables come and go ("courier" in ASCII).
 const HELPER_LOCK: i64 = 0x63_6f75_7269_6572;
 
-const HELPER_TABLES: [&str; 5] = [
-    "CREATE SCHEMA IF NOT EXISTS courier",
+const HELPER_TABLES: [&str; 7] = [
+    "CREATE SCHEMA IF NOT EXISTS courier_applied",
     // Room on each page keeps the frequent updates of one row in place.
-    "CREATE TABLE IF NOT EXISTS courier.progress ( \
+    "CREATE TABLE IF NOT EXISTS courier_applied.progress ( \
        task_id uuid PRIMARY KEY, task text NOT NULL, source text NOT NULL, end_lsn pg_lsn NOT NULL, \
        commit_time timestamptz, pre_data boolean NOT NULL DEFAULT false, updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(), \
-       epoch bigint NOT NULL DEFAULT 0, writer bigint NOT NULL DEFAULT 0, \
+       source_id text NOT NULL, epoch bigint NOT NULL DEFAULT 0, writer bigint NOT NULL DEFAULT 0, \
        CONSTRAINT progress_one_writer CHECK (writer = epoch)) WITH (fillfactor = 10)",
-    "COMMENT ON TABLE courier.progress IS \
+    "COMMENT ON TABLE courier_applied.progress IS \
        'What pg_courier has applied to this database, one row a task; updated in the transaction that carries the data'",
-    "CREATE TABLE IF NOT EXISTS courier.table_progress ( \
+    "CREATE TABLE IF NOT EXISTS courier_applied.table_progress ( \
        task_id uuid NOT NULL, relid oid NOT NULL, table_name text NOT NULL, snapshot text NOT NULL, \
-       sync_lsn pg_lsn NOT NULL, copied_rows bigint NOT NULL DEFAULT 0, copied_at timestamptz NOT NULL DEFAULT pg_catalog.now(), \
+       sync_lsn pg_lsn NOT NULL, source_id text NOT NULL, copied_rows bigint NOT NULL DEFAULT 0, copied_at timestamptz NOT NULL DEFAULT pg_catalog.now(), \
        PRIMARY KEY (task_id, relid))",
-    "COMMENT ON TABLE courier.table_progress IS \
+    "CREATE TABLE IF NOT EXISTS courier_applied.conflicts ( \
+       id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, task_id uuid NOT NULL, at timestamptz NOT NULL DEFAULT pg_catalog.now(), \
+       lsn pg_lsn NOT NULL, commit_lsn pg_lsn NOT NULL, relid oid NOT NULL, table_name text NOT NULL, change text NOT NULL, \
+       sqlstate text NOT NULL, message text NOT NULL, decision text NOT NULL, key jsonb, source_row jsonb, destination_row jsonb)",
+    "COMMENT ON TABLE courier_applied.conflicts IS \
+       'Changes that pg_courier did not apply as they were, one row each; written in the transaction that decided so'",
+    "COMMENT ON TABLE courier_applied.table_progress IS \
        'Tables that pg_courier has copied to this database, with the source snapshot of each copy'",
 ];

@@ -57,6 +57,7 @@ struct Parts {
     hint: Option<String>,
     context: Vec<String>,
     serially: bool,
+    constraint: Option<String>,
 }
 
 /// SQLSTATEs used in more than one place, under their names in the PostgreSQL manual, appendix A.
@@ -90,6 +91,7 @@ impl Error {
             hint: None,
             context: Vec::new(),
             serially: false,
+            constraint: None,
         }))
     }
 
@@ -125,6 +127,16 @@ impl Error {
     pub fn context(mut self, context: impl Into<String>) -> Error {
         self.0.context.push(context.into());
         self
+    }
+
+    /// The constraint or unique index that the destination named.
+    pub fn constraint(mut self, name: Option<String>) -> Error {
+        self.0.constraint = name;
+        self
+    }
+
+    pub fn constraint_name(&self) -> Option<&str> {
+        self.0.constraint.as_deref()
     }
 
     /// Marks an error of a merged batch: its transactions are to be replayed one by one.

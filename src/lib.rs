@@ -4,7 +4,7 @@
 //!                  source server                                            |            destination
 //!  heap --- tablesync workers: snapshot, binary COPY ------------------------+-> COPY FROM STDIN
 //!  WAL ---> decode (in process) -> filter by copy snapshot -> batches -------+-> one pipelined connection
-//!              ^                                                            |      courier.progress row, same transaction
+//!              ^                                                            |      courier_applied.progress row, same transaction
 //!  slot confirmed_flush <- only after the destination's commit is durable  <+
 //! ```
 //!
@@ -23,7 +23,7 @@
 //! | [`logicalrep`], [`error`], [`guc`] | the values that flow ([`logicalrep::ChangeSink`] is where decoding ends), errors, settings |
 //!
 //! Absent on purpose: a connection to the source (WAL is decoded in the server), SQL in the process that decodes, any
-//! object on the destination besides schema `courier` with two tables.
+//! object on the destination besides schema `courier_applied`.
 
 mod api;
 mod apply;

@@ -23,7 +23,7 @@ SELECT c.oid,
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p')
-   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'courier')
+   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'courier', 'courier_applied')
    AND n.nspname !~ '^pg_(toast|temp)'
    AND NOT EXISTS (SELECT
                      FROM pg_catalog.pg_depend d

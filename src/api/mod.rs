@@ -3,6 +3,7 @@
 //! Whoever may call them is decided by EXECUTE, and for a task by membership in its owner. Inside, the tables of the
 //! extension are read and written with the extension's rights, everything of the user's with the owner's.
 
+mod conflicts;
 mod fdw;
 mod plan;
 mod progress;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pgrx::prelude::*;
 
 use crate::catalog::select::{self, Candidate};
-use crate::catalog::{Stage, Task, Wanted, connection, to_json};
+use crate::catalog::{ConflictPolicy, Stage, Task, Wanted, connection, to_json};
 use crate::destination::Purpose;
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::names;
@@ -27,6 +27,8 @@ fn create_task(
     schema_sync: Option<bool>,
     full_copy: Option<bool>,
     incremental: Option<bool>,
+    conflict: Option<String>,
+    forward_origins: Option<bool>,
 ) -> i32 {
     let create = || {
         let new = NewTask {
@@ -37,6 +39,8 @@ fn create_task(
             schema_sync: given("schema_sync", schema_sync)?,
             full_copy: given("full_copy", full_copy)?,
             incremental: given("incremental", incremental)?,
+            conflict: ConflictPolicy::parse(&given("conflict", conflict)?)?,
+            forward_origins: given("forward_origins", forward_origins)?,
         };
         new.create()
     };
@@ -59,6 +63,8 @@ struct NewTask<'a> {
     schema_sync: bool,
     full_copy: bool,
     incremental: bool,
+    conflict: ConflictPolicy,
+    forward_origins: bool,
 }
 
 impl NewTask<'_> {
@@ -80,9 +86,10 @@ impl NewTask<'_> {
         let (include, exclude) = (to_json(&self.include)?, to_json(&self.exclude)?);
         spi::as_extension(|| {
             spi::execute(
-                "INSERT INTO courier.task (name, owner, server, include, exclude, schema_sync, full_copy, incremental) \
+                "INSERT INTO courier.task (name, owner, server, include, exclude, schema_sync, full_copy, incremental, \
+                 conflict, forward_origins) \
                  VALUES ($1, $2::oid, $3::oid, ARRAY(SELECT json_array_elements_text($4::json)), \
-                 ARRAY(SELECT json_array_elements_text($5::json)), $6::bool, $7::bool, $8::bool)",
+                 ARRAY(SELECT json_array_elements_text($5::json)), $6::bool, $7::bool, $8::bool, $9, $10::bool)",
                 &[
                     Some(self.name),
                     Some(&owner.to_string()),
@@ -92,6 +99,8 @@ impl NewTask<'_> {
                     flag(self.schema_sync),
                     flag(self.full_copy),
                     flag(self.incremental),
+                    Some(self.conflict.as_str()),
+                    flag(self.forward_origins),
                 ],
             )
         })?;
@@ -125,7 +134,7 @@ impl NewTask<'_> {
 }
 
 /// The task, locked against other changes until the end of the transaction.
-fn locked(name: &str) -> Result<Task> {
+pub(super) fn locked(name: &str) -> Result<Task> {
     let task = Task::for_role(name, xact::user_id())?;
     xact::lock_task(task.id);
     // As it is now: another transaction may have held the lock.
@@ -151,7 +160,7 @@ fn resume(task: String) {
     }));
 }
 
-fn run(task: &Task) -> Result<()> {
+pub(super) fn run(task: &Task) -> Result<()> {
     match task.wanted {
         Wanted::Running if !task.failed => {
             pgrx::notice!("task \"{}\" is already running", task.name);
@@ -341,9 +350,9 @@ fn forget_on_destination(task: &Task) {
         .and_then(|mut destination| destination.forget_task(&task.uuid));
     if let Err(error) = outcome {
         pgrx::warning!(
-            "the task's rows in schema courier of the destination stay: {}; to remove them there later: \
-             DELETE FROM courier.progress WHERE task_id = '{uuid}'; \
-             DELETE FROM courier.table_progress WHERE task_id = '{uuid}';",
+            "the task's rows in schema courier_applied of the destination stay: {}; to remove them there later: \
+             DELETE FROM courier_applied.progress WHERE task_id = '{uuid}'; \
+             DELETE FROM courier_applied.table_progress WHERE task_id = '{uuid}';",
             error.message(),
             uuid = task.uuid
         );

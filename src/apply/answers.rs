@@ -45,7 +45,14 @@ impl Applier {
                 (Event::Done(outcome), Some(Sent::Command { bytes, table, kind })) => {
                     self.bytes_in_flight -= bytes;
                     if let Some(Err(error)) = outcome {
-                        return Err(self.explain(error, table.as_deref(), kind));
+                        let error = self.explain(error, table.as_deref(), kind);
+                        self.attempt.fail(error)?;
+                    }
+                }
+                (Event::Done(outcome), Some(Sent::Prepare { table, kind })) => {
+                    if let Some(Err(error)) = outcome {
+                        let error = self.explain(error, Some(&table), Some(kind));
+                        self.attempt.fail_to_prepare(error)?;
                     }
                 }
                 (Event::Synced, Some(Sent::Sync)) => self.committed(),
@@ -83,11 +90,12 @@ impl Applier {
         }
         let error = match (table, kind) {
             (Some(table), Some(kind)) => describe_conflict(error, table, kind),
-            (_, _) if error.sqlstate() == sqlstate::DIVISION_BY_ZERO => {
-                Error::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, "the task's row in courier.progress is gone")
-                    .origin(Origin::Destination)
-                    .hint("Drop the task, empty its tables on the destination and create it anew.")
-            }
+            (_, _) if error.sqlstate() == sqlstate::DIVISION_BY_ZERO => Error::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "the task's row in courier_applied.progress is gone",
+            )
+            .origin(Origin::Destination)
+            .hint("Drop the task, empty its tables on the destination and create it anew."),
             (_, _) => error,
         };
         let merged = !self.is_serial_group();
@@ -122,11 +130,14 @@ fn describe_conflict(error: Error, table: &Relation, kind: Kind) -> Error {
             .detail("No row there has the key of the source's change, or more than one has.")
             .hint(
                 "Put the row in place on the destination (see the key below), then SELECT courier.resume(...). \
-                 Find out who else writes there.",
+                 Find out who else writes there. SELECT courier.skip_change(...) leaves the change out for good.",
             );
     }
     let hint = match error.sqlstate() {
-        "23505" => "The row is already on the destination. Remove it there, then SELECT courier.resume(...).",
+        "23505" => {
+            "The row is already on the destination. Remove it there, then SELECT courier.resume(...). SELECT courier.skip_change(...) \
+                    leaves the change out for good."
+        }
         "42P01" => "Create the table on the destination as it is on the source, then SELECT courier.resume(...).",
         "42703" | "42804" | "42883" => {
             "Alter the table on the destination as it was altered on the source, then SELECT courier.resume(...)."

@@ -16,8 +16,10 @@ use std::time::{Duration, Instant};
 
 use super::arrays::Params;
 use super::batch::{Added, TableBatch};
+use super::conflicts::Attempt;
 use super::copy_runs::{COPY_ROWS, CopyRuns};
 use super::send::STATEMENT_ROWS;
+use crate::catalog::ConflictPolicy;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::libpq::Interest;
@@ -59,6 +61,11 @@ pub struct Plan {
     pub defer_constraints: bool,
     /// Replay one by one up to here.
     pub serial_until: Lsn,
+    pub conflict: ConflictPolicy,
+    /// The change to leave out if the destination refuses it.
+    pub skip: Lsn,
+    /// Are changes sent on that came to the source by replication?
+    pub forward_origins: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -72,18 +79,36 @@ pub(super) enum Kind {
 
 /// A command on its way, for the message if it fails.
 pub(super) enum Sent {
-    Command { bytes: usize, table: Option<Rc<Relation>>, kind: Option<Kind> },
+    Prepare {
+        table: Rc<Relation>,
+        kind: Kind,
+    },
+    Command {
+        bytes: usize,
+        table: Option<Rc<Relation>>,
+        kind: Option<Kind>,
+    },
     Sync,
     /// A whole group whose rows travel as COPY.
-    CopyGroup { table: Rc<Relation> },
+    CopyGroup {
+        table: Rc<Relation>,
+    },
     /// The end of a COPY inside an open group.
-    CopyEnd { table: Rc<Relation> },
+    CopyEnd {
+        table: Rc<Relation>,
+    },
 }
 
 /// A group on its way.
 pub(super) struct Group {
     pub(super) applied: Applied,
     pub(super) durable: bool,
+}
+
+/// A statement prepared on the destination.
+pub(super) struct Prepared {
+    pub(super) number: u64,
+    pub(super) name: Rc<str>,
 }
 
 pub(super) type StatementKey = (u64, Kind, Vec<usize>);
@@ -120,10 +145,13 @@ pub struct Applier {
     pub(super) last_durable: Instant,
 
     pub(super) params: Params,
-    pub(super) statements: HashMap<StatementKey, String>,
+    pub(super) statements: HashMap<StatementKey, Prepared>,
     pub(super) statements_made: u64,
     pub(super) progress_prepared: bool,
     pub(super) copy_runs: CopyRuns,
+    pub(super) attempt: Attempt,
+    /// Where the changes go, see [`crate::destination::DATABASE_ID`].
+    pub(super) destination_id: String,
     pub(super) generations: FastMap<u32, u64>,
 }
 
@@ -132,6 +160,7 @@ impl Applier {
     pub fn new(mut destination: Destination, plan: Plan, on_applied: Box<dyn Fn(&Applied)>) -> Result<Applier> {
         let (epoch, start) = destination.take_over(&plan.task_id)?;
         let task_id = parse_uuid(&plan.task_id)?;
+        let destination_id = destination.database_id()?;
         destination.connection.enter_pipeline()?;
         let now = Instant::now();
         Ok(Applier {
@@ -163,6 +192,8 @@ impl Applier {
             statements_made: 0,
             progress_prepared: false,
             copy_runs: CopyRuns::new(),
+            attempt: Attempt::default(),
+            destination_id,
             generations: FastMap::default(),
         })
     }
@@ -280,9 +311,9 @@ impl Applier {
         self.batches.remove(&relation.oid);
         let stale: Vec<StatementKey> = self.statements.keys().filter(|(g, _, _)| *g == old).cloned().collect();
         for key in stale {
-            if let Some(name) = self.statements.remove(&key) {
+            if let Some(prepared) = self.statements.remove(&key) {
                 self.open_group(None)?;
-                self.send_command(&format!("DEALLOCATE {name}"))?;
+                self.send_command(&format!("DEALLOCATE {}", prepared.name))?;
             }
         }
         Ok(())

@@ -72,7 +72,14 @@ pub struct TableBatch {
 
 impl TableBatch {
     pub fn new(relation: Rc<Relation>) -> TableBatch {
-        TableBatch { relation, queued: false, arena: Vec::new(), entries: Vec::new(), has_row_deletes: false, index: None }
+        TableBatch {
+            relation,
+            queued: false,
+            arena: Vec::new(),
+            entries: Vec::new(),
+            has_row_deletes: false,
+            index: None,
+        }
     }
 
     /// Rows held.

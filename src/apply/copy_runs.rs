@@ -224,7 +224,7 @@ impl Applier {
     }
 
     /// Waits for all answers, then leaves pipeline mode.
-    fn leave_pipeline(&mut self) -> Result<()> {
+    pub(super) fn leave_pipeline(&mut self) -> Result<()> {
         self.settle()?;
         if std::mem::take(&mut self.copy_runs.pipeline) {
             self.destination.connection.leave_pipeline()?;

@@ -96,7 +96,10 @@ impl Applier {
         progress_sql([
             &format!("'{}'::pg_catalog.uuid", self.plan.task_id),
             &format!("'{}'::pg_catalog.pg_lsn", applied.end_lsn),
-            &format!("('2000-01-01 00:00+00'::pg_catalog.timestamptz + {} * '1 us'::pg_catalog.interval)", applied.commit_time),
+            &format!(
+                "('2000-01-01 00:00+00'::pg_catalog.timestamptz + {} * '1 us'::pg_catalog.interval)",
+                applied.commit_time
+            ),
             &format!("'{}'::pg_catalog.pg_lsn", self.chain),
             &self.epoch.to_string(),
         ])
@@ -106,7 +109,7 @@ impl Applier {
 /// Parameters: task, new end, commit time, the end it must follow, epoch.
 fn progress_sql([task, end, commit_time, chain, epoch]: [&str; 5]) -> String {
     format!(
-        "WITH touched AS (UPDATE courier.progress SET end_lsn = {end}, \
+        "WITH touched AS (UPDATE courier_applied.progress SET end_lsn = {end}, \
          commit_time = CASE WHEN {commit_time} > '2000-01-01 00:00+00'::pg_catalog.timestamptz THEN {commit_time} \
          ELSE commit_time END, \
          updated_at = pg_catalog.now(), writer = CASE WHEN end_lsn = {chain} THEN {epoch} ELSE -1 END \

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::applier::{Applier, Kind, Sent};
+use super::applier::{Applier, Kind, Prepared, Sent};
 use super::batch::{Added, Keyed, TableBatch};
 use super::statements::{self, Statement};
 use crate::error::Result;
@@ -106,14 +106,14 @@ impl Applier {
         self.use_pipeline()?;
         let key = (relation.generation, kind, columns);
         let name = match self.statements.get(&key) {
-            Some(name) => name.clone(),
+            Some(prepared) => prepared.name.clone(),
             None => {
                 self.statements_made += 1;
-                let name = format!("courier_{}", self.statements_made);
+                let name: Rc<str> = format!("courier_{}", self.statements_made).into();
                 let statement = build(relation);
                 self.destination.connection.send_prepare(&name, &statement.sql, &statement.types)?;
-                self.sent.push_back(Sent::Command { bytes: 0, table: Some(relation.clone()), kind: Some(kind) });
-                self.statements.insert(key, name.clone());
+                self.sent.push_back(Sent::Prepare { table: relation.clone(), kind });
+                self.statements.insert(key, Prepared { number: self.statements_made, name: name.clone() });
                 name
             }
         };

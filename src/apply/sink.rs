@@ -10,6 +10,15 @@ use crate::error::Result;
 use crate::logicalrep::{Change, ChangeSink, Relation, Transaction};
 
 impl ChangeSink for Applier {
+    fn only_local(&self) -> bool {
+        !self.plan.forward_origins
+    }
+
+    fn leaves_out(&mut self, source: &[u8]) -> bool {
+        // What came from where our changes go to would go round in circles.
+        !self.plan.forward_origins || source == self.destination_id.as_bytes()
+    }
+
     fn wants(&mut self, table: u32, transaction: &Transaction) -> bool {
         match self.plan.tables.get(&table) {
             None => false,
@@ -81,6 +90,9 @@ impl Applier {
     /// Sends one change and waits for its outcome.
     fn apply_serially(&mut self, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {
         self.note_generation(relation)?;
+        if self.may_resolve() {
+            return self.apply_or_resolve(relation, change);
+        }
         self.send_change(relation, change)?;
         self.settle()
     }

@@ -163,6 +163,73 @@ pub fn delete_by_row(relation: &Relation) -> Statement {
     source.counted(body)
 }
 
+/// What a conflict has to do with rows of the destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    Nothing,
+    /// Rows equal to the given one in these columns are shown.
+    Shown,
+    /// They are deleted.
+    Deleted,
+}
+
+/// Writes a row of `courier_applied.conflicts`. Parameters: key columns, then `given` columns of the source's row; both may be
+/// empty. `facts` are the literals of the first columns.
+pub fn record_conflict(
+    relation: &Relation,
+    has_key: bool,
+    given: &[usize],
+    found: Found,
+    by: &[usize],
+    facts: &str,
+) -> Statement {
+    let mut source = Source::new(relation);
+    let name = |column: &usize| quote_ident(&relation.columns[*column].name);
+    let mut key = Vec::new();
+    for column in relation.key.iter().filter(|_| has_key) {
+        let value = source.add("k", *column);
+        key.push(format!("{value} AS {}", name(column)));
+    }
+    let mut row = Vec::new();
+    for column in given {
+        let value = source.add("c", *column);
+        row.push(format!("{value} AS {}", name(column)));
+    }
+    let from = source.from();
+    let as_json = |list: &[String]| match list {
+        [] => "NULL::pg_catalog.jsonb".to_owned(),
+        list => format!("(SELECT pg_catalog.to_jsonb(r) FROM (SELECT {}) AS r)", list.join(", ")),
+    };
+    let condition: Vec<String> = by
+        .iter()
+        .map(|column| {
+            let value = relation.columns[*column].format.cast(&format!("u.c{column}"));
+            format!("t.{} {} {value}", name(column), relation.columns[*column].equals)
+        })
+        .collect();
+    let condition = condition.join(" AND ");
+    let table = relation.qualified_name();
+    let rows = match found {
+        Found::Nothing => "SELECT NULL::pg_catalog.jsonb AS row".to_owned(),
+        Found::Shown => {
+            format!("SELECT pg_catalog.to_jsonb(t) AS row FROM ONLY {table} AS t, {from} WHERE {condition}")
+        }
+        Found::Deleted => {
+            format!(
+                "DELETE FROM ONLY {table} AS t USING {from} WHERE {condition} RETURNING pg_catalog.to_jsonb(t) AS row"
+            )
+        }
+    };
+    let sql = format!(
+        "WITH found AS ({rows}) INSERT INTO courier_applied.conflicts \
+         (task_id, lsn, commit_lsn, relid, table_name, change, sqlstate, message, decision, key, source_row, destination_row) \
+         SELECT {facts}, {}, {}, found.row FROM {from} LEFT JOIN found ON true",
+        as_json(&key),
+        as_json(&row),
+    );
+    Statement { sql, types: source.types }
+}
+
 pub fn truncate(relations: &[&Relation], restart_sequences: bool) -> String {
     let names: Vec<String> = relations.iter().map(|r| r.qualified_name()).collect();
     let restart = if restart_sequences { " RESTART IDENTITY" } else { "" };

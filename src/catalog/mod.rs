@@ -6,4 +6,4 @@ pub mod sequences;
 pub mod tables;
 mod task;
 
-pub use task::{Stage, Task, Wanted, to_json};
+pub use task::{ConflictPolicy, Stage, Task, Wanted, to_json};

@@ -63,6 +63,37 @@ impl Stage {
     }
 }
 
+/// What becomes of a change that meets another row than expected on the destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ConflictPolicy {
+    /// The task stops at it.
+    #[default]
+    Error,
+    /// The destination's row stays.
+    Ignore,
+    /// The source's row wins.
+    Overwrite,
+}
+
+impl ConflictPolicy {
+    const ALL: [(ConflictPolicy, &'static str); 3] = [
+        (ConflictPolicy::Error, "error"),
+        (ConflictPolicy::Ignore, "ignore"),
+        (ConflictPolicy::Overwrite, "overwrite"),
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        ConflictPolicy::ALL.iter().find(|(policy, _)| *policy == self).map_or("error", |(_, text)| text)
+    }
+
+    pub fn parse(text: &str) -> Result<ConflictPolicy> {
+        ConflictPolicy::ALL.iter().find(|(_, t)| *t == text).map(|(policy, _)| *policy).ok_or_else(|| {
+            Error::new(sqlstate::INVALID_PARAMETER_VALUE, format!("unknown conflict policy \"{text}\""))
+                .hint("Known are error, ignore and overwrite.")
+        })
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Task {
     pub id: i32,
@@ -85,13 +116,20 @@ pub struct Task {
     pub older_gone: bool,
     pub segment: u32,
     pub needs_replica_role: bool,
+    pub conflict: ConflictPolicy,
+    /// The change that `courier.skip_change` leaves out.
+    pub skip_lsn: Lsn,
+    /// Are changes sent on that came here by replication?
+    pub forward_origins: bool,
     pub last_error: Option<String>,
+    pub last_error_detail: Option<String>,
     pub last_error_hint: Option<String>,
 }
 
 const COLUMNS: &str = "t.id, t.uuid, t.name, t.owner::oid, pg_get_userbyid(t.owner), t.server, \
      to_json(t.include), to_json(t.exclude), t.schema_sync, t.full_copy, t.incremental, t.wanted, t.failed, t.stage, \
-     t.slot_lsn, t.older_gone, COALESCE(t.segment, 0), t.needs_replica_role, t.last_error, t.last_error_hint";
+     t.slot_lsn, t.older_gone, COALESCE(t.segment, 0), t.needs_replica_role, t.last_error, t.last_error_hint, \
+     t.conflict, t.skip_lsn, t.forward_origins, t.last_error_detail";
 
 impl Task {
     fn from_row(row: &Row) -> Result<Task> {
@@ -116,6 +154,10 @@ impl Task {
             needs_replica_role: row.bool(17)?,
             last_error: row.opt_string(18),
             last_error_hint: row.opt_string(19),
+            conflict: ConflictPolicy::parse(row.text(20)?)?,
+            skip_lsn: row.lsn(21)?,
+            forward_origins: row.bool(22)?,
+            last_error_detail: row.opt_string(23),
         })
     }
 

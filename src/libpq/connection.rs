@@ -313,6 +313,7 @@ impl Connection {
         if let Some(hint) = field(b'H') {
             error = error.hint(hint);
         }
+        error = error.constraint(field(b'n'));
         let name = |label: &str, code: u8| field(code).map(|n| format!("{label} \"{n}\""));
         let names: Vec<String> =
             [name("schema", b's'), name("table", b't'), name("constraint", b'n')].into_iter().flatten().collect();

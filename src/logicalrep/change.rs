@@ -18,6 +18,8 @@ pub struct Transaction {
     pub end_lsn: Lsn,
     /// Microseconds since 2000-01-01.
     pub commit_time: i64,
+    /// Where the record of the change under way starts.
+    pub change_lsn: Lsn,
 }
 
 /// A row change; rows and keys in the field encoding of `logicalrep::relation`.
@@ -38,6 +40,13 @@ pub enum Change<'a> {
 }
 
 pub trait ChangeSink {
+    /// Shall transactions that came by another replication be left out, whoever applied them?
+    fn only_local(&self) -> bool;
+
+    /// A task of pg_courier applied this transaction here; `source` names the database it came from. Shall the rest of
+    /// the transaction be left out?
+    fn leaves_out(&mut self, source: &[u8]) -> bool;
+
     /// Does the task want this table's changes of this transaction? (Selected, and not already in its copy.)
     fn wants(&mut self, table: u32, transaction: &Transaction) -> bool;
 

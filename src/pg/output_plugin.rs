@@ -13,12 +13,15 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use crate::error::{Error, Result, sqlstate};
-use crate::logicalrep::relation::Identity;
+use crate::logicalrep::relation::{Fields, Identity};
 use crate::logicalrep::{Change, ChangeSink, FastMap, Transaction};
 use crate::logicalrep::{Lsn, Relation};
 use crate::pg::rel::{self, Described};
 use crate::pg::tuple::{OldTuple, Purpose, Workspace};
 use crate::pg::{compat, report};
+
+/// The helper tables that begin each transaction which a task applies here.
+const MARKS: [&str; 2] = ["\"courier_applied\".\"progress\"", "\"courier_applied\".\"table_progress\""];
 
 thread_local! {
     /// True while this process opens a decoding context of its own.
@@ -37,6 +40,10 @@ pub struct Decoder {
     row: Vec<u8>,
     key: Vec<u8>,
     transaction: Transaction,
+    /// Is the rest of the transaction left out?
+    left_out: bool,
+    /// Which tables outside the task are marks of an applied transaction, by OID.
+    marks: FastMap<u32, bool>,
 }
 
 impl Decoder {
@@ -51,6 +58,8 @@ impl Decoder {
             row: Vec::new(),
             key: Vec::new(),
             transaction: Transaction::default(),
+            left_out: false,
+            marks: FastMap::default(),
         })
     }
 
@@ -58,12 +67,54 @@ impl Decoder {
     fn drop_stale(&mut self) {
         STALE.with_borrow_mut(|stale| {
             for table in stale.drain(..) {
+                self.marks.clear();
                 match table {
                     Some(oid) => self.relations.get_mut(&oid).into_iter().for_each(Described::forget),
                     None => self.relations.values_mut().for_each(Described::forget),
                 }
             }
         });
+    }
+
+    /// Is this the helper table whose row a task of pg_courier updates first in each transaction it applies here?
+    ///
+    /// # Safety
+    /// `relation` is open, inside a callback.
+    unsafe fn is_mark(&mut self, relation: pg_sys::Relation) -> bool {
+        self.drop_stale();
+        // SAFETY: by contract.
+        let oid = unsafe { (*relation).rd_id.to_u32() };
+        // SAFETY: by contract.
+        *self.marks.entry(oid).or_insert_with(|| unsafe {
+            let name = rel::table_name(relation);
+            MARKS.contains(&name.as_str())
+        })
+    }
+
+    /// # Safety
+    /// As for the callback `change`; the relation is a mark.
+    unsafe fn read_mark(&mut self, relation: pg_sys::Relation, change: *mut pg_sys::ReorderBufferChange) -> Result<()> {
+        // SAFETY: by contract.
+        unsafe {
+            let (_, tuple) = compat::tuples(change);
+            if tuple.is_null() {
+                return Ok(());
+            }
+            self.describe(relation)?;
+            let Some(described) = self.relations.get_mut(&(*relation).rd_id.to_u32()) else { return Ok(()) };
+            self.new.deform(tuple, (*relation).rd_att, described.natts);
+            let (values, nulls) = self.new.take();
+            self.row.clear();
+            let row = &mut self.row;
+            self.new.scratch(|| described.encode(&values, &nulls, None, Purpose::Param, row));
+            self.new.put(values, nulls);
+            let columns = described.relation.columns.iter();
+            let source = columns.zip(Fields(row)).find(|(column, _)| column.name == "source_id");
+            if let Some((_, field)) = source {
+                self.left_out = self.sink.leaves_out(field.get(4..).unwrap_or_default());
+            }
+            Ok(())
+        }
     }
 
     /// # Safety
@@ -143,6 +194,7 @@ pub unsafe extern "C-unwind" fn _PG_output_plugin_init(callbacks: *mut pg_sys::O
     callbacks.change_cb = Some(change);
     callbacks.truncate_cb = Some(truncate);
     callbacks.commit_cb = Some(commit);
+    callbacks.filter_by_origin_cb = Some(filter_by_origin);
 }
 
 #[pg_guard]
@@ -176,6 +228,17 @@ fn fail(decoder: &mut Decoder, error: Error) -> ! {
     report::raise(&plain)
 }
 
+/// True leaves a transaction out before it is even collected.
+#[pg_guard]
+unsafe extern "C-unwind" fn filter_by_origin(
+    context: *mut pg_sys::LogicalDecodingContext,
+    origin: pg_sys::RepOriginId,
+) -> bool {
+    // SAFETY: by the callback's contract.
+    let decoder = unsafe { decoder(context) };
+    origin != 0 && decoder.is_some_and(|decoder| decoder.sink.only_local())
+}
+
 #[pg_guard]
 unsafe extern "C-unwind" fn begin(context: *mut pg_sys::LogicalDecodingContext, txn: *mut pg_sys::ReorderBufferTXN) {
     // SAFETY: by the callback's contract.
@@ -186,7 +249,9 @@ unsafe extern "C-unwind" fn begin(context: *mut pg_sys::LogicalDecodingContext, 
                 commit_lsn: Lsn((*txn).final_lsn),
                 end_lsn: Lsn((*txn).end_lsn),
                 commit_time: compat::commit_time(txn),
+                change_lsn: Lsn::INVALID,
             };
+            decoder.left_out = false;
         }
     }
 }
@@ -201,10 +266,19 @@ unsafe extern "C-unwind" fn change(
     // SAFETY: by the callback's contract.
     unsafe {
         let Some(decoder) = decoder(context) else { return };
-        let transaction = decoder.transaction;
-        if !decoder.sink.wants((*relation).rd_id.to_u32(), &transaction) {
+        if decoder.left_out {
             return;
         }
+        let transaction = decoder.transaction;
+        if !decoder.sink.wants((*relation).rd_id.to_u32(), &transaction) {
+            if decoder.is_mark(relation)
+                && let Err(error) = decoder.read_mark(relation, change)
+            {
+                fail(decoder, error);
+            }
+            return;
+        }
+        decoder.transaction.change_lsn = Lsn((*change).lsn);
         if let Err(error) = row_change(decoder, relation, change) {
             fail(decoder, error);
         }
@@ -329,6 +403,10 @@ unsafe extern "C-unwind" fn truncate(
     // SAFETY: by the callback's contract.
     unsafe {
         let Some(decoder) = decoder(context) else { return };
+        if decoder.left_out {
+            return;
+        }
+        decoder.transaction.change_lsn = Lsn((*change).lsn);
         let transaction = decoder.transaction;
         let mut wanted = Vec::new();
         for index in 0..count as usize {

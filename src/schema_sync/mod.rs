@@ -82,7 +82,7 @@ pub fn create_pre_data(destination: &mut Destination, items: &[Item], task_id: &
     let connection = &mut destination.connection;
     connection.exec("BEGIN")?;
     let done = connection
-        .query("SELECT pre_data FROM courier.progress WHERE task_id = $1::uuid FOR UPDATE", &[Some(task_id)])?;
+        .query("SELECT pre_data FROM courier_applied.progress WHERE task_id = $1::uuid FOR UPDATE", &[Some(task_id)])?;
     if done.first().is_some_and(|row| row.bool(0).unwrap_or(false)) {
         connection.exec("COMMIT")?;
         return Ok(());
@@ -96,7 +96,8 @@ pub fn create_pre_data(destination: &mut Destination, items: &[Item], task_id: &
         }
         run(connection, item)?;
     }
-    connection.execute("UPDATE courier.progress SET pre_data = true WHERE task_id = $1::uuid", &[Some(task_id)])?;
+    connection
+        .execute("UPDATE courier_applied.progress SET pre_data = true WHERE task_id = $1::uuid", &[Some(task_id)])?;
     connection.exec("COMMIT")?;
     Ok(())
 }

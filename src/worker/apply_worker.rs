@@ -63,6 +63,14 @@ pub(super) fn attach(segment: u32, task: i32) -> Option<Rc<Segment<TaskStatus>>>
 struct SharedSink(Rc<RefCell<Applier>>);
 
 impl ChangeSink for SharedSink {
+    fn only_local(&self) -> bool {
+        self.0.borrow().only_local()
+    }
+
+    fn leaves_out(&mut self, source: &[u8]) -> bool {
+        self.0.borrow_mut().leaves_out(source)
+    }
+
     fn wants(&mut self, table: u32, transaction: &Transaction) -> bool {
         self.0.borrow_mut().wants(table, transaction)
     }
@@ -130,6 +138,9 @@ fn prepare(argument: &Argument, status: &TaskStatus) -> Result<(Task, Endpoint, 
         task_id: task.uuid.clone(),
         tables: tables_by_oid,
         defer_constraints: tables::have_deferrable_constraints(task.id)?,
+        conflict: task.conflict,
+        skip: task.skip_lsn,
+        forward_origins: task.forward_origins,
         serial_until: Lsn(status.serial_until.load(Relaxed)),
     };
     let endpoint = Endpoint::of(&task)?;

@@ -221,7 +221,7 @@ impl Attempt<'_> {
             return Err(destination.replica_role_error());
         }
         destination.prepare_helper_schema()?;
-        let row = TaskRow { id: &task.uuid, name: &task.name, source: &source };
+        let row = TaskRow { id: &task.uuid, name: &task.name, source: &source.0, source_id: &source.1 };
         if task.incremental {
             let slot_lsn = self.ensure_slot()?;
             destination.ensure_progress(&row, slot_lsn)?;
@@ -602,9 +602,12 @@ fn show(status: &TaskStatus, text: &str) {
     bgworker::report_activity(text);
 }
 
-fn source_name() -> Result<String> {
-    spi::query_one("SELECT pg_catalog.current_database()", &[])
-        .and_then(|row| Ok(format!("{} on system {}", row.text(0)?, xact::system_identifier())))
+/// The source database, for people and for programs.
+fn source_name() -> Result<(String, String)> {
+    let name = spi::query_one("SELECT pg_catalog.current_database()", &[])?;
+    let name = format!("{} on system {}", name.text(0)?, xact::system_identifier());
+    let id = format!("{}.{}", xact::system_identifier(), xact::database_id());
+    Ok((name, id))
 }
 
 /// The worker reads WAL and tables for the owner, so the owner must be allowed to.

@@ -1,7 +1,7 @@
 //! `pg_courier tablesync worker: <task> <n>`: copies tables, the largest first, until none is left.
 //!
 //! Each table is one transaction on the destination. Its first statement inserts the table's row into
-//! `courier.table_progress`, with the snapshot of the copy; a worker that died may still have a transaction there, and
+//! `courier_applied.table_progress`, with the snapshot of the copy; a worker that died may still have a transaction there, and
 //! the insert waits for it. If that one committed after all, its row says under which snapshot, and the table is done.
 
 use std::rc::Rc;
@@ -107,8 +107,8 @@ fn copy_under_snapshot(
     connection.exec("BEGIN")?;
     let relid = table.relid.to_string();
     let inserted = connection.execute(
-        "INSERT INTO courier.table_progress (task_id, relid, table_name, snapshot, sync_lsn) \
-         VALUES ($1::uuid, $2::oid, $3, $4, $5::pg_lsn) ON CONFLICT (task_id, relid) DO NOTHING",
+        "INSERT INTO courier_applied.table_progress (task_id, relid, table_name, snapshot, sync_lsn, source_id) \
+         SELECT $1::uuid, $2::oid, $3, $4, $5::pg_lsn, source_id FROM courier_applied.progress WHERE task_id = $1::uuid ON CONFLICT (task_id, relid) DO NOTHING",
         &[Some(&task.uuid), Some(&relid), Some(&name), Some(&snapshot), Some(&sync_lsn.to_string())],
     )?;
     if inserted == 0 {
@@ -138,7 +138,7 @@ fn copy_under_snapshot(
         .hint("A trigger or rule on the destination table takes rows away; disable it."));
     }
     connection.execute(
-        "UPDATE courier.table_progress SET copied_rows = $3::bigint, copied_at = pg_catalog.clock_timestamp() \
+        "UPDATE courier_applied.table_progress SET copied_rows = $3::bigint, copied_at = pg_catalog.clock_timestamp() \
          WHERE task_id = $1::uuid AND relid = $2::oid",
         &[Some(&task.uuid), Some(&relid), Some(&rows.to_string())],
     )?;
@@ -149,7 +149,7 @@ fn copy_under_snapshot(
 /// A dead worker's copy committed after all.
 fn already_copied(task: &Task, relid: &str, connection: &mut crate::libpq::Connection) -> Result<tables::Copied> {
     let rows = connection.query(
-        "SELECT snapshot, sync_lsn, copied_rows FROM courier.table_progress \
+        "SELECT snapshot, sync_lsn, copied_rows FROM courier_applied.table_progress \
          WHERE task_id = $1::uuid AND relid = $2::oid",
         &[Some(&task.uuid), Some(relid)],
     )?;

@@ -1,10 +1,10 @@
 //! Somebody wrote to the destination. The task stops at the very row and says which, where
 //! and what to do; after the repair it goes on, and nothing is lost or guessed.
 
-use pg_courier_tests::Pair;
 use pg_courier_tests::pair::DATABASE;
+use pg_courier_tests::{Pair, TaskOptions};
 
-use crate::common::{SMALL, TASK, assert_mentions, mirrored_pair};
+use crate::common::{SMALL, TASK, assert_mentions, create_small_tables, mirrored_pair};
 
 /// What an operator needs: table, key, position in the WAL, and the next step.
 #[track_caller]
@@ -124,6 +124,122 @@ fn a_failed_task_stays_failed_over_a_restart() {
     pair.source.restart();
     assert_mentions(&pair.failure(DATABASE, TASK), &["items"]);
     pair.destination.run(DATABASE, "INSERT INTO items VALUES (1, 0, 'row 1')");
+    pair.call(DATABASE, "resume", TASK);
+    pair.assert_mirrored(TASK, &SMALL);
+}
+
+/// What was decided, as `table change decision` lines in the order of the decisions.
+fn decisions(pair: &Pair) -> Vec<String> {
+    let rows = pair.source.rows(DATABASE, "SELECT concat_ws(' ', table_name, change, decision) FROM courier.conflicts");
+    rows.into_iter().flatten().flatten().collect()
+}
+
+fn pair_with_policy(policy: &'static str) -> Pair {
+    let pair = Pair::start();
+    create_small_tables(&pair);
+    let options = TaskOptions { conflict: Some(policy), ..Default::default() };
+    pair.start_task_with(DATABASE, TASK, &["public.*"], &options);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    pair
+}
+
+/// The destination was written to in every way that a change can meet: one backlog with an insert of an existing key, an
+/// update and a delete of missing rows, among changes that meet nothing.
+fn disturb(pair: &Pair) {
+    pair.call(DATABASE, "pause", TASK);
+    pair.destination
+        .run(DATABASE, "INSERT INTO items VALUES (5001, 0, 'squatter'); DELETE FROM items WHERE id IN (21, 22)");
+    pair.source.run(
+        DATABASE,
+        "INSERT INTO items VALUES (5000, 1, 'before'); INSERT INTO items VALUES (5001, 1, 'ours'); \
+         UPDATE items SET v = 7 WHERE id = 21; DELETE FROM items WHERE id = 22; INSERT INTO items VALUES (5002, 1, 'after')",
+    );
+    pair.call(DATABASE, "resume", TASK);
+    pair.caught_up(DATABASE, TASK);
+}
+
+/// conflict => 'ignore': the destination's rows stay as they are, everything around arrives, and each conflict is listed
+/// with both rows, once.
+#[test]
+fn conflicts_are_ignored_and_listed() {
+    let pair = pair_with_policy("ignore");
+    disturb(&pair);
+    let notes = "SELECT string_agg(note, ' ' ORDER BY id) FROM items WHERE id >= 5000";
+    assert_eq!(pair.destination.value(DATABASE, notes), "before squatter after");
+    assert_eq!(pair.destination.value(DATABASE, "SELECT count(*) FROM items WHERE id IN (21, 22)"), "0");
+    let table = "\"public\".\"items\"";
+    let expected = ["INSERT ignored", "UPDATE ignored", "DELETE ignored"].map(|what| format!("{table} {what}"));
+    assert_eq!(decisions(&pair), expected);
+    let rows = "SELECT source_row ->> 'note' || ' ' || (destination_row ->> 'note') FROM courier.conflicts LIMIT 1";
+    assert_eq!(pair.source.value(DATABASE, rows), "ours squatter");
+    let keys =
+        "SELECT string_agg(key ->> 'id', ' ' ORDER BY key ->> 'id') FROM courier.conflicts WHERE change <> 'INSERT'";
+    assert_eq!(pair.source.value(DATABASE, keys), "21 22");
+    // Killed and replayed, nothing is listed twice; the stream goes on.
+    pair.source.run(DATABASE, "INSERT INTO items VALUES (5003, 1, 'later')");
+    pair.caught_up(DATABASE, TASK);
+    assert_eq!(decisions(&pair).len(), 3);
+}
+
+/// conflict => 'overwrite': the source wins, and both sides are equal afterwards.
+#[test]
+fn conflicts_are_overwritten_and_listed() {
+    let pair = pair_with_policy("overwrite");
+    disturb(&pair);
+    pair.assert_mirrored(TASK, &SMALL);
+    let table = "\"public\".\"items\"";
+    let expected = ["INSERT overwritten", "UPDATE inserted", "DELETE ignored"].map(|what| format!("{table} {what}"));
+    assert_eq!(decisions(&pair), expected);
+    let row = "SELECT destination_row ->> 'note' FROM courier.conflicts WHERE change = 'INSERT'";
+    assert_eq!(pair.source.value(DATABASE, row), "squatter");
+}
+
+/// A row in the way of a unique constraint that is not the key is found by that constraint.
+#[test]
+fn a_collision_besides_the_key_is_overwritten() {
+    let pair = Pair::start();
+    pair.source.run(DATABASE, "CREATE TABLE named (id int PRIMARY KEY, name text UNIQUE, v int)");
+    let options = TaskOptions { conflict: Some("overwrite"), ..Default::default() };
+    pair.start_task_with(DATABASE, TASK, &["public.*"], &options);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    pair.destination.run(DATABASE, "INSERT INTO named VALUES (7, 'a', 0), (8, 'b', 0)");
+    pair.source.run(DATABASE, "INSERT INTO named VALUES (8, 'a', 1); INSERT INTO named VALUES (1, 'c', 2)");
+    pair.assert_mirrored(TASK, &["public.named"]);
+    assert_eq!(decisions(&pair).len(), 2, "two rows stood in the way of one");
+}
+
+/// The operator gives one change up: the task goes on behind it, and what was left out can be read.
+#[test]
+fn one_change_is_skipped() {
+    let pair = mirrored_pair();
+    pair.destination.run(DATABASE, "INSERT INTO items VALUES (4242, 0, 'squatter')");
+    pair.source
+        .run(DATABASE, "INSERT INTO items VALUES (4242, 1, 'second'); INSERT INTO items VALUES (4243, 1, 'third')");
+    let text = assert_helpful(&pair, &["items", "4242"]);
+    let lsn = text
+        .split("LSN ")
+        .nth(1)
+        .and_then(|rest| rest.split(|c: char| !c.is_ascii_hexdigit() && c != '/').next())
+        .unwrap_or_else(|| panic!("no LSN in {text}"));
+    let refused = pair.source.refuses(DATABASE, &format!("SELECT courier.skip_change('{TASK}', '0/1')"));
+    assert_mentions(&refused.to_string(), &["0/1", "did not stop"]);
+    pair.source.run(DATABASE, &format!("SELECT courier.skip_change('{TASK}', '{lsn}')"));
+    pair.caught_up(DATABASE, TASK);
+    let notes = "SELECT string_agg(note, ' ' ORDER BY id) FROM items WHERE id > 4000";
+    assert_eq!(pair.destination.value(DATABASE, notes), "squatter third");
+    assert_eq!(decisions(&pair), ["\"public\".\"items\" INSERT skipped"]);
+}
+
+/// The policy of a task can be changed when it has stopped, and only then.
+#[test]
+fn the_policy_is_changed_after_the_task_has_stopped() {
+    let pair = mirrored_pair();
+    let alter = format!("SELECT courier.alter_task('{TASK}', conflict => 'overwrite')");
+    assert_mentions(&pair.source.refuses(DATABASE, &alter).to_string(), &["running"]);
+    pair.destination.run(DATABASE, "INSERT INTO items VALUES (4242, 0, 'squatter')");
+    pair.source.run(DATABASE, "INSERT INTO items VALUES (4242, 1, 'ours')");
+    assert_helpful(&pair, &["items", "4242"]);
+    pair.source.run(DATABASE, &alter);
     pair.call(DATABASE, "resume", TASK);
     pair.assert_mirrored(TASK, &SMALL);
 }

@@ -62,9 +62,13 @@ fn drop_leaves_nothing_whatever_the_state() {
         wait_until_no_workers(&pair.source, Duration::from_secs(5));
         assert_eq!(pair.source.value(DATABASE, "SELECT count(*) FROM pg_replication_slots"), "0", "{what}");
         assert_eq!(pair.source.value(DATABASE, "SELECT count(*) FROM courier.tasks"), "0", "{what}");
-        let helper = pair.destination.value(DATABASE, "SELECT to_regclass('courier.progress')");
+        let helper = pair.destination.value(DATABASE, "SELECT to_regclass('courier_applied.progress')");
         if !helper.is_empty() {
-            assert_eq!(pair.destination.value(DATABASE, "SELECT count(*) FROM courier.progress"), "0", "{what}");
+            assert_eq!(
+                pair.destination.value(DATABASE, "SELECT count(*) FROM courier_applied.progress"),
+                "0",
+                "{what}"
+            );
         }
     };
     pair.call(DATABASE, "drop_task", TASK);

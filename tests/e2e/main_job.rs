@@ -108,9 +108,9 @@ fn assert_nothing_left(pair: &Pair, database: &str) {
     assert_eq!(pair.source.value(database, "SELECT count(*) FROM pg_replication_slots"), "0");
     assert_eq!(pair.source.value(database, "SELECT count(*) FROM courier.tasks"), "0");
     assert_eq!(pair.source.value(database, "SELECT count(*) FROM courier.progress"), "0");
-    let helper_exists = pair.destination.value(database, "SELECT to_regclass('courier.progress')");
+    let helper_exists = pair.destination.value(database, "SELECT to_regclass('courier_applied.progress')");
     if !helper_exists.is_empty() {
-        assert_eq!(pair.destination.value(database, "SELECT count(*) FROM courier.progress"), "0");
+        assert_eq!(pair.destination.value(database, "SELECT count(*) FROM courier_applied.progress"), "0");
     }
 }
 

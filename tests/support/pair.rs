@@ -92,6 +92,8 @@ pub struct TaskOptions {
     pub schema_sync: Option<bool>,
     pub full_copy: Option<bool>,
     pub incremental: Option<bool>,
+    pub conflict: Option<&'static str>,
+    pub forward_origins: Option<bool>,
 }
 
 impl Pair {
@@ -267,12 +269,18 @@ pub fn create_task_sql(task: &str, server: &str, include: &[&str], options: &Tas
     if !options.exclude.is_empty() {
         let _ = write!(statement, ", exclude => {}", array(&mut options.exclude.iter().map(String::as_str)));
     }
-    for (name, value) in
-        [("schema_sync", options.schema_sync), ("full_copy", options.full_copy), ("incremental", options.incremental)]
-    {
+    for (name, value) in [
+        ("schema_sync", options.schema_sync),
+        ("full_copy", options.full_copy),
+        ("incremental", options.incremental),
+        ("forward_origins", options.forward_origins),
+    ] {
         if let Some(value) = value {
             let _ = write!(statement, ", {name} => {value}");
         }
+    }
+    if let Some(policy) = options.conflict {
+        let _ = write!(statement, ", conflict => {}", literal(policy));
     }
     statement + ")"
 }

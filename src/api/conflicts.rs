@@ -1,0 +1,80 @@
+//! Changes that the destination refused: task options, `courier.skip_change`, and what was decided.
+
+use pgrx::prelude::*;
+
+use super::tasks::{locked, run};
+use crate::catalog::{ConflictPolicy, Task, Wanted};
+use crate::destination::Purpose;
+use crate::error::{Error, Result, sqlstate};
+use crate::pg::{report, xact};
+use crate::worker::Endpoint;
+
+#[pg_extern(sql = false)]
+fn alter_task(task: Option<String>, conflict: Option<String>, forward_origins: Option<bool>) {
+    let alter = || {
+        let null = || Error::new(sqlstate::NULL_VALUE_NOT_ALLOWED, "task must not be null");
+        let task = locked(&task.ok_or_else(null)?)?;
+        if task.wanted == Wanted::Running && !task.failed {
+            return Err(Error::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("task \"{}\" is running", task.name),
+            )
+            .hint(format!("SELECT courier.pause('{}'); change it, then courier.resume().", task.name)));
+        }
+        let policy = conflict.map(|text| ConflictPolicy::parse(&text)).transpose()?.unwrap_or(task.conflict);
+        let forward = if forward_origins.unwrap_or(task.forward_origins) { "t" } else { "f" };
+        task.update("conflict = $2, forward_origins = $3::bool", &[Some(policy.as_str()), Some(forward)])
+    };
+    report::unwrap(alter())
+}
+
+#[pg_extern(sql = false)]
+fn skip_change(task: &str, lsn: &str) {
+    report::unwrap(locked(task).and_then(|task| skip(&task, lsn)))
+}
+
+fn skip(task: &Task, lsn: &str) -> Result<()> {
+    let name = &task.name;
+    if !task.failed {
+        return Err(Error::new(
+            sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("task \"{name}\" has not stopped at a change"),
+        )
+        .hint("SELECT task, state, last_error, last_error_detail FROM courier.tasks;"));
+    }
+    let detail = task.last_error_detail.as_deref().unwrap_or_default();
+    if !detail.contains(&format!("LSN {lsn}.")) {
+        return Err(Error::new(
+            sqlstate::INVALID_PARAMETER_VALUE,
+            format!("task \"{name}\" did not stop at a change with LSN {lsn}"),
+        )
+        .hint("Use the LSN of the line \"Source change\" in last_error_detail of courier.tasks."));
+    }
+    task.update("skip_lsn = $2::pg_lsn", &[Some(lsn)])?;
+    run(task)
+}
+
+/// Rows of the destination's `courier_applied.conflicts` as JSON. A destination out of reach is a warning: other tasks have
+/// rows to show.
+#[pg_extern(sql = false)]
+fn conflicts_internal(task: &str) -> Vec<String> {
+    report::unwrap(Task::for_role(task, xact::user_id()).map(|task| match read(&task) {
+        Ok(rows) => rows,
+        Err(error) => {
+            pgrx::warning!("cannot read the conflicts of task \"{}\": {error}", task.name);
+            Vec::new()
+        }
+    }))
+}
+
+fn read(task: &Task) -> Result<Vec<String>> {
+    let mut destination = Endpoint::of(task)?.open(Purpose::Control)?;
+    let there =
+        destination.connection.exec("SELECT pg_catalog.to_regclass('courier_applied.conflicts') IS NOT NULL")?;
+    if !there.first().map_or(Ok(false), |row| row.bool(0))? {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT pg_catalog.to_json(c) FROM courier_applied.conflicts AS c WHERE task_id = $1::uuid ORDER BY id";
+    let rows = destination.connection.query(sql, &[Some(&task.uuid)])?;
+    rows.iter().map(|row| row.string(0)).collect()
+}

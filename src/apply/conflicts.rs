@@ -1,0 +1,243 @@
+//! A change that the destination refuses, in serial mode: task option `conflict`, and `courier.skip_change`.
+//!
+//! | the destination                       | `ignore`          | `overwrite`                                     |
+//! |---------------------------------------|-------------------|-------------------------------------------------|
+//! | has a row with the same unique value  | its row stays     | its rows with that value go, the change is made |
+//! | lacks the row to update               | nothing happens   | the row is inserted, if the WAL holds all of it |
+//! | lacks the row to delete               | nothing happens   | nothing happens                                 |
+//!
+//! Everything else, and everything with `error`, stops the task. The change that `skip_change` names is left out whatever
+//! the reason. Each decision is a row of `courier_applied.conflicts` on the destination, written in the transaction that carries
+//! it out, so it is there exactly once.
+//!
+//! Merged batches know nothing of this: their error leads to the serial mode, where each change has a savepoint.
+
+use std::rc::Rc;
+
+use super::applier::{Applier, Sent};
+use super::statements::{self, Found};
+use crate::catalog::ConflictPolicy;
+use crate::error::{Error, Remedy, Result, sqlstate};
+use crate::libpq::Param;
+use crate::logicalrep::names::quote_literal;
+use crate::logicalrep::relation::{Fields, is_unchanged};
+use crate::logicalrep::{Change, Relation};
+
+/// Unique constraints of a table that one row may collide with.
+const MOST_COLLISIONS: usize = 32;
+
+/// A change being tried: its error is kept instead of ending the worker.
+#[derive(Default)]
+pub(super) struct Attempt {
+    under_way: bool,
+    error: Option<Error>,
+    /// Was it the statement itself that the destination refused? Then it is not prepared there.
+    not_prepared: bool,
+}
+
+impl Attempt {
+    pub(super) fn fail(&mut self, error: Error) -> Result<()> {
+        // What passes by itself is not a conflict: deadlock, timeout, lost connection.
+        if !self.under_way || error.remedy() != Remedy::Stop {
+            return Err(error);
+        }
+        self.error.get_or_insert(error);
+        Ok(())
+    }
+
+    pub(super) fn fail_to_prepare(&mut self, error: Error) -> Result<()> {
+        self.not_prepared = true;
+        self.fail(error)
+    }
+}
+
+/// What to do about a refused change.
+enum Decision {
+    Stop,
+    /// Leave it out, under this word.
+    LeaveOut(&'static str),
+    /// Delete the rows in its way, and try again.
+    Overwrite,
+    /// Insert the row that should have been there.
+    Insert,
+}
+
+impl Applier {
+    /// Is anything else to be done about a refused change than to stop?
+    pub(super) fn may_resolve(&self) -> bool {
+        self.plan.conflict != ConflictPolicy::Error || self.is_to_be_skipped()
+    }
+
+    fn is_to_be_skipped(&self) -> bool {
+        self.plan.skip.is_valid() && self.current.change_lsn == self.plan.skip
+    }
+
+    pub(super) fn apply_or_resolve(&mut self, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {
+        self.open_group(None)?;
+        for _ in 0..MOST_COLLISIONS {
+            let Some(error) = self.attempt(relation, change)? else { return Ok(()) };
+            match self.decide(&error, change) {
+                Decision::Stop => return Err(error),
+                Decision::LeaveOut(word) => {
+                    let collision = self.collision(relation, change, &error)?;
+                    return self.record(relation, change, &error, word, Found::Shown, &collision);
+                }
+                Decision::Insert => {
+                    self.record(relation, change, &error, "inserted", Found::Nothing, &[])?;
+                    let Change::Update { row, .. } = change else { return Err(error) };
+                    return self.apply_or_resolve(relation, Change::Insert { row });
+                }
+                Decision::Overwrite => {
+                    let collision = self.collision(relation, change, &error)?;
+                    if collision.is_empty() {
+                        return Err(error.context(
+                            "The constraint has an expression, a condition or columns that do not travel: the row in the \
+                             way cannot be found by it.",
+                        ));
+                    }
+                    self.record(relation, change, &error, "overwritten", Found::Deleted, &collision)?;
+                }
+            }
+        }
+        Err(Error::internal("the change collides with row after row"))
+    }
+
+    /// Sends the change behind a savepoint; returns the error that undid it.
+    fn attempt(&mut self, relation: &Rc<Relation>, change: Change<'_>) -> Result<Option<Error>> {
+        self.settle()?;
+        let before = self.statements_made;
+        self.attempt = Attempt { under_way: true, ..Attempt::default() };
+        self.send_command("SAVEPOINT courier_change")?;
+        self.send_change(relation, change)?;
+        // After an error the destination ignores everything up to a sync. Inside the block it commits nothing.
+        self.destination.connection.send_sync()?;
+        self.sent.push_back(Sent::Sync);
+        self.settle()?;
+        let Attempt { error, not_prepared, .. } = std::mem::take(&mut self.attempt);
+        if error.is_none() {
+            self.send_command("RELEASE SAVEPOINT courier_change")?;
+            return Ok(None);
+        }
+        self.send_command("ROLLBACK TO SAVEPOINT courier_change")?;
+        if not_prepared {
+            self.statements.retain(|_, made| made.number <= before);
+        }
+        self.settle()?;
+        Ok(error)
+    }
+
+    fn decide(&self, error: &Error, change: Change<'_>) -> Decision {
+        const UNIQUE_VIOLATION: &str = "23505";
+        const EXCLUSION_VIOLATION: &str = "23P01";
+        if self.is_to_be_skipped() {
+            return Decision::LeaveOut("skipped");
+        }
+        let is_missing = error.sqlstate() == sqlstate::NO_DATA_FOUND;
+        let collides = [UNIQUE_VIOLATION, EXCLUSION_VIOLATION].contains(&error.sqlstate());
+        match (self.plan.conflict, change) {
+            (ConflictPolicy::Error, _) => Decision::Stop,
+            (_, Change::Delete { .. }) if is_missing => Decision::LeaveOut("ignored"),
+            (ConflictPolicy::Ignore, _) if is_missing || collides => Decision::LeaveOut("ignored"),
+            (ConflictPolicy::Overwrite, _) if error.sqlstate() == UNIQUE_VIOLATION => Decision::Overwrite,
+            (ConflictPolicy::Overwrite, Change::Update { row, .. }) if is_missing => {
+                if Fields(row).any(is_unchanged) {
+                    Decision::Stop
+                } else {
+                    Decision::Insert
+                }
+            }
+            _ => Decision::Stop,
+        }
+    }
+
+    /// The columns by which the row in the way is found: those of the constraint that was violated, if the change has
+    /// them all. None for a missing row.
+    fn collision(&mut self, relation: &Relation, change: Change<'_>, error: &Error) -> Result<Vec<usize>> {
+        const SQL: &str = "SELECT a.attname FROM pg_catalog.pg_index i \
+             JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+             CROSS JOIN LATERAL pg_catalog.generate_series(0, i.indnkeyatts - 1) AS k(n) \
+             LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k.n] \
+             WHERE i.indrelid = pg_catalog.to_regclass($1) AND c.relname = $2 AND i.indisunique \
+             AND i.indexprs IS NULL AND i.indpred IS NULL ORDER BY k.n";
+        let (Some(name), Some(row)) = (error.constraint_name(), row_of(change)) else { return Ok(Vec::new()) };
+        self.leave_pipeline()?;
+        let rows = self.destination.connection.query(SQL, &[Some(&relation.qualified_name()), Some(name)])?;
+        let fields: Vec<&[u8]> = Fields(row).collect();
+        let mut columns = Vec::new();
+        for row in &rows {
+            let name = row.opt(0).unwrap_or_default();
+            match relation.columns.iter().position(|column| column.name == name) {
+                Some(column) if fields.get(column).is_some_and(|field| !is_unchanged(field)) => columns.push(column),
+                _ => return Ok(Vec::new()),
+            }
+        }
+        Ok(columns)
+    }
+
+    /// Writes the decision down, with the rows it concerns.
+    fn record(
+        &mut self,
+        relation: &Rc<Relation>,
+        change: Change<'_>,
+        error: &Error,
+        decision: &str,
+        found: Found,
+        by: &[usize],
+    ) -> Result<()> {
+        let (verb, old) = match change {
+            Change::Insert { .. } => ("INSERT", None),
+            Change::Update { old, .. } => ("UPDATE", Some(old)),
+            Change::Delete { old } => ("DELETE", Some(old)),
+        };
+        let facts = [
+            format!("{}::pg_catalog.uuid", quote_literal(&self.plan.task_id)),
+            format!("'{}'::pg_catalog.pg_lsn", self.current.change_lsn),
+            format!("'{}'::pg_catalog.pg_lsn", self.current.commit_lsn),
+            relation.oid.to_string(),
+            quote_literal(&relation.qualified_name()),
+            quote_literal(verb),
+            quote_literal(error.sqlstate()),
+            quote_literal(error.message()),
+            quote_literal(decision),
+        ];
+        // A table without a key identifies a row by all of it: then the old row is what there is to show.
+        let by_row = relation.key.is_empty();
+        let (key, row) = if by_row { (None, row_of(change).or(old)) } else { (old, row_of(change)) };
+        let skip: Vec<usize> = match row {
+            Some(row) => Fields(row).enumerate().filter(|(_, f)| is_unchanged(f)).map(|(i, _)| i).collect(),
+            None => Vec::new(),
+        };
+        let given: Vec<usize> =
+            (0..relation.columns.len()).filter(|column| row.is_some() && !skip.contains(column)).collect();
+        let key_columns: &[usize] = if key.is_some() { &relation.key } else { &[] };
+        if key_columns.is_empty() && given.is_empty() {
+            return Ok(());
+        }
+        self.params.start(relation, key_columns.iter().chain(&given).copied());
+        if let Some(key) = key {
+            self.params.push(0, key, &[]);
+        }
+        if let Some(row) = row {
+            self.params.push(key_columns.len(), row, &skip);
+        }
+        let found = if by.is_empty() { Found::Nothing } else { found };
+        let statement = statements::record_conflict(relation, key.is_some(), &given, found, by, &facts.join(", "));
+        self.use_pipeline()?;
+        let connection = &mut self.destination.connection;
+        connection.send_prepare("", &statement.sql, &statement.types)?;
+        let values = self.params.finish(None);
+        let params: Vec<Param<'_>> = values.iter().map(|v| Param { value: Some(v), binary: true }).collect();
+        connection.send_prepared("", &params)?;
+        for _ in 0..2 {
+            self.sent.push_back(Sent::Command { bytes: 0, table: Some(relation.clone()), kind: None });
+        }
+        self.settle()
+    }
+}
+
+fn row_of(change: Change<'_>) -> Option<&[u8]> {
+    match change {
+        Change::Insert { row } | Change::Update { row, .. } => Some(row),
+        Change::Delete { .. } => None,
+    }
+}
