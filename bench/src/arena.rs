@@ -2,7 +2,7 @@
 
 use pg_courier_tests::pair::{PASSWORD, ROLE};
 use pg_courier_tests::sql::literal;
-use pg_courier_tests::{Install, Pair};
+use pg_courier_tests::{Cluster, Install, Pair};
 
 /// The source's database.
 pub const SOURCE: &str = "bench";
@@ -22,6 +22,11 @@ pub fn open() -> Pair {
     ] {
         builder = builder.source_conf(key, value).destination_conf(key, value);
     }
+    if has_pglogical() {
+        builder = builder
+            .source_conf("shared_preload_libraries", "pg_courier, pglogical")
+            .destination_conf("shared_preload_libraries", "pglogical");
+    }
     let pair = builder
         // What both kinds of apply do by default or may do: the slot waits for the flush anyway.
         .destination_conf("synchronous_commit", "off")
@@ -32,8 +37,9 @@ pub fn open() -> Pair {
         .start_without_database();
     pair.source.create_database(SOURCE);
     pair.source.run(SOURCE, "CREATE EXTENSION pg_courier");
-    pair.source
-        .run("postgres", &format!("CREATE ROLE replicator SUPERUSER LOGIN REPLICATION PASSWORD {}", literal(PASSWORD)));
+    let role = format!("CREATE ROLE replicator SUPERUSER LOGIN REPLICATION PASSWORD {}", literal(PASSWORD));
+    pair.source.run("postgres", &role);
+    pair.destination.run("postgres", &role);
     pair
 }
 
@@ -44,8 +50,22 @@ pub fn add_destination(pair: &Pair, name: &str) {
     pair.destination.run(name, &format!("GRANT ALL ON SCHEMA public TO {ROLE}"));
 }
 
-/// How the built-in subscription reaches the source.
+/// How a subscription reaches the source.
 pub fn conninfo(pair: &Pair) -> String {
+    conninfo_of(&pair.source, SOURCE)
+}
+
+pub fn conninfo_of(cluster: &Cluster, database: &str) -> String {
     let password = PASSWORD.replace('\\', "\\\\").replace('\'', "\\'");
-    format!("host=127.0.0.1 port={} dbname={SOURCE} user=replicator password='{password}'", pair.source.port())
+    format!("host=127.0.0.1 port={} dbname={database} user=replicator password='{password}'", cluster.port())
+}
+
+/// Is pglogical installed in the server that is measured?
+pub fn has_pglogical() -> bool {
+    let pg_config = std::env::var("PG_CONFIG").unwrap_or_else(|_| "pg_config".to_owned());
+    let output = std::process::Command::new(pg_config).arg("--pkglibdir").output();
+    output.is_ok_and(|output| {
+        let directory = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        std::path::Path::new(&directory).join("pglogical.so").exists()
+    })
 }

@@ -7,23 +7,36 @@ use pg_courier_tests::pair::{ROLE, create_task_sql};
 use pg_courier_tests::sql::literal;
 use pg_courier_tests::{Pair, TaskOptions, wait};
 
-use crate::arena::{SOURCE, conninfo};
+use crate::arena::{self, SOURCE, conninfo};
 use crate::meter;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Candidate {
     Native { binary: bool },
+    Pglogical,
     Courier,
 }
 
-pub const ALL: [Candidate; 3] =
+/// Everyone who can run here; pglogical where it is installed.
+pub fn all() -> Vec<Candidate> {
+    let mut all = vec![Candidate::Native { binary: false }, Candidate::Native { binary: true }];
+    if arena::has_pglogical() {
+        all.push(Candidate::Pglogical);
+    }
+    all.push(Candidate::Courier);
+    all
+}
+
+/// Those that come with the server, and ours.
+pub const WITHOUT_PACKAGES: [Candidate; 3] =
     [Candidate::Native { binary: false }, Candidate::Native { binary: true }, Candidate::Courier];
 
 impl Candidate {
     pub fn name(self) -> &'static str {
         match self {
             Candidate::Native { binary: false } => "built-in, text",
-            Candidate::Native { binary: true } => "built-in, binary",
+            Candidate::Native { binary: true } => "built-in, bin+str",
+            Candidate::Pglogical => "pglogical",
             Candidate::Courier => "pg_courier",
         }
     }
@@ -33,6 +46,7 @@ impl Candidate {
         match self {
             Candidate::Native { binary: false } => "native_text",
             Candidate::Native { binary: true } => "native_binary",
+            Candidate::Pglogical => "pglogical_node",
             Candidate::Courier => "courier_task",
         }
     }
@@ -47,13 +61,15 @@ impl Candidate {
                     name,
                     &format!(
                         "CREATE SUBSCRIPTION {name} CONNECTION {} PUBLICATION bench \
-                         WITH (enabled = false, create_slot = false, slot_name = '{name}', copy_data = false, binary = {binary})",
+                         WITH (enabled = false, create_slot = false, slot_name = '{name}', copy_data = false, \
+                         binary = {binary}, streaming = {binary})",
                         literal(&conninfo(pair))
                     ),
                 );
                 // Without copying each table is ready at once; somebody has to say so.
                 pair.destination.run(name, &format!("ALTER SUBSCRIPTION {name} SET (synchronous_commit = off)"));
             }
+            Candidate::Pglogical => prepare_pglogical(pair, name),
             Candidate::Courier => {
                 let options = TaskOptions { schema_sync: Some(false), full_copy: Some(false), ..Default::default() };
                 pair.source.run(SOURCE, &create_task_sql(name, name, &["public.*"], &options));
@@ -68,6 +84,9 @@ impl Candidate {
         let name = self.database();
         match self {
             Candidate::Native { .. } => pair.destination.run(name, &format!("ALTER SUBSCRIPTION {name} ENABLE")),
+            Candidate::Pglogical => {
+                pair.destination.run(name, &format!("SELECT pglogical.alter_subscription_enable('{name}', true)"));
+            }
             Candidate::Courier => pair.call(SOURCE, "resume", name),
         }
     }
@@ -84,6 +103,7 @@ impl Candidate {
                     || pair.destination.log_tail(30),
                 );
             }
+            Candidate::Pglogical => disable_pglogical(pair, name),
             Candidate::Courier => pair.call(SOURCE, "pause", name),
         }
     }
@@ -105,6 +125,18 @@ impl Candidate {
                     &format!("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '{name}'"),
                 );
             }
+            Candidate::Pglogical => {
+                disable_pglogical(pair, name);
+                pair.destination.run(
+                    name,
+                    &format!("SELECT pglogical.drop_subscription('{name}'); DROP EXTENSION pglogical CASCADE"),
+                );
+                pair.source.run(
+                    SOURCE,
+                    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
+                     WHERE plugin = 'pglogical_output' AND NOT active; DROP EXTENSION pglogical CASCADE",
+                );
+            }
             Candidate::Courier => pair.call(SOURCE, "drop_task", name),
         }
     }
@@ -112,7 +144,7 @@ impl Candidate {
     /// The process that reads the WAL.
     pub fn source_processes(self) -> &'static str {
         match self {
-            Candidate::Native { .. } => "backend_type = 'walsender'",
+            Candidate::Native { .. } | Candidate::Pglogical => "backend_type = 'walsender'",
             Candidate::Courier => "backend_type LIKE 'pg_courier%'",
         }
     }
@@ -121,9 +153,48 @@ impl Candidate {
     pub fn destination_processes(self) -> &'static str {
         match self {
             Candidate::Native { .. } => "backend_type LIKE 'logical replication %worker'",
+            Candidate::Pglogical => "backend_type LIKE 'pglogical apply%'",
             Candidate::Courier => const_role(),
         }
     }
+}
+
+/// Both nodes and a subscription that is caught up, then let go of.
+fn prepare_pglogical(pair: &Pair, name: &str) {
+    let source = literal(&arena::conninfo(pair));
+    let here = literal(&arena::conninfo_of(&pair.destination, name));
+    pair.source.run(
+        SOURCE,
+        &format!(
+            "CREATE EXTENSION pglogical; SELECT pglogical.create_node('provider', {source}); \
+             SELECT pglogical.replication_set_add_table( \
+               CASE WHEN EXISTS (SELECT FROM pg_index i WHERE i.indrelid = p.prrelid AND i.indisprimary) \
+                    THEN 'default' ELSE 'default_insert_only' END, p.prrelid) \
+             FROM pg_publication_rel p"
+        ),
+    );
+    pair.destination.run(
+        name,
+        &format!(
+            "CREATE EXTENSION pglogical; SELECT pglogical.create_node('subscriber', {here}); \
+             SELECT pglogical.create_subscription('{name}', {source}, synchronize_structure := false, synchronize_data := false)"
+        ),
+    );
+    pair.destination.wait_until(
+        name,
+        "pglogical replicates",
+        &format!("(SELECT status FROM pglogical.show_subscription_status('{name}')) = 'replicating'"),
+    );
+    disable_pglogical(pair, name);
+}
+
+fn disable_pglogical(pair: &Pair, name: &str) {
+    pair.destination.run(name, &format!("SELECT pglogical.alter_subscription_disable('{name}', true)"));
+    pair.source.wait_until(
+        SOURCE,
+        "pglogical's slot is free",
+        "NOT EXISTS (SELECT FROM pg_replication_slots WHERE plugin = 'pglogical_output' AND active)",
+    );
 }
 
 fn const_role() -> &'static str {

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use pg_courier_tests::{Pair, sql, wait};
 
 use crate::arena::{self, SOURCE};
-use crate::candidate::{ALL, Candidate};
+use crate::candidate::{Candidate, WITHOUT_PACKAGES};
 use crate::report::percentile;
 use crate::{Options, meter};
 
 pub fn run(pair: &Pair, options: &Options) {
     pair.source
         .run(SOURCE, "CREATE TABLE probe (id int8 PRIMARY KEY, t text); CREATE PUBLICATION bench FOR TABLE probe");
-    for candidate in ALL {
+    for candidate in WITHOUT_PACKAGES {
         arena::add_destination(pair, candidate.database());
         pair.destination.run(
             candidate.database(),
@@ -31,7 +31,7 @@ pub fn run(pair: &Pair, options: &Options) {
         "  {:<18}{:>8}{:>10}{:>10}{:>10}{:>10}{:>16}{:>16}",
         "candidate", "rows", "p50 ms", "p99 ms", "max ms", "lost", "idle src %", "idle dst %"
     );
-    for candidate in ALL {
+    for candidate in WITHOUT_PACKAGES {
         pair.source.run(SOURCE, "TRUNCATE probe");
         candidate.prepare(pair);
         candidate.go(pair);

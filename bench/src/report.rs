@@ -57,6 +57,21 @@ pub fn print(title: &str, results: &[Result]) {
             if result.identical { "identical" } else { "NOT IDENTICAL" }
         );
     }
+    print_verdict(results);
+}
+
+/// Ours against the fastest of the others.
+fn print_verdict(results: &[Result]) {
+    let Some((ours, rivals)) = results.split_last() else { return };
+    let best = |value: fn(&Result) -> f64, better: fn(f64, f64) -> f64| rivals.iter().map(value).reduce(better);
+    if let (Some(rate), Some(cost)) = (best(Result::rate, f64::max), best(Result::cost, f64::min)) {
+        println!(
+            "  {} against the best rival: {:.2} of its rows/s, {:.2} of its CPU per row",
+            ours.candidate,
+            ours.rate() / rate,
+            ours.cost() / cost
+        );
+    }
 }
 
 fn megabytes(bytes: Option<u64>) -> String {
