@@ -6,8 +6,8 @@
 # A major that is installed under /usr/lib/postgresql with its headers is taken as it is. Any other is built once, from
 # the source package of the Debian or Ubuntu release that has it, into $COURIER_CACHE (default: pg_courier-servers in
 # the temporary directory; servers run under an account of their own, which has to get there). Nothing is installed
-# into the system: apt works with lists and keys inside the cache. Needs apt, and what `make prereqs` installs, bison
-# and flex. A build takes two to four minutes; delete the cache to get newer minors.
+# into the system: apt works with lists and keys inside the cache. Needs apt, what `make prereqs` installs,
+# bison and flex. A build takes two to four minutes; delete the cache to get newer minors.
 set -eu
 
 cache=${COURIER_CACHE:-${TMPDIR:-/tmp}/pg_courier-servers}
@@ -31,7 +31,6 @@ archive() {
 private_apt() {
     root=$cache/apt/$1 && shift
     mkdir -p "$root/lists/partial" "$root/archives/partial"
-    # The key of the archive is found before root gives its rights away for the download.
     "$@" -qq -o Dir::Etc::SourceList="$root/sources.list" -o Dir::Etc::SourceParts=- -o Dir::State::Lists="$root/lists" \
         -o Dir::Cache="$root" -o Dir::Cache::Archives="$root/archives" -o Debug::NoLocking=1 \
         -o APT::Sandbox::User= -o Acquire::Languages=none
@@ -67,6 +66,9 @@ fetch() {
 
 # build MAJOR PREFIX: the server, its clients, and the contrib modules that tests use.
 build() {
+    for tool in apt-get dpkg gcc make bison flex perl; do
+        command -v "$tool" >/dev/null || { say "building PostgreSQL $1 needs $tool" && return 1; }
+    done
     work=$cache/build-$1
     rm -rf "$work"
     say "building PostgreSQL $1 in $work"
