@@ -50,7 +50,11 @@ mod tests {
                 assert_eq!(value(&format!("SELECT {}", quote_literal(name))), name, "a constant with {strings}");
                 let parsed = format!("SELECT (parse_ident({}))[2]", quote_literal(&quote_qualified("s.t", name)));
                 assert_eq!(value(&parsed), name, "an identifier with {strings}");
-                let alias = format!("SELECT to_jsonb(t) ->> {1} FROM (SELECT 'here' AS {0}) t", quote_ident(name), quote_literal(name));
+                let alias = format!(
+                    "SELECT to_jsonb(t) ->> {1} FROM (SELECT 'here' AS {0}) t",
+                    quote_ident(name),
+                    quote_literal(name)
+                );
                 assert_eq!(value(&alias), "here", "a column with {strings}");
             }
         }
@@ -88,10 +92,7 @@ mod tests {
             names(selection.tables.iter().map(|table| table.qualified_name()).collect()),
             "\"My-Shop\".\"Orders\", \"My-Shop\".\"part_1\""
         );
-        assert_eq!(
-            names(selection.omitted.iter().map(|(table, _)| table.name.clone()).collect()),
-            "Orders2, Other"
-        );
+        assert_eq!(names(selection.omitted.iter().map(|(table, _)| table.name.clone()).collect()), "Orders2, Other");
         assert_eq!(selection.idle_patterns, ["nowhere.*"]);
     }
 
@@ -150,8 +151,10 @@ mod tests {
 
     #[pg_test]
     fn settings_have_the_documented_ranges() {
-        let rows = query("SELECT concat_ws(' ', name, setting, unit, min_val, max_val, context) FROM pg_settings \
-                          WHERE name LIKE 'courier.%' ORDER BY name");
+        let rows = query(
+            "SELECT concat_ws(' ', name, setting, unit, min_val, max_val, context) FROM pg_settings \
+                          WHERE name LIKE 'courier.%' ORDER BY name",
+        );
         let listed: Vec<String> = rows.iter().filter_map(|row| row.opt_string(0)).collect();
         assert_eq!(
             listed,

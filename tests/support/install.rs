@@ -47,7 +47,8 @@ impl Install {
     pub fn destination() -> &'static Install {
         static INSTALL: OnceLock<Option<Install>> = OnceLock::new();
         let chosen = || std::env::var_os("DEST_PG_CONFIG").filter(|value| !value.is_empty());
-        let other = INSTALL.get_or_init(|| chosen().map(|path| Install::copy(&PgConfig::ask(Path::new(&path)), "dest")));
+        let other =
+            INSTALL.get_or_init(|| chosen().map(|path| Install::copy(&PgConfig::ask(Path::new(&path)), "dest")));
         other.as_ref().unwrap_or_else(|| Install::get())
     }
 
