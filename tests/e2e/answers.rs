@@ -166,7 +166,8 @@ fn test_connection_names_the_step_that_fails() {
     assert!(rows.iter().all(|row| !row[2].contains("hunter2")), "{rows:?}");
 
     // Before 15 the role is one, to apply as replica.
-    pair.destination.run("postgres", "ALTER ROLE courier NOSUPERUSER; CREATE DATABASE elsewhere");
+    pair.destination.run("postgres", "ALTER ROLE courier NOSUPERUSER");
+    pair.destination.create_database("elsewhere");
     pair.add_server(DATABASE, "no_rights", "elsewhere", pair.destination.port());
     let rows = steps("no_rights");
     let step = failed(&rows).unwrap_or_else(|| panic!("{rows:?}"));
