@@ -46,7 +46,7 @@ E2E_THREADS ?= 2
 TEST ?=
 
 .PHONY: help prereqs build script install install-files package demo test test-build \
-        test-unit test-support test-sql test-e2e lint bench-copy bench-apply clean
+        test-unit test-support test-sql test-e2e test-majors test-upward lint bench-copy bench-apply clean
 
 help:
 	@echo 'make demo [KEEP=1]           mirror a live database to another one and prove that both are equal'
@@ -54,6 +54,7 @@ help:
 	@echo 'make test-unit               pure code, no server'
 	@echo 'make test-sql                SQL regression tests on one server'
 	@echo 'make test-e2e [TEST=name]    end-to-end tests on private clusters (COURIER_SEED= repeats a random one)'
+	@echo 'make test-majors [MAJORS=]   the same on servers of other majors, test-upward to such destinations'
 	@echo 'make lint                    rustfmt, clippy, layering'
 	@echo 'make build | install         for the server of PG_CONFIG=$(PG_CONFIG)'
 	@echo 'make package                 dist/: what install copies, as a tarball'
@@ -130,6 +131,23 @@ test-sql: test-build
 
 test-e2e: test-build
 	$(TEST_ENV) $(CARGO) test -p pg_courier_tests --test e2e -- --test-threads=$(E2E_THREADS) $(TEST)
+
+# Not part of `test`: servers that are not installed are built first, from sources out of the distributions' archives.
+test-majors:
+	@servers=$$(scripts/servers.sh $(or $(MAJORS),13 14 16 17 18)) && echo "$$servers" | \
+	while read -r major pg_config; do \
+	    echo "=== PostgreSQL $$major ==="; \
+	    $(MAKE) --no-print-directory test-sql test-e2e PG_CONFIG="$$pg_config" TEST='$(TEST)' </dev/null || exit 1; \
+	done
+
+# From the server of PG_CONFIG to destinations of these majors.
+test-upward:
+	@servers=$$(scripts/servers.sh $(or $(MAJORS),16 17 18)) && echo "$$servers" | \
+	while read -r major pg_config; do \
+	    echo "=== PostgreSQL $(PG_MAJOR) to $$major ==="; \
+	    DEST_PG_CONFIG="$$pg_config" \
+	        $(MAKE) --no-print-directory test-e2e PG_CONFIG='$(PG_CONFIG)' TEST='$(TEST)' </dev/null || exit 1; \
+	done
 
 lint:
 	$(CARGO) fmt --all --check

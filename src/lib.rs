@@ -35,6 +35,8 @@ mod libpq;
 mod logicalrep;
 mod pg;
 mod schema_sync;
+#[cfg(any(test, feature = "pg_test"))]
+mod server_tests;
 mod worker;
 
 use pgrx::prelude::*;
@@ -56,6 +58,7 @@ pub extern "C-unwind" fn _PG_init() {
     }
 }
 
+/// What `cargo pgrx test` asks for.
 #[cfg(test)]
 pub mod pg_test {
     pub fn setup(_options: Vec<&str>) {}

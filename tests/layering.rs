@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 /// From the top. A new module is entered here, or the test fails.
 const FLOORS: &[(&str, Neighbours, &[&str])] = &[
-    ("top", Neighbours::Meet, &["api", "worker"]),
+    ("top", Neighbours::Meet, &["api", "worker", "server_tests"]),
     (
         "stages",
         Neighbours::DoNotMeet,

@@ -56,7 +56,7 @@ fn main() -> ExitCode {
 
     screen.say("the destination has nothing but what its administrator did there:");
     screen.say(&format!("  CREATE ROLE {ROLE} LOGIN PASSWORD '...'; CREATE DATABASE {DATABASE} OWNER {ROLE};"));
-    if Install::get().major() >= 15 {
+    if pair.destination.install.major() >= 15 {
         screen.say(&format!("  GRANT SET ON PARAMETER session_replication_role TO {ROLE};"));
     }
 

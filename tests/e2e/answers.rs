@@ -165,7 +165,9 @@ fn test_connection_names_the_step_that_fails() {
     assert_eq!(step[0], "login", "{rows:?}");
     assert!(rows.iter().all(|row| !row[2].contains("hunter2")), "{rows:?}");
 
-    pair.destination.run("postgres", "CREATE DATABASE elsewhere");
+    // Before 15 the role is one, to apply as replica.
+    pair.destination.run("postgres", "ALTER ROLE courier NOSUPERUSER");
+    pair.destination.create_database("elsewhere");
     pair.add_server(DATABASE, "no_rights", "elsewhere", pair.destination.port());
     let rows = steps("no_rights");
     let step = failed(&rows).unwrap_or_else(|| panic!("{rows:?}"));

@@ -63,7 +63,7 @@ fn the_generators_fixture_is_equal() {
     };
     // Grants and policies for a role that is missing there are left out; here nothing is to be.
     pair.destination.run("postgres", "CREATE ROLE \"courier Reader\"; CREATE ROLE courier_writer");
-    let bin = pg_courier_tests::Install::get().program("psql");
+    let bin = pg_courier_tests::Install::destination().program("psql");
     let output = std::process::Command::new("bash")
         .arg(pg_courier_tests::install::project().join("tests/schema/check.sh"))
         .arg(bin.parent().expect("a directory"))

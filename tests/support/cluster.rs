@@ -39,9 +39,16 @@ pub struct ClusterBuilder {
     name: String,
     settings: Vec<(String, String)>,
     preload: bool,
+    install: &'static Install,
 }
 
 impl ClusterBuilder {
+    /// Runs the server that destinations run, which may be of a later major.
+    pub fn destination(mut self) -> Self {
+        self.install = Install::destination();
+        self
+    }
+
     /// A line of postgresql.conf; the value is quoted here.
     pub fn conf(mut self, key: &str, value: &str) -> Self {
         self.settings.push((key.to_owned(), value.to_owned()));
@@ -57,7 +64,7 @@ impl ClusterBuilder {
     pub fn start(self) -> Cluster {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         if self.preload {
-            Install::get().require_extension();
+            self.install.require_extension();
         }
         // Short: the socket's path has little room.
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -66,7 +73,13 @@ impl ClusterBuilder {
         if self.preload {
             settings.push(("shared_preload_libraries".into(), "pg_courier".into()));
         }
-        let cluster = Cluster { name: self.name, port: free_port(), directory, postmaster: Mutex::new(None) };
+        let cluster = Cluster {
+            name: self.name,
+            install: self.install,
+            port: free_port(),
+            directory,
+            postmaster: Mutex::new(None),
+        };
         cluster.initialize(&settings);
         cluster.start();
         cluster
@@ -76,6 +89,7 @@ impl ClusterBuilder {
 #[derive(Debug)]
 pub struct Cluster {
     name: String,
+    pub install: &'static Install,
     directory: PathBuf,
     port: u16,
     postmaster: Mutex<Option<Child>>,
@@ -83,7 +97,7 @@ pub struct Cluster {
 
 impl Cluster {
     pub fn builder(name: &str) -> ClusterBuilder {
-        ClusterBuilder { name: name.to_owned(), settings: Vec::new(), preload: false }
+        ClusterBuilder { name: name.to_owned(), settings: Vec::new(), preload: false, install: Install::get() }
     }
 
     pub fn name(&self) -> &str {
@@ -110,7 +124,7 @@ impl Cluster {
         fs::set_permissions(&self.directory, fs::Permissions::from_mode(0o755)).expect("ours");
         account().own(&self.directory).expect("root may give files away");
 
-        let mut initdb = Command::new(Install::get().program("initdb"));
+        let mut initdb = Command::new(self.install.program("initdb"));
         initdb.args(["-D", "data", "-U", SUPERUSER, "-E", "UTF8", "--locale=C", "--no-sync"]);
         initdb.args(["--auth-local=trust", "--auth-host=scram-sha-256"]);
         account().applied_to(&mut initdb, &self.directory);
@@ -168,7 +182,7 @@ impl Cluster {
         let mut guard = self.lock();
         assert!(guard.is_none(), "server {} runs already", self.name);
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log_path()).expect("scratch is writable");
-        let mut postgres = Command::new(Install::get().program("postgres"));
+        let mut postgres = Command::new(self.install.program("postgres"));
         account().applied_to(&mut postgres, &self.directory);
         postgres
             .arg("-D")
@@ -373,7 +387,9 @@ impl Cluster {
 
     /// One of the server's client programs with the connection in its environment.
     pub fn program(&self, name: &str, database: &str) -> Command {
-        let mut command = Command::new(Install::get().program(name));
+        // A client of a later major serves an earlier server too, not the other way round.
+        let install = std::cmp::max_by_key(Install::get(), Install::destination(), |install| install.version);
+        let mut command = Command::new(install.program(name));
         command
             .env("PGHOST", &self.directory)
             .env("PGPORT", self.port.to_string())

@@ -25,16 +25,31 @@ use crate::scratch::scratch;
 #[derive(Debug)]
 pub struct Install {
     bin: PathBuf,
+    lib: PathBuf,
     /// 150020 for 15.20, as in `server_version_num`.
     pub version: u32,
     extension: Result<(), String>,
 }
 
 impl Install {
-    /// The process's installation, prepared at the first call.
+    /// The installation under test, prepared at the first call; every server runs it but destinations
+    /// of another major.
     pub fn get() -> &'static Install {
         static INSTALL: OnceLock<Install> = OnceLock::new();
-        INSTALL.get_or_init(Install::prepare)
+        INSTALL.get_or_init(|| {
+            let mut install = Install::copy(&PgConfig::find(), "pg");
+            install.extension = install_extension(&install.program("pg_config"), &install.lib);
+            install
+        })
+    }
+
+    /// The installation of destinations: that of `DEST_PG_CONFIG`, without the extension, else the one under test.
+    pub fn destination() -> &'static Install {
+        static INSTALL: OnceLock<Option<Install>> = OnceLock::new();
+        let chosen = || std::env::var_os("DEST_PG_CONFIG").filter(|value| !value.is_empty());
+        let other =
+            INSTALL.get_or_init(|| chosen().map(|path| Install::copy(&PgConfig::ask(Path::new(&path)), "dest")));
+        other.as_ref().unwrap_or_else(|| Install::get())
     }
 
     pub fn major(&self) -> u32 {
@@ -53,10 +68,9 @@ impl Install {
         }
     }
 
-    fn prepare() -> Install {
-        let original = PgConfig::find();
-        let prefix = scratch().path().join("pg");
-        let layout = Layout::of(&original);
+    fn copy(original: &PgConfig, name: &str) -> Install {
+        let prefix = scratch().path().join(name);
+        let layout = Layout::of(original);
         let (bin, lib, share) = layout.under(&prefix);
 
         copy_directory(&original.bindir, &bin);
@@ -72,7 +86,7 @@ impl Install {
             (&bin, &lib, &share),
             "the copied pg_config reports its own prefix"
         );
-        Install { extension: install_extension(&bin.join("pg_config"), &lib), bin, version: copy.version }
+        Install { extension: Err("destinations have none".to_owned()), bin, lib, version: copy.version }
     }
 }
 

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use crate::cluster::{Cluster, ClusterBuilder};
 use crate::compare::assert_same;
-use crate::install::Install;
 use crate::sql::{ident, literal};
 use crate::wait::DEADLINE;
 
@@ -104,7 +103,7 @@ impl Pair {
                 .conf("wal_level", "logical")
                 .conf("max_worker_processes", "32")
                 .conf("max_replication_slots", "20"),
-            destination: Cluster::builder("d"),
+            destination: Cluster::builder("d").destination(),
             applies_as_replica: true,
         }
     }
@@ -113,11 +112,14 @@ impl Pair {
         Pair::builder().start()
     }
 
-    /// The one privilege beyond the database's owner; the server can grant it from 15 on.
+    /// The one privilege beyond the database's owner. The server can grant it from 15 on; before, it is
+    /// one of superusers.
     pub fn let_apply_as_replica(&self) {
-        if Install::get().major() >= 15 {
-            self.destination.run("postgres", &format!("GRANT SET ON PARAMETER session_replication_role TO {ROLE}"));
-        }
+        let statement = match self.destination.install.major() {
+            ..15 => format!("ALTER ROLE {ROLE} SUPERUSER"),
+            _ => format!("GRANT SET ON PARAMETER session_replication_role TO {ROLE}"),
+        };
+        self.destination.run("postgres", &statement);
     }
 
     /// Database `name` on both sides with extension, server object and user mapping.

@@ -1,0 +1,101 @@
+#!/bin/sh
+# PostgreSQL servers of other majors to test with, complete: programs, contrib modules, headers, pg_config.
+#
+#   servers.sh MAJOR...       prints for each: major and pg_config, separated by a tab
+#
+# A major that is installed under /usr/lib/postgresql with its headers is taken as it is. Any other is built once, from
+# the source package of the Debian or Ubuntu release that has it, into $COURIER_CACHE (default: pg_courier-servers in
+# the temporary directory; servers run under an account of their own, which has to get there). Nothing is installed
+# into the system: apt works with lists and keys inside the cache. Needs apt, what `make prereqs` installs,
+# bison, flex and libicu-dev. A build takes two to four minutes; delete the cache to get newer minors.
+set -eu
+
+cache=${COURIER_CACHE:-${TMPDIR:-/tmp}/pg_courier-servers}
+
+say() { printf 'servers: %s\n' "$*" >&2; }
+
+# The archive whose source package is the newest minor of a major.
+archive() {
+    case $1 in
+    13) echo "http://deb.debian.org/debian-security bullseye-security main" ;;
+    14) echo "http://archive.ubuntu.com/ubuntu jammy-updates main" ;;
+    15) echo "http://deb.debian.org/debian bookworm main" ;;
+    16) echo "http://archive.ubuntu.com/ubuntu noble-updates main" ;;
+    17) echo "http://deb.debian.org/debian trixie main" ;;
+    18) echo "http://deb.debian.org/debian sid main" ;;
+    *) say "no archive is known for PostgreSQL $1" && return 1 ;;
+    esac
+}
+
+# apt with a root of its own below the cache: private_apt NAME COMMAND...
+private_apt() {
+    root=$cache/apt/$1 && shift
+    mkdir -p "$root/lists/partial" "$root/archives/partial"
+    "$@" -qq -o Dir::Etc::SourceList="$root/sources.list" -o Dir::Etc::SourceParts=- -o Dir::State::Lists="$root/lists" \
+        -o Dir::Cache="$root" -o Dir::Cache::Archives="$root/archives" -o Debug::NoLocking=1 \
+        -o APT::Sandbox::User= -o Acquire::Languages=none
+}
+
+# Debian signs with keys that are here; Ubuntu's come in a package that Debian signs.
+keyring() {
+    case $1 in
+    *ubuntu*)
+        if [ ! -e "$cache/ubuntu/usr/share/keyrings/ubuntu-archive-keyring.gpg" ]; then
+            mkdir -p "$cache/apt/keys" "$cache/ubuntu"
+            echo "deb [signed-by=$debian_keys] http://deb.debian.org/debian trixie main" >"$cache/apt/keys/sources.list"
+            private_apt keys apt-get update >&2
+            (cd "$cache/ubuntu" && private_apt keys apt-get download ubuntu-keyring >&2 && dpkg -x ./*.deb . && rm ./*.deb)
+        fi
+        echo "$cache/ubuntu/usr/share/keyrings/ubuntu-archive-keyring.gpg"
+        ;;
+    *) echo "$debian_keys" ;;
+    esac
+}
+debian_keys=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# fetch MAJOR DIRECTORY: unpacks the sources there.
+fetch() {
+    where=$(archive "$1")
+    keys=$(keyring "$where")
+    mkdir -p "$cache/apt/$1" "$2"
+    echo "deb-src [signed-by=$keys] $where" >"$cache/apt/$1/sources.list"
+    private_apt "$1" apt-get update >&2
+    (cd "$2" && private_apt "$1" apt-get source --download-only "postgresql-$1" >&2)
+    tar -C "$2" --strip-components=1 -xf "$2"/postgresql-*.orig.tar.*[!c]
+}
+
+# build MAJOR PREFIX: the server, its clients, and the contrib modules that tests use.
+build() {
+    for tool in apt-get dpkg gcc make bison flex perl; do
+        command -v "$tool" >/dev/null || { say "building PostgreSQL $1 needs $tool" && return 1; }
+    done
+    for library in icu-i18n libssl; do
+        pkg-config --exists "$library" || { say "building PostgreSQL $1 needs the headers of $library" && return 1; }
+    done
+    work=$cache/build-$1
+    rm -rf "$work"
+    say "building PostgreSQL $1 in $work"
+    fetch "$1" "$work"
+    (
+        cd "$work" || exit 1
+        exec >"$cache/build-$1.log" 2>&1
+        ./configure --prefix="$2" --with-icu --without-readline --without-zlib --with-openssl CFLAGS="-O2 -g0" || exit 1
+        make -s -j"$(nproc)" && make -s install DESTDIR="$work/stage" || exit 1
+        for module in btree_gist citext cube hstore test_decoding; do
+            make -s -j"$(nproc)" -C "contrib/$module" install DESTDIR="$work/stage" || exit 1
+        done
+        chmod -R go+rX stage
+    ) || { say "the build failed; see $cache/build-$1.log" && return 1; }
+    mv "$work/stage$2" "$2" # complete or not there at all
+    rm -rf "$work" "$cache/apt/$1"
+}
+
+for major; do
+    pg_config=/usr/lib/postgresql/$major/bin/pg_config
+    if ! [ -x "${pg_config%/*}/postgres" ] || ! [ -f "$("$pg_config" --includedir-server)/postgres.h" ]; then
+        mkdir -p "$cache"
+        pg_config=$cache/server-$major/bin/pg_config
+        [ -x "$pg_config" ] || build "$major" "$cache/server-$major"
+    fi
+    printf '%s\t%s\n' "$major" "$pg_config"
+done
