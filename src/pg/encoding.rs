@@ -39,7 +39,8 @@ pub(super) unsafe fn sent_bytes<'a>(pointer: *const c_char) -> &'a [u8] {
     // SAFETY: by contract; the conversion returns its argument or a palloc'd C string.
     unsafe {
         let text = CStr::from_ptr(pointer);
-        if passes_unchanged() {
+        // ASCII is the same in all of the server's encodings, and needs no transaction to look a conversion up.
+        if passes_unchanged() || text.to_bytes().is_ascii() {
             return text.to_bytes();
         }
         let length = text.count_bytes() as i32;

@@ -293,7 +293,7 @@ impl Reader {
         unsafe {
             let length = i32::try_from(self.message.len()).unwrap_or(i32::MAX);
             pg_sys::OutputPluginPrepareWrite(context, true);
-            pg_sys::appendBinaryStringInfo((*context).out, self.message.as_ptr().cast(), length);
+            pg_sys::pq_sendbytes((*context).out, self.message.as_ptr().cast(), length);
             pg_sys::OutputPluginWrite(context, true);
         }
         self.message.clear();
@@ -352,12 +352,14 @@ unsafe fn values<'a>(
 /// # Safety
 /// `options` is null or a list of `DefElem`s.
 unsafe fn given_options(options: *mut pg_sys::List) -> Vec<(String, Option<String>)> {
-    // SAFETY: by contract.
+    // A walsender has no transaction here, and what is not ASCII cannot be converted; no option has such a name or value.
+    let text = |text: &CStr| String::from_utf8_lossy(text.to_bytes()).into_owned();
+    // SAFETY: by contract; the server's names and values are C strings.
     unsafe {
         let options = PgList::<pg_sys::DefElem>::from_pg(options);
         let option = |element: *mut pg_sys::DefElem| {
-            let value = (!(*element).arg.is_null()).then(|| encoding::to_utf8(pg_sys::defGetString(element)));
-            (encoding::to_utf8((*element).defname), value)
+            let value = (!(*element).arg.is_null()).then(|| text(CStr::from_ptr(pg_sys::defGetString(element))));
+            (text(CStr::from_ptr((*element).defname)), value)
         };
         options.iter_ptr().map(option).collect()
     }

@@ -22,4 +22,5 @@ mod schema;
 mod sequences;
 mod traps;
 mod types;
+mod wire;
 mod worker;
