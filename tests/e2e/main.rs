@@ -20,6 +20,7 @@ mod options;
 mod rights;
 mod schema;
 mod sequences;
+mod symbols;
 mod traps;
 mod types;
 mod wire;

@@ -1,11 +1,11 @@
 /*
  * Other names for what libpq and the server have in common.
  *
- * libpq is linked into our library, and with it come the client's versions of functions that the server has under the
- * same names: palloc and pfree over malloc, StringInfo over those, and so on. The linker would bind our calls of the
- * server's functions to the client's, and the first pfree() of a server's value would end the whole cluster.
- * So the client's are compiled under names of their own. .cargo/config.toml includes this file before every C file; the
- * test library_symbols fails when a name is missing.
+ * libpq is linked into our library, and with it come the client's versions of functions that the server
+ * has under the same names: palloc and pfree over malloc, StringInfo over those, and so on. The linker would
+ * bind our calls of the server's functions to the client's, and the first pfree() of a server's value would end
+ * all processes of the server. So the client's are compiled under names of their own: .cargo/config.toml
+ * includes this file before every C file. tests/e2e/symbols.rs fails when a name is missing.
  */
 #ifdef FRONTEND
 #define IsValidJsonNumber courier_libpq_IsValidJsonNumber
