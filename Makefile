@@ -129,8 +129,9 @@ test-support:
 test-sql: test-build
 	$(TEST_ENV) $(CARGO) test -p pg_courier_tests --test regress
 
-test-e2e: test-build
-	$(TEST_ENV) $(CARGO) test -p pg_courier_tests --test e2e -- --test-threads=$(E2E_THREADS) $(TEST)
+# The format ali is compared with the plugin that it comes from.
+test-e2e: test-build ali-decoding
+	$(TEST_ENV) ALI_DECODING_DIST='$(ALI_DIST)' $(CARGO) test -p pg_courier_tests --test e2e -- --test-threads=$(E2E_THREADS) $(TEST)
 
 # Not part of `test`: servers that are not installed are built first, from sources out of the distributions' archives.
 test-majors:

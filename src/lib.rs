@@ -13,6 +13,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`pg`] | the server API made safe: slot and decoding, output plugin, tuples, SPI, workers, shared memory (`unsafe`) |
+//! | [`wire`] | the other way out: formats for readers of a slot of their own (`ali`, `json`, `text`) |
 //! | [`apply`] | merged, collapsed batches over a pipeline |
 //! | [`libpq`] | the client (`unsafe`) |
 //! | [`schema_sync`] | creating the objects, before and after the data |
@@ -37,6 +38,7 @@ mod pg;
 mod schema_sync;
 #[cfg(any(test, feature = "pg_test"))]
 mod server_tests;
+mod wire;
 mod worker;
 
 use pgrx::prelude::*;

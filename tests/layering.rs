@@ -5,6 +5,7 @@
 //!   stages                  precheck, schema_sync, table_sync, decode, ... never each other
 //!   catalog, destination    our own tables, and the session on the other side
 //!   guc, pg, libpq          the server and the client library; unsafe code lives in the last two
+//!   wire                    formats of messages to readers of a slot; pure, so that the server's callbacks may use it
 //!   logicalrep, error       values; know nobody
 //! ```
 //!
@@ -21,21 +22,11 @@ const FLOORS: &[(&str, Neighbours, &[&str])] = &[
     (
         "stages",
         Neighbours::DoNotMeet,
-        &[
-            "precheck",
-            "schema_sync",
-            "table_sync",
-            "decode",
-            "transform",
-            "apply",
-            "progress",
-            "verify",
-            "ddl_capture",
-            "wire",
-        ],
+        &["precheck", "schema_sync", "table_sync", "decode", "transform", "apply", "progress", "verify", "ddl_capture"],
     ),
     ("catalog", Neighbours::Meet, &["catalog", "destination"]),
     ("edges", Neighbours::Meet, &["failpoint", "guc", "libpq", "pg"]),
+    ("formats", Neighbours::DoNotMeet, &["wire"]),
     ("values", Neighbours::Meet, &["error", "logicalrep"]),
 ];
 

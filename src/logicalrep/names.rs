@@ -6,6 +6,9 @@
 
 use crate::error::{Error, Result, sqlstate};
 
+/// How the names of all slots of tasks begin.
+const SLOT_PREFIX: &str = "courier_";
+
 /// Task names become slot names (`courier_<task>`), which allow little: at most 40 of `a-z`, `0-9` and `_`.
 pub fn check_task_name(name: &str) -> Result<()> {
     let invalid = |message: String| {
@@ -25,7 +28,12 @@ pub fn check_task_name(name: &str) -> Result<()> {
 }
 
 pub fn slot_name(task: &str) -> String {
-    format!("courier_{task}")
+    format!("{SLOT_PREFIX}{task}")
+}
+
+/// Does a slot of this name belong to a task? All such names are kept for tasks.
+pub fn is_slot_of_task(slot: &str) -> bool {
+    slot.starts_with(SLOT_PREFIX)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

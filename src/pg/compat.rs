@@ -116,6 +116,20 @@ pub unsafe fn primary_key_is_deferrable(relation: pg_sys::Relation) -> bool {
     }
 }
 
+/// The server's number of an encoding, by any of its names; negative if there is none.
+///
+/// # Safety
+/// `name` is a C string.
+pub unsafe fn char_to_encoding(name: &CStr) -> i32 {
+    // SAFETY: by contract.
+    unsafe {
+        #[cfg(any(feature = "pg17", feature = "pg18"))]
+        return pg_sys::pg_char_to_encoding_private(name.as_ptr());
+        #[cfg(not(any(feature = "pg17", feature = "pg18")))]
+        return pg_sys::pg_char_to_encoding(name.as_ptr());
+    }
+}
+
 /// # Safety
 /// `handler` is a signal handler of the server.
 pub unsafe fn set_signal_handler(signal: i32, handler: unsafe extern "C-unwind" fn(i32)) {

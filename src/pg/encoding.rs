@@ -7,7 +7,8 @@ use std::ffi::{CStr, CString, c_char};
 use pgrx::pg_sys;
 
 use crate::error::{Error, Result};
-use crate::pg::xact;
+use crate::pg::{compat, xact};
+use crate::wire::Encoding;
 
 /// Are the database's bytes sent as they are?
 pub fn passes_unchanged() -> bool {
@@ -38,7 +39,8 @@ pub(super) unsafe fn sent_bytes<'a>(pointer: *const c_char) -> &'a [u8] {
     // SAFETY: by contract; the conversion returns its argument or a palloc'd C string.
     unsafe {
         let text = CStr::from_ptr(pointer);
-        if passes_unchanged() {
+        // ASCII is the same in all of the server's encodings, and needs no transaction to look a conversion up.
+        if passes_unchanged() || text.to_bytes().is_ascii() {
             return text.to_bytes();
         }
         let length = text.count_bytes() as i32;
@@ -70,4 +72,43 @@ pub(super) fn to_server(text: &str) -> Result<CString> {
         let converted = pg_sys::pg_any_to_server(text.as_ptr(), length, pg_sys::pg_enc::PG_UTF8 as i32);
         Ok(CStr::from_ptr(converted).to_owned())
     }
+}
+
+/// The bytes of a server string, in the encoding that a wire format wants.
+///
+/// # Safety
+/// As for `sent_bytes`.
+pub(super) unsafe fn wire_bytes<'a>(pointer: *const c_char, wanted: Encoding) -> &'a [u8] {
+    // SAFETY: by contract.
+    unsafe {
+        match wanted {
+            Encoding::Database => CStr::from_ptr(pointer).to_bytes(),
+            Encoding::Utf8 => sent_bytes(pointer),
+        }
+    }
+}
+
+/// Bytes that may be text: what they are in the encoding that a wire format wants, or `None`. Anywhere, also where
+/// catalogs cannot be read; then only text that needs no conversion is text.
+pub(super) fn as_wire_text(bytes: &[u8], wanted: Encoding) -> Option<Vec<u8>> {
+    let length = i32::try_from(bytes.len()).ok()?;
+    // SAFETY: the length is that of the bytes; the check only reads them. The conversion is given a C string.
+    unsafe {
+        let encoding = pg_sys::GetDatabaseEncoding();
+        if !pg_sys::pg_verify_mbstr(encoding, bytes.as_ptr().cast(), length, true) {
+            return None;
+        }
+        if wanted == Encoding::Database || passes_unchanged() || bytes.is_ascii() {
+            return Some(bytes.to_vec());
+        }
+        let text = CString::new(bytes).ok()?;
+        pg_sys::IsTransactionState().then(|| sent_bytes(text.as_ptr()).to_vec())
+    }
+}
+
+/// Is that a name of the database's encoding?
+pub(super) fn is_database_encoding(name: &str) -> bool {
+    let Ok(name) = CString::new(name) else { return false };
+    // SAFETY: a C string; plain read.
+    unsafe { compat::char_to_encoding(&name) == pg_sys::GetDatabaseEncoding() }
 }

@@ -1,12 +1,14 @@
 //! The output plugin callbacks: from the reorder buffer's changes to [`Change`]s for the sink.
 //!
-//! The plugin runs in our own apply worker only. Any other process that starts this plugin on a slot (a walsender,
-//! `pg_logical_slot_get_changes`) is refused at start-up, because it would move a task's slot.
+//! The plugin has two lives. In our own apply worker it feeds the sink, as told here. Any other process (a walsender,
+//! `pg_logical_slot_get_changes`) reads a slot of its own in one of the formats of `wire`: `pg::wire_plugin` has that,
+//! and refuses the slots of tasks at start-up, because reading one would take changes away from the task.
 //!
 //! An error of the sink cannot travel through the server's C frames as a Rust value. It is put aside in the
 //! [`Decoder`], a plain server ERROR is raised, and `pg::logical` picks the kept one up when that has arrived.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
+use std::ffi::{CStr, c_char};
 use std::rc::Rc;
 
 use pgrx::pg_sys;
@@ -18,7 +20,7 @@ use crate::logicalrep::{Change, ChangeSink, FastMap, Transaction};
 use crate::logicalrep::{Lsn, Relation};
 use crate::pg::rel::{self, Described};
 use crate::pg::tuple::{OldTuple, Purpose, Workspace};
-use crate::pg::{compat, report};
+use crate::pg::{compat, invalidation, report, wire_plugin};
 
 /// The helper tables that begin each transaction which a task applies here.
 const MARKS: [&str; 2] = ["\"courier_applied\".\"progress\"", "\"courier_applied\".\"table_progress\""];
@@ -26,8 +28,6 @@ const MARKS: [&str; 2] = ["\"courier_applied\".\"progress\"", "\"courier_applied
 thread_local! {
     /// True while this process opens a decoding context of its own.
     pub(super) static OPENING: Cell<bool> = const { Cell::new(false) };
-    /// Tables whose definition may have changed since the decoder looked; `None` among them means all.
-    static STALE: RefCell<Vec<Option<u32>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// What the callbacks work with; the decoding context points to it.
@@ -48,7 +48,7 @@ pub struct Decoder {
 
 impl Decoder {
     pub(super) fn new(sink: Box<dyn ChangeSink>) -> Box<Decoder> {
-        register_invalidation();
+        invalidation::register();
         Box::new(Decoder {
             sink,
             error: None,
@@ -65,13 +65,12 @@ impl Decoder {
 
     /// Forgets definitions that invalidation messages named.
     fn drop_stale(&mut self) {
-        STALE.with_borrow_mut(|stale| {
-            for table in stale.drain(..) {
-                self.marks.clear();
-                match table {
-                    Some(oid) => self.relations.get_mut(&oid).into_iter().for_each(Described::forget),
-                    None => self.relations.values_mut().for_each(Described::forget),
-                }
+        let (marks, relations) = (&mut self.marks, &mut self.relations);
+        invalidation::drain(|table| {
+            marks.clear();
+            match table {
+                Some(oid) => relations.get_mut(&oid).into_iter().for_each(Described::forget),
+                None => relations.values_mut().for_each(Described::forget),
             }
         });
     }
@@ -139,47 +138,6 @@ impl Decoder {
     }
 }
 
-fn register_invalidation() {
-    thread_local! {
-        static REGISTERED: Cell<bool> = const { Cell::new(false) };
-    }
-    if REGISTERED.replace(true) {
-        return;
-    }
-    let none = pg_sys::Datum::from(0);
-    // SAFETY: registered once in this process; the callbacks only note what they are told.
-    unsafe {
-        pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), none);
-        // A renamed type changes the casts we send, a renamed schema every name.
-        for cache in [pg_sys::SysCacheIdentifier::TYPEOID, pg_sys::SysCacheIdentifier::NAMESPACEOID] {
-            pg_sys::CacheRegisterSyscacheCallback(cache as i32, Some(catalog_changed), none);
-        }
-    }
-}
-
-unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, oid: pg_sys::Oid) {
-    note_stale((oid != pg_sys::InvalidOid).then(|| oid.to_u32()));
-}
-
-unsafe extern "C-unwind" fn catalog_changed(_arg: pg_sys::Datum, _cache: i32, _hash: u32) {
-    note_stale(None);
-}
-
-fn note_stale(table: Option<u32>) {
-    const MANY: usize = 1000;
-    STALE.with(|stale| {
-        // The list is only borrowed while it is drained, where no catalog is touched.
-        if let Ok(mut stale) = stale.try_borrow_mut() {
-            if table.is_none() || stale.len() >= MANY {
-                stale.clear();
-                stale.push(None);
-            } else if stale.first() != Some(&None) {
-                stale.push(table);
-            }
-        }
-    });
-}
-
 /// The entry point that the server looks up in an output plugin.
 ///
 /// # Safety
@@ -195,22 +153,21 @@ pub unsafe extern "C-unwind" fn _PG_output_plugin_init(callbacks: *mut pg_sys::O
     callbacks.truncate_cb = Some(truncate);
     callbacks.commit_cb = Some(commit);
     callbacks.filter_by_origin_cb = Some(filter_by_origin);
+    callbacks.message_cb = Some(message);
 }
 
 #[pg_guard]
 unsafe extern "C-unwind" fn startup(
-    _context: *mut pg_sys::LogicalDecodingContext,
+    context: *mut pg_sys::LogicalDecodingContext,
     options: *mut pg_sys::OutputPluginOptions,
-    _is_init: bool,
+    is_init: bool,
 ) {
     // SAFETY: by the callback's contract.
-    unsafe { (*options).output_type = pg_sys::OutputPluginOutputType::OUTPUT_PLUGIN_BINARY_OUTPUT };
-    if !OPENING.get() {
-        report::raise(
-            &Error::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, "slots of pg_courier are read by its workers only")
-                .detail("Reading the slot from here would take changes away from the task that owns it.")
-                .hint("Create a slot of your own with another output plugin."),
-        );
+    unsafe {
+        (*options).output_type = pg_sys::OutputPluginOutputType::OUTPUT_PLUGIN_BINARY_OUTPUT;
+        if !OPENING.get() {
+            wire_plugin::startup(context, options, is_init);
+        }
     }
 }
 
@@ -235,7 +192,12 @@ unsafe extern "C-unwind" fn filter_by_origin(
     origin: pg_sys::RepOriginId,
 ) -> bool {
     // SAFETY: by the callback's contract.
-    let decoder = unsafe { decoder(context) };
+    let decoder = unsafe {
+        if wire_plugin::of(context).is_some() {
+            return false;
+        }
+        decoder(context)
+    };
     origin != 0 && decoder.is_some_and(|decoder| decoder.sink.only_local())
 }
 
@@ -243,7 +205,9 @@ unsafe extern "C-unwind" fn filter_by_origin(
 unsafe extern "C-unwind" fn begin(context: *mut pg_sys::LogicalDecodingContext, txn: *mut pg_sys::ReorderBufferTXN) {
     // SAFETY: by the callback's contract.
     unsafe {
-        if let Some(decoder) = decoder(context) {
+        if let Some(reader) = wire_plugin::of(context) {
+            reader.begin(context, txn);
+        } else if let Some(decoder) = decoder(context) {
             decoder.transaction = Transaction {
                 xid: u32::from((*txn).xid),
                 commit_lsn: Lsn((*txn).final_lsn),
@@ -265,6 +229,9 @@ unsafe extern "C-unwind" fn change(
 ) {
     // SAFETY: by the callback's contract.
     unsafe {
+        if let Some(reader) = wire_plugin::of(context) {
+            return reader.change(context, relation, change);
+        }
         let Some(decoder) = decoder(context) else { return };
         if decoder.left_out {
             return;
@@ -402,6 +369,9 @@ unsafe extern "C-unwind" fn truncate(
 ) {
     // SAFETY: by the callback's contract.
     unsafe {
+        if let Some(reader) = wire_plugin::of(context) {
+            return reader.truncate(context, std::slice::from_raw_parts(relations, count as usize), change);
+        }
         let Some(decoder) = decoder(context) else { return };
         if decoder.left_out {
             return;
@@ -445,10 +415,33 @@ unsafe extern "C-unwind" fn commit(
 ) {
     // SAFETY: by the callback's contract.
     unsafe {
+        if let Some(reader) = wire_plugin::of(context) {
+            return reader.commit(context);
+        }
         let Some(decoder) = decoder(context) else { return };
         let transaction = decoder.transaction;
         if let Err(error) = decoder.sink.commit(&transaction) {
             fail(decoder, error.context(where_committed(&transaction)));
+        }
+    }
+}
+
+/// Logical messages are for readers; a task has no use for them.
+#[pg_guard]
+unsafe extern "C-unwind" fn message(
+    context: *mut pg_sys::LogicalDecodingContext,
+    _txn: *mut pg_sys::ReorderBufferTXN,
+    lsn: pg_sys::XLogRecPtr,
+    transactional: bool,
+    prefix: *const c_char,
+    size: pg_sys::Size,
+    content: *const c_char,
+) {
+    // SAFETY: by the callback's contract; the content has that many bytes.
+    unsafe {
+        if let Some(reader) = wire_plugin::of(context) {
+            let content = std::slice::from_raw_parts(content.cast::<u8>(), size);
+            reader.message(context, Lsn(lsn), transactional, CStr::from_ptr(prefix), content);
         }
     }
 }

@@ -155,7 +155,7 @@ unsafe fn varlena(datum: pg_sys::Datum, out: &mut Vec<u8>) {
 ///
 /// # Safety
 /// `datum` is a varlena.
-unsafe fn is_on_disk_toast(datum: pg_sys::Datum) -> bool {
+pub(super) unsafe fn is_on_disk_toast(datum: pg_sys::Datum) -> bool {
     const VARTAG_ONDISK: u8 = 18;
     // SAFETY: by contract; an external varlena has its tag in the second byte.
     unsafe {

@@ -21,6 +21,8 @@ mod origins;
 mod rights;
 mod schema;
 mod sequences;
+mod symbols;
 mod traps;
 mod types;
+mod wire;
 mod worker;

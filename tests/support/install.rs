@@ -210,7 +210,8 @@ fn install_extension(pg_config: &Path, lib: &Path) -> Result<(), String> {
     installed.exists().then_some(()).ok_or(format!("{} was not installed", installed.display()))
 }
 
-fn library() -> PathBuf {
+/// The library under test.
+pub fn library() -> PathBuf {
     if let Some(path) = std::env::var_os("COURIER_LIBRARY").filter(|value| !value.is_empty()) {
         return PathBuf::from(path);
     }
