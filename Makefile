@@ -46,7 +46,7 @@ E2E_THREADS ?= 2
 TEST ?=
 
 .PHONY: help prereqs build script install install-files package demo test test-build \
-        test-unit test-support test-sql test-e2e lint bench-copy bench-apply clean
+        test-unit test-support test-sql test-e2e lint docs bench-copy bench-apply clean
 
 help:
 	@echo 'make demo [KEEP=1]           mirror a live database to another one and prove that both are equal'
@@ -55,6 +55,7 @@ help:
 	@echo 'make test-sql                SQL regression tests on one server'
 	@echo 'make test-e2e [TEST=name]    end-to-end tests on private clusters (COURIER_SEED= repeats a random one)'
 	@echo 'make lint                    rustfmt, clippy, layering'
+	@echo 'make docs                    write the pages that come from the code'
 	@echo 'make build | install         for the server of PG_CONFIG=$(PG_CONFIG)'
 	@echo 'make package                 dist/: what install copies, as a tarball'
 	@echo 'make bench-apply bench-copy  against built-in logical replication in the same run'
@@ -120,6 +121,10 @@ test-build:
 
 test-unit:
 	$(CARGO_PG) test --lib --no-default-features --features pg$(PG_MAJOR)
+
+# Pages that are written from the code; test-unit fails when they are out of date.
+docs:
+	COURIER_ACCEPT=1 $(CARGO_PG) test --quiet --lib --no-default-features --features pg$(PG_MAJOR) the_page_of_prechecks
 
 test-support:
 	$(TEST_ENV) $(CARGO) test -p pg_courier_tests --lib --test layering --test support

@@ -265,12 +265,19 @@ CREATE EVENT TRIGGER pg_courier_guard ON ddl_command_start
     WHEN TAG IN ('DROP EXTENSION')
     EXECUTE FUNCTION courier.guard_drop_extension();
 
+CREATE TABLE courier.user_object (
+    kind text NOT NULL CHECK (kind IN ('function', 'view')),
+    name text PRIMARY KEY
+);
+COMMENT ON TABLE courier.user_object IS 'Internal: functions and views that courier.grant_usage() opens to a role, besides those of the first file.';
+
 CREATE FUNCTION courier.grant_usage(role_name text) RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     target text := quote_ident(role_name);
+    extra  text;
 BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA courier TO %s', target);
     EXECUTE format('GRANT USAGE ON FOREIGN DATA WRAPPER pg_courier TO %s', target);
@@ -280,6 +287,13 @@ BEGIN
         'courier.start(text), courier.pause(text), courier.resume(text), courier.wait_for(text, interval), '
         'courier.wait_for_internal(text, double precision), courier.verify(text), courier.drop_task(text), '
         'courier.lsn(bigint), courier.progress_bar(numeric), courier.task_status(), courier.copy_status() TO %s', target);
+    -- Files that come later say which of theirs a user calls.
+    FOR extra IN SELECT f.name FROM courier.user_object f WHERE f.kind = 'function' LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', extra, target);
+    END LOOP;
+    FOR extra IN SELECT f.name FROM courier.user_object f WHERE f.kind = 'view' LOOP
+        EXECUTE format('GRANT SELECT ON %s TO %s', extra, target);
+    END LOOP;
 END
 $$;
 COMMENT ON FUNCTION courier.grant_usage(text) IS

@@ -15,6 +15,7 @@
 //! | [`pg`] | the server API made safe: slot and decoding, output plugin, tuples, SPI, workers, shared memory (`unsafe`) |
 //! | [`apply`] | merged, collapsed batches over a pipeline |
 //! | [`libpq`] | the client (`unsafe`) |
+//! | [`precheck`] | what is asked before anything is created, each item defined once |
 //! | [`schema_sync`] | creating the objects, before and after the data |
 //! | [`destination`] | a session on the destination, its settings, its progress rows |
 //! | [`catalog`] | our tables and the source's catalogs as typed rows |
@@ -34,6 +35,7 @@ mod guc;
 mod libpq;
 mod logicalrep;
 mod pg;
+mod precheck;
 mod schema_sync;
 mod worker;
 
@@ -43,6 +45,9 @@ pgrx::pg_module_magic!(name, version);
 
 extension_sql_file!("../sql/schema.sql", name = "schema", bootstrap);
 extension_sql_file!("../sql/schema_ddl.sql", name = "schema_ddl", requires = ["schema"]);
+extension_sql_file!("../sql/events.sql", name = "events", requires = ["schema_ddl"]);
+extension_sql_file!("../sql/slots.sql", name = "slots", requires = ["events"]);
+extension_sql_file!("../sql/precheck.sql", name = "precheck", requires = ["slots"]);
 
 /// Called when the library is loaded: into the postmaster by `shared_preload_libraries`, or into a backend.
 #[pg_guard]

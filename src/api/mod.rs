@@ -3,8 +3,10 @@
 //! Whoever may call them is decided by EXECUTE, and for a task by membership in its owner. Inside, the tables of the
 //! extension are read and written with the extension's rights, everything of the user's with the owner's.
 
+mod disk;
 mod fdw;
 mod plan;
+mod precheck;
 mod progress;
 mod tasks;
 mod test_connection;

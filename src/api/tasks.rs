@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use pgrx::prelude::*;
 
+use super::precheck;
 use crate::catalog::select::{self, Candidate};
 use crate::catalog::{Stage, Task, Wanted, connection, to_json};
 use crate::destination::Purpose;
@@ -43,11 +44,11 @@ fn create_task(
     report::unwrap(create())
 }
 
-fn given<T>(argument: &str, value: Option<T>) -> Result<T> {
+pub(super) fn given<T>(argument: &str, value: Option<T>) -> Result<T> {
     value.ok_or_else(|| Error::new(sqlstate::NULL_VALUE_NOT_ALLOWED, format!("{argument} must not be null")))
 }
 
-fn all_given(argument: &str, list: Option<Vec<Option<String>>>) -> Result<Vec<String>> {
+pub(super) fn all_given(argument: &str, list: Option<Vec<Option<String>>>) -> Result<Vec<String>> {
     given(argument, list)?.into_iter().map(|pattern| given(&format!("a pattern of {argument}"), pattern)).collect()
 }
 
@@ -173,6 +174,7 @@ fn run(task: &Task) -> Result<()> {
         check_wal_level()?;
     }
     if task.stage == Stage::Created {
+        precheck::require_passed(task)?;
         fix_tables(task)?;
     }
     task.update(

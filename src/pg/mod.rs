@@ -7,6 +7,7 @@
 
 pub mod bgworker;
 pub mod compat;
+pub mod disk;
 pub mod dsm;
 pub mod encoding;
 pub mod hooks;

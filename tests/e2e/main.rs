@@ -17,6 +17,7 @@ mod main_job;
 mod names;
 mod network;
 mod options;
+mod precheck;
 mod rights;
 mod schema;
 mod sequences;
