@@ -84,7 +84,7 @@ BEGIN
         item := finding.item;
         object := finding.object;
         statement := finding.fix;
-        IF finding.place <> 'source' THEN
+        IF finding.place IS DISTINCT FROM 'source' THEN
             result := CASE finding.place
                 WHEN 'destination' THEN 'by hand, on the destination'
                 WHEN 'reload' THEN 'by hand: ALTER SYSTEM does not run in a function'

@@ -249,11 +249,11 @@ CREATE FUNCTION courier.verify(
 COMMENT ON FUNCTION courier.verify(text) IS
 'Compares each table on both sides: rows, a hash over all rows, and up to ten keys that differ. Reads the tables in full. While a table changes, a difference may only mean that the destination is behind.';
 
-CREATE FUNCTION courier.drop_task(task text) RETURNS void
+CREATE FUNCTION courier.drop_task(task text, restore_replica_identity boolean DEFAULT false) RETURNS void
     LANGUAGE c VOLATILE STRICT
     AS 'MODULE_PATHNAME', 'drop_task_wrapper';
-COMMENT ON FUNCTION courier.drop_task(text) IS
-'Ends a task: its processes, slot, and helper rows on both sides go; copied tables stay. If the destination is out of reach a warning says how to remove the rows there later. The slot does not come back if the transaction is rolled back.';
+COMMENT ON FUNCTION courier.drop_task(text, boolean) IS
+'Ends a task: its processes, slot, and helper rows on both sides go; copied tables stay. With restore_replica_identity the tables get back what courier.set_replica_identity() changed. If the destination is out of reach a warning says how to remove the rows there later. The slot does not come back if the transaction is rolled back.';
 
 CREATE FUNCTION courier.guard_drop_extension() RETURNS event_trigger
     LANGUAGE c
@@ -266,7 +266,7 @@ CREATE EVENT TRIGGER pg_courier_guard ON ddl_command_start
     EXECUTE FUNCTION courier.guard_drop_extension();
 
 CREATE TABLE courier.user_object (
-    kind text NOT NULL CHECK (kind IN ('function', 'view')),
+    kind text NOT NULL CHECK (kind IN ('function', 'procedure', 'view')),
     name text PRIMARY KEY
 );
 COMMENT ON TABLE courier.user_object IS 'Internal: functions and views that courier.grant_usage() opens to a role, besides those of the first file.';
@@ -285,14 +285,12 @@ BEGIN
     EXECUTE format('GRANT EXECUTE ON FUNCTION courier.test_connection(text), '
         'courier.create_task(text, text, text[], text[], boolean, boolean, boolean), courier.plan(text), '
         'courier.start(text), courier.pause(text), courier.resume(text), courier.wait_for(text, interval), '
-        'courier.wait_for_internal(text, double precision), courier.verify(text), courier.drop_task(text), '
+        'courier.wait_for_internal(text, double precision), courier.verify(text), courier.drop_task(text, boolean), '
         'courier.lsn(bigint), courier.progress_bar(numeric), courier.task_status(), courier.copy_status() TO %s', target);
     -- Files that come later say which of theirs a user calls.
-    FOR extra IN SELECT f.name FROM courier.user_object f WHERE f.kind = 'function' LOOP
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', extra, target);
-    END LOOP;
-    FOR extra IN SELECT f.name FROM courier.user_object f WHERE f.kind = 'view' LOOP
-        EXECUTE format('GRANT SELECT ON %s TO %s', extra, target);
+    FOR extra IN SELECT CASE f.kind WHEN 'view' THEN 'SELECT ON ' ELSE format('EXECUTE ON %s ', f.kind) END || f.name
+                   FROM courier.user_object f LOOP
+        EXECUTE format('GRANT %s TO %s', extra, target);
     END LOOP;
 END
 $$;

@@ -257,10 +257,6 @@ pub fn max_retained_wal() -> Option<u64> {
     u64::try_from(MAX_RETAINED_WAL.get()).ok().map(|megabytes| megabytes << 20)
 }
 
-pub fn max_retained_wal_policy() -> WalPolicy {
-    MAX_RETAINED_WAL_POLICY.get()
-}
-
 /// In megabytes.
 pub fn retained_wal_warning() -> i32 {
     RETAINED_WAL_WARNING.get()
@@ -281,8 +277,9 @@ pub fn xid_age_warning() -> i32 {
 }
 
 /// The thresholds of `courier.health()` by the names of their settings.
-pub fn thresholds() -> [(&'static str, i32); 8] {
+pub fn thresholds() -> [(&'static str, i32); 9] {
     [
+        ("max_retained_wal", MAX_RETAINED_WAL.get()),
         ("retained_wal_warning", RETAINED_WAL_WARNING.get()),
         ("retained_wal_critical", RETAINED_WAL_CRITICAL.get()),
         ("lag_warning", LAG_WARNING.get()),
@@ -292,10 +289,6 @@ pub fn thresholds() -> [(&'static str, i32); 8] {
         ("disk_full_warning", DISK_FULL_WARNING.get()),
         ("long_transaction", LONG_TRANSACTION.get()),
     ]
-}
-
-pub fn events_kept() -> i32 {
-    EVENTS_KEPT.get()
 }
 
 #[cfg(feature = "failpoints")]

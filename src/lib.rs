@@ -48,6 +48,10 @@ extension_sql_file!("../sql/schema_ddl.sql", name = "schema_ddl", requires = ["s
 extension_sql_file!("../sql/events.sql", name = "events", requires = ["schema_ddl"]);
 extension_sql_file!("../sql/slots.sql", name = "slots", requires = ["events"]);
 extension_sql_file!("../sql/precheck.sql", name = "precheck", requires = ["slots"]);
+extension_sql_file!("../sql/heartbeat.sql", name = "heartbeat", requires = ["precheck"]);
+extension_sql_file!("../sql/replica_identity.sql", name = "replica_identity", requires = ["heartbeat"]);
+extension_sql_file!("../sql/accounts.sql", name = "accounts", requires = ["replica_identity"]);
+extension_sql_file!("../sql/health.sql", name = "health", requires = ["accounts"]);
 
 /// Called when the library is loaded: into the postmaster by `shared_preload_libraries`, or into a backend.
 #[pg_guard]

@@ -5,6 +5,8 @@
 
 mod disk;
 mod fdw;
+mod health;
+mod identity;
 mod plan;
 mod precheck;
 mod progress;

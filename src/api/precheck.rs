@@ -171,10 +171,14 @@ pub(super) fn require_passed(task: &Task) -> Result<()> {
     };
     Err(Error::new(
         sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
-        format!("task \"{}\" cannot start: {} prechecks failed", task.name, failed.len()),
+        format!("task \"{}\" cannot start: {}", task.name, counted(failed.len())),
     )
     .detail(lines.join("\n"))
     .hint(hint))
+}
+
+fn counted(failed: usize) -> String {
+    if failed == 1 { "a precheck failed".to_owned() } else { format!("{failed} prechecks failed") }
 }
 
 fn describe(finding: &Finding) -> String {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use pgrx::prelude::*;
 
-use super::precheck;
+use super::{identity, precheck};
 use crate::catalog::select::{self, Candidate};
 use crate::catalog::{Stage, Task, Wanted, connection, to_json};
 use crate::destination::Purpose;
@@ -322,9 +322,12 @@ fn stop_processes(task: &Task) -> Result<()> {
 }
 
 #[pg_extern(sql = false)]
-fn drop_task(task: String) {
+fn drop_task(task: String, restore_replica_identity: bool) {
     report::unwrap(locked(&task).and_then(|task| {
         stop_processes(&task)?;
+        if restore_replica_identity {
+            identity::restore(&task)?;
+        }
         if task.wanted != Wanted::Created {
             forget_on_destination(&task);
         }

@@ -23,6 +23,7 @@ use crate::libpq::{Event, Interest, Param};
 use crate::logicalrep::relation::{Fields, Identity, is_unchanged};
 use crate::logicalrep::{Change, ChangeSink, Transaction};
 use crate::logicalrep::{CopySnapshot, Lsn, Relation};
+use crate::pg::xact;
 
 /// Rows of one statement: enough to spread its cost, few enough to stay in the destination's caches.
 const STATEMENT_ROWS: usize = 1000;
@@ -52,6 +53,8 @@ pub struct Applied {
     pub transactions: u64,
     pub changes: u64,
     pub bytes: u64,
+    /// When the group was sent (microseconds since 2000).
+    pub sent_at: i64,
 }
 
 /// What the applier is told about the task.
@@ -488,6 +491,7 @@ impl Applier {
             // Nothing but a wish for durability.
             self.group.end_lsn = self.chain;
         }
+        self.group.sent_at = xact::now();
         let group = self.group;
         let sent_in_parts = self.group_open;
         self.open_group(Some(&group))?;
@@ -752,6 +756,11 @@ impl ChangeSink for Applier {
 }
 
 impl Applier {
+    /// The transaction counts although nothing of it is written but the progress: a heartbeat.
+    pub fn touch(&mut self, transaction: &Transaction) {
+        self.enter(transaction);
+    }
+
     fn enter(&mut self, transaction: &Transaction) {
         if self.group.transactions == 0 && self.group.changes == 0 {
             self.group_since = Instant::now();

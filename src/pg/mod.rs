@@ -17,6 +17,7 @@ pub mod output_plugin;
 pub mod rel;
 pub mod report;
 pub mod scan;
+pub mod slots;
 pub mod spi;
 pub mod tuple;
 pub mod wake;

@@ -205,10 +205,12 @@ impl Check<'_> {
                 "skipped" => Status::Skipped,
                 _ => Status::Ok,
             };
-            let finding = Finding {
-                fix: step.hint.filter(|_| status == Status::Failed),
-                ..Finding::plain(item, status, Some(step.detail))
+            // The hint is advice, not SQL.
+            let detail = match step.hint.filter(|_| status == Status::Failed) {
+                Some(hint) => format!("{} {hint}", step.detail),
+                None => step.detail,
             };
+            let finding = Finding::plain(item, status, Some(detail));
             self.findings.push(finding);
         }
         match tried.session {
