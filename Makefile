@@ -46,7 +46,7 @@ E2E_THREADS ?= 2
 TEST ?=
 
 .PHONY: help prereqs build script install install-files package demo test test-build \
-        test-unit test-support test-sql test-e2e lint docs bench-copy bench-apply clean
+        test-unit test-support test-sql test-e2e lint docs bench-copy bench-apply bench-precheck clean
 
 help:
 	@echo 'make demo [KEEP=1]           mirror a live database to another one and prove that both are equal'
@@ -59,6 +59,7 @@ help:
 	@echo 'make build | install         for the server of PG_CONFIG=$(PG_CONFIG)'
 	@echo 'make package                 dist/: what install copies, as a tarball'
 	@echo 'make bench-apply bench-copy  against built-in logical replication in the same run'
+	@echo 'make bench-precheck          time and queries of a precheck of 10,000 tables'
 	@echo 'make prereqs                 install what the build needs (Debian, Ubuntu)'
 
 prereqs:
@@ -145,7 +146,7 @@ lint:
 
 # --- benchmarks -----------------------------------------------------------------------
 
-bench-apply bench-copy:
+bench-apply bench-copy bench-precheck:
 	@$(MAKE) --no-print-directory build PG_CONFIG='$(PG_CONFIG)'
 	@$(TEST_ENV) $(CARGO) run --quiet --release -p pg_courier_bench -- $(subst bench-,,$@) $(BENCH)
 

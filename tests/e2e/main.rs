@@ -11,6 +11,7 @@ mod common;
 mod conflicts;
 mod crashes;
 mod exactly_once;
+mod health;
 mod large;
 mod lifecycle;
 mod main_job;

@@ -206,15 +206,6 @@ const SERVER_CASES: &[Case] = &[
     case("max_worker_processes", ALL, "", "").conf(&[("max_worker_processes", "3")]),
     case("shared_preload_libraries", ALL, "", "").conf(&[("shared_preload_libraries", "auto_explain")]),
     case("logical_decoding_work_mem", ALL, "", "").conf(&[("logical_decoding_work_mem", "1MB")]),
-    case(
-        "wal_retention",
-        ALL,
-        "SELECT pg_stat_reset_shared('wal'); \
-         CREATE TABLE w.t AS SELECT n AS id, repeat('x', 500) AS v FROM generate_series(1, 20000) AS n; SELECT pg_sleep(1.5)",
-        "",
-    )
-    .conf(&[("max_slot_wal_keep_size", "1MB")])
-    .repaired_by("SELECT 1"),
     case("standbys", ALL, "SELECT pg_create_physical_replication_slot('standby', true)", "")
         .repaired_by("SELECT pg_drop_replication_slot('standby')"),
     case("prepared_transactions", ALL, "BEGIN; INSERT INTO w.base VALUES (1); PREPARE TRANSACTION 'left over'", ""),
@@ -224,9 +215,7 @@ const SERVER_CASES: &[Case] = &[
 fn settings_of_the_source() {
     let pair = Pair::builder().source_conf("max_prepared_transactions", "5").start();
     for case in SERVER_CASES {
-        if case.item != "wal_retention" {
-            try_case(&pair, case, "");
-        }
+        try_case(&pair, case, "");
     }
 }
 
@@ -506,4 +495,139 @@ fn rights_of_the_owner() {
         .query_one("SELECT count(*) FROM courier.precheck('dr', ARRAY['w.*']) p WHERE p::text LIKE '%top secret%'", &[])
         .expect("a row");
     assert_eq!(shown.get::<_, i64>(0), 0);
+}
+
+/// The status of an item in a precheck of `arguments`.
+fn status(pair: &Pair, database: &str, item: &str, arguments: &str) -> String {
+    pair.source.value(
+        database,
+        &format!(
+            "SELECT string_agg(DISTINCT status, ' ') FROM courier.precheck({arguments}) WHERE item = {}",
+            literal(item)
+        ),
+    )
+}
+
+/// An excluded partition: its rows would be missing without a word.
+#[test]
+fn an_excluded_partition() {
+    let pair = Pair::start();
+    pair.source.run(
+        DATABASE,
+        "CREATE SCHEMA w; CREATE TABLE w.p (id int PRIMARY KEY) PARTITION BY RANGE (id); \
+         CREATE TABLE w.p1 PARTITION OF w.p FOR VALUES FROM (0) TO (10); CREATE TABLE w.p2 PARTITION OF w.p FOR VALUES FROM (10) TO (20)",
+    );
+    assert_eq!(status(&pair, DATABASE, "partitions", "'dr', ARRAY['w.*'], exclude => ARRAY['w.p2']"), "warning");
+    assert_eq!(status(&pair, DATABASE, "partitions", "'dr', ARRAY['w.*']"), "ok");
+}
+
+/// A name of 40 characters has 40 bytes in LATIN1 and 80 in UTF-8; the destination would cut it.
+#[test]
+fn names_that_grow() {
+    let pair = Pair::start();
+    pair.source.run("postgres", "CREATE DATABASE old ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+    pair.source.run("old", "CREATE EXTENSION pg_courier");
+    pair.add_server("old", "dr", DATABASE, pair.destination.port());
+    let long = "ü".repeat(40);
+    pair.source.run("old", &format!("CREATE SCHEMA w; CREATE TABLE w.\"{long}\" (id int PRIMARY KEY)"));
+    assert_eq!(status(&pair, "old", "long_names", "'dr', ARRAY['w.*']"), "warning");
+    assert_eq!(status(&pair, "old", "destination_encoding", "'dr', ARRAY['w.*']"), "ok", "UTF8 holds everything");
+    pair.source.run("old", &format!("ALTER TABLE w.\"{long}\" RENAME TO short"));
+    assert_eq!(status(&pair, "old", "long_names", "'dr', ARRAY['w.*']"), "ok");
+}
+
+/// A small destination: its lock table does not hold the locks of creating many tables. The printed setting is enough. Another task
+/// that writes there, and another order of text, are named.
+#[test]
+fn a_destination_with_limits_and_neighbours() {
+    let pair = Pair::builder()
+        .destination_conf("max_locks_per_transaction", "10")
+        .destination_conf("max_connections", "20")
+        .start();
+    pair.source.run(DATABASE, "CREATE SCHEMA w");
+    let tables: String = (0..80).map(|n| format!("CREATE TABLE w.t{n} (id int PRIMARY KEY);")).collect();
+    pair.source.run(DATABASE, &tables);
+    let found = findings(&pair, "destination_locks", ALL, "");
+    run_fix(&pair, "destination_locks", &found.iter().find(|f| is_bad(f)).expect("a finding").fix);
+    assert_eq!(status(&pair, DATABASE, "destination_locks", "'dr', ARRAY['w.*']"), "ok");
+
+    pair.source.run(DATABASE, "SELECT courier.create_task('first', 'dr', ARRAY['w.t1'])");
+    pair.call(DATABASE, "start", "first");
+    pair.wait_for_state(DATABASE, "first", "synchronizing");
+    let copy = "'dr', ARRAY['w.t1'], schema_sync => false";
+    assert_eq!(status(&pair, DATABASE, "destination_other_task", copy), "warning");
+    assert_eq!(status(&pair, DATABASE, "destination_other_task", "'dr', ARRAY['w.t2']"), "ok");
+    let own =
+        "SELECT string_agg(DISTINCT status, ' ') FROM courier.precheck('first') WHERE item = 'destination_other_task'";
+    assert_eq!(pair.source.value(DATABASE, own), "ok", "a task is no stranger to itself");
+
+    pair.destination
+        .run("postgres", "CREATE DATABASE sorted LC_COLLATE 'C' LC_CTYPE 'C.UTF-8' TEMPLATE template0 OWNER courier");
+    pair.add_server(DATABASE, "sorted", "sorted", pair.destination.port());
+    assert_eq!(status(&pair, DATABASE, "destination_locale", "'sorted', ARRAY['w.*']"), "warning");
+    assert_eq!(status(&pair, DATABASE, "destination_locale", "'dr', ARRAY['w.*']"), "ok");
+    assert_eq!(status(&pair, DATABASE, "destination_size", "'dr', ARRAY['w.*']"), "ok");
+    for item in ["source_version", "minor_version", "destination_version"] {
+        assert_eq!(status(&pair, DATABASE, item, "'dr', ARRAY['w.*']"), "ok", "{item}");
+    }
+}
+
+/// From a server without pg_cron to one with it, by the printed fixes alone.
+#[test]
+fn pg_cron_by_its_fixes() {
+    if !pg_courier_tests::Install::get().has_extension("pg_cron") {
+        assert!(std::env::var_os("COURIER_WITHOUT_CRON").is_some(), "make prereqs installs pg_cron");
+        return;
+    }
+    let pair = Pair::builder().source_conf("cron.database_name", DATABASE).start();
+    pair.source.run(DATABASE, "CREATE SCHEMA w; CREATE TABLE w.base (id int PRIMARY KEY)");
+    for step in ["then restart the server", "CREATE EXTENSION"] {
+        let found = findings(&pair, "pg_cron", ALL, "");
+        assert_mentions(&found[0].fix, &[step]);
+        run_fix(&pair, "pg_cron", &found[0].fix);
+    }
+    assert_eq!(findings(&pair, "pg_cron", ALL, "")[0].status, "ok");
+}
+
+/// An item that no test provokes would be an item that nobody has seen work.
+#[test]
+fn every_item_is_provoked() {
+    // By the tests above that are not a table. The versions are pure code, tested beside it.
+    let elsewhere = [
+        "source_version",
+        "minor_version",
+        "destination_version",
+        "xid_age",
+        "disk_wal",
+        "disk_data",
+        "long_transactions",
+        "inactive_slots",
+        "wal_retention",
+        "hba_rules",
+        "destination_resolve",
+        "destination_connect",
+        "destination_tls",
+        "destination_login",
+        "destination_database",
+        "user_mapping",
+        "destination_encoding",
+        "owner_replication",
+        "source_row_security",
+        "source_schema_usage",
+        "source_table_select",
+        "partitions",
+        "long_names",
+        "destination_locks",
+        "destination_other_task",
+        "destination_locale",
+        "destination_size",
+        "pg_cron",
+    ];
+    let cases = SOURCE.iter().chain(SERVER_CASES).chain(DESTINATION).map(|case| case.item);
+    let tried: std::collections::BTreeSet<&str> = cases.chain(elsewhere).collect();
+    let cluster = Cluster::builder("s").preload(true).start();
+    cluster.run("postgres", "CREATE EXTENSION pg_courier");
+    let items = cluster.rows("postgres", "SELECT item FROM courier.precheck_items()");
+    let known: std::collections::BTreeSet<String> = items.into_iter().flatten().flatten().collect();
+    assert_eq!(tried.iter().map(|item| (*item).to_owned()).collect::<std::collections::BTreeSet<String>>(), known);
 }
