@@ -80,6 +80,14 @@ pub struct Outcome {
 
 /// Asks everything. An error is one of the checks themselves, not a finding.
 pub fn run(subject: &Subject) -> Result<Outcome> {
+    spi::as_role(xact::user_id(), || {
+        // The queries are long, and run once: compiling them takes longer than running them.
+        spi::query("SELECT pg_catalog.set_config('jit', 'off', true)", &[])?;
+        ask(subject)
+    })
+}
+
+fn ask(subject: &Subject) -> Result<Outcome> {
     let selection = subject.selection()?;
     let facts = subject.facts(&selection)?;
     let tables: Vec<u32> = selection.tables.iter().map(|t| t.oid).collect();
@@ -236,6 +244,7 @@ impl Check<'_> {
         let facts = self.facts.text();
         let schemas = schemas(&tables)?;
         let connection = &mut session.connection;
+        connection.exec("SET jit = off")?;
         let mut rows = connection.query(
             include_str!("../../sql/query/precheck/destination.sql"),
             &[Some(&facts), Some(&extensions), Some(&schemas)],

@@ -22,12 +22,16 @@ WITH s AS (
       FROM ix
      WHERE indisvalid AND indimmediate AND NOT partial AND NOT expression AND NOT nullable
      ORDER BY indrelid, indisprimary DESC, indnkeyatts, relname
+), keys AS (
+    SELECT indrelid, bool_or(indisprimary) AS primary_key, bool_or(indisreplident) AS chosen
+      FROM ix
+     WHERE indisvalid AND indimmediate
+     GROUP BY indrelid
 ), identified AS MATERIALIZED (
     SELECT t.oid,
-           t.relreplident = 'f'
-           OR EXISTS (SELECT FROM ix WHERE ix.indrelid = t.oid AND ix.indisvalid AND ix.indimmediate
-                       AND (t.relreplident = 'd' AND ix.indisprimary OR t.relreplident = 'i' AND ix.indisreplident)) AS yes
+           COALESCE(CASE t.relreplident WHEN 'f' THEN true WHEN 'd' THEN k.primary_key WHEN 'i' THEN k.chosen END, false) AS yes
       FROM t
+      LEFT JOIN keys k ON k.indrelid = t.oid
      WHERE t.relkind = 'r'
 ), fixes AS (
     SELECT t.oid, format('ALTER TABLE %s REPLICA IDENTITY %s;', t.name,
