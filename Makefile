@@ -46,7 +46,8 @@ E2E_THREADS ?= 2
 TEST ?=
 
 .PHONY: help prereqs build script install install-files package demo test test-build \
-        test-unit test-support test-sql test-e2e test-majors test-upward lint bench-copy bench-apply clean
+        test-unit test-support test-sql test-e2e test-majors test-upward lint docs bench-copy bench-apply \
+        bench-precheck clean
 
 help:
 	@echo 'make demo [KEEP=1]           mirror a live database to another one and prove that both are equal'
@@ -56,9 +57,11 @@ help:
 	@echo 'make test-e2e [TEST=name]    end-to-end tests on private clusters (COURIER_SEED= repeats a random one)'
 	@echo 'make test-majors [MAJORS=]   the same on servers of other majors, test-upward to such destinations'
 	@echo 'make lint                    rustfmt, clippy, layering'
+	@echo 'make docs                    write the pages that come from the code'
 	@echo 'make build | install         for the server of PG_CONFIG=$(PG_CONFIG)'
 	@echo 'make package                 dist/: what install copies, as a tarball'
 	@echo 'make bench-apply bench-copy  against built-in logical replication in the same run'
+	@echo 'make bench-precheck          time and queries of a precheck of 10,000 tables'
 	@echo 'make prereqs                 install what the build needs (Debian, Ubuntu)'
 
 prereqs:
@@ -122,6 +125,10 @@ test-build:
 test-unit:
 	$(CARGO_PG) test --lib --no-default-features --features pg$(PG_MAJOR)
 
+# Pages that are written from the code; test-unit fails when they are out of date.
+docs:
+	COURIER_ACCEPT=1 $(CARGO_PG) test --quiet --lib --no-default-features --features pg$(PG_MAJOR) the_page_of_prechecks
+
 test-support:
 	$(TEST_ENV) $(CARGO) test -p pg_courier_tests --lib --test layering --test support
 
@@ -159,7 +166,7 @@ lint:
 
 # --- benchmarks -----------------------------------------------------------------------
 
-bench-apply bench-copy:
+bench-apply bench-copy bench-precheck:
 	@$(MAKE) --no-print-directory build PG_CONFIG='$(PG_CONFIG)'
 	@$(TEST_ENV) $(CARGO) run --quiet --release -p pg_courier_bench -- $(subst bench-,,$@) $(BENCH)
 

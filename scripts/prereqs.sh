@@ -52,6 +52,17 @@ postgres_packages() {
     echo "postgresql-$major postgresql-server-dev-$major"
 }
 
+# An end-to-end test lets the real pg_cron call the health check: the package of the server that the tests copy.
+cron_package() {
+    major=$(postgres_packages | sed -n 's/^postgresql-\([0-9]*\) .*/\1/p')
+    if [ -z "$major" ]; then
+        major=$("$("$(dirname "$0")/pg_config.sh")" --version 2>/dev/null | sed 's/^PostgreSQL \([0-9]*\).*/\1/')
+    fi
+    if [ -n "$major" ] && { installed "postgresql-$major-cron" || [ -n "$(candidate "postgresql-$major-cron")" ]; }; then
+        echo "postgresql-$major-cron"
+    fi
+}
+
 candidate() {
     apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: //p' | grep -v '^(none)$' || true
 }
@@ -88,7 +99,7 @@ find_missing() {
     done
     command -v pkg-config >/dev/null 2>&1 || missing="$missing pkg-config"
     if [ -z "${PG_CONFIG:-}" ] || [ "$PG_CONFIG" = pg_config ]; then
-        for package in $(postgres_packages); do
+        for package in $(postgres_packages) $(cron_package); do
             installed "$package" || missing="$missing $package"
         done
     fi

@@ -304,11 +304,11 @@ CREATE FUNCTION courier.verify(
 COMMENT ON FUNCTION courier.verify(text) IS
 'Compares each table on both sides: rows, a hash over all rows, and up to ten keys that differ. Reads the tables in full. While a table changes, a difference may only mean that the destination is behind.';
 
-CREATE FUNCTION courier.drop_task(task text) RETURNS void
+CREATE FUNCTION courier.drop_task(task text, restore_replica_identity boolean DEFAULT false) RETURNS void
     LANGUAGE c VOLATILE STRICT
     AS 'MODULE_PATHNAME', 'drop_task_wrapper';
-COMMENT ON FUNCTION courier.drop_task(text) IS
-'Ends a task: its processes, slot, and helper rows on both sides go; copied tables stay. If the destination is out of reach a warning says how to remove the rows there later. The slot does not come back if the transaction is rolled back.';
+COMMENT ON FUNCTION courier.drop_task(text, boolean) IS
+'Ends a task: its processes, slot, and helper rows on both sides go; copied tables stay. With restore_replica_identity the tables get back what courier.set_replica_identity() changed. If the destination is out of reach a warning says how to remove the rows there later. The slot does not come back if the transaction is rolled back.';
 
 CREATE FUNCTION courier.guard_drop_extension() RETURNS event_trigger
     LANGUAGE c
@@ -320,12 +320,19 @@ CREATE EVENT TRIGGER pg_courier_guard ON ddl_command_start
     WHEN TAG IN ('DROP EXTENSION')
     EXECUTE FUNCTION courier.guard_drop_extension();
 
+CREATE TABLE courier.user_object (
+    kind text NOT NULL CHECK (kind IN ('function', 'procedure', 'view')),
+    name text PRIMARY KEY
+);
+COMMENT ON TABLE courier.user_object IS 'Internal: functions and views that courier.grant_usage() opens to a role, besides those of the first file.';
+
 CREATE FUNCTION courier.grant_usage(role_name text) RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     target text := quote_ident(role_name);
+    extra  text;
 BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA courier TO %s', target);
     EXECUTE format('GRANT USAGE ON FOREIGN DATA WRAPPER pg_courier TO %s', target);
@@ -333,10 +340,15 @@ BEGIN
     EXECUTE format('GRANT EXECUTE ON FUNCTION courier.test_connection(text), '
         'courier.create_task(text, text, text[], text[], boolean, boolean, boolean, text, boolean), courier.plan(text), '
         'courier.start(text), courier.pause(text), courier.resume(text), courier.wait_for(text, interval), '
-        'courier.wait_for_internal(text, double precision), courier.verify(text), courier.drop_task(text), '
+        'courier.wait_for_internal(text, double precision), courier.verify(text), courier.drop_task(text, boolean), '
         'courier.alter_task(text, text, boolean), courier.skip_change(text, pg_lsn), '
         'courier.skip_change_internal(text, text), courier.conflicts_internal(text), courier.read_conflicts(text), '
         'courier.lsn(bigint), courier.progress_bar(numeric), courier.task_status(), courier.copy_status() TO %s', target);
+    -- Files that come later say which of theirs a user calls.
+    FOR extra IN SELECT CASE f.kind WHEN 'view' THEN 'SELECT ON ' ELSE format('EXECUTE ON %s ', f.kind) END || f.name
+                   FROM courier.user_object f LOOP
+        EXECUTE format('GRANT %s TO %s', extra, target);
+    END LOOP;
 END
 $$;
 COMMENT ON FUNCTION courier.grant_usage(text) IS

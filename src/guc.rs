@@ -12,7 +12,34 @@ static CONNECTION_RETRY_TIME: GucSetting<i32> = GucSetting::<i32>::new(720);
 static OTHER_RETRY_TIME: GucSetting<i32> = GucSetting::<i32>::new(10);
 static SYNC_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(2);
 static SEQUENCE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(10);
+static HEARTBEAT_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(10);
+static MAX_RETAINED_WAL: GucSetting<i32> = GucSetting::<i32>::new(-1);
+static MAX_RETAINED_WAL_POLICY: GucSetting<WalPolicy> = GucSetting::<WalPolicy>::new(WalPolicy::Warn);
+static RETAINED_WAL_WARNING: GucSetting<i32> = GucSetting::<i32>::new(1024);
+static RETAINED_WAL_CRITICAL: GucSetting<i32> = GucSetting::<i32>::new(10 * 1024);
+static LAG_WARNING: GucSetting<i32> = GucSetting::<i32>::new(60);
+static LAG_CRITICAL: GucSetting<i32> = GucSetting::<i32>::new(600);
+static DISK_FREE_WARNING: GucSetting<i32> = GucSetting::<i32>::new(20);
+static DISK_FREE_CRITICAL: GucSetting<i32> = GucSetting::<i32>::new(10);
+static DISK_FULL_WARNING: GucSetting<i32> = GucSetting::<i32>::new(1440);
+static LONG_TRANSACTION: GucSetting<i32> = GucSetting::<i32>::new(300);
+static XID_AGE_WARNING: GucSetting<i32> = GucSetting::<i32>::new(1_000_000_000);
+static EVENTS_KEPT: GucSetting<i32> = GucSetting::<i32>::new(10_000);
 static FAILPOINTS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+
+/// What happens when a task's slot keeps more WAL than `courier.max_retained_wal`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, pgrx::PostgresGucEnum)]
+pub enum WalPolicy {
+    /// An event, a line in the server log, an alert.
+    #[name = c"warn"]
+    Warn,
+    /// The task is paused as well, with its slot.
+    #[name = c"pause"]
+    Pause,
+    /// The slot is dropped: the source lives, the task has to be created anew.
+    #[name = c"drop"]
+    Drop,
+}
 
 pub fn define() {
     GucRegistry::define_int_guc(
@@ -55,6 +82,7 @@ pub fn define() {
         GucContext::Sighup,
         GucFlags::UNIT_S,
     );
+    define_health();
     if cfg!(feature = "failpoints") {
         GucRegistry::define_string_guc(
             c"courier.failpoints",
@@ -65,6 +93,138 @@ pub fn define() {
             GucFlags::NO_SHOW_ALL,
         );
     }
+}
+
+/// Heartbeat, WAL guard, thresholds.
+fn define_health() {
+    GucRegistry::define_int_guc(
+        c"courier.heartbeat_interval",
+        c"How often a task writes its row of courier.heartbeat, to measure the delay and to move an idle slot.",
+        c"In seconds; 0 switches it off.",
+        &HEARTBEAT_INTERVAL,
+        0,
+        3600,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
+        c"courier.max_retained_wal",
+        c"WAL that a task's slot may keep before courier.max_retained_wal_policy acts.",
+        c"In megabytes; -1 is no limit.",
+        &MAX_RETAINED_WAL,
+        -1,
+        i32::MAX,
+        GucContext::Sighup,
+        GucFlags::UNIT_MB,
+    );
+    GucRegistry::define_int_guc(
+        c"courier.retained_wal_warning",
+        c"WAL kept by a slot that is a warning for courier.health().",
+        c"In megabytes.",
+        &RETAINED_WAL_WARNING,
+        1,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::UNIT_MB,
+    );
+    GucRegistry::define_int_guc(
+        c"courier.retained_wal_critical",
+        c"WAL kept by a slot that is critical for courier.health().",
+        c"In megabytes.",
+        &RETAINED_WAL_CRITICAL,
+        1,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::UNIT_MB,
+    );
+    GucRegistry::define_int_guc(
+        c"courier.lag_warning",
+        c"Delay of a destination that is a warning for courier.health().",
+        c"In seconds.",
+        &LAG_WARNING,
+        1,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
+        c"courier.lag_critical",
+        c"Delay of a destination that is critical for courier.health().",
+        c"In seconds.",
+        &LAG_CRITICAL,
+        1,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
+        c"courier.disk_free_warning",
+        c"Free space of a disk of the source below which it is a warning.",
+        c"In percent of the disk.",
+        &DISK_FREE_WARNING,
+        0,
+        100,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"courier.disk_free_critical",
+        c"Free space of a disk of the source below which it is critical.",
+        c"In percent of the disk.",
+        &DISK_FREE_CRITICAL,
+        0,
+        100,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"courier.disk_full_warning",
+        c"A slot that stands still is a warning if the disk would be full within this time.",
+        c"In minutes, at the average rate of WAL.",
+        &DISK_FULL_WARNING,
+        1,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::UNIT_MIN,
+    );
+    GucRegistry::define_int_guc(
+        c"courier.long_transaction",
+        c"A transaction open for longer is a warning.",
+        c"In seconds.",
+        &LONG_TRANSACTION,
+        1,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
+        c"courier.xid_age_warning",
+        c"Age of the database's oldest unfrozen transaction that is a warning.",
+        c"In transactions.",
+        &XID_AGE_WARNING,
+        1000,
+        2_000_000_000,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"courier.events_kept",
+        c"How many rows courier.events and courier.alerts keep.",
+        c"The oldest go first.",
+        &EVENTS_KEPT,
+        100,
+        1_000_000,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_enum_guc(
+        c"courier.max_retained_wal_policy",
+        c"What happens when a task's slot keeps more WAL than courier.max_retained_wal.",
+        c"warn, pause (the slot stays), or drop (the slot goes, and the task has to be created anew).",
+        &MAX_RETAINED_WAL_POLICY,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
 }
 
 const MINUTE: u64 = 60;
@@ -84,6 +244,51 @@ pub fn sync_workers() -> u32 {
 
 pub fn sequence_interval() -> Duration {
     Duration::from_secs(SEQUENCE_INTERVAL.get().max(1) as u64)
+}
+
+/// `None` when heartbeats are off.
+pub fn heartbeat_interval() -> Option<Duration> {
+    let seconds = HEARTBEAT_INTERVAL.get();
+    (seconds > 0).then(|| Duration::from_secs(seconds as u64))
+}
+
+/// In bytes; `None` when there is no limit.
+pub fn max_retained_wal() -> Option<u64> {
+    u64::try_from(MAX_RETAINED_WAL.get()).ok().map(|megabytes| megabytes << 20)
+}
+
+/// In megabytes.
+pub fn retained_wal_warning() -> i32 {
+    RETAINED_WAL_WARNING.get()
+}
+
+/// In percent.
+pub fn disk_free_warning() -> i32 {
+    DISK_FREE_WARNING.get()
+}
+
+/// In seconds.
+pub fn long_transaction() -> i32 {
+    LONG_TRANSACTION.get()
+}
+
+pub fn xid_age_warning() -> i32 {
+    XID_AGE_WARNING.get()
+}
+
+/// The thresholds of `courier.health()` by the names of their settings.
+pub fn thresholds() -> [(&'static str, i32); 9] {
+    [
+        ("max_retained_wal", MAX_RETAINED_WAL.get()),
+        ("retained_wal_warning", RETAINED_WAL_WARNING.get()),
+        ("retained_wal_critical", RETAINED_WAL_CRITICAL.get()),
+        ("lag_warning", LAG_WARNING.get()),
+        ("lag_critical", LAG_CRITICAL.get()),
+        ("disk_free_warning", DISK_FREE_WARNING.get()),
+        ("disk_free_critical", DISK_FREE_CRITICAL.get()),
+        ("disk_full_warning", DISK_FULL_WARNING.get()),
+        ("long_transaction", LONG_TRANSACTION.get()),
+    ]
 }
 
 #[cfg(feature = "failpoints")]

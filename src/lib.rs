@@ -16,6 +16,7 @@
 //! | [`wire`] | the other way out: formats for readers of a slot of their own (`ali`, `json`, `text`) |
 //! | [`apply`] | merged, collapsed batches over a pipeline |
 //! | [`libpq`] | the client (`unsafe`) |
+//! | [`precheck`] | what is asked before anything is created, each item defined once |
 //! | [`schema_sync`] | creating the objects, before and after the data |
 //! | [`destination`] | a session on the destination, its settings, its progress rows |
 //! | [`catalog`] | our tables and the source's catalogs as typed rows |
@@ -35,6 +36,7 @@ mod guc;
 mod libpq;
 mod logicalrep;
 mod pg;
+mod precheck;
 mod schema_sync;
 #[cfg(any(test, feature = "pg_test"))]
 mod server_tests;
@@ -47,6 +49,13 @@ pgrx::pg_module_magic!(name, version);
 
 extension_sql_file!("../sql/schema.sql", name = "schema", bootstrap);
 extension_sql_file!("../sql/schema_ddl.sql", name = "schema_ddl", requires = ["schema"]);
+extension_sql_file!("../sql/events.sql", name = "events", requires = ["schema_ddl"]);
+extension_sql_file!("../sql/slots.sql", name = "slots", requires = ["events"]);
+extension_sql_file!("../sql/precheck.sql", name = "precheck", requires = ["slots"]);
+extension_sql_file!("../sql/heartbeat.sql", name = "heartbeat", requires = ["precheck"]);
+extension_sql_file!("../sql/replica_identity.sql", name = "replica_identity", requires = ["heartbeat"]);
+extension_sql_file!("../sql/accounts.sql", name = "accounts", requires = ["replica_identity"]);
+extension_sql_file!("../sql/health.sql", name = "health", requires = ["accounts"]);
 
 /// Called when the library is loaded: into the postmaster by `shared_preload_libraries`, or into a backend.
 #[pg_guard]

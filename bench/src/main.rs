@@ -20,6 +20,7 @@ mod candidate;
 mod copy;
 mod latency;
 mod meter;
+mod precheck;
 mod report;
 
 use std::process::ExitCode;
@@ -40,7 +41,8 @@ pub struct Options {
     pub seconds: u32,
 }
 
-const USAGE: &str = "usage: bench apply|copy [--size FACTOR] [--scale N] [--only a,b] [--rate N] [--seconds N]";
+const USAGE: &str =
+    "usage: bench apply|copy|precheck [--size FACTOR] [--scale N] [--only a,b] [--rate N] [--seconds N]";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
     let equal = match what.as_str() {
         "apply" => apply::run(&options),
         "copy" => copy::run(&options),
+        "precheck" => precheck::run(&options),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -4,8 +4,12 @@
 //! extension are read and written with the extension's rights, everything of the user's with the owner's.
 
 mod conflicts;
+mod disk;
 mod fdw;
+mod health;
+mod identity;
 mod plan;
+mod precheck;
 mod progress;
 mod tasks;
 mod test_connection;

@@ -109,3 +109,48 @@ fn copy_status() -> TableIterator<
     }
     TableIterator::new(rows)
 }
+
+/// Microseconds since 2000 as a timestamp; 0 is none.
+fn timestamp(microseconds: i64) -> Option<TimestampWithTimeZone> {
+    (microseconds != 0).then(|| TimestampWithTimeZone::try_from(microseconds).ok()).flatten()
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)]
+fn lag_status() -> TableIterator<
+    'static,
+    (
+        name!(id, i32),
+        name!(received_lsn, i64),
+        name!(applied_lsn, i64),
+        name!(confirmed_lsn, i64),
+        name!(beat_written_at, Option<TimestampWithTimeZone>),
+        name!(beat_arrived_at, Option<TimestampWithTimeZone>),
+        name!(decode_seconds, Option<f64>),
+        name!(apply_seconds, Option<f64>),
+        name!(destination_seconds, Option<f64>),
+    ),
+> {
+    let rows: Vec<_> = report::unwrap(statuses())
+        .into_iter()
+        .filter(|(_, status)| status.applied_lsn.load(Relaxed) > 0)
+        .map(|(id, status)| {
+            let beat = &status.beat;
+            let arrived = beat.arrived_at.load(Relaxed);
+            let seconds =
+                |value: &std::sync::atomic::AtomicI64| (arrived != 0).then(|| value.load(Relaxed) as f64 / 1e6);
+            (
+                id,
+                status.received_lsn.load(Relaxed) as i64,
+                status.applied_lsn.load(Relaxed) as i64,
+                status.confirmed_lsn.load(Relaxed) as i64,
+                timestamp(beat.written_at.load(Relaxed)),
+                timestamp(arrived),
+                seconds(&beat.decode),
+                seconds(&beat.apply),
+                seconds(&beat.destination),
+            )
+        })
+        .collect();
+    TableIterator::new(rows)
+}

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use pgrx::prelude::*;
 
+use super::{identity, precheck};
 use crate::catalog::select::{self, Candidate};
 use crate::catalog::{ConflictPolicy, Stage, Task, Wanted, connection, to_json};
 use crate::destination::Purpose;
@@ -47,11 +48,11 @@ fn create_task(
     report::unwrap(create())
 }
 
-fn given<T>(argument: &str, value: Option<T>) -> Result<T> {
+pub(super) fn given<T>(argument: &str, value: Option<T>) -> Result<T> {
     value.ok_or_else(|| Error::new(sqlstate::NULL_VALUE_NOT_ALLOWED, format!("{argument} must not be null")))
 }
 
-fn all_given(argument: &str, list: Option<Vec<Option<String>>>) -> Result<Vec<String>> {
+pub(super) fn all_given(argument: &str, list: Option<Vec<Option<String>>>) -> Result<Vec<String>> {
     given(argument, list)?.into_iter().map(|pattern| given(&format!("a pattern of {argument}"), pattern)).collect()
 }
 
@@ -182,6 +183,7 @@ pub(super) fn run(task: &Task) -> Result<()> {
         check_wal_level()?;
     }
     if task.stage == Stage::Created {
+        precheck::require_passed(task)?;
         fix_tables(task)?;
     }
     task.update(
@@ -329,9 +331,12 @@ fn stop_processes(task: &Task) -> Result<()> {
 }
 
 #[pg_extern(sql = false)]
-fn drop_task(task: String) {
+fn drop_task(task: String, restore_replica_identity: bool) {
     report::unwrap(locked(&task).and_then(|task| {
         stop_processes(&task)?;
+        if restore_replica_identity {
+            identity::restore(&task)?;
+        }
         if task.wanted != Wanted::Created {
             forget_on_destination(&task);
         }

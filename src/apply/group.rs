@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::applier::{Applied, Applier, DURABLE_EVERY, Group, Sent};
 use crate::error::Result;
 use crate::libpq::Param;
+use crate::pg::xact;
 
 /// Makes the commit of the transaction under way wait for the disk.
 pub(super) const COMMIT_DURABLY: &str = "SELECT pg_catalog.set_config('synchronous_commit', 'on', true)";
@@ -60,6 +61,7 @@ impl Applier {
             // Nothing but a wish for durability.
             self.group.end_lsn = self.chain;
         }
+        self.group.sent_at = xact::now();
         let group = self.group;
         if self.copy_group(&group, durable)? {
             return Ok(());

@@ -97,6 +97,11 @@ impl Applier {
         self.settle()
     }
 
+    /// The transaction counts although nothing of it is written but the progress: a heartbeat.
+    pub fn touch(&mut self, transaction: &Transaction) {
+        self.enter(transaction);
+    }
+
     fn enter(&mut self, transaction: &Transaction) {
         if self.group.transactions == 0 && self.group.changes == 0 {
             self.group_since = Instant::now();

@@ -83,6 +83,14 @@ pub fn select(include: &[String], exclude: &[String]) -> Result<Selection> {
     Ok(selection)
 }
 
+/// Do the patterns name a relation, whatever it is?
+pub fn named(include: &[String], exclude: &[String]) -> Result<impl Fn(&str, &str) -> bool> {
+    let parse = |list: &[String]| list.iter().map(|p| Pattern::parse(p)).collect::<Result<Vec<_>>>();
+    let (include, exclude) = (parse(include)?, parse(exclude)?);
+    let any = |list: &[Pattern], schema: &str, name: &str| list.iter().any(|p| p.matches(schema, name));
+    Ok(move |schema: &str, name: &str| any(&include, schema, name) && !any(&exclude, schema, name))
+}
+
 struct Found {
     table: Candidate,
     ancestors: Vec<(String, String)>,

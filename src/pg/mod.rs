@@ -7,6 +7,7 @@
 
 pub mod bgworker;
 pub mod compat;
+pub mod disk;
 pub mod dsm;
 pub mod encoding;
 pub mod hooks;
@@ -17,6 +18,7 @@ pub mod output_plugin;
 pub mod rel;
 pub mod report;
 pub mod scan;
+pub mod slots;
 pub mod spi;
 pub mod tuple;
 pub mod wake;

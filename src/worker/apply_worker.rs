@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use super::heartbeat::Listener;
 use super::status::TaskStatus;
 use super::{Argument, Endpoint, Mode, failpoint};
 use crate::apply::applier::{Applied, Applier, Plan};
@@ -59,8 +60,8 @@ pub(super) fn attach(segment: u32, task: i32) -> Option<Rc<Segment<TaskStatus>>>
     status.belongs_to(task).then(|| Rc::new(status))
 }
 
-/// The decoder owns its sink, and this worker talks to the applier between two steps.
-struct SharedSink(Rc<RefCell<Applier>>);
+/// The decoder owns its sink, and this worker talks to the applier between two steps. Heartbeats are met here.
+struct SharedSink(Rc<RefCell<Applier>>, Listener);
 
 impl ChangeSink for SharedSink {
     fn only_local(&self) -> bool {
@@ -72,15 +73,25 @@ impl ChangeSink for SharedSink {
     }
 
     fn wants(&mut self, table: u32, transaction: &Transaction) -> bool {
-        self.0.borrow_mut().wants(table, transaction)
+        self.1.is_heartbeat(table) || self.0.borrow_mut().wants(table, transaction)
     }
 
     fn change(&mut self, transaction: &Transaction, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {
+        if self.1.is_heartbeat(relation.oid) {
+            if self.1.hears(transaction, change) {
+                self.0.borrow_mut().touch(transaction);
+            }
+            return Ok(());
+        }
         self.0.borrow_mut().change(transaction, relation, change)
     }
 
     fn truncate(&mut self, transaction: &Transaction, relations: &[Rc<Relation>], restart: bool) -> Result<()> {
-        self.0.borrow_mut().truncate(transaction, relations, restart)
+        let ours: Vec<Rc<Relation>> = relations.iter().filter(|r| !self.1.is_heartbeat(r.oid)).cloned().collect();
+        if ours.is_empty() {
+            return Ok(());
+        }
+        self.0.borrow_mut().truncate(transaction, &ours, restart)
     }
 
     fn commit(&mut self, transaction: &Transaction) -> Result<()> {
@@ -94,7 +105,11 @@ fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
     if argument.mode == Mode::CreateSlot {
         return create_slot(argument, &status);
     }
-    let (task, endpoint, plan) = xact::in_transaction(|| prepare(argument, &status))?;
+    let (task, endpoint, plan, listener) = xact::in_transaction(|| {
+        let (task, endpoint, plan) = prepare(argument, &status)?;
+        let listener = Listener::of(&task, status.clone())?;
+        Ok((task, endpoint, plan, listener))
+    })?;
     let destination = endpoint.open(Purpose::Apply)?;
     if !destination.replica_role && task.needs_replica_role {
         return Err(destination.replica_role_error());
@@ -103,7 +118,8 @@ fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
     let on_applied = Box::new(move |applied: &Applied| note_applied(&observer, applied));
     let applier = Rc::new(RefCell::new(Applier::new(destination, plan, on_applied)?));
     let start = applier.borrow().applied();
-    let mut decoding = Decoding::open(&names::slot_name(&task.name), start, Box::new(SharedSink(applier.clone())))?;
+    let mut decoding =
+        Decoding::open(&names::slot_name(&task.name), start, Box::new(SharedSink(applier.clone(), listener)))?;
     let start = start.max(decoding.confirmed());
     // Not the maximum: a destination that crashed may have lost what it had not made durable.
     status.applied_lsn.store(start.0, Relaxed);
@@ -155,6 +171,7 @@ fn note_applied(status: &TaskStatus, applied: &Applied) {
     status.transactions.fetch_add(applied.transactions, Relaxed);
     status.changes.fetch_add(applied.changes, Relaxed);
     status.bytes.fetch_add(applied.bytes, Relaxed);
+    status.beat.arrived(applied);
     status.announce();
 }
 

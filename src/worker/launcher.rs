@@ -1,15 +1,16 @@
 //! `pg_courier launcher`: after a start of the server, finds the tasks that should run.
 //!
 //! Which databases have tasks is known only inside each of them, so a short-lived scout looks into one after the
-//! other. Nothing is left to do then until the next start: tasks started later register their supervisor themselves,
-//! and the postmaster restarts one that died.
+//! other. Tasks started later register their supervisor themselves, and the postmaster restarts one that died. What is
+//! left is to look after slots that nobody reads, if `courier.max_retained_wal` limits them.
 
 use std::time::Duration;
 
-use super::{Argument, Mode, supervisor};
+use super::{Argument, Mode, supervisor, wal_guard};
 use crate::error::Result;
+use crate::guc;
 use crate::pg::bgworker::{self, Spec};
-use crate::pg::{latch, report, spi, xact};
+use crate::pg::{latch, report, slots, spi, xact};
 
 pub const NAME: &str = "pg_courier launcher";
 pub const FUNCTION: &str = "pg_courier_launcher_main";
@@ -25,7 +26,15 @@ fn launcher_main() {
         latch::wait(Some(AGAIN));
     }
     loop {
-        latch::wait(None);
+        // With a limit on retained WAL: slots of tasks that are paused or failed have no supervisor that watches them.
+        let limit = guc::max_retained_wal();
+        if let Some(limit) = limit {
+            for database in slots::databases_keeping(wal_guard::first_warning(limit)) {
+                send_scout(database, Mode::GuardSlots)
+                    .unwrap_or_else(|error| report::log(&error, "pg_courier launcher"));
+            }
+        }
+        latch::wait(limit.map(|_| AGAIN));
     }
 }
 
@@ -33,24 +42,26 @@ fn launcher_main() {
 fn scan_all() -> bool {
     let mut complete = true;
     for database in bgworker::databases() {
-        let argument = Argument { database, task: 0, segment: 0, number: 0, mode: Mode::Run };
-        let scout = bgworker::start(&Spec {
-            name: "pg_courier scout",
-            kind: "pg_courier scout",
-            function: "pg_courier_scout_main",
-            argument: &argument.to_text(),
-            restart_seconds: None,
-            notify: true,
-        });
-        match scout {
-            Ok(handle) => handle.wait_for_shutdown(),
-            Err(error) => {
-                report::log(&error, "pg_courier launcher will look again in a minute");
-                complete = false;
-            }
+        if let Err(error) = send_scout(database, Mode::Run) {
+            report::log(&error, "pg_courier launcher will look again in a minute");
+            complete = false;
         }
     }
     complete
+}
+
+/// Sends a scout and waits until it is back.
+fn send_scout(database: u32, mode: Mode) -> Result<()> {
+    let argument = Argument { database, task: 0, segment: 0, number: 0, mode };
+    bgworker::start(&Spec {
+        name: "pg_courier scout",
+        kind: "pg_courier scout",
+        function: "pg_courier_scout_main",
+        argument: &argument.to_text(),
+        restart_seconds: None,
+        notify: true,
+    })
+    .map(|handle| handle.wait_for_shutdown())
 }
 
 bgworker::entry_point!(pg_courier_scout_main, scout_main);
@@ -59,7 +70,11 @@ fn scout_main() {
     bgworker::prepare_signals();
     let Some(argument) = Argument::parse(&bgworker::argument()) else { bgworker::exit(0) };
     bgworker::connect(Some(argument.database));
-    if let Err(error) = start_supervisors() {
+    let outcome = match argument.mode {
+        Mode::GuardSlots => wal_guard::look_after_unwatched(),
+        _ => start_supervisors(),
+    };
+    if let Err(error) = outcome {
         xact::abort();
         report::log(&error, "pg_courier scout");
     }

@@ -9,10 +9,12 @@
 
 pub mod apply_worker;
 pub mod failpoint;
+pub mod heartbeat;
 pub mod launcher;
 pub mod status;
 pub mod supervisor;
 pub mod tablesync_worker;
+mod wal_guard;
 
 use crate::catalog::{Task, connection};
 use crate::destination::{Session, data_settings};
@@ -38,9 +40,12 @@ pub enum Mode {
     CreateSlot,
     /// The tablesync worker only keeps a snapshot for the others.
     HoldSnapshot,
+    /// The scout looks after slots that no supervisor watches.
+    GuardSlots,
 }
 
-const MODES: [(Mode, &str); 3] = [(Mode::Run, "run"), (Mode::CreateSlot, "slot"), (Mode::HoldSnapshot, "hold")];
+const MODES: [(Mode, &str); 4] =
+    [(Mode::Run, "run"), (Mode::CreateSlot, "slot"), (Mode::HoldSnapshot, "hold"), (Mode::GuardSlots, "guard")];
 
 impl Argument {
     pub fn to_text(&self) -> String {

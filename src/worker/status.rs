@@ -4,6 +4,7 @@
 
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
+use super::heartbeat::Beat;
 use crate::error::{Error, Origin, Remedy};
 use crate::guc::MAX_SYNC_WORKERS;
 use crate::logicalrep::Lsn;
@@ -47,6 +48,8 @@ pub struct TaskStatus {
     phase: Text<256>,
     /// The exported snapshot that a copy without a stream uses.
     snapshot: Text<64>,
+    /// The way of the last heartbeat.
+    pub beat: Beat,
     /// The apply worker's place is the first.
     pub workers: [WorkerStatus; MAX_SYNC_WORKERS + 1],
 }

@@ -14,7 +14,9 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use super::heartbeat::Heart;
 use super::status::TaskStatus;
+use super::wal_guard::{Verdict, WalGuard};
 use super::{Argument, Endpoint, Mode};
 use crate::catalog::sequences::{self, SequenceValue};
 use crate::catalog::{Stage, Task, Wanted, tables};
@@ -106,10 +108,16 @@ fn supervise(argument: &Argument) -> Result<()> {
             status: status.clone(),
             retry: &mut retry,
             sequences: SequenceSync::default(),
+            heart: Heart::default(),
+            guard: WalGuard::default(),
             is_at_rest: false,
         };
         let outcome = report::catch(|| attempt.run());
-        let Err(error) = outcome else { return Ok(()) };
+        let error = match outcome {
+            Ok(Ended::Finished) => return Ok(()),
+            Ok(Ended::Guarded(verdict)) => return end_for_guard(&task, &status, verdict),
+            Err(error) => error,
+        };
         xact::abort();
         terminate_workers();
         task.log(&error);
@@ -119,8 +127,27 @@ fn supervise(argument: &Argument) -> Result<()> {
         xact::in_transaction(|| task.record_error(&error, false, Some(pause.as_secs().max(1))))?;
         show(&status, "waiting before the next attempt");
         rest(pause);
+        // A destination that is away for long is what fills the disk.
+        if let Some(verdict) = WalGuard::default().look(&task)? {
+            return end_for_guard(&task, &status, verdict);
+        }
         xact::in_transaction(|| task.clear_retry())?;
     }
+}
+
+/// How an attempt ended that no error ended.
+enum Ended {
+    Finished,
+    Guarded(Verdict),
+}
+
+/// The slot keeps too much WAL: the task is recorded as paused or failed, and its processes go.
+fn end_for_guard(task: &Task, status: &TaskStatus, verdict: Verdict) -> Result<()> {
+    terminate_workers();
+    while status.workers.iter().any(|worker| latch::is_alive(worker.pid.load(Relaxed))) {
+        latch::wait(Some(Duration::from_millis(20)));
+    }
+    verdict.carry_out(task)
 }
 
 /// A worker that crashes takes the whole server through recovery. If that happens again and again the task is the
@@ -206,11 +233,13 @@ struct Attempt<'a> {
     status: Rc<Segment<TaskStatus>>,
     retry: &'a mut Retry,
     sequences: SequenceSync,
+    heart: Heart,
+    guard: WalGuard,
     is_at_rest: bool,
 }
 
 impl Attempt<'_> {
-    fn run(&mut self) -> Result<()> {
+    fn run(&mut self) -> Result<Ended> {
         let task = self.task;
         let (endpoint, source) = xact::in_transaction(|| {
             check_owner(task)?;
@@ -232,17 +261,20 @@ impl Attempt<'_> {
             destination.ensure_progress(&row, Lsn::INVALID)?;
         }
         if task.stage < Stage::CatchingUp {
-            self.prepare_and_copy(&mut destination)?;
+            if let Some(verdict) = self.prepare_and_copy(&mut destination)? {
+                return Ok(Ended::Guarded(verdict));
+            }
         }
         self.retry.succeeded();
         if task.incremental {
-            return self.stream(&endpoint, destination);
+            return self.stream(&endpoint, destination).map(Ended::Guarded);
         }
         self.sequences.sync(task, &mut destination)?;
         xact::in_transaction(|| {
             tables::set_all_ready(task.id)?;
             task.update("wanted = $2, finished_at = now()", &[Some(Wanted::Finished.as_str())])
-        })
+        })?;
+        Ok(Ended::Finished)
     }
 
     fn show(&self, text: &str) {
@@ -316,7 +348,7 @@ impl Attempt<'_> {
 
     // ---- schema and copy ----------------------------------------------------------------------------------------
 
-    fn prepare_and_copy(&mut self, destination: &mut Destination) -> Result<()> {
+    fn prepare_and_copy(&mut self, destination: &mut Destination) -> Result<Option<Verdict>> {
         let task = self.task;
         let items = if task.schema_sync { self.schema_statements()? } else { Vec::new() };
         if task.stage < Stage::FullCopy {
@@ -326,7 +358,10 @@ impl Attempt<'_> {
             xact::in_transaction(|| task.set_stage(Stage::FullCopy))?;
         }
         if task.full_copy && task.stage < Stage::PostData {
-            self.copy_tables()?;
+            let verdict = self.copy_tables()?;
+            if verdict.is_some() {
+                return Ok(verdict);
+            }
         }
         xact::in_transaction(|| task.set_stage(Stage::PostData))?;
         self.create_post_data(destination, &items, When::Copied)?;
@@ -339,7 +374,8 @@ impl Attempt<'_> {
                 tables::set_all_ready(task.id)?;
             }
             task.set_stage(Stage::CatchingUp)
-        })
+        })?;
+        Ok(None)
     }
 
     fn create_post_data(&self, destination: &mut Destination, items: &[Item], when: When) -> Result<()> {
@@ -361,7 +397,7 @@ impl Attempt<'_> {
         })
     }
 
-    fn copy_tables(&mut self) -> Result<()> {
+    fn copy_tables(&mut self) -> Result<Option<Verdict>> {
         let task = self.task;
         xact::in_transaction(|| tables::reset_unfinished(task.id))?;
         let holder = if task.incremental { None } else { Some(self.hold_snapshot()?) };
@@ -372,6 +408,9 @@ impl Attempt<'_> {
                 break;
             }
             self.show(&format!("copying; {left} tables to go"));
+            if let Some(verdict) = self.guard.look_now_and_then(task)? {
+                return Ok(Some(verdict));
+            }
             for number in 1..=guc::sync_workers().min(MAX_SYNC_WORKERS as u32 - 1).min(left as u32) {
                 if let std::collections::hash_map::Entry::Vacant(free) = handles.entry(number) {
                     free.insert(self.start_tablesync_worker(number, Mode::Run)?);
@@ -399,7 +438,7 @@ impl Attempt<'_> {
             holder.terminate();
             holder.wait_for_shutdown();
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Without a stream nothing would bring tables together that were copied at different moments, so all of them are
@@ -457,8 +496,8 @@ impl Attempt<'_> {
 
     // ---- stream -------------------------------------------------------------------------------------------------
 
-    /// Keeps the apply worker running; returns only by an error.
-    fn stream(&mut self, endpoint: &Endpoint, destination: Destination) -> Result<()> {
+    /// Keeps the apply worker running; returns by an error, or when the slot keeps too much WAL.
+    fn stream(&mut self, endpoint: &Endpoint, destination: Destination) -> Result<Verdict> {
         let task = self.task;
         let target = compat::flush_lsn();
         let mut control = Some(destination);
@@ -489,8 +528,13 @@ impl Attempt<'_> {
                 }
             }
             self.serve_sequences(endpoint, &mut control);
+            self.heart.beat(task);
+            if let Some(verdict) = self.guard.look_now_and_then(task)? {
+                return Ok(verdict);
+            }
             let settled = synchronizing && !uncaught;
-            latch::wait(Some(if settled { self.sequences.due_in() } else { FOLLOW_EVERY }));
+            let due = self.sequences.due_in().min(self.heart.due_in()).min(self.guard.due_in());
+            latch::wait(Some(if settled { due } else { FOLLOW_EVERY }));
         }
     }
 

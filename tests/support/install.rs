@@ -61,6 +61,12 @@ impl Install {
         self.bin.join(name)
     }
 
+    /// Is another extension installed with this server?
+    pub fn has_extension(&self, name: &str) -> bool {
+        let control = PgConfig::ask(&self.bin.join("pg_config")).sharedir.join(format!("extension/{name}.control"));
+        control.exists()
+    }
+
     /// Fails the test with the reason when the extension has not been built.
     pub fn require_extension(&self) {
         if let Err(reason) = &self.extension {

@@ -1,0 +1,168 @@
+-- Accounts and settings: statements to read, change and run. Nothing here changes anything.
+
+CREATE FUNCTION courier.account_sql(kind text, name text) RETURNS SETOF text
+    LANGUAGE plpgsql STABLE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    role text := quote_ident(name);
+    version integer := current_setting('server_version_num')::integer;
+BEGIN
+    -- No password: \password in psql sends it hashed, so that it is in no log and no history.
+    CASE kind
+    WHEN 'source' THEN
+        RETURN NEXT format('CREATE ROLE %s LOGIN REPLICATION;', role);
+        RETURN NEXT format('SELECT courier.grant_usage(%L);', name);
+        RETURN NEXT format('GRANT pg_read_all_data TO %s; -- or USAGE on the schemas and SELECT on the tables', role);
+        IF version < 140000 THEN
+            RETURN NEXT format('GRANT USAGE ON SCHEMA public TO %s; GRANT SELECT ON ALL TABLES IN SCHEMA public TO %1$s; -- for each schema', role);
+        END IF;
+        RETURN QUERY SELECT format('GRANT USAGE ON FOREIGN SERVER %I TO %s;', s.srvname, role)
+                       FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw WHERE w.fdwname = 'pg_courier' ORDER BY s.srvname;
+    WHEN 'destination' THEN
+        RETURN NEXT format('CREATE ROLE %s LOGIN; -- all of these on the destination', role);
+        RETURN NEXT format('GRANT CONNECT, CREATE ON DATABASE %I TO %s; -- the name of the database there', current_database(), role);
+        RETURN NEXT format('GRANT SET ON PARAMETER session_replication_role TO %s; -- PostgreSQL 15 and later, for tables with foreign keys or triggers', role);
+    WHEN 'standby' THEN
+        RETURN NEXT format('CREATE ROLE %s LOGIN REPLICATION;', role);
+    WHEN 'dr' THEN
+        RETURN NEXT format('CREATE ROLE %s LOGIN REPLICATION CREATEROLE;', role);
+        RETURN NEXT format('GRANT pg_monitor TO %s;', role);
+    WHEN 'monitor' THEN
+        RETURN NEXT format('CREATE ROLE %s LOGIN;', role);
+        RETURN NEXT format('GRANT pg_monitor TO %s;', role);
+        RETURN NEXT format('SELECT courier.grant_usage(%L);', name);
+    ELSE
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('unknown kind of account "%s"', kind),
+            HINT = 'Kinds are source, destination, standby, dr and monitor.';
+    END CASE;
+    RETURN NEXT format('\password %s', role);
+END
+$$;
+COMMENT ON FUNCTION courier.account_sql(text, text) IS
+'The statements that make an account: kind is source (owner of tasks), destination (run them there), standby (physical replication), dr (disaster recovery of a whole instance) or monitor (health checks). For psql; the last line asks for the password. Error: 22023 unknown kind.';
+
+CREATE FUNCTION courier.check_account(
+    name text, kind text, OUT item text, OUT status text, OUT detail text, OUT fix text
+) RETURNS SETOF record
+    LANGUAGE plpgsql VOLATILE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    r record;
+    probe text := 'courier_probe_' || pg_backend_pid();
+BEGIN
+    PERFORM courier.account_sql(kind, name);
+    SELECT * INTO r FROM pg_roles p WHERE p.rolname = check_account.name;
+    item := 'role';
+    IF NOT FOUND THEN
+        status := 'failed'; detail := 'It does not exist on this server.';
+        fix := (SELECT string_agg(s, E'\n') FROM courier.account_sql(kind, name) s);
+        RETURN NEXT;
+        RETURN;
+    END IF;
+    status := 'ok'; detail := 'It exists.'; RETURN NEXT;
+    FOR item, status, detail, fix IN
+        SELECT c.item, CASE WHEN c.ok THEN 'ok' ELSE 'failed' END, c.detail, CASE WHEN NOT c.ok THEN c.fix END
+          FROM (VALUES
+            ('login', true, r.rolcanlogin, 'LOGIN', format('ALTER ROLE %I LOGIN;', name)),
+            ('not expired', true, COALESCE(r.rolvaliduntil > clock_timestamp(), true), 'VALID UNTIL', format('ALTER ROLE %I VALID UNTIL ''infinity'';', name)),
+            ('replication', kind IN ('source', 'standby', 'dr'), r.rolreplication OR r.rolsuper, 'REPLICATION', format('ALTER ROLE %I REPLICATION;', name)),
+            ('create roles', kind = 'dr', r.rolcreaterole OR r.rolsuper, 'CREATEROLE', format('ALTER ROLE %I CREATEROLE;', name)),
+            ('monitoring', kind IN ('dr', 'monitor'), pg_has_role(r.oid, 'pg_monitor', 'USAGE'), 'pg_monitor', format('GRANT pg_monitor TO %I;', name)),
+            ('courier', kind IN ('source', 'monitor'), has_schema_privilege(r.oid, 'courier', 'USAGE') AND has_function_privilege(r.oid, 'courier.health()', 'EXECUTE'),
+             'usage of pg_courier', format('SELECT courier.grant_usage(%L);', name)),
+            ('create in database', kind = 'destination', has_database_privilege(r.oid, current_database(), 'CREATE'), 'CREATE on this database',
+             format('GRANT CREATE ON DATABASE %I TO %I;', current_database(), name))
+          ) AS c(item, asked, ok, detail, fix)
+         WHERE c.asked
+    LOOP
+        RETURN NEXT;
+    END LOOP;
+    IF kind = 'dr' THEN
+        -- Done as the account, and undone: before 16 only a superuser makes roles with REPLICATION.
+        item := 'create replication roles'; fix := NULL;
+        BEGIN
+            EXECUTE format('SET LOCAL ROLE %I', name);
+            EXECUTE format('CREATE ROLE %I REPLICATION', probe);
+            RAISE EXCEPTION USING ERRCODE = 'CO001';
+        EXCEPTION WHEN SQLSTATE 'CO001' THEN
+            status := 'ok'; detail := 'It can make roles with REPLICATION (tried, and undone).';
+        WHEN OTHERS THEN
+            status := 'failed'; detail := SQLERRM; fix := format('ALTER ROLE %I SUPERUSER;', name);
+        END;
+        RETURN NEXT;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION courier.check_account(text, text) IS
+'Whether a role of this server has what courier.account_sql() gives its kind, with what is missing as SQL. What cannot be read from the catalogs is tried and undone. For superusers and whoever may SET ROLE to it.';
+
+CREATE FUNCTION courier.hba_lines(account text, cidr text) RETURNS SETOF text
+    LANGUAGE plpgsql STABLE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    network cidr;
+    role text := CASE WHEN account ~ '^[a-z_][a-z0-9_]*$' AND account NOT IN ('all', 'sameuser', 'samerole', 'replication')
+                      THEN account ELSE '"' || replace(account, '"', '""') || '"' END;
+BEGIN
+    IF account ~ '[\n\r]' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'the name of an account cannot have a line break';
+    END IF;
+    network := cidr::cidr;
+    IF masklen(network) = 0 THEN
+        RETURN NEXT '# This admits every address: prefer the address of the other server.';
+    END IF;
+    RETURN NEXT format('hostssl all         %s %s scram-sha-256', role, network);
+    RETURN NEXT format('hostssl replication %s %s scram-sha-256', role, network);
+    RETURN NEXT '# Then: SELECT pg_reload_conf(); SELECT * FROM pg_hba_file_rules WHERE error IS NOT NULL; finds mistakes.';
+    RETURN NEXT format('# The file: %s. hostssl needs ssl = on; the line for replication is for standbys and backups only.',
+        CASE WHEN pg_has_role('pg_read_all_settings', 'USAGE') THEN current_setting('hba_file') ELSE 'SHOW hba_file;' END);
+END
+$$;
+COMMENT ON FUNCTION courier.hba_lines(text, text) IS
+'Lines of pg_hba.conf that admit an account from a network, the same for PostgreSQL 13 to 18. A task needs none on the source; its destination does, and so do standbys. Error: 22P02 no network.';
+
+CREATE FUNCTION courier.source_settings(
+    tasks integer DEFAULT 1, OUT name text, OUT current text, OUT needed text, OUT statement text, OUT takes_effect text
+) RETURNS SETOF record
+    LANGUAGE sql STABLE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    WITH used AS (
+        SELECT (SELECT count(*) FROM pg_replication_slots) AS slots,
+               (SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE '%worker%' AND backend_type NOT IN ('parallel worker', 'autovacuum worker')
+                                                     OR backend_type LIKE '%launcher' AND backend_type <> 'autovacuum launcher'
+                                                     OR backend_type LIKE 'pg_courier supervisor%') AS workers
+    ), wanted AS (
+        SELECT 'wal_level' AS name, 'logical' AS needed, 0 AS number
+        UNION ALL SELECT 'max_replication_slots', NULL, slots + tasks FROM used
+        UNION ALL SELECT 'max_worker_processes', NULL,
+                         workers + tasks * (2 + (SELECT setting::integer FROM pg_settings WHERE name = 'courier.max_sync_workers_per_task')) + 1 FROM used
+        UNION ALL SELECT 'logical_decoding_work_mem', NULL, 65536
+    )
+    SELECT w.name, current_setting(w.name), COALESCE(w.needed, CASE WHEN w.number = 65536 THEN '64MB' ELSE w.number::text END),
+           CASE WHEN w.name = 'wal_level' AND s.setting <> 'logical' OR w.name <> 'wal_level' AND s.setting::bigint < w.number
+                THEN format('ALTER SYSTEM SET %s = %s;', w.name, COALESCE(w.needed, CASE WHEN w.number = 65536 THEN '''64MB''' ELSE w.number::text END)) END,
+           CASE s.context WHEN 'postmaster' THEN 'after a restart' ELSE 'after SELECT pg_reload_conf();' END
+      FROM wanted w
+      JOIN pg_settings s ON s.name = w.name
+    UNION ALL
+    SELECT 'shared_preload_libraries', CASE WHEN pg_has_role('pg_read_all_settings', 'USAGE') THEN l.list END, 'pg_courier',
+           CASE WHEN l.list IS NULL THEN 'ALTER SYSTEM SET shared_preload_libraries = ''pg_courier''; -- keep what is there'
+                WHEN l.list !~ '\mpg_courier\M'
+                THEN format('ALTER SYSTEM SET shared_preload_libraries = %s;',
+                     (SELECT string_agg(quote_literal(trim(p, ' "')), ', ' ORDER BY n)
+                        FROM unnest(string_to_array(l.list || ',pg_courier', ',')) WITH ORDINALITY AS u(p, n) WHERE trim(p, ' "') <> '')) END,
+           'after a restart'
+      -- Not everybody may read it.
+      FROM (SELECT (SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries') AS list) AS l
+    $$;
+COMMENT ON FUNCTION courier.source_settings(integer) IS
+'Settings of the source for so many more tasks: what is set, what is needed beside everything that runs now, the ALTER SYSTEM command where they differ, and when it takes effect.';
+
+INSERT INTO courier.user_object (kind, name) VALUES
+    ('function', 'courier.account_sql(text, text)'), ('function', 'courier.hba_lines(text, text)'), ('function', 'courier.source_settings(integer)');
+REVOKE ALL ON FUNCTION courier.account_sql(text, text), courier.check_account(text, text), courier.hba_lines(text, text),
+    courier.source_settings(integer) FROM PUBLIC;

@@ -1,0 +1,65 @@
+-- What happened to the tasks: a bounded history. Written by the triggers below, so that no way of changing a task is forgotten.
+
+CREATE TABLE courier.event (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    task     text,
+    owner    oid,
+    kind     text NOT NULL,
+    message  text NOT NULL,
+    detail   text
+);
+COMMENT ON TABLE courier.event IS 'Internal: what happened. See view courier.events.';
+
+CREATE FUNCTION courier.record_event(task text, owner oid, kind text, message text, detail text) RETURNS void
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    INSERT INTO courier.event (task, owner, kind, message, detail) VALUES (task, owner, kind, message, detail);
+    DELETE FROM courier.event
+     WHERE id <= (SELECT max(e.id) FROM courier.event e) - COALESCE(current_setting('courier.events_kept', true)::integer, 10000);
+    $$;
+COMMENT ON FUNCTION courier.record_event(text, oid, text, text, text) IS
+'Internal: adds a row to courier.events and removes those beyond courier.events_kept.';
+
+CREATE FUNCTION courier.note_task_change() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        PERFORM courier.record_event(NEW.name, NEW.owner, 'created', 'task created', NULL);
+    ELSIF TG_OP = 'DELETE' THEN
+        PERFORM courier.record_event(OLD.name, OLD.owner, 'dropped', 'task dropped', NULL);
+    ELSIF NEW.failed AND NOT OLD.failed THEN
+        PERFORM courier.record_event(NEW.name, NEW.owner, 'failed', NEW.last_error, NEW.last_error_detail);
+    ELSIF NEW.last_error_at IS DISTINCT FROM OLD.last_error_at AND NEW.last_error IS NOT NULL
+          AND NEW.last_error IS DISTINCT FROM OLD.last_error THEN
+        PERFORM courier.record_event(NEW.name, NEW.owner, 'error', NEW.last_error, NEW.last_error_detail);
+    ELSIF NEW.wanted <> OLD.wanted OR OLD.failed AND NOT NEW.failed THEN
+        PERFORM courier.record_event(NEW.name, NEW.owner, NEW.wanted, format('task is %s', NEW.wanted), NULL);
+    ELSIF NEW.stage <> OLD.stage THEN
+        PERFORM courier.record_event(NEW.name, NEW.owner, 'stage', format('task went from %s to %s', OLD.stage, NEW.stage), NULL);
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION courier.note_task_change() IS 'Internal: writes changes of a task''s state into courier.events.';
+
+CREATE TRIGGER note_task_change AFTER INSERT OR DELETE OR UPDATE OF wanted, failed, stage, last_error ON courier.task
+    FOR EACH ROW EXECUTE FUNCTION courier.note_task_change();
+
+CREATE VIEW courier.events WITH (security_barrier) AS
+SELECT e.at, e.task, e.kind, e.message, e.detail
+  FROM courier.event e
+ WHERE CASE WHEN e.owner IS NULL THEN pg_catalog.pg_has_role('pg_monitor', 'USAGE')
+            ELSE EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = e.owner) AND pg_catalog.pg_has_role(e.owner, 'USAGE')
+                 OR pg_catalog.pg_has_role('pg_monitor', 'USAGE') END
+ ORDER BY e.id DESC;
+COMMENT ON VIEW courier.events IS
+'What happened to the tasks of this database that the current role may use, the latest first: kind is created, running, paused, finished, stage, error, failed, dropped, wal_guard, slot. courier.events_kept rows are kept.';
+
+REVOKE ALL ON courier.event, courier.events FROM PUBLIC;
+REVOKE ALL ON FUNCTION courier.record_event(text, oid, text, text, text), courier.note_task_change() FROM PUBLIC;
+
+INSERT INTO courier.user_object (kind, name) VALUES ('view', 'courier.events');

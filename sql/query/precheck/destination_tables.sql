@@ -1,0 +1,123 @@
+-- The tables that are on the destination already, or should be. Runs on the destination. $1: the subject, $2: the selected tables as JSON.
+WITH s AS (
+    SELECT * FROM pg_catalog.json_to_record($1::json) AS s(
+           schema_sync boolean, full_copy boolean, incremental boolean, needs_replica_role boolean, may_be_replica boolean)
+), w AS MATERIALIZED (
+    SELECT w.*, format('%I.%I', w.schema, w.name) AS full_name, c.oid, c.relkind, c.relrowsecurity, c.relforcerowsecurity, c.relowner
+      FROM pg_catalog.json_to_recordset($2::json) AS w(schema text, name text, kind "char", columns json, key json)
+      LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema
+      LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
+), there AS MATERIALIZED (
+    SELECT * FROM w WHERE oid IS NOT NULL
+), wanted AS MATERIALIZED (
+    SELECT w.full_name, w.oid, c.value ->> 0 AS name, c.value ->> 1 AS type, c.value ->> 2 AS generated, c.value ->> 4 AS collation
+      FROM w, json_array_elements(w.columns) AS c
+), me AS (
+    SELECT current_user AS name, r.rolsuper, r.rolbypassrls FROM pg_catalog.pg_roles r WHERE r.rolname = current_user
+)
+SELECT 'destination_tables_exist' AS item, NULL::text AS status, there.full_name AS object,
+       'A relation of this name exists on the destination, and the task was created with schema_sync.' AS detail,
+       format('DROP %s %s; -- on the destination; or create the task with schema_sync => false', CASE there.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END, there.full_name) AS fix,
+       'person' AS place
+  FROM s, there
+ WHERE schema_sync
+UNION ALL
+SELECT 'destination_tables_missing', NULL, w.full_name,
+       'The destination has no such table, and the task was created without schema_sync.', NULL, 'destination'
+  FROM s, w
+ WHERE NOT schema_sync AND w.oid IS NULL
+UNION ALL
+SELECT 'destination_tables_missing', NULL, there.full_name, 'It is a view or something else there, not a table.', NULL, 'person'
+  FROM s, there
+ WHERE NOT schema_sync AND there.relkind NOT IN ('r', 'p')
+UNION ALL
+SELECT 'destination_columns', NULL, there.full_name,
+       format('It lacks column %s there.', string_agg(format('%I %s', c.name, c.type), ', ')),
+       format('ALTER TABLE %s %s; -- on the destination', there.full_name, string_agg(format('ADD COLUMN %I %s', c.name, c.type), ', ')), 'destination'
+  FROM s, there
+  JOIN wanted c ON c.oid = there.oid
+ WHERE NOT schema_sync AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = there.oid AND a.attname = c.name AND a.attnum > 0)
+ GROUP BY there.full_name
+UNION ALL
+SELECT 'destination_columns', NULL, there.full_name, format('Column %I must not be null there and has no default; the source does not have it.', a.attname),
+       format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL; -- on the destination', there.full_name, a.attname), 'destination'
+  FROM s, there
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = there.oid AND a.attnum > 0 AND NOT a.attisdropped
+   AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''
+ WHERE NOT schema_sync AND NOT EXISTS (SELECT FROM wanted c WHERE c.oid = there.oid AND c.name = a.attname)
+UNION ALL
+SELECT 'destination_column_types', NULL, there.full_name,
+       format('Column %I is %s there and %s on the source.', c.name, format_type(a.atttypid, a.atttypmod), c.type),
+       format('ALTER TABLE %s ALTER COLUMN %I TYPE %s USING %2$I::%3$s; -- on the destination, rewrites the table', there.full_name, c.name, c.type), 'destination'
+  FROM s, there
+  JOIN wanted c ON c.oid = there.oid
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = there.oid AND a.attname = c.name AND a.attnum > 0
+ WHERE NOT schema_sync AND format_type(a.atttypid, a.atttypmod) <> c.type
+UNION ALL
+SELECT 'generated_columns', NULL, there.full_name,
+       format('Column %I is %s there, not on the source: its value cannot be written.', c.name, CASE WHEN a.attgenerated = '' THEN 'an ordinary column' ELSE 'generated' END),
+       CASE WHEN a.attgenerated <> '' THEN format('ALTER TABLE %s ALTER COLUMN %I DROP EXPRESSION; -- on the destination', there.full_name, c.name) END, 'destination'
+  FROM s, there
+  JOIN wanted c ON c.oid = there.oid
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = there.oid AND a.attname = c.name AND a.attnum > 0
+ WHERE NOT schema_sync AND a.attgenerated <> '' AND c.generated = ''
+UNION ALL
+SELECT 'destination_keys', NULL, there.full_name,
+       'No unique index there covers the key of the source: each UPDATE and DELETE reads the whole table, and rows may become duplicates.',
+       format('ALTER TABLE %s ADD PRIMARY KEY (%s); -- on the destination', there.full_name, (SELECT string_agg(quote_ident(k), ', ') FROM json_array_elements_text(there.key) AS k)), 'destination'
+  FROM s, there
+ WHERE NOT schema_sync AND there.key IS NOT NULL AND there.relkind IN ('r', 'p')
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i
+                    WHERE i.indrelid = there.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+                      AND (SELECT array_agg(a.attname::text ORDER BY a.attname) FROM pg_catalog.pg_attribute a
+                            WHERE a.attrelid = there.oid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]))
+                          = (SELECT array_agg(k ORDER BY k COLLATE "C") FROM json_array_elements_text(there.key) AS k))
+UNION ALL
+SELECT 'destination_triggers', NULL, there.full_name,
+       format('Trigger %I fires there for replicated changes too.', g.tgname),
+       format('ALTER TABLE %s ENABLE TRIGGER %I; -- on the destination: fires for ordinary sessions only', there.full_name, g.tgname), 'destination'
+  FROM there
+  JOIN pg_catalog.pg_trigger g ON g.tgrelid = there.oid AND NOT g.tgisinternal AND g.tgenabled IN ('A', 'R')
+UNION ALL
+SELECT 'destination_rules', NULL, there.full_name,
+       format('Rule %I changes what is written there%s.', r.rulename, CASE WHEN r.ev_enabled = 'O' THEN ', as the user may not set session_replication_role' END),
+       format('ALTER TABLE %s DISABLE RULE %I; -- on the destination', there.full_name, r.rulename), 'destination'
+  FROM s, there
+  JOIN pg_catalog.pg_rewrite r ON r.ev_class = there.oid AND r.rulename <> '_RETURN'
+ WHERE r.ev_enabled IN ('A', 'R') OR r.ev_enabled = 'O' AND NOT may_be_replica
+UNION ALL
+SELECT 'destination_replica_role', NULL, quote_ident(me.name),
+       'Tables have foreign keys or triggers, and the user may not set session_replication_role on the destination: triggers would fire a second time, and foreign keys be checked in the middle of a batch.',
+       CASE WHEN current_setting('server_version_num')::integer >= 150000
+            THEN format('GRANT SET ON PARAMETER session_replication_role TO %I; -- on the destination, as superuser', me.name) END,
+       CASE WHEN current_setting('server_version_num')::integer >= 150000 THEN 'destination' ELSE 'person' END
+  FROM s, me
+ WHERE incremental AND NOT may_be_replica
+   AND (needs_replica_role OR EXISTS (SELECT FROM there JOIN pg_catalog.pg_trigger g ON g.tgrelid = there.oid AND g.tgenabled = 'O'))
+UNION ALL
+SELECT 'destination_table_privileges', NULL, there.full_name,
+       format('User %I has no %s on it.', me.name, string_agg(p.name, ', ' ORDER BY p.name)),
+       format('GRANT %s ON %s TO %I; -- on the destination', string_agg(p.name, ', ' ORDER BY p.name), there.full_name, me.name), 'destination'
+  FROM s, me, there, (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE'), ('TRUNCATE')) AS p(name)
+ WHERE NOT schema_sync AND there.relkind IN ('r', 'p') AND (incremental OR p.name IN ('SELECT', 'INSERT'))
+   AND NOT has_table_privilege(there.oid, p.name)
+ GROUP BY there.full_name, me.name
+UNION ALL
+SELECT 'destination_row_security', NULL, there.full_name,
+       format('Its row security would hide rows from user %I.', me.name),
+       format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY; -- on the destination', there.full_name), 'destination'
+  FROM s, me, there
+ WHERE NOT schema_sync AND there.relrowsecurity AND NOT me.rolsuper AND NOT me.rolbypassrls
+   AND (there.relforcerowsecurity OR NOT pg_has_role(there.relowner, 'USAGE'))
+UNION ALL
+SELECT 'destination_types', NULL, w.type,
+       format('%s column(s), the first of %s, have this type; the destination does not know it.', count(*), min(w.full_name)), NULL, 'destination'
+  FROM s, wanted w
+ WHERE NOT schema_sync AND to_regtype(w.type) IS NULL
+ GROUP BY w.type
+UNION ALL
+SELECT 'destination_collations', NULL, w.collation,
+       format('%s column(s), the first of %s, have this collation; the destination does not know it.', count(*), min(w.full_name)), NULL, 'destination'
+  FROM s, wanted w
+ WHERE w.collation IS NOT NULL AND to_regcollation(w.collation) IS NULL AND (NOT schema_sync OR w.collation LIKE 'pg_catalog.%')
+ GROUP BY w.collation

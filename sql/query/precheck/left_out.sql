@@ -1,0 +1,8 @@
+-- Relations that no task can cover; the patterns are applied to their names afterwards.
+SELECT n.nspname, c.relname, c.relkind
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('f', 'm')
+   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'courier', 'courier_applied')
+   AND n.nspname !~ '^pg_(toast|temp)'
+ ORDER BY n.nspname, c.relname

@@ -1,0 +1,218 @@
+-- Replica identity: what lets the stream find the row that an UPDATE or DELETE means.
+
+CREATE TABLE courier.identity_task (
+    task_id integer PRIMARY KEY REFERENCES courier.task ON DELETE CASCADE
+);
+COMMENT ON TABLE courier.identity_task IS 'Internal: tasks that see to the replica identity of their tables, later ones too, since courier.set_replica_identity().';
+
+CREATE TABLE courier.identity_before (
+    task_id    integer NOT NULL REFERENCES courier.task ON DELETE CASCADE,
+    relid      oid NOT NULL,
+    setting    "char" NOT NULL,
+    index_name name,
+    changed_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (task_id, relid)
+);
+COMMENT ON TABLE courier.identity_before IS 'Internal: the replica identity of tables before a task changed it; courier.drop_task() can put it back.';
+
+CREATE FUNCTION courier.task_relations(task text) RETURNS SETOF oid
+    LANGUAGE c VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'task_relations_wrapper';
+COMMENT ON FUNCTION courier.task_relations(text) IS
+'Internal: the tables of a task; of one that has not been started those that its patterns name now.';
+
+CREATE FUNCTION courier.identity_of(
+    relations oid[], OUT relid oid, OUT table_name text, OUT setting "char", OUT setting_index name, OUT current text, OUT advised text,
+    OUT reason text, OUT statement text
+) RETURNS SETOF record
+    LANGUAGE sql STABLE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    WITH t AS MATERIALIZED (
+        SELECT c.oid, c.relreplident, format('%I.%I', n.nspname, c.relname) AS name, c.reltuples,
+               CASE WHEN c.reltuples > 0 THEN ceil(pg_relation_size(c.oid) / c.reltuples) END AS width
+          FROM unnest(relations) AS u(oid)
+          JOIN pg_class c ON c.oid = u.oid AND c.relkind = 'r'
+          JOIN pg_namespace n ON n.oid = c.relnamespace
+    ), ix AS MATERIALIZED (
+        SELECT i.indrelid, c.relname, i.indisprimary, i.indisreplident, i.indnkeyatts
+          FROM t
+          JOIN pg_index i ON i.indrelid = t.oid AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
+          JOIN pg_class c ON c.oid = i.indexrelid
+         WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[]) AND NOT a.attnotnull)
+    ), best AS (
+        SELECT DISTINCT ON (indrelid) indrelid, relname, indisprimary FROM ix ORDER BY indrelid, indisprimary DESC, indnkeyatts, relname
+    ), judged AS (
+        SELECT t.*, b.relname AS best, b.indisprimary, r.relname AS chosen,
+               CASE WHEN t.relreplident = 'f' THEN 'full'
+                    WHEN t.relreplident = 'd' AND b.indisprimary THEN 'primary key'
+                    WHEN t.relreplident = 'i' AND r.relname IS NOT NULL THEN 'index ' || quote_ident(r.relname)
+                    ELSE 'none' END AS now
+          FROM t
+          LEFT JOIN best b ON b.indrelid = t.oid
+          LEFT JOIN ix r ON r.indrelid = t.oid AND r.indisreplident
+    ), advice AS (
+        SELECT j.*, CASE WHEN j.now LIKE 'index %' THEN j.now
+                         WHEN j.indisprimary THEN 'primary key'
+                         WHEN j.best IS NOT NULL THEN 'index ' || quote_ident(j.best)
+                         ELSE 'full' END AS wanted
+          FROM judged j
+    )
+    SELECT a.oid, a.name, a.relreplident, a.chosen, a.now, a.wanted,
+           CASE WHEN a.now = a.wanted AND a.now <> 'full' THEN 'It identifies a row at no cost.'
+                WHEN a.wanted <> 'full' AND a.now = 'full'
+                THEN format('FULL writes the whole old row%s to the WAL on each UPDATE and DELETE; the key is enough.', ' (about ' || a.width || ' bytes)')
+                WHEN a.wanted <> 'full' THEN 'It has a key that identifies a row at no cost.'
+                ELSE format('No unique index on columns that are not null: the whole old row%s goes to the WAL on each UPDATE and DELETE (%s so far), and the destination compares all columns.',
+                            ' (about ' || a.width || ' bytes)', COALESCE(pg_stat_get_tuples_updated(a.oid) + pg_stat_get_tuples_deleted(a.oid), 0)) END,
+           CASE WHEN a.now <> a.wanted THEN format('ALTER TABLE %s REPLICA IDENTITY %s;', a.name,
+                CASE a.wanted WHEN 'primary key' THEN 'DEFAULT' WHEN 'full' THEN 'FULL' ELSE format('USING INDEX %I', a.best) END) END
+      FROM advice a
+     ORDER BY a.name
+    $$;
+COMMENT ON FUNCTION courier.identity_of(oid[]) IS 'Internal: current and advised replica identity of tables.';
+
+CREATE FUNCTION courier.replica_identity(
+    task text, OUT table_name text, OUT current text, OUT advised text, OUT reason text, OUT statement text
+) RETURNS SETOF record
+    LANGUAGE sql VOLATILE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT i.table_name, i.current, i.advised, i.reason, i.statement
+      FROM courier.identity_of(ARRAY(SELECT courier.task_relations(task))) i
+    $$;
+COMMENT ON FUNCTION courier.replica_identity(text) IS
+'For each table of a task its replica identity (primary key, index, full, none), the advised one (primary key, else the narrowest unique index on columns that are not null, else full), what it costs, and the statement that sets it.';
+
+CREATE FUNCTION courier.remember_identity(task text, relation oid) RETURNS void
+    LANGUAGE c VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'remember_identity_wrapper';
+COMMENT ON FUNCTION courier.remember_identity(text, oid) IS 'Internal: notes the replica identity of a table before the task changes it; 0 marks the task as one that does.';
+
+CREATE FUNCTION courier.try_statement(statement text) RETURNS text
+    LANGUAGE plpgsql VOLATILE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    EXECUTE statement;
+    RETURN NULL;
+EXCEPTION WHEN lock_not_available THEN
+    RETURN 'busy';
+WHEN OTHERS THEN
+    RETURN SQLERRM;
+END
+$$;
+COMMENT ON FUNCTION courier.try_statement(text) IS 'Internal: runs a statement with the caller''s rights; NULL, busy (no lock in lock_timeout), or the error.';
+
+CREATE PROCEDURE courier.set_replica_identity(
+    task text, dry_run boolean DEFAULT true, lock_timeout interval DEFAULT '200 ms', attempts integer DEFAULT 20
+)
+    LANGUAGE plpgsql
+    AS $$
+-- No SET clause: a procedure that commits must not have one. Everything is qualified, and the path is set for each transaction.
+DECLARE
+    tables oid[];
+    line   record;
+    answer text;
+    left_over integer := 0;
+BEGIN
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    SELECT array_agg(i.relid ORDER BY i.table_name) INTO tables
+      FROM courier.identity_of(ARRAY(SELECT courier.task_relations(task))) i WHERE i.statement IS NOT NULL;
+    IF NOT dry_run THEN
+        PERFORM courier.remember_identity(task, 0);
+        COMMIT;
+    END IF;
+    FOR n IN 1 .. COALESCE(array_length(tables, 1), 0) LOOP
+        PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        SELECT i.* INTO line FROM courier.identity_of(ARRAY[tables[n]]) i WHERE i.statement IS NOT NULL;
+        CONTINUE WHEN line.statement IS NULL;
+        IF dry_run THEN
+            RAISE NOTICE '% -- is %', line.statement, line.current;
+            CONTINUE;
+        END IF;
+        FOR attempt IN 1 .. attempts LOOP
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+            PERFORM pg_catalog.set_config('lock_timeout', (EXTRACT(epoch FROM lock_timeout) * 1000)::integer::text, true);
+            PERFORM courier.remember_identity(task, line.relid);
+            answer := courier.try_statement(line.statement);
+            IF answer IS NULL THEN
+                -- The lock lasts as long as the transaction.
+                COMMIT;
+                RAISE NOTICE '% -- was %', line.statement, line.current;
+                EXIT;
+            END IF;
+            ROLLBACK;
+            EXIT WHEN answer <> 'busy';
+            -- Everybody who queued behind us goes first.
+            PERFORM pg_catalog.pg_sleep(0.1 * LEAST(attempt, 10));
+        END LOOP;
+        IF answer IS NOT NULL THEN
+            left_over := left_over + 1;
+            RAISE WARNING 'could not set the replica identity of %: %', line.table_name,
+                CASE answer WHEN 'busy' THEN 'the table was locked all the time' ELSE answer END;
+        END IF;
+    END LOOP;
+    IF left_over > 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
+            MESSAGE = format('%s tables keep their replica identity', left_over),
+            HINT = 'The others are done. Call it again, or end what holds the tables: SELECT * FROM courier.health();';
+    END IF;
+END
+$$;
+COMMENT ON PROCEDURE courier.set_replica_identity(text, boolean, interval, integer) IS
+'Gives the tables of a task the advised replica identity, with the caller''s rights: one transaction a table, no rewrite, a lock that is waited for lock_timeout at a time and tried attempts times. What was there is remembered: courier.drop_task(task, restore_replica_identity => true) puts it back. From then on tables that the patterns name get theirs when they are created or renamed. With dry_run, the default, only prints the statements.';
+
+CREATE FUNCTION courier.tasks_naming(relation oid) RETURNS SETOF integer
+    LANGUAGE c VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'tasks_naming_wrapper';
+COMMENT ON FUNCTION courier.tasks_naming(oid) IS 'Internal: tasks that see to the replica identity and whose patterns name this table.';
+
+CREATE FUNCTION courier.identify_new_tables() RETURNS event_trigger
+    LANGUAGE plpgsql
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    line record;
+    owner_task integer;
+BEGIN
+    IF NOT EXISTS (SELECT FROM courier.identity_task) THEN
+        RETURN;
+    END IF;
+    FOR line IN
+        SELECT i.* FROM courier.identity_of(ARRAY(
+            SELECT DISTINCT c.objid FROM pg_event_trigger_ddl_commands() c
+             WHERE c.classid = 'pg_class'::regclass AND c.object_type = 'table' AND c.schema_name <> 'pg_temp')) i
+         WHERE i.statement IS NOT NULL
+    LOOP
+        SELECT t INTO owner_task FROM courier.tasks_naming(line.relid) t LIMIT 1;
+        CONTINUE WHEN owner_task IS NULL;
+        -- An identity that somebody else chose stays, unless it identifies nothing.
+        CONTINUE WHEN line.current = 'full'
+            AND NOT EXISTS (SELECT FROM courier.identity_before b WHERE b.relid = line.relid AND b.setting <> 'f');
+        INSERT INTO courier.identity_before (task_id, relid, setting, index_name)
+        VALUES (owner_task, line.relid, line.setting, line.setting_index)
+            ON CONFLICT (task_id, relid) DO NOTHING;
+        EXECUTE line.statement;
+    END LOOP;
+EXCEPTION WHEN OTHERS THEN
+    -- Nobody's DDL fails because of us.
+    RAISE WARNING 'pg_courier could not set a replica identity: %', SQLERRM;
+END
+$$;
+COMMENT ON FUNCTION courier.identify_new_tables() IS
+'Gives tables that are created or renamed the advised replica identity, if a task that sees to it names them.';
+
+CREATE EVENT TRIGGER pg_courier_identity ON ddl_command_end
+    WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE')
+    EXECUTE FUNCTION courier.identify_new_tables();
+
+INSERT INTO courier.user_object (kind, name) VALUES
+    ('function', 'courier.task_relations(text)'), ('function', 'courier.identity_of(oid[])'), ('function', 'courier.replica_identity(text)'),
+    ('function', 'courier.remember_identity(text, oid)'), ('function', 'courier.try_statement(text)'),
+    ('procedure', 'courier.set_replica_identity(text, boolean, interval, integer)');
+REVOKE ALL ON courier.identity_task, courier.identity_before FROM PUBLIC;
+REVOKE ALL ON FUNCTION courier.task_relations(text), courier.identity_of(oid[]), courier.replica_identity(text),
+    courier.remember_identity(text, oid), courier.try_statement(text), courier.tasks_naming(oid), courier.identify_new_tables() FROM PUBLIC;
+REVOKE ALL ON PROCEDURE courier.set_replica_identity(text, boolean, interval, integer) FROM PUBLIC;

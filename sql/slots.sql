@@ -1,0 +1,218 @@
+-- Replication slots, the WAL they keep, and the disks it is kept on.
+
+CREATE FUNCTION courier.disk_space(OUT what text, OUT total bigint, OUT free bigint) RETURNS SETOF record
+    LANGUAGE c VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'disk_space_wrapper';
+COMMENT ON FUNCTION courier.disk_space() IS
+'Bytes, and bytes free for the server, of the disks under the data directory (data) and pg_wal (wal).';
+
+CREATE FUNCTION courier.wal_rate() RETURNS double precision
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    since_checkpoint double precision;
+    since_reset      double precision;
+BEGIN
+    -- Both are averages; the higher one is the safer forecast. A few seconds say nothing.
+    SELECT pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, c.redo_lsn)
+           / EXTRACT(epoch FROM clock_timestamp() - c.checkpoint_time)
+      INTO since_checkpoint
+      FROM pg_control_checkpoint() c
+     WHERE c.checkpoint_time < clock_timestamp() - interval '10 s';
+    IF current_setting('server_version_num')::integer >= 140000 THEN
+        SELECT w.wal_bytes / EXTRACT(epoch FROM clock_timestamp() - w.stats_reset)
+          INTO since_reset
+          FROM pg_stat_wal w
+         WHERE w.stats_reset < clock_timestamp() - interval '1 s';
+    END IF;
+    RETURN GREATEST(since_checkpoint, since_reset, 0);
+END
+$$;
+COMMENT ON FUNCTION courier.wal_rate() IS
+'WAL written by this server in bytes a second: the higher one of the averages since the last checkpoint and since pg_stat_wal was reset (14 and later).';
+
+REVOKE ALL ON FUNCTION courier.disk_space(), courier.wal_rate() FROM PUBLIC;
+
+CREATE FUNCTION courier.threshold(name text) RETURNS integer
+    LANGUAGE c STABLE STRICT
+    AS 'MODULE_PATHNAME', 'threshold_wrapper';
+COMMENT ON FUNCTION courier.threshold(text) IS
+'The value of a threshold setting courier.<name> as a number, in the unit of its description. Error: 42704 no such threshold.';
+
+-- How long a slot has been nobody's is not in the catalogs before 17.
+CREATE TABLE courier.orphan_slot (
+    slot_name text PRIMARY KEY,
+    since     timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE courier.orphan_slot IS 'Internal: slots of this extension that no task has, and since when that is known.';
+
+CREATE VIEW courier.slots WITH (security_barrier) AS
+WITH server AS MATERIALIZED (
+    SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END AS lsn,
+           NULLIF(courier.wal_rate(), 0) AS rate,
+           (SELECT d.free FROM courier.disk_space() d WHERE d.what = 'wal') AS free
+)
+SELECT r.slot_name,
+       r.slot_type,
+       r.database,
+       CASE WHEN r.plugin = 'pg_courier' AND r.database <> pg_catalog.current_database() THEN 'other database'
+            WHEN r.plugin = 'pg_courier' AND t.id IS NULL THEN 'orphaned'
+            WHEN r.plugin = 'pg_courier' THEN 'task'
+            WHEN r.slot_type = 'physical' THEN 'standby'
+            WHEN r.plugin = 'pgoutput' THEN 'subscriber'
+            ELSE 'unknown'
+       END AS owner_kind,
+       CASE WHEN pg_catalog.pg_has_role(t.owner, 'USAGE') THEN t.name END AS task,
+       r.plugin,
+       r.active,
+       r.active_pid,
+       CASE WHEN r.active THEN NULL
+            ELSE COALESCE((pg_catalog.to_jsonb(r) ->> 'inactive_since')::timestamptz, o.since) END AS inactive_since,
+       r.restart_lsn,
+       GREATEST(pg_catalog.pg_wal_lsn_diff(server.lsn, r.restart_lsn), 0)::bigint AS retained_bytes,
+       r.wal_status,
+       pg_catalog.make_interval(secs => LEAST(r.safe_wal_size / server.rate, 1e9)) AS lost_in,
+       pg_catalog.make_interval(secs => LEAST(server.free / server.rate, 1e9)) AS disk_full_in
+  FROM pg_catalog.pg_replication_slots r
+ CROSS JOIN server
+  LEFT JOIN courier.task t ON 'courier_' || t.name = r.slot_name AND r.plugin = 'pg_courier' AND r.database = pg_catalog.current_database()
+  LEFT JOIN courier.orphan_slot o ON o.slot_name = r.slot_name;
+COMMENT ON VIEW courier.slots IS
+'Every replication slot of the cluster: whose it is (task, orphaned, other database, subscriber, standby, unknown), the WAL it keeps, and at the average rate of WAL the time until it is lost (max_slot_wal_keep_size) or, if it does not move, the disk is full.';
+
+CREATE FUNCTION courier.note_orphans() RETURNS void
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    DELETE FROM courier.orphan_slot o
+     WHERE NOT EXISTS (SELECT FROM courier.slots s WHERE s.slot_name = o.slot_name AND s.owner_kind = 'orphaned' AND NOT s.active);
+    INSERT INTO courier.orphan_slot (slot_name)
+    SELECT s.slot_name FROM courier.slots s WHERE s.owner_kind = 'orphaned' AND NOT s.active
+        ON CONFLICT (slot_name) DO NOTHING;
+    $$;
+COMMENT ON FUNCTION courier.note_orphans() IS 'Internal: remembers since when slots are nobody''s.';
+
+CREATE FUNCTION courier.drop_orphaned_slots(
+    dry_run boolean DEFAULT true, older_than interval DEFAULT '1 hour', named text[] DEFAULT '{}',
+    OUT slot_name text, OUT owner_kind text, OUT retained_bytes bigint, OUT inactive_since timestamptz, OUT result text
+) RETURNS SETOF record
+    LANGUAGE plpgsql VOLATILE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    slot record;
+BEGIN
+    PERFORM courier.note_orphans();
+    FOR slot IN
+        SELECT s.* FROM courier.slots s
+         WHERE s.owner_kind = 'orphaned' OR s.slot_name = ANY (named)
+         ORDER BY s.slot_name
+    LOOP
+        slot_name := slot.slot_name;
+        owner_kind := slot.owner_kind;
+        retained_bytes := slot.retained_bytes;
+        inactive_since := slot.inactive_since;
+        IF slot.active THEN
+            result := format('kept: process %s reads it', slot.active_pid);
+        ELSIF slot.owner_kind = 'task' THEN
+            result := 'kept: courier.drop_task() ends a task with its slot';
+        ELSIF slot.slot_name <> ALL (named) AND slot.inactive_since > clock_timestamp() - older_than THEN
+            result := format('kept: known to be nobody''s only since %s', date_trunc('second', slot.inactive_since));
+        ELSIF dry_run THEN
+            result := 'would be dropped';
+        ELSE
+            PERFORM pg_drop_replication_slot(slot.slot_name);
+            DELETE FROM courier.orphan_slot o WHERE o.slot_name = slot.slot_name;
+            PERFORM courier.record_event(NULL, NULL, 'slot',
+                format('slot "%s" (%s) was dropped by %s', slot.slot_name, slot.owner_kind, session_user),
+                format('It kept %s of WAL.', pg_size_pretty(slot.retained_bytes)));
+            result := 'dropped';
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION courier.drop_orphaned_slots(boolean, interval, text[]) IS
+'Drops slots of this extension in this database whose task is gone, for instance after a restored backup, if that has been so for older_than; others only when they are named, and none that is in use. With dry_run, the default, only says what would be dropped. For superusers.';
+
+INSERT INTO courier.user_object (kind, name) VALUES
+    ('view', 'courier.slots'), ('function', 'courier.disk_space()'), ('function', 'courier.wal_rate()'), ('function', 'courier.threshold(text)');
+REVOKE ALL ON courier.slots, courier.orphan_slot FROM PUBLIC;
+REVOKE ALL ON FUNCTION courier.threshold(text), courier.note_orphans(), courier.drop_orphaned_slots(boolean, interval, text[]) FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- The WAL guard: courier.max_retained_wal
+-- ---------------------------------------------------------------------------------------------------------------------
+
+CREATE TABLE courier.wal_guard (
+    task_id integer PRIMARY KEY REFERENCES courier.task ON DELETE CASCADE,
+    level   text NOT NULL CHECK (level IN ('warned', 'limit')),
+    at      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE courier.wal_guard IS 'Internal: tasks whose slot keeps much WAL, and what was said about it.';
+
+CREATE FUNCTION courier.guard_task(task_id integer, OUT action text, OUT message text) RETURNS record
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    allowed bigint := courier.threshold('max_retained_wal')::bigint << 20;
+    policy  text := current_setting('courier.max_retained_wal_policy');
+    t       courier.task;
+    slot    record;
+    level   text;
+    forecast text;
+BEGIN
+    IF allowed < 0 THEN
+        RETURN;
+    END IF;
+    SELECT * INTO t FROM courier.task k WHERE k.id = guard_task.task_id;
+    SELECT s.* INTO slot FROM courier.slots s WHERE s.slot_name = 'courier_' || t.name AND s.owner_kind = 'task';
+    SELECT g.level INTO level FROM courier.wal_guard g WHERE g.task_id = t.id;
+    IF slot.retained_bytes IS NULL OR slot.retained_bytes < allowed * 0.7 THEN
+        IF level IS NOT NULL THEN
+            DELETE FROM courier.wal_guard g WHERE g.task_id = t.id;
+            PERFORM courier.record_event(t.name, t.owner, 'wal_guard', 'the slot keeps less WAL again', NULL);
+            PERFORM courier.record_alerts(json_build_array(json_build_object('check', 'wal_guard', 'status', 'ok', 'task', t.name,
+                'detail', 'The slot keeps less WAL again.')));
+        END IF;
+        RETURN;
+    END IF;
+    message := format('slot "%s" keeps %s of WAL, courier.max_retained_wal is %s', slot.slot_name, pg_size_pretty(slot.retained_bytes), pg_size_pretty(allowed));
+    IF slot.retained_bytes < allowed * 0.8 OR slot.retained_bytes < allowed AND level IS NOT NULL OR level = 'limit' AND policy <> 'drop' THEN
+        message := NULL;
+        RETURN;
+    ELSIF slot.retained_bytes < allowed THEN
+        forecast := format('At the average rate of WAL the limit is reached in %s; then the policy is %s.',
+            COALESCE(date_trunc('second', make_interval(secs => LEAST((allowed - slot.retained_bytes) / NULLIF(courier.wal_rate(), 0), 1e9)))::text, 'an unknown time'), policy);
+        action := 'warn';
+        INSERT INTO courier.wal_guard (task_id, level) VALUES (t.id, 'warned');
+    ELSE
+        action := CASE WHEN policy = 'drop' THEN 'drop' WHEN policy = 'pause' AND t.wanted = 'running' AND NOT t.failed THEN 'pause' ELSE 'warn' END;
+        forecast := CASE action WHEN 'drop' THEN 'The slot is dropped, and the task fails: the source comes first.'
+                                WHEN 'pause' THEN 'The task is paused; its slot, and the WAL, stay.'
+                                ELSE 'Nothing is done about it: courier.max_retained_wal_policy is ' || policy || '.' END;
+        INSERT INTO courier.wal_guard AS g (task_id, level) VALUES (t.id, 'limit')
+            ON CONFLICT ON CONSTRAINT wal_guard_pkey DO UPDATE SET level = 'limit', at = clock_timestamp();
+    END IF;
+    PERFORM courier.record_event(t.name, t.owner, 'wal_guard', message, forecast);
+    PERFORM courier.record_alerts(json_build_array(json_build_object('check', 'wal_guard', 'task', t.name,
+        'status', CASE WHEN slot.retained_bytes < allowed THEN 'warning' ELSE 'critical' END,
+        'detail', message || '. ' || forecast, 'hint', format('SELECT * FROM courier.lag WHERE task = %L; shows what is slow.', t.name))));
+    IF action = 'pause' THEN
+        UPDATE courier.task k SET wanted = 'paused' WHERE k.id = t.id;
+    ELSIF action = 'drop' THEN
+        UPDATE courier.task k
+           SET failed = true, retry_at = NULL, last_error = message, last_error_detail = forecast, last_error_sqlstate = '53400',
+               last_error_at = clock_timestamp(),
+               last_error_hint = 'Drop the task, empty its tables on the destination, and create and start it anew.'
+         WHERE k.id = t.id;
+    END IF;
+    message := message || ': ' || forecast;
+END
+$$;
+COMMENT ON FUNCTION courier.guard_task(integer) IS
+'Internal: compares the WAL that a task''s slot keeps with courier.max_retained_wal, writes events and alerts, and says what its processes have to do: warn, pause, drop, or nothing.';
+REVOKE ALL ON courier.wal_guard FROM PUBLIC;
+REVOKE ALL ON FUNCTION courier.guard_task(integer) FROM PUBLIC;

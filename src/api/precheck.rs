@@ -1,0 +1,187 @@
+//! `courier.precheck()`, `courier.ignore_precheck()`, and the gate that `courier.start()` passes.
+
+use std::collections::HashMap;
+
+use pgrx::prelude::*;
+
+use super::tasks::{all_given, given};
+use crate::catalog::{Task, connection};
+use crate::error::{Error, Result, sqlstate};
+use crate::pg::{report, xact};
+use crate::precheck::{self, Finding, Item, Outcome, Severity, Status, Subject, ignored};
+use crate::schema_sync;
+
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)]
+fn precheck_task(
+    task: String,
+) -> TableIterator<
+    'static,
+    (
+        name!(category, String),
+        name!(item, String),
+        name!(severity, String),
+        name!(status, String),
+        name!(object, Option<String>),
+        name!(detail, Option<String>),
+        name!(fix, Option<String>),
+        name!(ignorable, bool),
+        name!(place, Option<String>),
+    ),
+> {
+    let check = || run(&Subject::of(&Task::for_role(&task, xact::user_id())?));
+    TableIterator::new(report::unwrap(check()).into_iter().map(row))
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)]
+fn precheck_server(
+    server: Option<String>,
+    include: Option<Vec<Option<String>>>,
+    exclude: Option<Vec<Option<String>>>,
+    schema_sync: Option<bool>,
+    full_copy: Option<bool>,
+    incremental: Option<bool>,
+) -> TableIterator<
+    'static,
+    (
+        name!(category, String),
+        name!(item, String),
+        name!(severity, String),
+        name!(status, String),
+        name!(object, Option<String>),
+        name!(detail, Option<String>),
+        name!(fix, Option<String>),
+        name!(ignorable, bool),
+        name!(place, Option<String>),
+    ),
+> {
+    let check = || {
+        run(&Subject {
+            task: None,
+            slot_name: String::new(),
+            owner: xact::user_id(),
+            server: connection::server_by_name(&given("server", server)?)?,
+            include: all_given("include", include)?,
+            exclude: all_given("exclude", exclude)?,
+            schema_sync: given("schema_sync", schema_sync)?,
+            full_copy: given("full_copy", full_copy)?,
+            incremental: given("incremental", incremental)?,
+            begun: false,
+        })
+    };
+    TableIterator::new(report::unwrap(check()).into_iter().map(row))
+}
+
+type Line = (String, String, String, String, Option<String>, Option<String>, Option<String>, bool, Option<String>);
+
+fn severity(item: &Item) -> String {
+    if item.severity == Severity::Failed { "failed".to_owned() } else { "warning".to_owned() }
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)]
+fn precheck_items() -> TableIterator<
+    'static,
+    (
+        name!(category, String),
+        name!(item, String),
+        name!(severity, String),
+        name!(ignorable, bool),
+        name!(about, String),
+    ),
+> {
+    TableIterator::new(precheck::all().map(|item| {
+        (item.category.to_owned(), item.id.to_owned(), severity(item), item.ignorable, item.about.to_owned())
+    }))
+}
+
+fn row(finding: Finding) -> Line {
+    let item = finding.item;
+    (
+        item.category.to_owned(),
+        item.id.to_owned(),
+        severity(item),
+        finding.status.as_str().to_owned(),
+        finding.object,
+        finding.detail,
+        finding.fix,
+        item.ignorable,
+        finding.place,
+    )
+}
+
+fn run(subject: &Subject) -> Result<Vec<Finding>> {
+    let Outcome { mut findings, tables, queries } = precheck::run(subject)?;
+    pgrx::debug1!(
+        "precheck of {} tables: {} queries on the source, {} on the destination",
+        tables.len(),
+        queries.0,
+        queries.1
+    );
+    write_missing_statements(&mut findings, &tables)?;
+    Ok(findings)
+}
+
+/// What the destination lacks, the schema generator can write.
+fn write_missing_statements(findings: &mut [Finding], tables: &[u32]) -> Result<()> {
+    const MISSING: [&str; 3] = ["destination_tables_missing", "destination_types", "destination_collations"];
+    let is_missing =
+        |f: &Finding| f.fix.is_none() && MISSING.contains(&f.item.id) && f.place.as_deref() == Some("destination");
+    if !findings.iter().any(is_missing) {
+        return Ok(());
+    }
+    let items = schema_sync::statements(tables)?;
+    let statements: HashMap<&str, &str> = items
+        .iter()
+        .filter(|item| item.section == "pre-data")
+        .map(|item| (item.object.as_str(), item.statement.as_str()))
+        .collect();
+    for finding in findings.iter_mut().filter(|f| is_missing(f)) {
+        let statement = finding.object.as_deref().and_then(|object| statements.get(object));
+        finding.fix = statement.map(|s| format!("{}; -- on the destination", s.trim_end_matches(';')));
+    }
+    Ok(())
+}
+
+#[pg_extern(sql = false)]
+fn ignore_precheck(task: Option<String>, item: Option<String>, reason: Option<String>) {
+    let ignore = || {
+        let task = Task::for_role(&given("task", task)?, xact::user_id())?;
+        ignored::set(task.id, &given("item", item)?, reason.as_deref())
+    };
+    report::unwrap(ignore());
+}
+
+/// Refuses to start a task while a check fails that nobody has decided to ignore.
+pub(super) fn require_passed(task: &Task) -> Result<()> {
+    const SHOWN: usize = 10;
+    let findings = run(&Subject::of(task))?;
+    let failed: Vec<&Finding> = findings.iter().filter(|f| f.status == Status::Failed).collect();
+    let Some(first) = failed.first() else { return Ok(()) };
+    let mut lines: Vec<String> = failed.iter().take(SHOWN).map(|finding| describe(finding)).collect();
+    if failed.len() > SHOWN {
+        lines.push(format!("and {} more", failed.len() - SHOWN));
+    }
+    let list =
+        format!("SELECT item, object, detail, fix FROM courier.precheck('{}') WHERE status = 'failed';", task.name);
+    let hint = match &first.fix {
+        Some(fix) if failed.len() == 1 => format!("{fix}\nAll findings: {list}"),
+        _ => list,
+    };
+    Err(Error::new(
+        sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("task \"{}\" cannot start: {}", task.name, counted(failed.len())),
+    )
+    .detail(lines.join("\n"))
+    .hint(hint))
+}
+
+fn counted(failed: usize) -> String {
+    if failed == 1 { "a precheck failed".to_owned() } else { format!("{failed} prechecks failed") }
+}
+
+fn describe(finding: &Finding) -> String {
+    let object = finding.object.as_ref().map(|object| format!(" ({object})")).unwrap_or_default();
+    format!("{}{object}: {}", finding.item.id, finding.detail.as_deref().unwrap_or_default())
+}

@@ -1,0 +1,149 @@
+//! The way to a destination, step by step, each with what to do when it fails: `courier.test_connection()`, and the first
+//! items of a precheck.
+
+use std::net::ToSocketAddrs;
+
+use crate::destination::{Destination, Purpose, Session};
+use crate::error::{Error, Result};
+use crate::libpq::Parameters;
+use crate::pg::{encoding, latch};
+
+pub struct Step {
+    pub step: &'static str,
+    pub status: &'static str,
+    pub detail: String,
+    pub hint: Option<String>,
+}
+
+impl Step {
+    fn new(step: &'static str, status: &'static str, detail: impl Into<String>) -> Step {
+        Step { step, status, detail: detail.into(), hint: None }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Step {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+const STEPS: [&str; 6] = ["resolve", "connect", "tls", "login", "database", "privileges"];
+
+/// What the way to the destination is like, and the session at its end if there is one.
+pub struct Tried {
+    pub steps: Vec<Step>,
+    pub session: Option<Destination>,
+}
+
+/// Goes the way with these parameters.
+pub fn try_connection(parameters: &Parameters, password_required: bool) -> Result<Tried> {
+    let mut steps = Vec::new();
+    let host = parameters.get("hostaddr").or_else(|| parameters.get("host")).unwrap_or("").to_owned();
+    let port = parameters.get("port").and_then(|p| p.parse::<u16>().ok()).unwrap_or(5432);
+    if host.is_empty() || host.starts_with('/') || host.contains(',') {
+        steps.push(Step::new("resolve", "skipped", "a local socket or a list of hosts"));
+    } else {
+        match (host.as_str(), port).to_socket_addrs() {
+            Ok(addresses) => {
+                let list: Vec<String> = addresses.map(|a| a.ip().to_string()).collect();
+                steps.push(Step::new("resolve", "ok", format!("{host} is {}", list.join(", "))));
+            }
+            Err(error) => {
+                steps.push(
+                    Step::new("resolve", "failed", format!("{host}: {error}"))
+                        .hint("Correct option host of the server, or the name service of this machine."),
+                );
+                return Ok(Tried { steps: skip_rest(steps), session: None });
+            }
+        }
+    }
+    let session = Session { parameters, task: "connection test", encoding: encoding::sent_as(), password_required };
+    match Destination::open(&session, Purpose::Control, latch::wait_socket) {
+        Ok(mut destination) => {
+            check_session(&mut destination, &mut steps)?;
+            Ok(Tried { steps, session: Some(destination) })
+        }
+        Err(error) => {
+            steps.extend(failed_attempt(&error));
+            Ok(Tried { steps: skip_rest(steps), session: None })
+        }
+    }
+}
+
+/// Which step a refused attempt got to.
+fn failed_attempt(error: &Error) -> Vec<Step> {
+    let detail = error.detail_text().unwrap_or_else(|| error.message().to_owned());
+    let hint = error.hint_text().unwrap_or_default().to_owned();
+    let ok = |step| Step::new(step, "ok", "");
+    let failed = |step| Step::new(step, "failed", detail.clone()).hint(hint.clone());
+    match error.sqlstate() {
+        "28000" if detail.contains("SSL") || detail.contains("certificate") => vec![ok("connect"), failed("tls")],
+        "28000" | "28P01" | "2F003" => vec![ok("connect"), ok("tls"), failed("login")],
+        "3D000" | "42501" => vec![ok("connect"), ok("tls"), ok("login"), failed("database")],
+        _ => vec![failed("connect")],
+    }
+}
+
+fn skip_rest(mut steps: Vec<Step>) -> Vec<Step> {
+    for step in STEPS {
+        if !steps.iter().any(|s| s.step == step) {
+            steps.push(Step::new(step, "skipped", "an earlier step failed"));
+        }
+    }
+    steps
+}
+
+fn check_session(destination: &mut Destination, steps: &mut Vec<Step>) -> Result<()> {
+    let connection = &mut destination.connection;
+    let row = connection
+        .exec(
+            "SELECT current_setting('server_version'), session_user, current_database(), \
+             pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', \
+             has_database_privilege(current_database(), 'CREATE'), \
+             (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = session_user), \
+             current_setting('server_version_num')::int >= 150000",
+        )?
+        .into_iter()
+        .next()
+        .ok_or_else(|| Error::internal("the destination answered with no row"))?;
+    steps.push(Step::new("connect", "ok", format!("PostgreSQL {}", row.text(0)?)));
+    let tls = if connection.uses_tls() { "encrypted" } else { "not encrypted" };
+    let tls_step = Step::new("tls", "ok", tls);
+    steps.push(if connection.uses_tls() {
+        tls_step
+    } else {
+        tls_step.hint("Set sslmode 'verify-full' and sslrootcert for a network you do not trust.")
+    });
+    steps.push(Step::new("login", "ok", format!("as \"{}\"", row.text(1)?)));
+    let database = format!("\"{}\"", row.text(2)?);
+    steps.push(if row.bool(3)? || row.bool(4)? {
+        Step::new("database", "failed", format!("{database} is read-only or a standby"))
+            .hint("Connect to a primary server whose database accepts writes.")
+    } else {
+        Step::new("database", "ok", database.clone())
+    });
+    let user = row.text(1)?.replace('"', "\"\"");
+    if !row.bool(5)? {
+        steps.push(
+            Step::new("privileges", "failed", format!("no CREATE on database {database}"))
+                .hint(format!("GRANT CREATE ON DATABASE {database} TO \"{user}\";")),
+        );
+        return Ok(());
+    }
+    let replica = connection.exec("SELECT pg_catalog.set_config('session_replication_role', 'replica', false)");
+    steps.push(match replica {
+        Ok(_) => Step::new("privileges", "ok", "may create objects and set session_replication_role"),
+        Err(_) => {
+            let step = Step::new(
+                "privileges",
+                "warning",
+                "may not set session_replication_role, which tables with foreign keys or triggers need",
+            );
+            if row.bool(7)? {
+                step.hint(format!("GRANT SET ON PARAMETER session_replication_role TO \"{user}\";"))
+            } else {
+                step.hint("Before PostgreSQL 15 only a superuser can set it.")
+            }
+        }
+    });
+    Ok(())
+}

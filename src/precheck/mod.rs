@@ -1,0 +1,372 @@
+//! Prechecks: whether a task will work, asked before anything is created.
+//!
+//! ```text
+//!   Subject (a task, or server + patterns) -> facts -> questions on the source (SPI, rights of the caller)
+//!                                                  \-> questions on the destination (rights of the mapped user)
+//!   answers (item, status, object, detail, fix, place) -> with the items' definitions -> Findings, the worst first
+//! ```
+//! A question is a file of `sql/query/precheck/`. Each answers for many items and for all tables at once, so the number of
+//! queries does not depend on the number of tables. What an item is stands in [`items`], once.
+
+pub mod connection;
+#[cfg(test)]
+mod docs;
+pub mod ignored;
+mod items;
+mod minors;
+mod subject;
+
+use std::collections::HashMap;
+
+use items::Concerns;
+pub use items::{Item, Severity, all, find};
+use subject::Facts;
+pub use subject::Subject;
+
+use crate::catalog::connection as mapping;
+use crate::catalog::select::{self, Selection};
+use crate::destination::Destination;
+use crate::error::{Error, Result};
+use crate::logicalrep::Row;
+use crate::logicalrep::names::quote_qualified;
+use crate::pg::{spi, xact};
+
+/// How an item stands, in the order in which findings are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    Failed,
+    Warning,
+    Ignored,
+    Skipped,
+    Ok,
+}
+
+impl Status {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Failed => "failed",
+            Status::Warning => "warning",
+            Status::Ignored => "ignored",
+            Status::Skipped => "skipped",
+            Status::Ok => "ok",
+        }
+    }
+}
+
+pub struct Finding {
+    pub item: &'static Item,
+    pub status: Status,
+    pub object: Option<String>,
+    pub detail: Option<String>,
+    /// SQL that runs as printed.
+    pub fix: Option<String>,
+    /// Where it runs: `source`, `destination`; `reload` or `restart` (ALTER SYSTEM); `person` if someone has to decide.
+    pub place: Option<String>,
+}
+
+impl Finding {
+    fn plain(item: &'static Item, status: Status, detail: Option<String>) -> Finding {
+        Finding { item, status, object: None, detail, fix: None, place: None }
+    }
+}
+
+pub struct Outcome {
+    pub findings: Vec<Finding>,
+    /// The selected tables.
+    pub tables: Vec<u32>,
+    /// Queries asked on the source, and on the destination.
+    pub queries: (usize, usize),
+}
+
+/// Asks everything. An error is one of the checks themselves, not a finding.
+pub fn run(subject: &Subject) -> Result<Outcome> {
+    spi::as_role(xact::user_id(), || {
+        // The queries are long, and run once: compiling them takes longer than running them.
+        spi::query("SELECT pg_catalog.set_config('jit', 'off', true)", &[])?;
+        ask(subject)
+    })
+}
+
+fn ask(subject: &Subject) -> Result<Outcome> {
+    let selection = subject.selection()?;
+    let facts = subject.facts(&selection)?;
+    let tables: Vec<u32> = selection.tables.iter().map(|t| t.oid).collect();
+    let list: Vec<String> = tables.iter().map(u32::to_string).collect();
+    let mut check = Check {
+        subject,
+        facts,
+        oids: format!("{{{}}}", list.join(",")),
+        findings: Vec::new(),
+        skipped: HashMap::new(),
+        queries: (2, 0),
+    };
+    check.source(&selection)?;
+    check.destination()?;
+    let (mut findings, queries) = (check.complete(), check.queries);
+    if let Some((task, _)) = &subject.task {
+        ignored::apply(*task, &mut findings)?;
+    }
+    findings.sort_by_key(|finding| finding.status);
+    Ok(Outcome { findings, tables, queries })
+}
+
+struct Check<'a> {
+    subject: &'a Subject,
+    facts: Facts,
+    oids: String,
+    findings: Vec<Finding>,
+    /// Items that could not be looked at, with the reason.
+    skipped: HashMap<&'static str, String>,
+    queries: (usize, usize),
+}
+
+impl Check<'_> {
+    // ---- source -------------------------------------------------------------------------------------------------
+
+    fn source(&mut self, selection: &Selection) -> Result<()> {
+        self.versions()?;
+        self.ask_source(include_str!("../../sql/query/precheck/server.sql"))?;
+        let may_read_rules = spi::query_one(
+            "SELECT pg_catalog.has_table_privilege('pg_catalog.pg_hba_file_rules', 'SELECT') \
+             AND pg_catalog.has_function_privilege('pg_catalog.pg_hba_file_rules()', 'EXECUTE')",
+            &[],
+        )?;
+        self.queries.0 += 1;
+        if may_read_rules.bool(0)? {
+            self.ask_source(include_str!("../../sql/query/precheck/hba.sql"))?;
+        } else {
+            self.skipped.insert("hba_rules", "You may not read pg_hba_file_rules.".to_owned());
+        }
+        self.ask_source(include_str!("../../sql/query/precheck/account.sql"))?;
+        self.ask_source(include_str!("../../sql/query/precheck/tables.sql"))?;
+        self.left_out(selection)
+    }
+
+    fn versions(&mut self) -> Result<()> {
+        let version = self.facts.source_version();
+        if !minors::is_supported(version) {
+            let detail = format!("It is PostgreSQL {}.", version / 10_000);
+            self.add("source_version", None, None, Some(detail))?;
+        }
+        if let Some(fault) = minors::fault(version) {
+            self.add("minor_version", None, None, Some(fault))?;
+        }
+        Ok(())
+    }
+
+    fn left_out(&mut self, selection: &Selection) -> Result<()> {
+        for (table, reason) in selection.omitted.iter().filter(|(table, _)| table.refused.is_some()) {
+            self.add("left_out", None, Some(table.qualified_name()), Some(format!("It is an {reason}.")))?;
+            if table.refused.is_some_and(|reason| reason.starts_with("unlogged"))
+                && let Some(finding) = self.findings.last_mut()
+            {
+                finding.fix = Some(format!("ALTER TABLE {} SET LOGGED;", table.qualified_name()));
+                finding.place = Some("source".to_owned());
+            }
+        }
+        let rows =
+            spi::as_role(xact::user_id(), || spi::query(include_str!("../../sql/query/precheck/left_out.sql"), &[]))?;
+        self.queries.0 += 1;
+        let named = select::named(&self.subject.include, &self.subject.exclude)?;
+        for row in &rows {
+            let (schema, name) = (row.text(0)?, row.text(1)?);
+            if named(schema, name) {
+                let kind = if row.text(2)? == "f" { "a foreign table" } else { "a materialized view" };
+                self.add("left_out", None, Some(quote_qualified(schema, name)), Some(format!("It is {kind}.")))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_source(&mut self, sql: &str) -> Result<()> {
+        let facts = self.facts.text();
+        let rows = spi::as_role(xact::user_id(), || spi::query(sql, &[Some(&facts), Some(&self.oids)]))?;
+        self.queries.0 += 1;
+        rows.iter().try_for_each(|row| self.take(row))
+    }
+
+    // ---- destination --------------------------------------------------------------------------------------------
+
+    fn destination(&mut self) -> Result<()> {
+        let parameters = match mapping::parameters(self.subject.owner, self.subject.server) {
+            Ok(parameters) => parameters,
+            Err(error) => {
+                self.add("user_mapping", None, None, Some(error.message().to_owned()))?;
+                if let Some(finding) = self.findings.last_mut() {
+                    finding.fix = error.hint_text().map(str::to_owned);
+                    finding.place = Some("person".to_owned());
+                }
+                return Ok(());
+            }
+        };
+        let tried = connection::try_connection(&parameters, !xact::is_superuser(self.subject.owner))?;
+        let mut may_be_replica = false;
+        for step in tried.steps {
+            if step.step == "privileges" {
+                may_be_replica = step.status == "ok";
+                continue;
+            }
+            let id = format!("destination_{}", step.step);
+            let item = find(&id).ok_or_else(|| Error::internal(format!("no precheck item \"{id}\"")))?;
+            let status = match step.status {
+                "failed" => Status::Failed,
+                "skipped" => Status::Skipped,
+                _ => Status::Ok,
+            };
+            // The hint is advice, not SQL.
+            let detail = match step.hint.filter(|_| status == Status::Failed) {
+                Some(hint) => format!("{} {hint}", step.detail),
+                None => step.detail,
+            };
+            let finding = Finding::plain(item, status, Some(detail));
+            self.findings.push(finding);
+        }
+        match tried.session {
+            Some(mut session) => self.ask_destination(&mut session, may_be_replica),
+            None => Ok(()),
+        }
+    }
+
+    fn ask_destination(&mut self, session: &mut Destination, may_be_replica: bool) -> Result<()> {
+        let row = spi::as_role(xact::user_id(), || {
+            spi::query_one(include_str!("../../sql/query/precheck/source_facts.sql"), &[Some(&self.oids)])
+        })?;
+        self.queries.0 += 1;
+        let (tables, extensions) = (row.string(0)?, row.string(1)?);
+        self.facts.learn("needs_replica_role", row.bool(2)?);
+        self.facts.learn("may_be_replica", may_be_replica);
+        if session.connection.server_version() < 130_000 {
+            for item in items::all().filter(|item| item.category.starts_with("destination")) {
+                self.skipped.insert(item.id, "The destination is older than PostgreSQL 13.".to_owned());
+            }
+            return self.add("destination_version", None, None, Some("It is older than PostgreSQL 13.".to_owned()));
+        }
+        let facts = self.facts.text();
+        let schemas = schemas(&tables)?;
+        let connection = &mut session.connection;
+        connection.exec("SET jit = off")?;
+        let mut rows = connection.query(
+            include_str!("../../sql/query/precheck/destination.sql"),
+            &[Some(&facts), Some(&extensions), Some(&schemas)],
+        )?;
+        rows.extend(
+            connection.query(
+                include_str!("../../sql/query/precheck/destination_tables.sql"),
+                &[Some(&facts), Some(&tables)],
+            )?,
+        );
+        let helpers = connection.query(
+            "SELECT COALESCE((SELECT bool_and(has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE')) \
+             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE n.nspname = 'courier_applied' AND c.relname IN ('progress', 'table_progress') HAVING count(*) = 2), false)",
+            &[],
+        )?;
+        self.queries.1 += 3;
+        if helpers.first().map_or(Ok(false), |row| row.bool(0))? {
+            let sql = include_str!("../../sql/query/precheck/destination_writers.sql");
+            rows.extend(connection.query(sql, &[Some(&facts), Some(&tables)])?);
+            self.queries.1 += 1;
+        }
+        rows.iter().try_for_each(|row| self.take(row))?;
+        if self.concerns(Concerns::CopyIntoExisting) { self.ask_empty(session, &tables) } else { Ok(()) }
+    }
+
+    /// Tables without pages are empty; of the others one row each is asked for, many tables in a query.
+    fn ask_empty(&mut self, session: &mut Destination, tables: &str) -> Result<()> {
+        const AT_ONCE: usize = 500;
+        let sql = include_str!("../../sql/query/precheck/destination_filled.sql");
+        let rows = session.connection.query(sql, &[Some(tables)])?;
+        self.queries.1 += 1;
+        let names = rows.iter().map(|row| row.string(0)).collect::<Result<Vec<String>>>()?;
+        for names in names.chunks(AT_ONCE) {
+            let parts: Vec<String> = names
+                .iter()
+                .enumerate()
+                .map(|(n, t)| format!("SELECT {n} WHERE EXISTS (SELECT FROM ONLY {t})"))
+                .collect();
+            let filled = session.connection.query(&parts.join(" UNION ALL "), &[])?;
+            self.queries.1 += 1;
+            for row in &filled {
+                let Some(table) = names.get(row.parse::<usize>(0)?) else { continue };
+                let detail = "It has rows on the destination; the copy would mix with them.".to_owned();
+                self.add("destination_not_empty", None, Some(table.clone()), Some(detail))?;
+                if let Some(finding) = self.findings.last_mut() {
+                    let fix =
+                        format!("TRUNCATE {table}; -- on the destination; or create the task with full_copy => false");
+                    (finding.fix, finding.place) = (Some(fix), Some("person".to_owned()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // ---- findings -----------------------------------------------------------------------------------------------
+
+    fn take(&mut self, row: &Row) -> Result<()> {
+        self.add(row.text(0)?, row.opt(1), row.opt_string(2), row.opt_string(3))?;
+        if let Some(finding) = self.findings.last_mut() {
+            (finding.fix, finding.place) = (row.opt_string(4), row.opt_string(5));
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, id: &str, status: Option<&str>, object: Option<String>, detail: Option<String>) -> Result<()> {
+        let item = find(id).ok_or_else(|| Error::internal(format!("no precheck item \"{id}\"")))?;
+        let status = match (status, item.severity) {
+            (Some("ok"), _) => Status::Ok,
+            (Some("failed"), _) | (None, Severity::Failed) => Status::Failed,
+            _ => Status::Warning,
+        };
+        self.findings.push(Finding { object, ..Finding::plain(item, status, detail) });
+        Ok(())
+    }
+
+    fn concerns(&self, concerns: Concerns) -> bool {
+        let subject = self.subject;
+        match concerns {
+            Concerns::All => true,
+            Concerns::Incremental => subject.incremental,
+            Concerns::SchemaSync => subject.schema_sync && !subject.begun,
+            Concerns::ExistingTables => !subject.schema_sync || subject.begun,
+            Concerns::CopyIntoExisting => !subject.schema_sync && subject.full_copy && !subject.begun,
+        }
+    }
+
+    /// Every item gets at least one row, in the order of the items.
+    fn complete(&mut self) -> Vec<Finding> {
+        let mut by_item: HashMap<&'static str, Vec<Finding>> = HashMap::new();
+        for finding in self.findings.drain(..) {
+            by_item.entry(finding.item.id).or_default().push(finding);
+        }
+        let reached = by_item.get("destination_database").is_some_and(|f| f.iter().all(|f| f.status == Status::Ok));
+        let mut complete = Vec::new();
+        for item in items::all() {
+            match by_item.remove(item.id) {
+                Some(findings) => complete.extend(findings),
+                None => complete.push(self.silent(item, reached)),
+            }
+        }
+        complete
+    }
+
+    /// No query named the item: all is well, or nobody looked.
+    fn silent(&self, item: &'static Item, reached: bool) -> Finding {
+        let skipped = |reason: &str| Finding::plain(item, Status::Skipped, Some(reason.to_owned()));
+        let on_destination = item.category == "connectivity" || item.category.starts_with("destination");
+        match self.skipped.get(item.id) {
+            Some(reason) => skipped(reason),
+            None if on_destination && !reached => skipped("The destination was not reached."),
+            None if !self.concerns(item.concerns) => skipped("It does not concern a task with these options."),
+            None => Finding::plain(item, Status::Ok, None),
+        }
+    }
+}
+
+fn schemas(tables: &str) -> Result<String> {
+    let invalid = |e: serde_json::Error| Error::internal(format!("invalid list of tables: {e}"));
+    let tables: Vec<serde_json::Value> = serde_json::from_str(tables).map_err(invalid)?;
+    let mut schemas: Vec<&str> = tables.iter().filter_map(|t| t["schema"].as_str()).collect();
+    schemas.sort_unstable();
+    schemas.dedup();
+    serde_json::to_string(&schemas).map_err(invalid)
+}

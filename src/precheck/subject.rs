@@ -1,0 +1,103 @@
+//! What is checked: a task, or one that does not exist yet; with the facts that the questions need.
+
+use serde_json::json;
+
+use crate::catalog::select::{self, Selection};
+use crate::catalog::{Stage, Task};
+use crate::error::Result;
+use crate::guc;
+use crate::logicalrep::names;
+use crate::pg::{spi, wake, xact};
+
+pub struct Subject {
+    /// The task, if it exists: its id and uuid.
+    pub task: Option<(i32, String)>,
+    pub slot_name: String,
+    pub owner: u32,
+    pub server: u32,
+    pub include: Vec<String>,
+    pub exclude: Vec<String>,
+    pub schema_sync: bool,
+    pub full_copy: bool,
+    pub incremental: bool,
+    /// Has it begun? Then the destination's tables and the slot are its own.
+    pub begun: bool,
+}
+
+impl Subject {
+    pub fn of(task: &Task) -> Subject {
+        Subject {
+            task: Some((task.id, task.uuid.clone())),
+            slot_name: names::slot_name(&task.name),
+            owner: task.owner,
+            server: task.server,
+            include: task.include.clone(),
+            exclude: task.exclude.clone(),
+            schema_sync: task.schema_sync,
+            full_copy: task.full_copy,
+            incremental: task.incremental,
+            begun: task.stage > Stage::Created,
+        }
+    }
+
+    pub fn selection(&self) -> Result<Selection> {
+        select::select(&self.include, &self.exclude)
+    }
+
+    /// The facts as JSON: the first parameter of every question.
+    pub fn facts(&self, selection: &Selection) -> Result<Facts> {
+        let asks = xact::user_id().to_string();
+        let row = spi::as_extension(|| {
+            let sql = include_str!("../../sql/query/precheck/subject.sql");
+            spi::query_one(sql, &[Some(&self.slot_name), Some(&asks)])
+        })?;
+        let bytes: i64 = selection.tables.iter().map(|t| t.bytes).sum();
+        let number = |column| row.parse::<f64>(column);
+        Ok(Facts(json!({
+            "slot_name": self.slot_name,
+            "slot_there": row.bool(0)?,
+            "uuid": self.task.as_ref().map(|(_, uuid)| uuid),
+            "owner": self.owner,
+            // A task that has begun owns its tables on the destination: they are there, and filled.
+            "schema_sync": self.schema_sync && !self.begun,
+            "full_copy": self.full_copy && !self.begun,
+            "incremental": self.incremental,
+            "tables": selection.tables.len(),
+            "bytes": bytes,
+            "preloaded": wake::is_preloaded(),
+            "sync_workers": guc::sync_workers(),
+            "wal_rate": number(1)?,
+            "wal_free": row.parse::<i64>(2)?,
+            "wal_total": row.parse::<i64>(3)?,
+            "data_free": row.parse::<i64>(4)?,
+            "data_total": row.parse::<i64>(5)?,
+            "source_version": row.parse::<i32>(6)?,
+            "encoding": xact::database_encoding(),
+            "lc_collate": row.text(7)?,
+            "lc_ctype": row.text(8)?,
+            "cron_loaded": row.bool(9)?,
+            "libraries": row.opt(10),
+            "disk_free_warning": guc::disk_free_warning(),
+            "long_transaction": guc::long_transaction(),
+            "xid_age_warning": guc::xid_age_warning(),
+            "retained_wal_warning": guc::retained_wal_warning(),
+        })))
+    }
+}
+
+/// A JSON object that grows with what is learned.
+pub struct Facts(serde_json::Value);
+
+impl Facts {
+    pub fn learn(&mut self, name: &str, value: bool) {
+        self.0[name] = json!(value);
+    }
+
+    pub fn text(&self) -> String {
+        self.0.to_string()
+    }
+
+    pub fn source_version(&self) -> i32 {
+        self.0["source_version"].as_i64().and_then(|v| i32::try_from(v).ok()).unwrap_or_default()
+    }
+}

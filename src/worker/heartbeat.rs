@@ -1,0 +1,152 @@
+//! Heartbeats: how long the way to the destination takes, measured by walking it.
+//!
+//! The supervisor updates the task's row of `courier.heartbeat`. The apply worker meets the change in the stream, where
+//! it counts as a transaction that writes nothing but the progress row. When the destination has committed that, the
+//! heartbeat has arrived. One is measured at a time; those written meanwhile only move the slot.
+
+use std::rc::Rc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use super::status::TaskStatus;
+use crate::apply::applier::Applied;
+use crate::catalog::Task;
+use crate::error::Result;
+use crate::guc;
+use crate::logicalrep::{Change, Transaction};
+use crate::pg::dsm::Segment;
+use crate::pg::{report, spi, xact};
+
+/// Written by the apply worker only. Times are microseconds since 2000, durations microseconds.
+#[repr(C)]
+pub struct Beat {
+    /// Where the heartbeat under way ends; 0 when there is none.
+    end_lsn: AtomicU64,
+    committed_at: AtomicI64,
+    decoded_at: AtomicI64,
+    /// The last one that arrived: when it was committed on the source, when on the destination, and what took how long.
+    pub written_at: AtomicI64,
+    pub arrived_at: AtomicI64,
+    pub decode: AtomicI64,
+    pub apply: AtomicI64,
+    pub destination: AtomicI64,
+}
+
+impl Beat {
+    fn set_out(&self, transaction: &Transaction) {
+        if self.end_lsn.load(Relaxed) == 0 {
+            self.committed_at.store(transaction.commit_time, Relaxed);
+            self.decoded_at.store(xact::now(), Relaxed);
+            self.end_lsn.store(transaction.end_lsn.0, Relaxed);
+        }
+    }
+
+    /// The destination has committed a group.
+    pub fn arrived(&self, applied: &Applied) {
+        let end = self.end_lsn.load(Relaxed);
+        if end == 0 || applied.end_lsn.0 < end {
+            return;
+        }
+        let (committed, decoded, now) = (self.committed_at.load(Relaxed), self.decoded_at.load(Relaxed), xact::now());
+        self.decode.store((decoded - committed).max(0), Relaxed);
+        self.apply.store((applied.sent_at - decoded).max(0), Relaxed);
+        self.destination.store((now - applied.sent_at).max(0), Relaxed);
+        self.written_at.store(committed, Relaxed);
+        self.arrived_at.store(now, Relaxed);
+        self.end_lsn.store(0, Relaxed);
+    }
+}
+
+/// The apply worker's ear.
+pub struct Listener {
+    table: u32,
+    task: i32,
+    status: Rc<Segment<TaskStatus>>,
+}
+
+impl Listener {
+    pub fn of(task: &Task, status: Rc<Segment<TaskStatus>>) -> Result<Listener> {
+        let row = spi::query_one("SELECT 'courier.heartbeat'::regclass::oid", &[])?;
+        // A heartbeat that set out with a worker that died is met again.
+        status.beat.end_lsn.store(0, Relaxed);
+        Ok(Listener { table: row.parse(0)?, task: task.id, status })
+    }
+
+    pub fn is_heartbeat(&self, table: u32) -> bool {
+        table == self.table
+    }
+
+    /// Is the change a heartbeat of this task? All tasks of the database write into one table.
+    pub fn hears(&self, transaction: &Transaction, change: Change<'_>) -> bool {
+        let row = match change {
+            Change::Insert { row } | Change::Update { row, .. } => row,
+            Change::Delete { .. } => return false,
+        };
+        let ours = first_integer(row) == Some(self.task);
+        if ours {
+            self.status.beat.set_out(transaction);
+        }
+        ours
+    }
+}
+
+/// The first field of a row, if it is a binary integer.
+fn first_integer(row: &[u8]) -> Option<i32> {
+    let length = i32::from_be_bytes(row.get(..4)?.try_into().ok()?);
+    let value = row.get(4..8)?.try_into().ok()?;
+    (length == 4).then(|| i32::from_be_bytes(value))
+}
+
+/// The supervisor's side.
+#[derive(Default)]
+pub struct Heart {
+    last: Option<Instant>,
+}
+
+impl Heart {
+    pub fn due_in(&self) -> Duration {
+        match (guc::heartbeat_interval(), self.last) {
+            (None, _) => Duration::MAX,
+            (Some(_), None) => Duration::ZERO,
+            (Some(interval), Some(last)) => interval.saturating_sub(last.elapsed()),
+        }
+    }
+
+    /// Writes one when it is due. Trouble with it is no trouble of the task.
+    pub fn beat(&mut self, task: &Task) {
+        if !self.due_in().is_zero() {
+            return;
+        }
+        self.last = Some(Instant::now());
+        if let Err(error) = xact::in_transaction(|| write(task)) {
+            xact::abort();
+            report::log(&error, "pg_courier could not write a heartbeat");
+        }
+    }
+}
+
+fn write(task: &Task) -> Result<()> {
+    spi::as_extension(|| {
+        // It is flushed at once, as only flushed WAL is decoded, and waits for no standby.
+        spi::query("SELECT pg_catalog.set_config('synchronous_commit', 'local', true)", &[])?;
+        spi::execute(
+            "INSERT INTO courier.heartbeat AS h (task_id, task, slot_name) VALUES ($1::int, $2, 'courier_' || $2) \
+             ON CONFLICT (task_id) DO UPDATE SET written_at = clock_timestamp(), \
+             wal_lsn = pg_current_wal_insert_lsn(), beats = h.beats + 1",
+            &[Some(&task.id.to_string()), Some(&task.name)],
+        )
+    })
+    .map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_integer;
+
+    #[test]
+    fn the_first_field_of_a_row() {
+        assert_eq!(first_integer(&[0, 0, 0, 4, 0, 0, 0, 7, 0, 0, 0, 1, 65]), Some(7));
+        assert_eq!(first_integer(&[255, 255, 255, 255, 0, 0, 0, 1, 65]), None);
+        assert_eq!(first_integer(&[0, 0]), None);
+    }
+}

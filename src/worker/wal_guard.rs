@@ -1,0 +1,104 @@
+//! The WAL guard: a task's slot must not keep more WAL than `courier.max_retained_wal`.
+//!
+//! What is said and done is decided in one place, `courier.guard_task()`: it writes events and alerts and records the
+//! task as paused or failed. Here it is asked and carried out: by the supervisor of a running task, and by a scout of
+//! the launcher for tasks that are paused or failed, whose slots nobody else watches.
+
+use std::time::{Duration, Instant};
+
+use crate::catalog::Task;
+use crate::error::{Error, Result, sqlstate};
+use crate::guc;
+use crate::logicalrep::names;
+use crate::pg::{latch, logical, report, spi, xact};
+
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// What the processes of a task have to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Pause,
+    Drop,
+}
+
+impl Verdict {
+    /// The task's row says it already; its processes are gone, and the slot goes when it has to.
+    pub fn carry_out(self, task: &Task) -> Result<()> {
+        if self == Verdict::Drop {
+            xact::in_transaction(|| logical::drop_slot(&names::slot_name(&task.name)))?;
+        }
+        Ok(())
+    }
+}
+
+/// From here on a scout is worth while: the share of the limit at which `courier.guard_task()` warns first.
+pub fn first_warning(limit: u64) -> u64 {
+    limit / 10 * 8
+}
+
+#[derive(Default)]
+pub struct WalGuard {
+    last: Option<Instant>,
+}
+
+impl WalGuard {
+    pub fn due_in(&self) -> Duration {
+        match (guc::max_retained_wal(), self.last) {
+            (None, _) => Duration::MAX,
+            (Some(_), None) => Duration::ZERO,
+            (Some(_), Some(last)) => LOOK_EVERY.saturating_sub(last.elapsed()),
+        }
+    }
+
+    pub fn look_now_and_then(&mut self, task: &Task) -> Result<Option<Verdict>> {
+        if self.due_in().is_zero() { self.look(task) } else { Ok(None) }
+    }
+
+    pub fn look(&mut self, task: &Task) -> Result<Option<Verdict>> {
+        self.last = Some(Instant::now());
+        if guc::max_retained_wal().is_none() || !task.incremental {
+            return Ok(None);
+        }
+        xact::in_transaction(|| {
+            let row = spi::as_extension(|| {
+                spi::query_one("SELECT action, message FROM courier.guard_task($1::int)", &[Some(&task.id.to_string())])
+            })?;
+            if let Some(message) = row.opt(1) {
+                task.log(&Error::new(sqlstate::CONFIGURATION_LIMIT_EXCEEDED, message));
+            }
+            Ok(match row.opt(0) {
+                Some("pause") => Some(Verdict::Pause),
+                Some("drop") => Some(Verdict::Drop),
+                _ => None,
+            })
+        })
+    }
+}
+
+/// Looks after the tasks of this database that no supervisor watches.
+pub fn look_after_unwatched() -> Result<()> {
+    let tasks = xact::in_transaction(|| {
+        spi::as_extension(|| {
+            let there = spi::query_one("SELECT to_regclass('courier.task') IS NOT NULL", &[])?.bool(0)?;
+            if !there {
+                return Ok(Vec::new());
+            }
+            spi::query(
+                "SELECT t.id FROM courier.task t LEFT JOIN courier.task_status() s ON s.id = t.id \
+                 WHERE t.incremental AND s.supervisor_pid IS NULL ORDER BY t.id",
+                &[],
+            )
+        })
+    })?;
+    for row in &tasks {
+        let task = xact::in_transaction(|| Task::by_id(row.parse(0)?))?;
+        if let Some(verdict) = WalGuard::default().look(&task)?
+            && let Err(error) = verdict.carry_out(&task)
+        {
+            xact::abort();
+            report::log(&error, "pg_courier WAL guard");
+            latch::wait(Some(Duration::ZERO));
+        }
+    }
+    Ok(())
+}
