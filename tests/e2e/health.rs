@@ -48,7 +48,7 @@ fn heartbeats_measure_the_way() {
         );
         assert_eq!(lag(&pair, task, "lag_bytes >= 0 AND decode_bytes >= 0 AND apply_bytes >= 0"), "t");
         let there = format!(
-            "(SELECT commit_time FROM courier.progress WHERE task = {}) > clock_timestamp() - interval '5 s'",
+            "(SELECT commit_time FROM courier_applied.progress WHERE task = {}) > clock_timestamp() - interval '5 s'",
             literal(task)
         );
         pair.destination.wait_until(DATABASE, "the destination has a heartbeat's time", &there);
@@ -59,7 +59,7 @@ fn heartbeats_measure_the_way() {
 
     let mut blocker = pair.destination.connect(DATABASE);
     blocker
-        .batch_execute(&format!("BEGIN; SELECT FROM courier.progress WHERE task = '{TASK}' FOR UPDATE"))
+        .batch_execute(&format!("BEGIN; SELECT FROM courier_applied.progress WHERE task = '{TASK}' FOR UPDATE"))
         .expect("a lock");
     pair.source.wait_until(
         DATABASE,
