@@ -260,10 +260,10 @@ impl Attempt<'_> {
         } else {
             destination.ensure_progress(&row, Lsn::INVALID)?;
         }
-        if task.stage < Stage::CatchingUp {
-            if let Some(verdict) = self.prepare_and_copy(&mut destination)? {
-                return Ok(Ended::Guarded(verdict));
-            }
+        if task.stage < Stage::CatchingUp
+            && let Some(verdict) = self.prepare_and_copy(&mut destination)?
+        {
+            return Ok(Ended::Guarded(verdict));
         }
         self.retry.succeeded();
         if task.incremental {
