@@ -61,4 +61,4 @@ lint-ali:
 	CARGO_PROFILE_RELEASE_PANIC=abort $(CARGO) clippy -p ali_decoding_compat --lib --release --all-features -- -D warnings
 
 bench-decode: ali-decoding
-	$(ALI_ENV) CHANGES='$(CHANGES)' $(CARGO) test --quiet --release -p ali_decoding_compat --test bench -- --nocapture
+	$(ALI_ENV) CHANGES='$(CHANGES)' $(CARGO) test --quiet --release -p ali_decoding_compat --test bench -- --nocapture --test-threads=1
