@@ -173,10 +173,14 @@ impl Destination {
         Ok((row.parse(0)?, row.lsn(1)?))
     }
 
-    /// Which database this is, see [`DATABASE_ID`].
-    pub fn database_id(&mut self) -> Result<String> {
-        let rows = self.connection.exec(DATABASE_ID)?;
-        rows.first().map_or_else(|| Err(Error::internal("the destination has no identity")), |row| row.string(0))
+    /// Which database this is, see [`DATABASE_ID`]; `None` where the server does not tell.
+    pub fn database_id(&mut self) -> Result<Option<String>> {
+        match self.connection.exec(DATABASE_ID) {
+            Ok(rows) => Ok(rows.first().and_then(|row| row.opt_string(0))),
+            // No right to ask, or a relative of PostgreSQL without the function.
+            Err(error) if ["42501", "42883"].contains(&error.sqlstate()) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// May this user switch triggers and foreign keys off for its session? Changes nothing.

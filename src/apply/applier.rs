@@ -153,7 +153,7 @@ pub struct Applier {
     pub(super) copy_runs: CopyRuns,
     pub(super) attempt: Attempt,
     /// Where the changes go, see [`crate::destination::DATABASE_ID`].
-    pub(super) destination_id: String,
+    pub(super) destination_id: Option<String>,
     pub(super) generations: FastMap<u32, u64>,
 }
 

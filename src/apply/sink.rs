@@ -16,7 +16,7 @@ impl ChangeSink for Applier {
 
     fn leaves_out(&mut self, source: &[u8]) -> bool {
         // What came from where our changes go to would go round in circles.
-        !self.plan.forward_origins || source == self.destination_id.as_bytes()
+        !self.plan.forward_origins || self.destination_id.as_ref().is_some_and(|id| source == id.as_bytes())
     }
 
     fn wants(&mut self, table: u32, transaction: &Transaction) -> bool {
