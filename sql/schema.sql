@@ -320,6 +320,34 @@ CREATE EVENT TRIGGER pg_courier_guard ON ddl_command_start
     WHEN TAG IN ('DROP EXTENSION')
     EXECUTE FUNCTION courier.guard_drop_extension();
 
+-- Reads the tasks for whoever drops a server of his own.
+CREATE FUNCTION courier.guard_drop_server() RETURNS event_trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    tasks text;
+BEGIN
+    SELECT string_agg(quote_ident(t.name), ', ' ORDER BY t.name) INTO tasks
+      FROM pg_event_trigger_dropped_objects() d
+      JOIN courier.task t ON t.server = d.objid
+     WHERE d.classid = 'pg_catalog.pg_foreign_server'::regclass;
+    IF tasks IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'dependent_objects_still_exist',
+            MESSAGE = 'cannot drop the server because tasks of pg_courier use it',
+            DETAIL = format('Tasks: %s. Each has a replication slot that keeps WAL.', tasks),
+            HINT = 'SELECT courier.drop_task(...) for each of them, then drop the server.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION courier.guard_drop_server() IS
+'Refuses to drop a server that tasks use: without it neither the destination nor the task can be cleaned up.';
+
+CREATE EVENT TRIGGER pg_courier_guard_server ON sql_drop
+    WHEN TAG IN ('DROP SERVER', 'DROP FOREIGN DATA WRAPPER', 'DROP OWNED')
+    EXECUTE FUNCTION courier.guard_drop_server();
+
 CREATE TABLE courier.user_object (
     kind text NOT NULL CHECK (kind IN ('function', 'procedure', 'view')),
     name text PRIMARY KEY

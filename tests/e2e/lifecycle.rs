@@ -356,3 +356,18 @@ fn workers_stop_within_a_second() {
     pair.call(DATABASE, "resume", TASK);
     pair.assert_mirrored(TASK, &SMALL);
 }
+
+/// The server under a task cannot be pulled away, by CASCADE neither: the task would keep its slot and could not even be
+/// dropped on the destination.
+#[test]
+fn a_server_in_use_cannot_be_dropped() {
+    let pair = mirrored_pair();
+    for statement in ["DROP SERVER dr CASCADE", "DROP FOREIGN DATA WRAPPER pg_courier CASCADE"] {
+        let answer = pair.source.refuses(DATABASE, statement);
+        assert_mentions(&answer.to_string(), &[if statement.contains("WRAPPER") { "extension" } else { TASK }]);
+    }
+    pair.source.run(DATABASE, "UPDATE items SET v = 9");
+    pair.assert_mirrored(TASK, &SMALL);
+    pair.call(DATABASE, "drop_task", TASK);
+    pair.source.run(DATABASE, "DROP SERVER dr CASCADE");
+}
