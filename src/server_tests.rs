@@ -3,6 +3,8 @@
 //! Each runs in a transaction that is rolled back, so workers, commits and a second server are not for here but for
 //! `tests/e2e`.
 
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
 #[pgrx::pg_schema]
 mod tests {
     use std::time::Duration;

@@ -396,8 +396,9 @@ impl Cluster {
             .env("PGUSER", SUPERUSER)
             .env("PGDATABASE", database)
             .env("PGAPPNAME", "courier_test")
-            // Below scratch, so that the reaper finds it.
-            .current_dir(&self.directory);
+            // Below scratch, so that the reaper finds it; Ctrl-C is for us, who end it with everything else.
+            .current_dir(&self.directory)
+            .process_group(0);
         command
     }
 
