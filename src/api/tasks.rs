@@ -20,6 +20,7 @@ use crate::worker::{Endpoint, supervisor};
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 
 #[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments)]
 fn create_task(
     name: Option<String>,
     server: Option<String>,

@@ -3,8 +3,13 @@
 use super::*;
 use crate::logicalrep::Lsn;
 
-const TRANSACTION: Transaction =
-    Transaction { xid: 730, commit_lsn: Lsn(0x1000), end_lsn: Lsn(0x1030), commit_time: 848_552_826_250_000 };
+const TRANSACTION: Transaction = Transaction {
+    xid: 730,
+    commit_lsn: Lsn(0x1000),
+    end_lsn: Lsn(0x1030),
+    commit_time: 848_552_826_250_000,
+    change_lsn: Lsn::INVALID,
+};
 const LSN: Lsn = Lsn(0x0f00);
 
 /// The table `public.t`.
