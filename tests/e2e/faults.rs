@@ -1,0 +1,365 @@
+//! What happens to a destination in its life: somebody holds a lock, an administrator ends sessions, the disk is full, a
+//! privilege or a table goes. After each the task goes on by itself where that is right, or says what to do; either way
+//! both sides are equal in the end.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use pg_courier_tests::account::account;
+use pg_courier_tests::cluster::kill;
+use pg_courier_tests::pair::{APPLY, DATABASE, ROLE, SUPERVISOR};
+use pg_courier_tests::{Cluster, Pair, Rng, sql, wait};
+
+use crate::common::{
+    SMALL, TASK, arrives, assert_mentions, create_small_tables, mirror_small_tables, mirrored_pair, more_traffic,
+    small_traffic,
+};
+use crate::exactly_once::wait_until_blocked;
+
+/// Longer than usual: recoveries of servers and the task's own pauses add up.
+const AFTER_FAULTS: Duration = Duration::from_secs(180);
+
+fn settle(pair: &Pair) {
+    pair.wait_for_state_within(DATABASE, TASK, "synchronizing", AFTER_FAULTS);
+    pair.caught_up_within(DATABASE, TASK, AFTER_FAULTS);
+    pair.assert_same(DATABASE, &SMALL);
+}
+
+/// Somebody alters a table on the destination and takes long: the task waits, whatever timeouts the role or the database
+/// has there, keeps its place and goes on when the lock is gone. That is no failure, and needs nobody.
+#[test]
+fn a_locked_table_is_waited_for() {
+    let pair = Pair::start();
+    create_small_tables(&pair);
+    pair.destination.run(
+        "postgres",
+        &format!(
+            "ALTER ROLE {ROLE} SET lock_timeout = '50ms'; ALTER ROLE {ROLE} SET statement_timeout = '300ms'; \
+             ALTER ROLE {ROLE} SET idle_in_transaction_session_timeout = '300ms'"
+        ),
+    );
+    pair.start_task(TASK, &["public.*"]);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    let mut lock = pair.destination.connect(DATABASE);
+    lock.batch_execute("BEGIN; LOCK TABLE journal IN ACCESS EXCLUSIVE MODE").expect("lock");
+    let traffic = small_traffic(&pair.source, 11);
+    wait_until_blocked(&pair);
+    pair.destination.wait_until(
+        DATABASE,
+        "the session of the task has waited longer than all timeouts",
+        &format!(
+            "EXISTS (SELECT FROM pg_stat_activity WHERE usename = '{ROLE}' AND wait_event_type = 'Lock' \
+             AND clock_timestamp() - xact_start > interval '1 s')"
+        ),
+    );
+    more_traffic(&traffic, 100, &pair.source);
+    assert_eq!(pair.task(DATABASE, TASK, "last_error"), "");
+    lock.batch_execute("COMMIT").expect("unlock");
+    traffic.stop();
+    pair.assert_mirrored(TASK, &SMALL);
+    assert_eq!(pair.task(DATABASE, TASK, "last_error"), "", "waiting is no error");
+}
+
+/// Ends or cancels what the task's sessions do on the destination, under traffic: now in the middle of a transaction that
+/// waits for a lock, now at any moment.
+fn disturbed_by(function: &str, rounds: usize) {
+    let pair = mirrored_pair();
+    let traffic = small_traffic(&pair.source, 12);
+    let query =
+        format!("SELECT {function}(pid) FROM pg_stat_activity WHERE usename = '{ROLE}' AND state <> 'idle' LIMIT 1");
+    for round in 0..rounds {
+        more_traffic(&traffic, 20, &pair.source);
+        let mut lock = pair.destination.connect(DATABASE);
+        if round % 2 == 0 {
+            lock.batch_execute("BEGIN; LOCK TABLE journal IN ACCESS EXCLUSIVE MODE").expect("lock");
+            wait_until_blocked(&pair);
+        }
+        let met = || (pair.destination.value(DATABASE, &query) == "t").then_some(());
+        let what = format!("{function} meets a session that works, round {round}");
+        wait::until(&what, AFTER_FAULTS, met, || pair.source.describe(DATABASE));
+    }
+    traffic.stop();
+    settle(&pair);
+    assert_eq!(pair.source.log_count("terminated by signal"), 0, "the source did not notice");
+}
+
+#[test]
+fn statements_are_cancelled_on_the_destination() {
+    disturbed_by("pg_cancel_backend", 6);
+}
+
+#[test]
+fn sessions_are_terminated_on_the_destination() {
+    disturbed_by("pg_terminate_backend", 8);
+}
+
+/// A deadlock with somebody's session on the destination, in which the task's session is the victim: tried again without
+/// anybody's help, and the half that was done before is not done twice.
+///
+/// ```text
+///   task   updates items ... waits for middle ......... waits for journal: deadlock, undone
+///   other  has journal ................ waits for items ............................ goes on
+///   gate        has middle ................. releases it
+/// ```
+#[test]
+fn a_deadlock_on_the_destination() {
+    let pair = Pair::start();
+    pair.source.run(DATABASE, "CREATE TABLE middle (id int PRIMARY KEY)");
+    mirror_small_tables(&pair);
+    let mut gate = pair.destination.connect(DATABASE);
+    gate.batch_execute("BEGIN; LOCK TABLE middle IN ACCESS EXCLUSIVE MODE").expect("lock");
+    let mut other = pair.destination.connect(DATABASE);
+    other
+        .batch_execute("SET deadlock_timeout = '1h'; BEGIN; LOCK TABLE journal IN ACCESS EXCLUSIVE MODE")
+        .expect("lock");
+    pair.source.run(
+        DATABASE,
+        "BEGIN; UPDATE items SET v = 77 WHERE id = 7; INSERT INTO middle VALUES (1); \
+         INSERT INTO journal VALUES (7, 'deadlock'); COMMIT",
+    );
+    wait_until_blocked(&pair);
+    let waiting = std::thread::spawn(move || {
+        other.batch_execute("SELECT FROM items WHERE id = 7 FOR UPDATE; COMMIT").map_err(|e| e.to_string())
+    });
+    pair.destination.wait_until(
+        DATABASE,
+        "the other session waits for the row of the task",
+        "EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE '%FOR UPDATE%' AND wait_event_type = 'Lock' \
+         AND pid <> pg_backend_pid())",
+    );
+    gate.batch_execute("COMMIT").expect("unlock");
+    pair.destination.wait_for_log("deadlock detected", 0);
+    waiting.join().expect("no panic").expect("the other session is not the victim");
+    settle(&pair);
+    assert_eq!(pair.destination.value(DATABASE, "SELECT v FROM items WHERE id = 7"), "77");
+    arrives(&pair, "middle", "1");
+    assert_mentions(&pair.source.log(), &["deadlock"]);
+}
+
+/// The role loses a privilege on one table. The task stops with the table and what to grant; what was granted again is
+/// enough to go on with that very change.
+#[test]
+fn a_privilege_is_revoked() {
+    let pair = mirrored_pair();
+    let traffic = small_traffic(&pair.source, 13);
+    for privilege in ["INSERT", "UPDATE", "DELETE", "SELECT"] {
+        more_traffic(&traffic, 20, &pair.source);
+        pair.destination.run(DATABASE, &format!("REVOKE {privilege} ON items FROM {ROLE}"));
+        let text = pair.failure(DATABASE, TASK);
+        assert_mentions(&text, &["permission denied", "items", "grant", "resume"]);
+        pair.destination.run(DATABASE, &format!("GRANT {privilege} ON items TO {ROLE}"));
+        pair.call(DATABASE, "resume", TASK);
+        pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    }
+    traffic.stop();
+    settle(&pair);
+}
+
+/// A table is dropped on the destination and made again from a copy, as after a restore: the task stops in between and
+/// goes on with the new table.
+#[test]
+fn a_table_is_dropped_and_made_again() {
+    let pair = mirrored_pair();
+    pair.source.run(DATABASE, "UPDATE items SET v = 1 WHERE id = 1; INSERT INTO journal VALUES (1, 'prepared')");
+    pair.assert_mirrored(TASK, &SMALL);
+    pair.destination.run(DATABASE, "CREATE TABLE kept AS TABLE journal; DROP TABLE journal");
+    pair.source.run(DATABASE, "INSERT INTO journal VALUES (2, 'where to?'); UPDATE items SET v = 2 WHERE id = 2");
+    assert_mentions(&pair.failure(DATABASE, TASK), &["journal", "create the table", "resume"]);
+    pair.destination.run(
+        DATABASE,
+        &format!("CREATE TABLE journal (item bigint, what text); ALTER TABLE journal OWNER TO {ROLE}; INSERT INTO journal TABLE kept"),
+    );
+    pair.call(DATABASE, "resume", TASK);
+    pair.assert_mirrored(TASK, &SMALL);
+
+    // Quick enough that no change meets the gap: statements prepared for the old table serve the new one.
+    pair.destination.run(
+        DATABASE,
+        &format!(
+            "BEGIN; ALTER TABLE journal RENAME TO old; CREATE TABLE journal (item bigint, what text); \
+             ALTER TABLE journal OWNER TO {ROLE}; INSERT INTO journal TABLE old; DROP TABLE old; COMMIT"
+        ),
+    );
+    pair.source.run(DATABASE, "INSERT INTO journal VALUES (3, 'new table')");
+    pair.assert_mirrored(TASK, &SMALL);
+}
+
+/// A small file system of its own, gone with the test.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// `None` where this process may not mount.
+    fn mount(below: &Path, size: &str) -> Option<SmallDisk> {
+        let path = below.join("small_disk");
+        std::fs::create_dir(&path).expect("the cluster's directory is writable");
+        let disk = SmallDisk(path);
+        if !disk.run("mount", &["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]) {
+            return None;
+        }
+        account().own(&disk.0).expect("root may give directories away");
+        Some(disk)
+    }
+
+    fn resize(&self, size: &str) {
+        assert!(self.run("mount", &["-o", &format!("remount,size={size}")]));
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> bool {
+        let output = Command::new(program).args(arguments).arg(&self.0).output();
+        output.is_ok_and(|output| output.status.success())
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        self.run("umount", &["-l"]);
+    }
+}
+
+/// The disk of the destination is full. The task says so and when it tries again, the source goes on writing, and once
+/// there is room everything arrives without anybody touching the task.
+#[test]
+fn a_full_disk_on_the_destination() {
+    let pair = mirrored_pair();
+    let Some(disk) = SmallDisk::mount(pair.destination.socket_directory(), "6m") else {
+        println!("not run: mounting a small file system takes root");
+        return;
+    };
+    pair.destination.run(DATABASE, &format!("CREATE TABLESPACE small LOCATION '{}'", disk.0.display()));
+    pair.destination.run(DATABASE, "ALTER TABLE journal SET TABLESPACE small");
+    pair.source.run(
+        DATABASE,
+        "UPDATE items SET v = 8 WHERE id < 100; \
+         INSERT INTO journal SELECT n, repeat('wide ', 40) FROM generate_series(1, 60000) AS n",
+    );
+    pair.source.wait_until(
+        DATABASE,
+        "the task tells about the disk and its next try",
+        &format!(
+            "EXISTS (SELECT FROM courier.tasks WHERE task = '{TASK}' AND retry_at IS NOT NULL \
+             AND last_error LIKE '%No space left on device%' AND last_error_hint LIKE '%disk space%')"
+        ),
+    );
+    let traffic = small_traffic(&pair.source, 14);
+    more_traffic(&traffic, 100, &pair.source);
+    traffic.stop();
+    assert_ne!(pair.task(DATABASE, TASK, "state"), "failed", "a full disk passes");
+    disk.resize("100m");
+    settle(&pair);
+    assert_eq!(pair.task(DATABASE, TASK, "retry_at"), "");
+    // The tablespace's files go while the file system is there.
+    pair.call(DATABASE, "drop_task", TASK);
+    pair.destination.run(DATABASE, "ALTER TABLE journal SET TABLESPACE pg_default");
+    pair.destination.run(DATABASE, "DROP TABLESPACE small");
+}
+
+/// The source's own limit took the slot's WAL away while the task was paused. Changes are missing for good: the task must
+/// not go on as if nothing had happened, but say what to do, and that has to work.
+#[test]
+fn the_slot_is_lost() {
+    let pair = Pair::builder()
+        .source_conf("max_slot_wal_keep_size", "16MB")
+        .source_conf("max_wal_size", "32MB")
+        .source_conf("min_wal_size", "32MB")
+        .start();
+    mirror_small_tables(&pair);
+    pair.call(DATABASE, "pause", TASK);
+    pair.source.run(DATABASE, "INSERT INTO journal VALUES (1, 'lost')");
+    wait::until(
+        "the slot is lost",
+        AFTER_FAULTS,
+        || {
+            pair.source.run(
+                DATABASE,
+                "CREATE TABLE noise AS SELECT repeat('x', 1000) FROM generate_series(1, 30000); DROP TABLE noise",
+            );
+            pair.source.run(DATABASE, "SELECT pg_switch_wal()");
+            pair.source.run(DATABASE, "CHECKPOINT");
+            let status = "SELECT wal_status FROM pg_replication_slots WHERE slot_name = 'courier_shop_to_dr'";
+            (pair.source.value(DATABASE, status) == "lost").then_some(())
+        },
+        || pair.source.describe(DATABASE),
+    );
+    pair.call(DATABASE, "resume", TASK);
+    let text = pair.failure(DATABASE, TASK);
+    assert_mentions(&text, &["slot", "lost", "max_slot_wal_keep_size", "drop the task", "anew"]);
+    let count = pair.destination.value(DATABASE, "SELECT count(*) FROM journal");
+    assert_eq!(count, "1000", "nothing was applied behind the gap");
+
+    pair.call(DATABASE, "drop_task", TASK);
+    pair.destination.run(DATABASE, "TRUNCATE items, journal");
+    pair.start_task(TASK, &["public.items", "public.journal"]);
+    settle(&pair);
+}
+
+/// Everything that can be killed, in random order, under mixed traffic: `COURIER_ROUNDS` accidents, some of them while the
+/// task recovers from the one before.
+#[test]
+fn anything_is_killed_at_any_moment() {
+    let mut rng = Rng::from_environment("anything_is_killed_at_any_moment");
+    let rounds = std::env::var("COURIER_ROUNDS").map_or(6, |text| text.parse().expect("COURIER_ROUNDS is a number"));
+    let pair = mirrored_pair();
+    let traffic = small_traffic(&pair.source, rng.next_u64());
+    for round in 0..rounds {
+        std::thread::sleep(rng.millis(1, 400)); // the moment is what is random
+        let victim = *rng.pick(&Victim::ALL);
+        println!("round {round}: {victim:?}");
+        victim.dies(&pair);
+        more_traffic(&traffic, 20, &pair.source);
+        // A task that never comes to rest is stopped for the source's sake; one accident in three meets it in recovery.
+        if rng.between(0, 2) > 0 {
+            pair.wait_for_state_within(DATABASE, TASK, "synchronizing", AFTER_FAULTS);
+            pair.caught_up_within(DATABASE, TASK, AFTER_FAULTS);
+        }
+    }
+    traffic.stop();
+    settle(&pair);
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Victim {
+    ApplyWorker,
+    Supervisor,
+    DestinationBackend,
+    Source,
+    Destination,
+}
+
+impl Victim {
+    const ALL: [Victim; 5] =
+        [Victim::ApplyWorker, Victim::Supervisor, Victim::DestinationBackend, Victim::Source, Victim::Destination];
+
+    fn dies(self, pair: &Pair) {
+        match self {
+            Victim::ApplyWorker => self.kill_process_of(&pair.source, || pair.source.pids(APPLY).first().copied()),
+            Victim::Supervisor => self.kill_process_of(&pair.source, || pair.source.pids(SUPERVISOR).first().copied()),
+            Victim::DestinationBackend => {
+                let query = format!("SELECT pid FROM pg_stat_activity WHERE usename = '{ROLE}' LIMIT 1");
+                self.kill_process_of(&pair.destination, || {
+                    let mut client = pair.destination.try_connect(DATABASE).ok()?;
+                    sql::value(&mut client, &query).ok().flatten()?.parse().ok()
+                });
+            }
+            Victim::Source => {
+                pair.source.kill9();
+                pair.source.start();
+            }
+            Victim::Destination => {
+                pair.destination.kill9();
+                pair.destination.start();
+            }
+        }
+    }
+
+    /// The process found may be gone before the signal reaches it, so again until the server has noticed one.
+    fn kill_process_of(self, cluster: &Cluster, mut find: impl FnMut() -> Option<i32>) {
+        let before = cluster.kills();
+        let killed = || {
+            kill(find()?, libc::SIGKILL);
+            wait::poll(Duration::from_secs(1), || (cluster.kills() > before).then_some(()))
+        };
+        wait::until(&format!("{self:?} is killed"), AFTER_FAULTS, killed, || cluster.describe(DATABASE));
+        cluster.wait_until_accepting();
+    }
+}
