@@ -212,7 +212,7 @@ impl Destination {
             }
             let connection = &mut destination.connection;
             for table in ["progress", "table_progress", "conflicts"] {
-                let sql = format!("DELETE FROM courier.{table} WHERE task_id = $1::uuid");
+                let sql = format!("DELETE FROM courier_applied.{table} WHERE task_id = $1::uuid");
                 connection.execute(&sql, &[Some(task_id)])?;
             }
             let rows = connection.query(
