@@ -38,7 +38,7 @@ mod logicalrep;
 mod pg;
 mod precheck;
 mod schema_sync;
-#[cfg(any(test, feature = "pg_test"))]
+#[cfg(feature = "pg_test")]
 mod server_tests;
 mod wire;
 mod worker;

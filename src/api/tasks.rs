@@ -358,7 +358,8 @@ fn forget_on_destination(task: &Task) {
         pgrx::warning!(
             "the task's rows in schema courier_applied of the destination stay: {}; to remove them there later: \
              DELETE FROM courier_applied.progress WHERE task_id = '{uuid}'; \
-             DELETE FROM courier_applied.table_progress WHERE task_id = '{uuid}';",
+             DELETE FROM courier_applied.table_progress WHERE task_id = '{uuid}'; \
+             DELETE FROM courier_applied.conflicts WHERE task_id = '{uuid}';",
             error.message(),
             uuid = task.uuid
         );
