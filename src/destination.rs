@@ -166,8 +166,8 @@ impl Destination {
                     "Table courier_applied.progress on the destination says what has been applied; the row is gone.",
                 )
                 .hint(
-                    "Without it nobody knows what is applied. Drop the task, empty its tables on the destination and \
-                     create it anew.",
+                    "Without it nobody knows what is applied. Drop the task, empty its tables on the destination, \
+                     create it anew with schema_sync => false, and start it.",
                 )
         })?;
         Ok((row.parse(0)?, row.lsn(1)?))
@@ -208,7 +208,7 @@ impl Destination {
             }
             let connection = &mut destination.connection;
             for table in ["progress", "table_progress", "conflicts"] {
-                let sql = format!("DELETE FROM courier.{table} WHERE task_id = $1::uuid");
+                let sql = format!("DELETE FROM courier_applied.{table} WHERE task_id = $1::uuid");
                 connection.execute(&sql, &[Some(task_id)])?;
             }
             let rows = connection.query(

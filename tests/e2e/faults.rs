@@ -82,6 +82,7 @@ fn disturbed_by(function: &str, rounds: usize) {
     traffic.stop();
     settle(&pair);
     assert_eq!(pair.source.log_count("terminated by signal"), 0, "the source did not notice");
+    assert_eq!(pair.source.log_count("courier.resume"), 0, "the task goes on by itself, and says so");
 }
 
 #[test]
