@@ -61,7 +61,7 @@ CREATE FUNCTION courier.health(OUT "check" text, OUT status text, OUT task text,
      WHERE slot.owner_kind = 'task' AND slot.task IS NOT NULL
     UNION ALL
     SELECT 'slot', 'critical', t.task, 'The slot of the task does not exist any more: changes are missing.',
-           'Drop the task, empty its tables on the destination, and create and start it anew.'
+           'Drop the task, empty its tables on the destination, create it anew with schema_sync => false, and start it.'
       FROM t
      WHERE t.incremental AND t.streams
        AND NOT EXISTS (SELECT FROM slot WHERE slot.slot_name = 'courier_' || t.task)

@@ -206,7 +206,7 @@ BEGIN
         UPDATE courier.task k
            SET failed = true, retry_at = NULL, last_error = message, last_error_detail = forecast, last_error_sqlstate = '53400',
                last_error_at = clock_timestamp(),
-               last_error_hint = 'Drop the task, empty its tables on the destination, and create and start it anew.'
+               last_error_hint = 'Drop the task, empty its tables on the destination, create it anew with schema_sync => false, and start it.'
          WHERE k.id = t.id;
     END IF;
     message := message || ': ' || forecast;

@@ -166,8 +166,8 @@ impl Destination {
                     "Table courier_applied.progress on the destination says what has been applied; the row is gone.",
                 )
                 .hint(
-                    "Without it nobody knows what is applied. Drop the task, empty its tables on the destination and \
-                     create it anew.",
+                    "Without it nobody knows what is applied. Drop the task, empty its tables on the destination, \
+                     create it anew with schema_sync => false, and start it.",
                 )
         })?;
         Ok((row.parse(0)?, row.lsn(1)?))

@@ -95,7 +95,7 @@ impl Applier {
                 "the task's row in courier_applied.progress is gone",
             )
             .origin(Origin::Destination)
-            .hint("Drop the task, empty its tables on the destination and create it anew."),
+            .hint("Drop the task, empty its tables on the destination, create it anew with schema_sync => false, and start it."),
             (_, _) => error,
         };
         let merged = !self.is_serial_group();
@@ -143,6 +143,8 @@ fn describe_conflict(error: Error, table: &Relation, kind: Kind) -> Error {
             "Alter the table on the destination as it was altered on the source, then SELECT courier.resume(...)."
         }
         "42501" => "Grant the user of the user mapping what it lacks, then SELECT courier.resume(...).",
+        // Deadlock, timeout, full disk: nobody has to resume the task.
+        _ if error.remedy() != Remedy::Stop => "The task tries again by itself.",
         _ => "Remove the cause on the destination, then SELECT courier.resume(...).",
     };
     error.or_hint(hint).context(format!("Destination table: {name}."))

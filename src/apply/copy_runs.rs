@@ -95,8 +95,10 @@ impl Applier {
     fn types_agree(&mut self, relation: &Relation) -> Result<bool> {
         const SQL: &str = "SELECT attname, atttypid::pg_catalog.int8 FROM pg_catalog.pg_attribute \
              WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped";
-        let begin = Instant::now();
         let rows = self.destination.connection.query(SQL, &[Some(&relation.qualified_name())])?;
+        // By a statement that costs nothing itself: the one above may have to fill the session's catalog caches.
+        let begin = Instant::now();
+        self.destination.connection.exec("SELECT 1")?;
         self.copy_runs.round_trip = begin.elapsed();
         let mut types = std::collections::HashMap::new();
         for row in &rows {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use pg_courier_tests::account::account;
 use pg_courier_tests::cluster::kill;
 use pg_courier_tests::pair::{APPLY, DATABASE, ROLE, SUPERVISOR};
-use pg_courier_tests::{Cluster, Pair, Rng, sql, wait};
+use pg_courier_tests::{Cluster, Pair, Rng, TaskOptions, procfs, sql, wait};
 
 use crate::common::{
     SMALL, TASK, arrives, assert_mentions, create_small_tables, mirror_small_tables, mirrored_pair, more_traffic,
@@ -82,6 +82,7 @@ fn disturbed_by(function: &str, rounds: usize) {
     traffic.stop();
     settle(&pair);
     assert_eq!(pair.source.log_count("terminated by signal"), 0, "the source did not notice");
+    assert_eq!(pair.source.log_count("courier.resume"), 0, "the task goes on by itself, and says so");
 }
 
 #[test]
@@ -283,14 +284,82 @@ fn the_slot_is_lost() {
     );
     pair.call(DATABASE, "resume", TASK);
     let text = pair.failure(DATABASE, TASK);
-    assert_mentions(&text, &["slot", "lost", "max_slot_wal_keep_size", "drop the task", "anew"]);
+    assert_mentions(
+        &text,
+        &["slot", "lost", "max_slot_wal_keep_size", "drop the task", "anew with schema_sync => false"],
+    );
     let count = pair.destination.value(DATABASE, "SELECT count(*) FROM journal");
     assert_eq!(count, "1000", "nothing was applied behind the gap");
 
     pair.call(DATABASE, "drop_task", TASK);
     pair.destination.run(DATABASE, "TRUNCATE items, journal");
-    pair.start_task(TASK, &["public.items", "public.journal"]);
+    let options = TaskOptions { schema_sync: Some(false), ..Default::default() };
+    pair.start_task_with(DATABASE, TASK, &["public.items", "public.journal"], &options);
     settle(&pair);
+}
+
+/// A COPY of the stream (one transaction of many rows) is ended from either side, while it waits for the table or
+/// in the middle of its rows: nothing of it stays, and it is made again, once.
+#[test]
+fn a_copy_under_way_is_ended() {
+    let mut rng = Rng::from_environment("a_copy_under_way_is_ended");
+    let pair = mirrored_pair();
+    let mut copies = 0;
+    for (round, end) in
+        [cancel_copy, end_copy, end_apply_worker, kill_apply_worker, kill_destination].iter().enumerate()
+    {
+        pair.source.run(DATABASE, "TRUNCATE journal");
+        pair.caught_up(DATABASE, TASK);
+        let mut lock = pair.destination.connect(DATABASE);
+        lock.batch_execute("BEGIN; LOCK TABLE journal IN ACCESS EXCLUSIVE MODE").expect("lock");
+        pair.source.run(
+            DATABASE,
+            &format!("INSERT INTO journal SELECT n, 'copied in round {round}' FROM generate_series(1, 34000) AS n"),
+        );
+        wait_until_blocked(&pair);
+        copies += pair.destination.value(DATABASE, COPIES_THAT_WAIT).parse::<u32>().expect("a number");
+        if rng.between(0, 1) == 0 {
+            lock.batch_execute("COMMIT").expect("unlock");
+            std::thread::sleep(rng.millis(0, 30)); // the moment is what is random
+        }
+        end(&pair);
+        drop(lock);
+        settle(&pair);
+    }
+    // A wire that is slow for the moment makes INSERT the better way; not each time.
+    assert!(copies > 0, "all rounds were INSERT");
+}
+
+const COPIES_THAT_WAIT: &str = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'courier' AND wait_event_type = 'Lock' \
+     AND query LIKE '%COPY \"public\".\"journal\"%'";
+
+fn cancel_copy(pair: &Pair) {
+    pair.destination
+        .run(DATABASE, &format!("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = '{ROLE}'"));
+}
+
+fn end_copy(pair: &Pair) {
+    pair.destination
+        .run(DATABASE, &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{ROLE}'"));
+}
+
+fn end_apply_worker(pair: &Pair) {
+    let worker = pair.apply_pid(DATABASE, TASK);
+    pair.source.run(DATABASE, &format!("SELECT pg_terminate_backend({worker})"));
+    wait::until(
+        "the apply worker ends though its COPY waits",
+        Duration::from_secs(10),
+        || (!procfs::alive(worker)).then_some(()),
+        || pair.source.describe(DATABASE),
+    );
+}
+
+fn kill_apply_worker(pair: &Pair) {
+    Victim::ApplyWorker.dies(pair);
+}
+
+fn kill_destination(pair: &Pair) {
+    Victim::Destination.dies(pair);
 }
 
 /// Everything that can be killed, in random order, under mixed traffic: `COURIER_ROUNDS` accidents, some of them while the
