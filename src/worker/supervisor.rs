@@ -203,6 +203,8 @@ thread_local! {
 struct Retry {
     since: Option<Instant>,
     attempts: u32,
+    /// How far the stream has come.
+    furthest: Lsn,
 }
 
 impl Retry {
@@ -224,7 +226,15 @@ impl Retry {
     }
 
     fn succeeded(&mut self) {
-        *self = Retry::default();
+        (self.since, self.attempts) = (None, 0);
+    }
+
+    /// An attempt that gets further than those before has got over what stopped them. One that only starts has not.
+    fn advanced(&mut self, applied: Lsn) {
+        if applied > self.furthest {
+            self.furthest = applied;
+            self.succeeded();
+        }
     }
 }
 
@@ -260,12 +270,12 @@ impl Attempt<'_> {
         } else {
             destination.ensure_progress(&row, Lsn::INVALID)?;
         }
-        if task.stage < Stage::CatchingUp
-            && let Some(verdict) = self.prepare_and_copy(&mut destination)?
-        {
-            return Ok(Ended::Guarded(verdict));
+        if task.stage < Stage::CatchingUp {
+            if let Some(verdict) = self.prepare_and_copy(&mut destination)? {
+                return Ok(Ended::Guarded(verdict));
+            }
+            self.retry.succeeded();
         }
-        self.retry.succeeded();
         if task.incremental {
             return self.stream(&endpoint, destination).map(Ended::Guarded);
         }
@@ -520,6 +530,7 @@ impl Attempt<'_> {
                 synchronizing = true;
                 self.show("watching the apply worker");
             }
+            self.retry.advanced(self.status.applied());
             if caught_up {
                 self.retry.succeeded();
                 self.at_rest()?;

@@ -432,3 +432,24 @@ impl Victim {
         cluster.wait_until_accepting();
     }
 }
+
+/// An error that passes by itself, and does not pass for a while: the pauses between attempts grow, although each attempt
+/// gets as far as the stream. Then it goes on.
+#[test]
+fn attempts_that_get_nowhere_are_made_with_growing_pauses() {
+    let pair = mirrored_pair();
+    pair.destination.run(
+        DATABASE,
+        "CREATE FUNCTION full() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = 'disk_full'; END $$; \
+         CREATE TRIGGER full BEFORE UPDATE ON items EXECUTE FUNCTION full(); ALTER TABLE items ENABLE ALWAYS TRIGGER full",
+    );
+    pair.source.run(DATABASE, "UPDATE items SET v = 77");
+    pair.source.wait_until(
+        DATABASE,
+        "the pause has grown",
+        &format!("(SELECT retry_at - last_error_at >= '3.5 s' FROM courier.tasks WHERE task = '{TASK}')"),
+    );
+    pair.destination.run(DATABASE, "DROP FUNCTION full() CASCADE");
+    pair.assert_mirrored(TASK, &SMALL);
+}

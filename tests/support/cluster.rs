@@ -70,7 +70,7 @@ impl ClusterBuilder {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let directory = scratch().path().join(format!("{}{number}", self.name));
         let mut settings = self.settings;
-        if self.preload {
+        if self.preload && !settings.iter().any(|(key, _)| key == "shared_preload_libraries") {
             settings.push(("shared_preload_libraries".into(), "pg_courier".into()));
         }
         let cluster = Cluster {
