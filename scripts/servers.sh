@@ -7,7 +7,7 @@
 # the source package of the Debian or Ubuntu release that has it, into $COURIER_CACHE (default: pg_courier-servers in
 # the temporary directory; servers run under an account of their own, which has to get there). Nothing is installed
 # into the system: apt works with lists and keys inside the cache. Needs apt, what `make prereqs` installs,
-# bison, flex and libicu-dev. A build takes two to four minutes; delete the cache to get newer minors.
+# bison, flex, libicu-dev and libxml2-dev. A build takes two to four minutes; delete the cache to get newer minors.
 set -eu
 
 cache=${COURIER_CACHE:-${TMPDIR:-/tmp}/pg_courier-servers}
@@ -69,7 +69,7 @@ build() {
     for tool in apt-get dpkg gcc make bison flex perl; do
         command -v "$tool" >/dev/null || { say "building PostgreSQL $1 needs $tool" && return 1; }
     done
-    for library in icu-i18n libssl; do
+    for library in icu-i18n libssl libxml-2.0; do
         pkg-config --exists "$library" || { say "building PostgreSQL $1 needs the headers of $library" && return 1; }
     done
     work=$cache/build-$1
@@ -79,7 +79,8 @@ build() {
     (
         cd "$work" || exit 1
         exec >"$cache/build-$1.log" 2>&1
-        ./configure --prefix="$2" --with-icu --without-readline --without-zlib --with-openssl CFLAGS="-O2 -g0" || exit 1
+        ./configure --prefix="$2" --with-icu --with-libxml --with-openssl --without-readline \
+            --without-zlib CFLAGS="-O2 -g0" || exit 1
         make -s -j"$(nproc)" && make -s install DESTDIR="$work/stage" || exit 1
         for module in btree_gist citext cube hstore test_decoding; do
             make -s -j"$(nproc)" -C "contrib/$module" install DESTDIR="$work/stage" || exit 1
