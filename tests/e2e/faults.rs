@@ -440,9 +440,10 @@ fn attempts_that_get_nowhere_are_made_with_growing_pauses() {
     let pair = mirrored_pair();
     pair.destination.run(
         DATABASE,
-        "CREATE FUNCTION full() RETURNS trigger LANGUAGE plpgsql AS \
+        "CREATE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql AS \
          $$ BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = 'disk_full'; END $$; \
-         CREATE TRIGGER full BEFORE UPDATE ON items EXECUTE FUNCTION full(); ALTER TABLE items ENABLE ALWAYS TRIGGER full",
+         CREATE TRIGGER no_space BEFORE UPDATE ON items EXECUTE FUNCTION no_space(); \
+         ALTER TABLE items ENABLE ALWAYS TRIGGER no_space",
     );
     pair.source.run(DATABASE, "UPDATE items SET v = 77");
     pair.source.wait_until(
@@ -450,6 +451,6 @@ fn attempts_that_get_nowhere_are_made_with_growing_pauses() {
         "the pause has grown",
         &format!("(SELECT retry_at - last_error_at >= '3.5 s' FROM courier.tasks WHERE task = '{TASK}')"),
     );
-    pair.destination.run(DATABASE, "DROP FUNCTION full() CASCADE");
+    pair.destination.run(DATABASE, "DROP FUNCTION no_space() CASCADE");
     pair.assert_mirrored(TASK, &SMALL);
 }
