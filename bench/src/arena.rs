@@ -37,6 +37,12 @@ pub fn open() -> Pair {
         .start_without_database();
     pair.source.create_database(SOURCE);
     pair.source.run(SOURCE, "CREATE EXTENSION pg_courier");
+    // Recent minors want to be told which libraries may be output plugins.
+    let setting = "SELECT count(*) FROM pg_settings WHERE name = 'output_plugin_libraries'";
+    if has_pglogical() && pair.source.value("postgres", setting) == "1" {
+        pair.source.run("postgres", "ALTER SYSTEM SET output_plugin_libraries = pgoutput, pglogical_output");
+        pair.source.reload();
+    }
     let role = format!("CREATE ROLE replicator SUPERUSER LOGIN REPLICATION PASSWORD {}", literal(PASSWORD));
     pair.source.run("postgres", &role);
     pair.destination.run("postgres", &role);
