@@ -318,6 +318,6 @@ fn clean(pair: &Pair, candidates: &[Candidate], tables: &[&str]) {
     for candidate in candidates {
         let database = candidate.database();
         pair.source.run(SOURCE, &format!("DROP SERVER {database} CASCADE"));
-        pair.destination.run("postgres", &format!("DROP DATABASE {database} WITH (FORCE)"));
+        arena::drop_destination(pair, database);
     }
 }

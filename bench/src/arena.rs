@@ -56,6 +56,14 @@ pub fn add_destination(pair: &Pair, name: &str) {
     pair.destination.run(name, &format!("GRANT ALL ON SCHEMA public TO {ROLE}"));
 }
 
+/// Drops a destination database. pglogical's supervisor does not answer when DROP DATABASE asks everybody to close
+/// their files; it is ended, and comes again later.
+pub fn drop_destination(pair: &Pair, name: &str) {
+    pair.destination
+        .run("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type LIKE 'pglogical%'");
+    pair.destination.run("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"));
+}
+
 /// How a subscription reaches the source.
 pub fn conninfo(pair: &Pair) -> String {
     conninfo_of(&pair.source, SOURCE)

@@ -83,6 +83,6 @@ fn copy(pair: &Pair, candidate: Candidate, rows: u64) -> Result {
         identical,
     };
     candidate.remove(pair);
-    pair.destination.run("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"));
+    arena::drop_destination(pair, name);
     result
 }
