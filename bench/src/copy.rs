@@ -20,7 +20,8 @@ const LONG: Duration = Duration::from_secs(3600);
 pub fn run(options: &Options) -> bool {
     let pair = arena::open();
     pgbench::initialize(&pair.source, SOURCE, options.scale);
-    pair.source.run(SOURCE, "VACUUM ANALYZE; CHECKPOINT");
+    pair.source.run(SOURCE, "VACUUM ANALYZE");
+    pair.source.run(SOURCE, "CHECKPOINT");
     pair.source.run(SOURCE, &format!("CREATE PUBLICATION bench FOR TABLE {}", pgbench::TABLES.join(", ")));
     let rows: u64 = pair
         .source
