@@ -7,55 +7,42 @@ use pgrx::prelude::*;
 use super::tasks::{all_given, given};
 use crate::catalog::{Task, connection};
 use crate::error::{Error, Result, sqlstate};
+use crate::pg::text::Text;
 use crate::pg::{report, xact};
 use crate::precheck::{self, Finding, Item, Outcome, Severity, Status, Subject, ignored};
 use crate::schema_sync;
 
-#[pg_extern(sql = false)]
-#[allow(clippy::type_complexity)]
-fn precheck_task(
-    task: String,
-) -> TableIterator<
+/// What `courier.precheck` returns.
+type Findings = TableIterator<
     'static,
     (
-        name!(category, String),
-        name!(item, String),
-        name!(severity, String),
-        name!(status, String),
-        name!(object, Option<String>),
-        name!(detail, Option<String>),
-        name!(fix, Option<String>),
+        name!(category, Text),
+        name!(item, Text),
+        name!(severity, Text),
+        name!(status, Text),
+        name!(object, Option<Text>),
+        name!(detail, Option<Text>),
+        name!(fix, Option<Text>),
         name!(ignorable, bool),
-        name!(place, Option<String>),
+        name!(place, Option<Text>),
     ),
-> {
+>;
+
+#[pg_extern(sql = false)]
+fn precheck_task(task: Text) -> Findings {
     let check = || run(&Subject::of(&Task::for_role(&task, xact::user_id())?));
-    TableIterator::new(report::unwrap(check()).into_iter().map(row))
+    table(report::unwrap(check()))
 }
 
 #[pg_extern(sql = false)]
-#[allow(clippy::type_complexity)]
 fn precheck_server(
-    server: Option<String>,
-    include: Option<Vec<Option<String>>>,
-    exclude: Option<Vec<Option<String>>>,
+    server: Option<Text>,
+    include: Option<Vec<Option<Text>>>,
+    exclude: Option<Vec<Option<Text>>>,
     schema_sync: Option<bool>,
     full_copy: Option<bool>,
     incremental: Option<bool>,
-) -> TableIterator<
-    'static,
-    (
-        name!(category, String),
-        name!(item, String),
-        name!(severity, String),
-        name!(status, String),
-        name!(object, Option<String>),
-        name!(detail, Option<String>),
-        name!(fix, Option<String>),
-        name!(ignorable, bool),
-        name!(place, Option<String>),
-    ),
-> {
+) -> Findings {
     let check = || {
         run(&Subject {
             task: None,
@@ -70,45 +57,41 @@ fn precheck_server(
             begun: false,
         })
     };
-    TableIterator::new(report::unwrap(check()).into_iter().map(row))
+    table(report::unwrap(check()))
 }
 
-type Line = (String, String, String, String, Option<String>, Option<String>, Option<String>, bool, Option<String>);
-
-fn severity(item: &Item) -> String {
-    if item.severity == Severity::Failed { "failed".to_owned() } else { "warning".to_owned() }
+fn severity(item: &Item) -> Text {
+    if item.severity == Severity::Failed { "failed".into() } else { "warning".into() }
 }
 
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)]
 fn precheck_items() -> TableIterator<
     'static,
-    (
-        name!(category, String),
-        name!(item, String),
-        name!(severity, String),
-        name!(ignorable, bool),
-        name!(about, String),
-    ),
+    (name!(category, Text), name!(item, Text), name!(severity, Text), name!(ignorable, bool), name!(about, Text)),
 > {
-    TableIterator::new(precheck::all().map(|item| {
-        (item.category.to_owned(), item.id.to_owned(), severity(item), item.ignorable, item.about.to_owned())
-    }))
+    TableIterator::new(
+        precheck::all()
+            .map(|item| (item.category.into(), item.id.into(), severity(item), item.ignorable, item.about.into())),
+    )
 }
 
-fn row(finding: Finding) -> Line {
-    let item = finding.item;
-    (
-        item.category.to_owned(),
-        item.id.to_owned(),
-        severity(item),
-        finding.status.as_str().to_owned(),
-        finding.object,
-        finding.detail,
-        finding.fix,
-        item.ignorable,
-        finding.place,
-    )
+fn table(findings: Vec<Finding>) -> Findings {
+    let text = |text: Option<String>| text.map(Text::from);
+    TableIterator::new(findings.into_iter().map(move |finding| {
+        let Finding { item, status, object, detail, fix, place } = finding;
+        (
+            item.category.into(),
+            item.id.into(),
+            severity(item),
+            status.as_str().into(),
+            text(object),
+            text(detail),
+            text(fix),
+            item.ignorable,
+            text(place),
+        )
+    }))
 }
 
 fn run(subject: &Subject) -> Result<Vec<Finding>> {
@@ -145,7 +128,7 @@ fn write_missing_statements(findings: &mut [Finding], tables: &[u32]) -> Result<
 }
 
 #[pg_extern(sql = false)]
-fn ignore_precheck(task: Option<String>, item: Option<String>, reason: Option<String>) {
+fn ignore_precheck(task: Option<Text>, item: Option<Text>, reason: Option<Text>) {
     let ignore = || {
         let task = Task::for_role(&given("task", task)?, xact::user_id())?;
         ignored::set(task.id, &given("item", item)?, reason.as_deref())

@@ -12,6 +12,7 @@ use crate::destination::Purpose;
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::names;
 use crate::pg::dsm::Segment;
+use crate::pg::text::Text;
 use crate::pg::{latch, logical, report, spi, wake, xact};
 use crate::worker::status::TaskStatus;
 use crate::worker::{Endpoint, supervisor};
@@ -22,14 +23,14 @@ const STOP_WITHIN: Duration = Duration::from_secs(20);
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments)]
 fn create_task(
-    name: Option<String>,
-    server: Option<String>,
-    include: Option<Vec<Option<String>>>,
-    exclude: Option<Vec<Option<String>>>,
+    name: Option<Text>,
+    server: Option<Text>,
+    include: Option<Vec<Option<Text>>>,
+    exclude: Option<Vec<Option<Text>>>,
     schema_sync: Option<bool>,
     full_copy: Option<bool>,
     incremental: Option<bool>,
-    conflict: Option<String>,
+    conflict: Option<Text>,
     forward_origins: Option<bool>,
 ) -> i32 {
     let create = || {
@@ -53,8 +54,9 @@ pub(super) fn given<T>(argument: &str, value: Option<T>) -> Result<T> {
     value.ok_or_else(|| Error::new(sqlstate::NULL_VALUE_NOT_ALLOWED, format!("{argument} must not be null")))
 }
 
-pub(super) fn all_given(argument: &str, list: Option<Vec<Option<String>>>) -> Result<Vec<String>> {
-    given(argument, list)?.into_iter().map(|pattern| given(&format!("a pattern of {argument}"), pattern)).collect()
+pub(super) fn all_given(argument: &str, list: Option<Vec<Option<Text>>>) -> Result<Vec<String>> {
+    let pattern = |pattern| given(&format!("a pattern of {argument}"), pattern).map(Text::into_string);
+    given(argument, list)?.into_iter().map(pattern).collect()
 }
 
 struct NewTask<'a> {
@@ -82,7 +84,7 @@ impl NewTask<'_> {
         self.check_free_name()?;
         let selection = select::select(&self.include, &self.exclude)?;
         for pattern in &selection.idle_patterns {
-            pgrx::notice!("pattern '{pattern}' matches no table");
+            report::notice(&format!("pattern '{pattern}' matches no table"));
         }
         let flag = |on: bool| Some(if on { "t" } else { "f" });
         let (include, exclude) = (to_json(&self.include)?, to_json(&self.exclude)?);
@@ -144,12 +146,12 @@ pub(super) fn locked(name: &str) -> Result<Task> {
 }
 
 #[pg_extern(sql = false)]
-fn start(task: String) {
+fn start(task: Text) {
     report::unwrap(locked(&task).and_then(|task| run(&task)));
 }
 
 #[pg_extern(sql = false)]
-fn resume(task: String) {
+fn resume(task: Text) {
     report::unwrap(locked(&task).and_then(|task| {
         if task.wanted == Wanted::Created {
             return Err(Error::new(
@@ -165,7 +167,7 @@ fn resume(task: String) {
 pub(super) fn run(task: &Task) -> Result<()> {
     match task.wanted {
         Wanted::Running if !task.failed => {
-            pgrx::notice!("task \"{}\" is already running", task.name);
+            report::notice(&format!("task \"{}\" is already running", task.name));
             if supervisor_is_alive(task) {
                 return Ok(());
             }
@@ -194,8 +196,8 @@ pub(super) fn run(task: &Task) -> Result<()> {
         &[Some(Wanted::Running.as_str())],
     )?;
     if !wake::is_preloaded() {
-        pgrx::notice!(
-            "pg_courier is not in shared_preload_libraries: the task will have to be resumed after a restart of the server"
+        report::notice(
+            "pg_courier is not in shared_preload_libraries: the task will have to be resumed after a restart of the server",
         );
     }
     supervisor::start(task.id, &task.name)
@@ -218,10 +220,10 @@ fn fix_tables(task: &Task) -> Result<()> {
     let without = |t: &&Candidate| !t.has_identity;
     let unidentified: Vec<String> = selection.tables.iter().filter(without).map(Candidate::qualified_name).collect();
     if task.incremental && !unidentified.is_empty() {
-        pgrx::warning!(
+        report::warning(&format!(
             "only INSERT and TRUNCATE can be applied to {}: no primary key and no other replica identity",
             unidentified.join(", ")
-        );
+        ));
     }
     let column = |f: &dyn Fn(&Candidate) -> String| to_json(&selection.tables.iter().map(f).collect::<Vec<String>>());
     let oids = column(&|t| t.oid.to_string())?;
@@ -276,12 +278,12 @@ fn check_readable(task: &Task, tables: &[Candidate]) -> Result<()> {
 }
 
 #[pg_extern(sql = false)]
-fn pause(task: String) {
+fn pause(task: Text) {
     report::unwrap(locked(&task).and_then(|task| {
         match task.wanted {
             Wanted::Running => {}
             Wanted::Paused => {
-                pgrx::notice!("task \"{}\" is already paused", task.name);
+                report::notice(&format!("task \"{}\" is already paused", task.name));
                 return Ok(());
             }
             other => {
@@ -332,7 +334,7 @@ fn stop_processes(task: &Task) -> Result<()> {
 }
 
 #[pg_extern(sql = false)]
-fn drop_task(task: String, restore_replica_identity: bool) {
+fn drop_task(task: Text, restore_replica_identity: bool) {
     report::unwrap(locked(&task).and_then(|task| {
         stop_processes(&task)?;
         if restore_replica_identity {
@@ -355,14 +357,14 @@ fn forget_on_destination(task: &Task) {
         .and_then(|endpoint| endpoint.open(Purpose::Control))
         .and_then(|mut destination| destination.forget_task(&task.uuid));
     if let Err(error) = outcome {
-        pgrx::warning!(
+        report::warning(&format!(
             "the task's rows in schema courier_applied of the destination stay: {}; to remove them there later: \
              DELETE FROM courier_applied.progress WHERE task_id = '{uuid}'; \
              DELETE FROM courier_applied.table_progress WHERE task_id = '{uuid}'; \
              DELETE FROM courier_applied.conflicts WHERE task_id = '{uuid}';",
             error.message(),
             uuid = task.uuid
-        );
+        ));
     }
 }
 

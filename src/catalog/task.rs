@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::{Lsn, Row};
+use crate::pg::encoding::storable;
 use crate::pg::{report, spi};
 
 /// What the user wants of the task.
@@ -217,9 +218,10 @@ impl Task {
              last_error_at = clock_timestamp(), failed = $6::bool, \
              retry_at = clock_timestamp() + $7::int * interval '1 s'",
             &[
-                Some(error.message()),
-                error.detail_text().as_deref(),
-                error.hint_text(),
+                // The destination may speak a language that this database has no letters for.
+                Some(&storable(error.message())),
+                error.detail_text().as_deref().map(storable).as_deref(),
+                error.hint_text().map(storable).as_deref(),
                 Some(error.sqlstate()),
                 Some(if failed { "t" } else { "f" }),
                 retry.as_deref(),
