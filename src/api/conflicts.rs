@@ -2,7 +2,7 @@
 
 use pgrx::prelude::*;
 
-use super::tasks::{locked, run};
+use super::tasks::{given, locked, run};
 use crate::catalog::{ConflictPolicy, Task, Wanted};
 use crate::destination::Purpose;
 use crate::error::{Error, Result, sqlstate};
@@ -13,8 +13,7 @@ use crate::worker::Endpoint;
 #[pg_extern(sql = false)]
 fn alter_task(task: Option<Text>, conflict: Option<Text>, forward_origins: Option<bool>) {
     let alter = || {
-        let null = || Error::new(sqlstate::NULL_VALUE_NOT_ALLOWED, "task must not be null");
-        let task = locked(&task.ok_or_else(null)?)?;
+        let task = locked(&given("task", task)?)?;
         if task.wanted == Wanted::Running && !task.failed {
             return Err(Error::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
