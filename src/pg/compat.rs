@@ -3,7 +3,7 @@
 use pgrx::pg_sys;
 use std::ffi::CStr;
 
-use crate::logicalrep::Lsn;
+use crate::logicalrep::{Lsn, Transaction};
 
 /// How far WAL is durable on this server.
 pub fn flush_lsn() -> Lsn {
@@ -64,6 +64,23 @@ pub unsafe fn commit_time(txn: *const pg_sys::ReorderBufferTXN) -> i64 {
         return (*txn).commit_time;
         #[cfg(not(any(feature = "pg13", feature = "pg14")))]
         return (*txn).xact_time.commit_time;
+    }
+}
+
+/// A transaction that is about to be replayed, before its first change.
+///
+/// # Safety
+/// `txn` is a committed transaction handed to a callback.
+pub unsafe fn transaction(txn: *const pg_sys::ReorderBufferTXN) -> Transaction {
+    // SAFETY: by contract.
+    unsafe {
+        Transaction {
+            xid: u32::from((*txn).xid),
+            commit_lsn: Lsn((*txn).final_lsn),
+            end_lsn: Lsn((*txn).end_lsn),
+            commit_time: commit_time(txn),
+            change_lsn: Lsn::INVALID,
+        }
     }
 }
 

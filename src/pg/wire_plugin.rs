@@ -150,13 +150,7 @@ impl Reader {
         print_floats_exactly();
         // SAFETY: by contract.
         unsafe {
-            self.transaction = Transaction {
-                xid: u32::from((*txn).xid),
-                commit_lsn: Lsn((*txn).final_lsn),
-                end_lsn: Lsn((*txn).end_lsn),
-                commit_time: compat::commit_time(txn),
-                change_lsn: Lsn::INVALID,
-            };
+            self.transaction = compat::transaction(txn);
             self.begin_is_due = true;
             if !self.skip_empty_xacts {
                 self.send_begin(context);
