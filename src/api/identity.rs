@@ -3,7 +3,7 @@
 
 use pgrx::prelude::*;
 
-use crate::catalog::{Stage, Task, select};
+use crate::catalog::{Stage, Task};
 use crate::error::Result;
 use crate::pg::text::Text;
 use crate::pg::{report, spi, xact};
@@ -16,7 +16,7 @@ fn task_relations(task: Text) -> SetOfIterator<'static, pg_sys::Oid> {
 
 fn relations(task: &Task) -> Result<Vec<u32>> {
     if task.stage == Stage::Created {
-        let selection = select::select(&task.include, &task.exclude)?;
+        let selection = task.selection()?;
         return Ok(selection.tables.iter().map(|table| table.oid).collect());
     }
     let rows = spi::as_extension(|| {
@@ -72,7 +72,7 @@ fn naming(relation: u32) -> Result<Vec<i32>> {
     let mut found = Vec::new();
     for row in &tasks {
         let task = Task::by_id(row.parse(0)?)?;
-        if select::named(&task.include, &task.exclude)?(name.text(0)?, name.text(1)?) {
+        if task.named()?(name.text(0)?, name.text(1)?) {
             found.push(task.id);
         }
     }

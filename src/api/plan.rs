@@ -2,7 +2,7 @@
 
 use pgrx::prelude::*;
 
-use crate::catalog::{Task, select};
+use crate::catalog::Task;
 use crate::error::Result;
 use crate::pg::text::Text;
 use crate::pg::{report, xact};
@@ -40,7 +40,7 @@ fn plan(
 
 fn lines(name: &str) -> Result<Vec<Line>> {
     let task = Task::for_role(name, xact::user_id())?;
-    let selection = select::select(&task.include, &task.exclude)?;
+    let selection = task.selection()?;
     let oids: Vec<u32> = selection.tables.iter().map(|t| t.oid).collect();
     let items = if task.schema_sync { schema_sync::statements(&oids)? } else { Vec::new() };
     let mut lines: Vec<Line> = items.iter().filter(|i| i.section == "pre-data").map(create).collect();

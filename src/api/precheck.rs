@@ -4,60 +4,87 @@ use std::collections::HashMap;
 
 use pgrx::prelude::*;
 
-use super::tasks::{all_given, given};
-use crate::catalog::{Task, connection};
+use super::tasks::{given, given_scope};
+use crate::catalog::{Scope, Task, connection};
 use crate::error::{Error, Result, sqlstate};
 use crate::pg::text::Text;
 use crate::pg::{report, xact};
 use crate::precheck::{self, Finding, Item, Outcome, Severity, Status, Subject, ignored};
 use crate::schema_sync;
 
-/// What `courier.precheck` returns.
-type Findings = TableIterator<
-    'static,
-    (
-        name!(category, Text),
-        name!(item, Text),
-        name!(severity, Text),
-        name!(status, Text),
-        name!(object, Option<Text>),
-        name!(detail, Option<Text>),
-        name!(fix, Option<Text>),
-        name!(ignorable, bool),
-        name!(place, Option<Text>),
-    ),
->;
-
-#[pg_extern(sql = false)]
-fn precheck_task(task: Text) -> Findings {
-    let check = || run(&Subject::of(&Task::for_role(&task, xact::user_id())?));
-    table(report::unwrap(check()))
+/// A function that returns what `courier.precheck` returns. (pgrx wants to read the columns in the signature itself.)
+macro_rules! returns_findings {
+    (fn $name:ident($($argument:ident: $type:ty),* $(,)?) $body:block) => {
+        #[pg_extern(sql = false)]
+        #[allow(clippy::type_complexity)]
+        fn $name($($argument: $type),*) -> TableIterator<
+            'static,
+            (
+                name!(category, Text),
+                name!(item, Text),
+                name!(severity, Text),
+                name!(status, Text),
+                name!(object, Option<Text>),
+                name!(detail, Option<Text>),
+                name!(fix, Option<Text>),
+                name!(ignorable, bool),
+                name!(place, Option<Text>),
+            ),
+        > {
+            let findings: Result<Vec<Finding>> = $body;
+            TableIterator::new(report::unwrap(findings).into_iter().map(columns))
+        }
+    };
 }
 
-#[pg_extern(sql = false)]
-fn precheck_server(
-    server: Option<Text>,
-    include: Option<Vec<Option<Text>>>,
-    exclude: Option<Vec<Option<Text>>>,
-    schema_sync: Option<bool>,
-    full_copy: Option<bool>,
-    incremental: Option<bool>,
-) -> Findings {
-    let check = || {
-        run(&Subject {
-            task: None,
-            slot_name: String::new(),
-            owner: xact::user_id(),
-            server: connection::server_by_name(&given("server", server)?)?,
-            include: all_given("include", include)?,
-            exclude: all_given("exclude", exclude)?,
-            schema_sync: given("schema_sync", schema_sync)?,
-            full_copy: given("full_copy", full_copy)?,
-            incremental: given("incremental", incremental)?,
-            begun: false,
-        })
-    };
-    table(report::unwrap(check()))
+returns_findings! {
+    fn precheck_task(task: Text) {
+        Task::for_role(&task, xact::user_id()).and_then(|task| run(&Subject::of(&task)))
+    }
+}
+
+returns_findings! {
+    fn precheck_server(
+        server: Option<Text>,
+        include: Option<Vec<Option<Text>>>,
+        exclude: Option<Vec<Option<Text>>>,
+        schema_sync: Option<bool>,
+        full_copy: Option<bool>,
+        incremental: Option<bool>,
+    ) {
+        subject(server, given_scope(include, exclude, schema_sync, full_copy, incremental))
+            .and_then(|subject| run(&subject))
+    }
+}
+
+/// A task that does not exist yet.
+fn subject(server: Option<Text>, scope: Result<Scope>) -> Result<Subject> {
+    Ok(Subject {
+        task: None,
+        slot_name: String::new(),
+        owner: xact::user_id(),
+        server: connection::server_by_name(&given("server", server)?)?,
+        scope: scope?,
+        begun: false,
+    })
+}
+
+type Columns = (Text, Text, Text, Text, Option<Text>, Option<Text>, Option<Text>, bool, Option<Text>);
+
+fn columns(finding: Finding) -> Columns {
+    let Finding { item, status, object, detail, fix, place } = finding;
+    let text = |text: Option<String>| text.map(Text::from);
+    (
+        item.category.into(),
+        item.id.into(),
+        severity(item),
+        status.as_str().into(),
+        text(object),
+        text(detail),
+        text(fix),
+        item.ignorable,
+        text(place),
+    )
 }
 
 fn severity(item: &Item) -> Text {
@@ -74,24 +101,6 @@ fn precheck_items() -> TableIterator<
         precheck::all()
             .map(|item| (item.category.into(), item.id.into(), severity(item), item.ignorable, item.about.into())),
     )
-}
-
-fn table(findings: Vec<Finding>) -> Findings {
-    let text = |text: Option<String>| text.map(Text::from);
-    TableIterator::new(findings.into_iter().map(move |finding| {
-        let Finding { item, status, object, detail, fix, place } = finding;
-        (
-            item.category.into(),
-            item.id.into(),
-            severity(item),
-            status.as_str().into(),
-            text(object),
-            text(detail),
-            text(fix),
-            item.ignorable,
-            text(place),
-        )
-    }))
 }
 
 fn run(subject: &Subject) -> Result<Vec<Finding>> {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use pgrx::prelude::*;
 
 use super::{identity, precheck};
-use crate::catalog::select::{self, Candidate};
-use crate::catalog::{ConflictPolicy, Stage, Task, Wanted, connection, to_json};
+use crate::catalog::select::Candidate;
+use crate::catalog::{ConflictPolicy, Scope, Stage, Task, Wanted, connection, to_json};
 use crate::destination::Purpose;
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::names;
@@ -37,11 +37,7 @@ fn create_task(
         let new = NewTask {
             name: &given("name", name)?,
             server: &given("server", server)?,
-            include: all_given("include", include)?,
-            exclude: all_given("exclude", exclude)?,
-            schema_sync: given("schema_sync", schema_sync)?,
-            full_copy: given("full_copy", full_copy)?,
-            incremental: given("incremental", incremental)?,
+            scope: given_scope(include, exclude, schema_sync, full_copy, incremental)?,
             conflict: ConflictPolicy::parse(&given("conflict", conflict)?)?,
             forward_origins: given("forward_origins", forward_origins)?,
         };
@@ -54,7 +50,23 @@ pub(super) fn given<T>(argument: &str, value: Option<T>) -> Result<T> {
     value.ok_or_else(|| Error::new(sqlstate::NULL_VALUE_NOT_ALLOWED, format!("{argument} must not be null")))
 }
 
-pub(super) fn all_given(argument: &str, list: Option<Vec<Option<Text>>>) -> Result<Vec<String>> {
+pub(super) fn given_scope(
+    include: Option<Vec<Option<Text>>>,
+    exclude: Option<Vec<Option<Text>>>,
+    schema_sync: Option<bool>,
+    full_copy: Option<bool>,
+    incremental: Option<bool>,
+) -> Result<Scope> {
+    Ok(Scope {
+        include: all_given("include", include)?,
+        exclude: all_given("exclude", exclude)?,
+        schema_sync: given("schema_sync", schema_sync)?,
+        full_copy: given("full_copy", full_copy)?,
+        incremental: given("incremental", incremental)?,
+    })
+}
+
+fn all_given(argument: &str, list: Option<Vec<Option<Text>>>) -> Result<Vec<String>> {
     let pattern = |pattern| given(&format!("a pattern of {argument}"), pattern).map(Text::into_string);
     given(argument, list)?.into_iter().map(pattern).collect()
 }
@@ -62,11 +74,7 @@ pub(super) fn all_given(argument: &str, list: Option<Vec<Option<Text>>>) -> Resu
 struct NewTask<'a> {
     name: &'a str,
     server: &'a str,
-    include: Vec<String>,
-    exclude: Vec<String>,
-    schema_sync: bool,
-    full_copy: bool,
-    incremental: bool,
+    scope: Scope,
     conflict: ConflictPolicy,
     forward_origins: bool,
 }
@@ -74,20 +82,17 @@ struct NewTask<'a> {
 impl NewTask<'_> {
     fn create(&self) -> Result<i32> {
         names::check_task_name(self.name)?;
-        if !(self.schema_sync || self.full_copy || self.incremental) {
-            return Err(Error::new(sqlstate::INVALID_PARAMETER_VALUE, "the task would do nothing")
-                .hint("Leave at least one of schema_sync, full_copy and incremental on."));
-        }
+        self.scope.check()?;
         let owner = xact::user_id();
         let server = connection::server_by_name(self.server)?;
         connection::parameters(owner, server)?;
         self.check_free_name()?;
-        let selection = select::select(&self.include, &self.exclude)?;
+        let selection = self.scope.selection()?;
         for pattern in &selection.idle_patterns {
             report::notice(&format!("pattern '{pattern}' matches no table"));
         }
         let flag = |on: bool| Some(if on { "t" } else { "f" });
-        let (include, exclude) = (to_json(&self.include)?, to_json(&self.exclude)?);
+        let (include, exclude) = (to_json(&self.scope.include)?, to_json(&self.scope.exclude)?);
         spi::as_extension(|| {
             spi::execute(
                 "INSERT INTO courier.task (name, owner, server, include, exclude, schema_sync, full_copy, incremental, \
@@ -100,9 +105,9 @@ impl NewTask<'_> {
                     Some(&server.to_string()),
                     Some(&include),
                     Some(&exclude),
-                    flag(self.schema_sync),
-                    flag(self.full_copy),
-                    flag(self.incremental),
+                    flag(self.scope.schema_sync),
+                    flag(self.scope.full_copy),
+                    flag(self.scope.incremental),
                     Some(self.conflict.as_str()),
                     flag(self.forward_origins),
                 ],
@@ -215,7 +220,7 @@ fn check_wal_level() -> Result<()> {
 
 /// Decides on the first start which tables the task has.
 fn fix_tables(task: &Task) -> Result<()> {
-    let selection = select::select(&task.include, &task.exclude)?;
+    let selection = task.selection()?;
     check_readable(task, &selection.tables)?;
     let without = |t: &&Candidate| !t.has_identity;
     let unidentified: Vec<String> = selection.tables.iter().filter(without).map(Candidate::qualified_name).collect();
