@@ -446,11 +446,7 @@ fn attempts_that_get_nowhere_are_made_with_growing_pauses() {
          ALTER TABLE items ENABLE ALWAYS TRIGGER no_space",
     );
     pair.source.run(DATABASE, "UPDATE items SET v = 77");
-    pair.source.wait_until(
-        DATABASE,
-        "the pause has grown",
-        &format!("(SELECT retry_at - last_error_at >= '3.5 s' FROM courier.tasks WHERE task = '{TASK}')"),
-    );
+    pair.wait_until_in("tasks", TASK, "the pause has grown", "retry_at - last_error_at >= '3.5 s'");
     pair.destination.run(DATABASE, "DROP FUNCTION no_space() CASCADE");
     pair.assert_mirrored(TASK, &SMALL);
 }
