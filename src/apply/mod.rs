@@ -15,3 +15,4 @@ mod group;
 mod send;
 mod sink;
 pub mod statements;
+mod waiting;
