@@ -320,4 +320,6 @@ fn clean(pair: &Pair, candidates: &[Candidate], tables: &[&str]) {
         pair.source.run(SOURCE, &format!("DROP SERVER {database} CASCADE"));
         arena::drop_destination(pair, database);
     }
+    // pglogical's supervisor may go on with what it knew of a database of the same name.
+    pair.destination.restart();
 }

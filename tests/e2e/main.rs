@@ -22,6 +22,7 @@ mod network;
 mod options;
 mod origins;
 mod precheck;
+mod replay;
 mod rights;
 mod schema;
 mod sequences;
