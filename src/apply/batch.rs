@@ -23,7 +23,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use crate::logicalrep::relation::{Fields, Identity, is_unchanged};
-use crate::logicalrep::{Change, Column, ColumnFormat, FastMap, Relation};
+use crate::logicalrep::{Change, FastMap, Relation};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
@@ -73,9 +73,8 @@ pub struct TableBatch {
 impl TableBatch {
     pub fn new(relation: Rc<Relation>) -> TableBatch {
         let columns = &relation.columns;
-        let is_binary = |column: &Column| matches!(column.format, ColumnFormat::Binary { .. });
         TableBatch {
-            is_binary: !columns.is_empty() && columns.iter().all(is_binary),
+            is_binary: !columns.is_empty() && columns.iter().all(|column| column.format.fits_copy()),
             relation,
             queued: false,
             arena: Vec::new(),

@@ -17,6 +17,8 @@ pub enum ColumnFormat {
     Binary { element: u32, array: u32 },
     /// The type's text form, cast back on the destination.
     Text { cast: String },
+    /// The label of an enum, cast back likewise; COPY takes it as the type's binary form.
+    Label { cast: String },
 }
 
 /// OIDs of `text` and `text[]`, the same everywhere.
@@ -27,22 +29,27 @@ impl ColumnFormat {
     pub fn element_type(&self) -> u32 {
         match self {
             ColumnFormat::Binary { element, .. } => *element,
-            ColumnFormat::Text { .. } => TEXT,
+            ColumnFormat::Text { .. } | ColumnFormat::Label { .. } => TEXT,
         }
     }
 
     pub fn array_type(&self) -> u32 {
         match self {
             ColumnFormat::Binary { array, .. } => *array,
-            ColumnFormat::Text { .. } => TEXT_ARRAY,
+            ColumnFormat::Text { .. } | ColumnFormat::Label { .. } => TEXT_ARRAY,
         }
+    }
+
+    /// Is the field also what binary COPY takes?
+    pub fn fits_copy(&self) -> bool {
+        !matches!(self, ColumnFormat::Text { .. })
     }
 
     /// An expression of this column's type, from a parameter column.
     pub fn cast(&self, expression: &str) -> String {
         match self {
             ColumnFormat::Binary { .. } => expression.to_owned(),
-            ColumnFormat::Text { cast } => format!("{expression}::{cast}"),
+            ColumnFormat::Text { cast } | ColumnFormat::Label { cast } => format!("{expression}::{cast}"),
         }
     }
 }
