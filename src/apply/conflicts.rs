@@ -7,7 +7,7 @@
 //! | lacks the row to delete               | nothing happens   | nothing happens                                 |
 //!
 //! Everything else, and everything with `error`, stops the task. The change that `skip_change` names is left out whatever
-//! the reason. Each decision is a row of `courier_applied.conflicts` on the destination, written in the transaction that carries
+//! the reason, a TRUNCATE as well. Each decision is a row of `courier_applied.conflicts` on the destination, written in the transaction that carries
 //! it out, so it is there exactly once.
 //!
 //! Merged batches know nothing of this: their error leads to the serial mode, where each change has a savepoint.
@@ -68,14 +68,14 @@ impl Applier {
         self.plan.conflict != ConflictPolicy::Error || self.is_to_be_skipped()
     }
 
-    fn is_to_be_skipped(&self) -> bool {
+    pub(super) fn is_to_be_skipped(&self) -> bool {
         self.plan.skip.is_valid() && self.current.change_lsn == self.plan.skip
     }
 
     pub(super) fn apply_or_resolve(&mut self, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {
         self.open_group(None)?;
         for _ in 0..MOST_COLLISIONS {
-            let Some(error) = self.attempt(relation, change)? else { return Ok(()) };
+            let Some(error) = self.attempt(|applier| applier.send_change(relation, change))? else { return Ok(()) };
             match self.decide(&error, change) {
                 Decision::Stop => return Err(error),
                 Decision::LeaveOut(word) => {
@@ -102,13 +102,26 @@ impl Applier {
         Err(Error::internal("the change collides with row after row"))
     }
 
-    /// Sends the change behind a savepoint; returns the error that undid it.
-    fn attempt(&mut self, relation: &Rc<Relation>, change: Change<'_>) -> Result<Option<Error>> {
+    /// The TRUNCATE that `skip_change` names: it has no rows to show, only tables.
+    pub(super) fn truncate_or_skip(&mut self, relations: &[Rc<Relation>], restart_sequences: bool) -> Result<()> {
+        self.open_group(None)?;
+        let Some(error) = self.attempt(|applier| applier.send_truncate(relations, restart_sequences))? else {
+            return Ok(());
+        };
+        for relation in relations {
+            let facts = self.facts(relation, "TRUNCATE", &error, "skipped");
+            self.send_command(&statements::record_skipped(&facts))?;
+        }
+        self.settle()
+    }
+
+    /// Sends a change behind a savepoint; returns the error that undid it.
+    fn attempt(&mut self, send: impl FnOnce(&mut Applier) -> Result<()>) -> Result<Option<Error>> {
         self.settle()?;
         let before = self.statements_made;
         self.attempt = Attempt { under_way: true, ..Attempt::default() };
         self.send_command("SAVEPOINT courier_change")?;
-        self.send_change(relation, change)?;
+        send(self)?;
         // After an error the destination ignores everything up to a sync. Inside the block it commits nothing.
         self.destination.connection.send_sync()?;
         self.sent.push_back(Sent::Sync);
@@ -189,17 +202,7 @@ impl Applier {
             Change::Update { old, .. } => ("UPDATE", Some(old)),
             Change::Delete { old } => ("DELETE", Some(old)),
         };
-        let facts = [
-            format!("{}::pg_catalog.uuid", quote_literal(&self.plan.task_id)),
-            format!("'{}'::pg_catalog.pg_lsn", self.current.change_lsn),
-            format!("'{}'::pg_catalog.pg_lsn", self.current.commit_lsn),
-            relation.oid.to_string(),
-            quote_literal(&relation.qualified_name()),
-            quote_literal(verb),
-            quote_literal(error.sqlstate()),
-            quote_literal(error.message()),
-            quote_literal(decision),
-        ];
+        let facts = self.facts(relation, verb, error, decision);
         // A table without a key identifies a row by all of it: then the old row is what there is to show.
         let by_row = relation.key.is_empty();
         let (key, row) = if by_row { (None, row_of(change).or(old)) } else { (old, row_of(change)) };
@@ -221,7 +224,7 @@ impl Applier {
             self.params.push(key_columns.len(), row, &skip);
         }
         let found = if by.is_empty() { Found::Nothing } else { found };
-        let statement = statements::record_conflict(relation, key.is_some(), &given, found, by, &facts.join(", "));
+        let statement = statements::record_conflict(relation, key.is_some(), &given, found, by, &facts);
         self.use_pipeline()?;
         let connection = &mut self.destination.connection;
         connection.send_prepare("", &statement.sql, &statement.types)?;
@@ -232,6 +235,22 @@ impl Applier {
             self.sent.push_back(Sent::Command { bytes: 0, table: Some(relation.clone()), kind: None });
         }
         self.settle()
+    }
+
+    /// The literals of `statements::FACTS`.
+    fn facts(&self, relation: &Relation, verb: &str, error: &Error, decision: &str) -> String {
+        [
+            format!("{}::pg_catalog.uuid", quote_literal(&self.plan.task_id)),
+            format!("'{}'::pg_catalog.pg_lsn", self.current.change_lsn),
+            format!("'{}'::pg_catalog.pg_lsn", self.current.commit_lsn),
+            relation.oid.to_string(),
+            quote_literal(&relation.qualified_name()),
+            quote_literal(verb),
+            quote_literal(error.sqlstate()),
+            quote_literal(error.message()),
+            quote_literal(decision),
+        ]
+        .join(", ")
     }
 }
 

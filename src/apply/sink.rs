@@ -51,12 +51,11 @@ impl ChangeSink for Applier {
         self.enter(transaction);
         self.group.changes += 1;
         self.send_waiting()?;
+        if self.is_serial() && self.is_to_be_skipped() {
+            return self.truncate_or_skip(relations, restart_sequences);
+        }
         self.open_group(None)?;
-        let list: Vec<&Relation> = relations.iter().map(Rc::as_ref).collect();
-        self.use_pipeline()?;
-        self.destination.connection.send_simple(&statements::truncate(&list, restart_sequences))?;
-        let table = relations.first().cloned();
-        self.sent.push_back(Sent::Command { bytes: 0, table, kind: Some(Kind::Insert) });
+        self.send_truncate(relations, restart_sequences)?;
         if self.is_serial() { self.settle() } else { Ok(()) }
     }
 
@@ -95,6 +94,15 @@ impl Applier {
         }
         self.send_change(relation, change)?;
         self.settle()
+    }
+
+    pub(super) fn send_truncate(&mut self, relations: &[Rc<Relation>], restart_sequences: bool) -> Result<()> {
+        let list: Vec<&Relation> = relations.iter().map(Rc::as_ref).collect();
+        self.use_pipeline()?;
+        self.destination.connection.send_simple(&statements::truncate(&list, restart_sequences))?;
+        let table = relations.first().cloned();
+        self.sent.push_back(Sent::Command { bytes: 0, table, kind: Some(Kind::Truncate) });
+        Ok(())
     }
 
     /// The transaction counts although nothing of it is written but the progress: a heartbeat.
