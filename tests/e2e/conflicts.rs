@@ -277,3 +277,52 @@ fn a_truncate_is_skipped() {
     pair.assert_mirrored(TASK, &SMALL);
     assert_eq!(decisions(&pair).len(), 2);
 }
+
+/// What was looked into is removed from the list, up to a time that means the same whatever the session's settings; another task's
+/// rows stay, and it is on record who did it.
+#[test]
+fn the_list_of_conflicts_is_cleared() {
+    let pair = pair_with_policy("ignore");
+    pair.source.run(DATABASE, "CREATE SCHEMA other; CREATE TABLE other.t (id int PRIMARY KEY)");
+    let options = TaskOptions { conflict: Some("ignore"), ..Default::default() };
+    pair.start_task_with(DATABASE, "second", &["other.*"], &options);
+    pair.wait_for_state(DATABASE, "second", "synchronizing");
+    pair.destination.run(DATABASE, "INSERT INTO other.t VALUES (1)");
+    pair.source.run(DATABASE, "INSERT INTO other.t VALUES (1)");
+    pair.caught_up(DATABASE, "second");
+    disturb(&pair);
+    pair.destination
+        .run(DATABASE, "UPDATE courier_applied.conflicts SET at = '2001-02-03 04:05:06+00' WHERE change = 'UPDATE'");
+    let clear = |arguments: &str| {
+        let set = "SET datestyle = 'SQL, DMY'; SET timezone = 'Asia/Kathmandu'";
+        let mut session = pair.source.connect(DATABASE);
+        session.batch_execute(set).expect("settings");
+        let query = format!("SELECT courier.clear_conflicts({arguments})");
+        pg_courier_tests::sql::value(&mut session, &query).expect("an answer").unwrap_or_default()
+    };
+    assert_eq!(clear(&format!("'{TASK}', before => timestamptz '2001-02-03 04:05:06+00'")), "0");
+    assert_eq!(clear(&format!("'{TASK}', before => timestamptz '2001-02-03 04:05:07+00'")), "1");
+    let left = "SELECT string_agg(task || ' ' || change, ', ' ORDER BY task, change) FROM courier.conflicts";
+    assert_eq!(pair.source.value(DATABASE, left), format!("second INSERT, {TASK} DELETE, {TASK} INSERT"));
+    assert_eq!(clear(&format!("'{TASK}'")), "2");
+    assert_eq!(pair.source.value(DATABASE, left), "second INSERT");
+    let event = "SELECT message FROM courier.events WHERE kind = 'conflicts' LIMIT 1";
+    assert_eq!(pair.source.value(DATABASE, event), "2 rows of courier.conflicts were removed by postgres");
+
+    let answer = pair.source.refuses(DATABASE, "SELECT courier.clear_conflicts(NULL)");
+    assert_eq!(answer.sqlstate, "22004", "{answer}");
+    pair.source.run("postgres", "CREATE ROLE outsider LOGIN PASSWORD 'pw'");
+    pair.source.run(DATABASE, "GRANT USAGE ON SCHEMA courier TO outsider");
+    let as_outsider = |refused: &str| {
+        let statement = "SELECT courier.clear_conflicts('second')";
+        let outcome = pair.source.connect_as(DATABASE, "outsider", "pw").batch_execute(statement);
+        assert_mentions(
+            &pg_courier_tests::Answer::from(&outcome.expect_err("refused")).to_string(),
+            &["42501", refused],
+        );
+    };
+    as_outsider("permission denied for function");
+    pair.source.run(DATABASE, "SELECT courier.grant_usage('outsider')");
+    as_outsider("must be owner of task");
+    assert_eq!(pair.source.value(DATABASE, left), "second INSERT");
+}
