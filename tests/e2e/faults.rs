@@ -13,7 +13,7 @@ use pg_courier_tests::{Cluster, Pair, Rng, TaskOptions, procfs, sql, wait};
 
 use crate::common::{
     SMALL, TASK, arrives, assert_mentions, create_small_tables, mirror_small_tables, mirrored_pair, more_traffic,
-    small_traffic,
+    sized, small_traffic,
 };
 use crate::exactly_once::wait_until_blocked;
 
@@ -362,12 +362,12 @@ fn kill_destination(pair: &Pair) {
     Victim::Destination.dies(pair);
 }
 
-/// Everything that can be killed, in random order, under mixed traffic: `COURIER_ROUNDS` accidents, some of them while the
+/// Everything that can be killed, in random order, under mixed traffic: 20 accidents, 200 in the nightly form, some of them while the
 /// task recovers from the one before.
 #[test]
 fn anything_is_killed_at_any_moment() {
     let mut rng = Rng::from_environment("anything_is_killed_at_any_moment");
-    let rounds = std::env::var("COURIER_ROUNDS").map_or(6, |text| text.parse().expect("COURIER_ROUNDS is a number"));
+    let rounds = sized(20, 200);
     let pair = mirrored_pair();
     let traffic = small_traffic(&pair.source, rng.next_u64());
     for round in 0..rounds {
