@@ -7,7 +7,7 @@ use super::applier::{Applier, GROUP_BYTES, GROUP_ROWS, Kind, Sent};
 use super::send::STATEMENT_ROWS;
 use super::statements;
 use crate::error::Result;
-use crate::logicalrep::{Change, ChangeSink, Relation, Transaction};
+use crate::logicalrep::{Change, ChangeSink, Relation, Transaction, Wanted};
 
 impl ChangeSink for Applier {
     fn only_local(&self) -> bool {
@@ -19,12 +19,17 @@ impl ChangeSink for Applier {
         !self.plan.forward_origins || self.destination_id.as_ref().is_some_and(|id| source == id.as_bytes())
     }
 
-    fn wants(&mut self, table: u32, transaction: &Transaction) -> bool {
+    fn wanted(&self, table: u32) -> Wanted {
         match self.plan.tables.get(&table) {
-            None => false,
-            Some(None) => true,
-            Some(Some(snapshot)) => !snapshot.contains(transaction.xid, transaction.commit_lsn),
+            None => Wanted::Nothing,
+            Some(None) => Wanted::Everything,
+            Some(Some(_)) => Wanted::InParts,
         }
+    }
+
+    fn wants(&self, table: u32, transaction: &Transaction) -> bool {
+        let snapshot = self.plan.tables.get(&table).and_then(Option::as_ref);
+        snapshot.is_none_or(|snapshot| !snapshot.contains(transaction.xid, transaction.commit_lsn))
     }
 
     fn change(&mut self, transaction: &Transaction, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {

@@ -271,6 +271,7 @@ pub(super) mod tests {
     pub fn relation() -> Relation {
         Relation {
             oid: 1,
+            slot: 0,
             generation: 1,
             schema: "public".into(),
             name: "T 1".into(),

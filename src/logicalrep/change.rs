@@ -39,6 +39,15 @@ pub enum Change<'a> {
     },
 }
 
+/// What a task wants of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    Nothing,
+    /// Some transactions are in the table's copy already.
+    InParts,
+    Everything,
+}
+
 pub trait ChangeSink {
     /// Shall transactions that came by another replication be left out, whoever applied them?
     fn only_local(&self) -> bool;
@@ -47,8 +56,11 @@ pub trait ChangeSink {
     /// the transaction be left out?
     fn leaves_out(&mut self, source: &[u8]) -> bool;
 
-    /// Does the task want this table's changes of this transaction? (Selected, and not already in its copy.)
-    fn wants(&mut self, table: u32, transaction: &Transaction) -> bool;
+    /// What does the task want of this table? The answer holds as long as the sink lives.
+    fn wanted(&self, table: u32) -> Wanted;
+
+    /// Does it want this table's changes of this transaction? Asked where the interest is in parts.
+    fn wants(&self, table: u32, transaction: &Transaction) -> bool;
 
     fn change(&mut self, transaction: &Transaction, relation: &Rc<Relation>, change: Change<'_>) -> Result<()>;
 

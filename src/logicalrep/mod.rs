@@ -8,7 +8,7 @@ pub mod relation;
 pub mod row;
 pub mod snapshot;
 
-pub use change::{Change, ChangeSink, Transaction};
+pub use change::{Change, ChangeSink, Transaction, Wanted};
 pub use fast_map::FastMap;
 pub use lsn::Lsn;
 pub use relation::{Column, ColumnFormat, Relation};

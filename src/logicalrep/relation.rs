@@ -71,6 +71,8 @@ pub enum Identity {
 #[derive(Clone, Debug)]
 pub struct Relation {
     pub oid: u32,
+    /// The table's number among those that the stream has met, from 0 on: stays the same when its definition changes.
+    pub slot: usize,
     /// Differs between two definitions of the same table; prepared statements are named after it.
     pub generation: u64,
     pub schema: String,

@@ -3,7 +3,7 @@
 use pgrx::pg_sys;
 use std::ffi::CStr;
 
-use crate::logicalrep::Lsn;
+use crate::logicalrep::{Lsn, Transaction};
 
 /// How far WAL is durable on this server.
 pub fn flush_lsn() -> Lsn {
@@ -55,18 +55,6 @@ pub unsafe fn replication_slot_acquire(name: &CStr) {
     }
 }
 
-/// # Safety
-/// `txn` is the transaction handed to a callback.
-pub unsafe fn commit_time(txn: *const pg_sys::ReorderBufferTXN) -> i64 {
-    // SAFETY: by contract; for a committed transaction the union holds the commit time.
-    unsafe {
-        #[cfg(any(feature = "pg13", feature = "pg14"))]
-        return (*txn).commit_time;
-        #[cfg(not(any(feature = "pg13", feature = "pg14")))]
-        return (*txn).xact_time.commit_time;
-    }
-}
-
 /// Old and new tuple of a row change; null where the WAL has none.
 ///
 /// # Safety
@@ -84,6 +72,91 @@ pub unsafe fn tuples(change: *mut pg_sys::ReorderBufferChange) -> (pg_sys::HeapT
         }
         #[cfg(any(feature = "pg17", feature = "pg18"))]
         (tp.oldtuple, tp.newtuple)
+    }
+}
+
+/// The file that a row change was made in: tablespace and number.
+///
+/// # Safety
+/// `change` is a row change.
+#[inline]
+pub unsafe fn file(change: *const pg_sys::ReorderBufferChange) -> u64 {
+    // SAFETY: by contract the union holds `tp`.
+    let (space, number) = unsafe {
+        let tp = &(*change).data.tp;
+        #[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
+        let place = (tp.relnode.spcNode, tp.relnode.relNode.to_u32());
+        #[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
+        let place = (tp.rlocator.spcOid, tp.rlocator.relNumber.to_u32());
+        place
+    };
+    u64::from(space.to_u32()) << 32 | u64::from(number)
+}
+
+/// The transaction as readers and tasks know it.
+///
+/// # Safety
+/// `txn` is the transaction handed to a callback.
+pub unsafe fn transaction(txn: *const pg_sys::ReorderBufferTXN) -> Transaction {
+    // SAFETY: by contract; for a committed transaction the union holds the commit time.
+    unsafe {
+        #[cfg(any(feature = "pg13", feature = "pg14"))]
+        let commit_time = (*txn).commit_time;
+        #[cfg(not(any(feature = "pg13", feature = "pg14")))]
+        let commit_time = (*txn).xact_time.commit_time;
+        Transaction {
+            xid: u32::from((*txn).xid),
+            commit_lsn: Lsn((*txn).final_lsn),
+            end_lsn: Lsn((*txn).end_lsn),
+            commit_time,
+            change_lsn: Lsn::INVALID,
+        }
+    }
+}
+
+/// The main data of the record that was read last.
+///
+/// # Safety
+/// The reader has just returned a record.
+pub unsafe fn record_data<'a>(reader: *const pg_sys::XLogReaderState) -> &'a [u8] {
+    // SAFETY: by contract; the data is valid up to the next read.
+    unsafe {
+        #[cfg(any(feature = "pg13", feature = "pg14"))]
+        let (data, length) = ((*reader).main_data, (*reader).main_data_len);
+        #[cfg(not(any(feature = "pg13", feature = "pg14")))]
+        let (data, length) = ((*(*reader).record).main_data, (*(*reader).record).main_data_len);
+        if data.is_null() { &[] } else { std::slice::from_raw_parts(data.cast::<u8>(), length as usize) }
+    }
+}
+
+/// Lets the slot's statistics know of a transaction that the server did not replay itself (from 14 on).
+///
+/// # Safety
+/// Both are live.
+pub unsafe fn count_transaction(buffer: *mut pg_sys::ReorderBuffer, txn: *const pg_sys::ReorderBufferTXN) {
+    #[cfg(feature = "pg13")]
+    let _ = (buffer, txn);
+    // SAFETY: by contract.
+    #[cfg(not(feature = "pg13"))]
+    unsafe {
+        (*buffer).totalTxns += 1;
+        (*buffer).totalBytes += (*txn).total_size as i64;
+    }
+}
+
+/// Publishes the slot's statistics (from 14 on).
+///
+/// # Safety
+/// `context` is live.
+pub unsafe fn update_decoding_stats(context: *mut pg_sys::LogicalDecodingContext) {
+    #[cfg(feature = "pg13")]
+    let _ = context;
+    // SAFETY: by contract.
+    #[cfg(not(feature = "pg13"))]
+    unsafe {
+        if (*(*context).reorder).totalTxns > 0 {
+            pg_sys::UpdateDecodingStats(context);
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::logicalrep::ChangeSink;
 use crate::logicalrep::Lsn;
 use crate::pg::output_plugin::{Decoder, OPENING};
+use crate::pg::replay::Commit;
 use crate::pg::{compat, report, xact};
 
 /// The library's name is the plugin's name, and is stored in the slot.
@@ -189,6 +190,7 @@ impl Decoding {
     /// back.
     fn decode(&mut self, records: usize) -> Result<Step> {
         let context = self.context;
+        let decoder: *mut Decoder = &raw mut *self.decoder;
         let mut step = Step::More;
         let mut message: *mut c_char = std::ptr::null_mut();
         // SAFETY: the context is live and used by this process only. The guard turns server errors into panics; no
@@ -206,9 +208,11 @@ impl Decoding {
                         step = Step::CaughtUp;
                         break;
                     }
+                    (*decoder).commit = Commit::of(record, reader);
                     raw::LogicalDecodingProcessRecord(context, reader);
                 }
             });
+            compat::update_decoding_stats(context);
             if !message.is_null() {
                 let text = crate::pg::rel::text(message);
                 return Err(Error::new("58P01", format!("could not read WAL: {text}")));

@@ -9,21 +9,18 @@
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_char};
-use std::rc::Rc;
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::relation::{Fields, Identity};
-use crate::logicalrep::{Change, ChangeSink, FastMap, Transaction};
-use crate::logicalrep::{Lsn, Relation};
-use crate::pg::rel::{self, Described};
-use crate::pg::tuple::{OldTuple, Purpose, Workspace};
+use crate::logicalrep::{Change, ChangeSink, Lsn, Relation, Transaction, Wanted};
+use crate::pg::met::Tables;
+use crate::pg::rel::Described;
+use crate::pg::replay::Commit;
+use crate::pg::tuple::{Deformed, OldTuple, Purpose, Scratch};
 use crate::pg::{compat, invalidation, report, wire_plugin};
-
-/// The helper tables that begin each transaction which a task applies here.
-const MARKS: [&str; 2] = ["\"courier_applied\".\"progress\"", "\"courier_applied\".\"table_progress\""];
 
 thread_local! {
     /// True while this process opens a decoding context of its own.
@@ -33,80 +30,73 @@ thread_local! {
 /// What the callbacks work with; the decoding context points to it.
 pub struct Decoder {
     pub(super) sink: Box<dyn ChangeSink>,
+    only_local: bool,
     pub(super) error: Option<Error>,
-    relations: FastMap<u32, Described>,
-    new: Workspace,
-    old: Workspace,
-    row: Vec<u8>,
-    key: Vec<u8>,
+    pub(super) tables: Tables,
+    rows: Rows,
     transaction: Transaction,
     /// Is the rest of the transaction left out?
     left_out: bool,
-    /// Which tables outside the task are marks of an applied transaction, by OID.
-    marks: FastMap<u32, bool>,
+    /// The plain commit record that the server is about to process.
+    pub(super) commit: Option<Commit>,
+    /// The tables of the changes of a transaction that is looked at.
+    pub(super) found: Vec<usize>,
+}
+
+/// Room for the rows of one change.
+struct Rows {
+    scratch: Scratch,
+    new: Deformed,
+    old: Deformed,
+    row: Vec<u8>,
+    key: Vec<u8>,
 }
 
 impl Decoder {
     pub(super) fn new(sink: Box<dyn ChangeSink>) -> Box<Decoder> {
         invalidation::register();
+        // SAFETY: this context lives as long as the process.
+        let scratch = unsafe { Scratch::new(pg_sys::TopMemoryContext, c"pg_courier row encoding") };
         Box::new(Decoder {
+            only_local: sink.only_local(),
             sink,
             error: None,
-            relations: FastMap::default(),
-            new: Workspace::new(),
-            old: Workspace::new(),
-            row: Vec::new(),
-            key: Vec::new(),
+            tables: Tables::default(),
+            rows: Rows {
+                scratch,
+                new: Deformed::default(),
+                old: Deformed::default(),
+                row: Vec::new(),
+                key: Vec::new(),
+            },
             transaction: Transaction::default(),
             left_out: false,
-            marks: FastMap::default(),
-        })
-    }
-
-    /// Forgets definitions that invalidation messages named.
-    fn drop_stale(&mut self) {
-        let (marks, relations) = (&mut self.marks, &mut self.relations);
-        invalidation::drain(|table| {
-            marks.clear();
-            match table {
-                Some(oid) => relations.get_mut(&oid).into_iter().for_each(Described::forget),
-                None => relations.values_mut().for_each(Described::forget),
-            }
-        });
-    }
-
-    /// Is this the helper table whose row a task of pg_courier updates first in each transaction it applies here?
-    ///
-    /// # Safety
-    /// `relation` is open, inside a callback.
-    unsafe fn is_mark(&mut self, relation: pg_sys::Relation) -> bool {
-        self.drop_stale();
-        // SAFETY: by contract.
-        let oid = unsafe { (*relation).rd_id.to_u32() };
-        // SAFETY: by contract.
-        *self.marks.entry(oid).or_insert_with(|| unsafe {
-            let name = rel::table_name(relation);
-            MARKS.contains(&name.as_str())
+            commit: None,
+            found: Vec::new(),
         })
     }
 
     /// # Safety
     /// As for the callback `change`; the relation is a mark.
-    unsafe fn read_mark(&mut self, relation: pg_sys::Relation, change: *mut pg_sys::ReorderBufferChange) -> Result<()> {
+    unsafe fn read_mark(
+        &mut self,
+        table: usize,
+        relation: pg_sys::Relation,
+        change: *mut pg_sys::ReorderBufferChange,
+    ) -> Result<()> {
         // SAFETY: by contract.
         unsafe {
             let (_, tuple) = compat::tuples(change);
             if tuple.is_null() {
                 return Ok(());
             }
-            self.describe(relation)?;
-            let Some(described) = self.relations.get_mut(&(*relation).rd_id.to_u32()) else { return Ok(()) };
-            self.new.deform(tuple, (*relation).rd_att, described.natts);
-            let (values, nulls) = self.new.take();
-            self.row.clear();
-            let row = &mut self.row;
-            self.new.scratch(|| described.encode(&values, &nulls, None, Purpose::Param, row));
-            self.new.put(values, nulls);
+            let described = self.tables.describe(table, relation)?;
+            let Rows { scratch, new, row, .. } = &mut self.rows;
+            row.clear();
+            report::guarded(|| {
+                new.take(tuple, described.desc.0);
+                scratch.run(|| described.encode(new.row(), None, Purpose::Param, row));
+            });
             let columns = described.relation.columns.iter();
             let source = columns.zip(Fields(row)).find(|(column, _)| column.name == "source_id");
             if let Some((_, field)) = source {
@@ -114,27 +104,6 @@ impl Decoder {
             }
             Ok(())
         }
-    }
-
-    /// # Safety
-    /// `relation` is open, inside a callback.
-    unsafe fn describe(&mut self, relation: pg_sys::Relation) -> Result<&mut Described> {
-        self.drop_stale();
-        // SAFETY: by contract.
-        let oid = unsafe { (*relation).rd_id.to_u32() };
-        let fresh = match self.relations.get(&oid) {
-            Some(known) if !known.is_stale() => None,
-            // SAFETY: by contract.
-            _ => Some(unsafe { rel::describe(relation)? }),
-        };
-        if let Some(fresh) = fresh {
-            let fresh = match self.relations.remove(&oid) {
-                Some(known) => fresh.keep_generation_of(&known),
-                None => fresh,
-            };
-            self.relations.insert(oid, fresh);
-        }
-        self.relations.get_mut(&oid).ok_or_else(|| Error::internal("relation cache entry is missing"))
     }
 }
 
@@ -185,20 +154,34 @@ fn fail(decoder: &mut Decoder, error: Error) -> ! {
     report::raise(&plain)
 }
 
-/// True leaves a transaction out before it is even collected.
-#[pg_guard]
+/// True leaves a record out before it is even collected, or at its commit a transaction. The server asks for each
+/// record, so the usual answer comes without a guard: nothing in it can fail.
 unsafe extern "C-unwind" fn filter_by_origin(
     context: *mut pg_sys::LogicalDecodingContext,
     origin: pg_sys::RepOriginId,
 ) -> bool {
     // SAFETY: by the callback's contract.
-    let decoder = unsafe {
-        if wire_plugin::of(context).is_some() {
-            return false;
+    unsafe {
+        match decoder(context) {
+            None => false,
+            Some(decoder) if origin != 0 => decoder.only_local,
+            Some(decoder) if decoder.commit.is_none() => false,
+            Some(_) => replay_at_commit(context),
         }
-        decoder(context)
-    };
-    origin != 0 && decoder.is_some_and(|decoder| decoder.sink.only_local())
+    }
+}
+
+/// The transaction can be left out because it was replayed here.
+#[pg_guard]
+unsafe extern "C-unwind" fn replay_at_commit(context: *mut pg_sys::LogicalDecodingContext) -> bool {
+    // SAFETY: by the callback's contract.
+    unsafe {
+        let Some(decoder) = decoder(context) else { return false };
+        match decoder.replay((*context).reorder) {
+            Ok(replayed) => replayed,
+            Err(error) => fail(decoder, error),
+        }
+    }
 }
 
 #[pg_guard]
@@ -208,14 +191,7 @@ unsafe extern "C-unwind" fn begin(context: *mut pg_sys::LogicalDecodingContext, 
         if let Some(reader) = wire_plugin::of(context) {
             reader.begin(context, txn);
         } else if let Some(decoder) = decoder(context) {
-            decoder.transaction = Transaction {
-                xid: u32::from((*txn).xid),
-                commit_lsn: Lsn((*txn).final_lsn),
-                end_lsn: Lsn((*txn).end_lsn),
-                commit_time: compat::commit_time(txn),
-                change_lsn: Lsn::INVALID,
-            };
-            decoder.left_out = false;
+            decoder.begin(compat::transaction(txn));
         }
     }
 }
@@ -236,109 +212,166 @@ unsafe extern "C-unwind" fn change(
         if decoder.left_out {
             return;
         }
-        let transaction = decoder.transaction;
-        if !decoder.sink.wants((*relation).rd_id.to_u32(), &transaction) {
-            if decoder.is_mark(relation)
-                && let Err(error) = decoder.read_mark(relation, change)
-            {
-                fail(decoder, error);
-            }
-            return;
-        }
-        decoder.transaction.change_lsn = Lsn((*change).lsn);
-        if let Err(error) = row_change(decoder, relation, change) {
+        if let Err(error) = decoder.change(relation, change) {
             fail(decoder, error);
         }
     }
 }
 
-/// # Safety
-/// As for the callback `change`.
-unsafe fn row_change(
-    decoder: &mut Decoder,
-    relation: pg_sys::Relation,
-    change: *mut pg_sys::ReorderBufferChange,
-) -> Result<()> {
-    // SAFETY: by contract; tuples belong to the relation's descriptor.
-    unsafe {
-        decoder.describe(relation)?;
-        let Decoder { sink, relations, new, old, row, key, transaction, .. } = decoder;
-        let described = relations
-            .get_mut(&(*relation).rd_id.to_u32())
-            .ok_or_else(|| Error::internal("relation cache entry is missing"))?;
-        let shared: Rc<Relation> = described.relation.clone();
-        let desc = (*relation).rd_att;
-        let natts = described.natts;
-        let (old_tuple, new_tuple) = compat::tuples(change);
+impl Decoder {
+    pub(super) fn begin(&mut self, transaction: Transaction) {
+        self.transaction = transaction;
+        self.left_out = false;
+    }
+
+    /// # Safety
+    /// The arguments of the callback.
+    unsafe fn change(
+        &mut self,
+        relation: pg_sys::Relation,
+        change: *mut pg_sys::ReorderBufferChange,
+    ) -> Result<()> {
+        // SAFETY: by contract.
+        unsafe {
+            let table = self.tables.meet(relation, change, &*self.sink);
+            if self.wants(table) {
+                self.tables.describe(table, relation)?;
+                self.row_change(table, change)
+            } else if self.tables.at(table).is_mark {
+                self.read_mark(table, relation, change)
+            } else {
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn end(&mut self) -> Result<()> {
+        self.sink.commit(&self.transaction).map_err(|error| error.context(where_committed(&self.transaction)))
+    }
+
+    pub(super) fn wants(&self, table: usize) -> bool {
+        let met = self.tables.at(table);
+        match met.wanted {
+            Wanted::Nothing => false,
+            Wanted::InParts => self.sink.wants(met.oid, &self.transaction),
+            Wanted::Everything => true,
+        }
+    }
+
+    /// Encodes a change of a table that is described, and hands it to the sink.
+    ///
+    /// # Safety
+    /// `change` is a row change of the table, inside a callback.
+    pub(super) unsafe fn row_change(&mut self, table: usize, change: *mut pg_sys::ReorderBufferChange) -> Result<()> {
+        let Decoder { sink, tables, rows, transaction, .. } = self;
+        let described = tables.described(table).ok_or_else(|| Error::internal("a table's definition is missing"))?;
+        // SAFETY: by contract; tuples belong to the relation's descriptor.
+        unsafe {
+            transaction.change_lsn = Lsn((*change).lsn);
+            let action = (*change).action;
+            let is_insert = action == pg_sys::ReorderBufferChangeType::REORDER_BUFFER_CHANGE_INSERT;
+            let is_delete = action == pg_sys::ReorderBufferChangeType::REORDER_BUFFER_CHANGE_DELETE;
+            let (old_tuple, new_tuple) = compat::tuples(change);
+            let (has_old, has_new) = (!old_tuple.is_null(), !new_tuple.is_null());
+            let has_identity = is_insert
+                || match described.relation.identity {
+                    Identity::Key => !is_delete || has_old,
+                    Identity::FullRow => has_old,
+                    Identity::Nothing => false,
+                };
+            if !is_delete && !has_new {
+                return Err(Error::new(sqlstate::DATA_CORRUPTED, "a change without a new row was decoded"));
+            }
+            let mut encoded = Ok(());
+            if has_identity {
+                report::guarded(|| rows.encode(described, change, is_insert, is_delete));
+            } else {
+                encoded = Err(missing_identity(&described.relation, if is_delete { "DELETE" } else { "UPDATE" }));
+            }
+            let value = match (is_insert, is_delete) {
+                (true, _) => Change::Insert { row: &rows.row },
+                (_, true) => Change::Delete { old: &rows.key },
+                _ => Change::Update { old: &rows.key, row: &rows.row },
+            };
+            let outcome = encoded.and_then(|()| sink.change(transaction, &described.relation, value));
+            outcome.map_err(|error| {
+                let verb = match (is_insert, is_delete) {
+                    (true, _) => "INSERT",
+                    (_, true) => "DELETE",
+                    _ => "UPDATE",
+                };
+                let shown = rows.show_key(described, old_tuple, new_tuple, is_insert);
+                let name = described.relation.qualified_name();
+                let lsn = Lsn((*change).lsn);
+                error
+                    .context(format!("Source change: {verb} on {name}, key {shown}, LSN {lsn}."))
+                    .context(where_committed(transaction))
+            })
+        }
+    }
+}
+
+impl Rows {
+    /// Encodes the new row, and what identifies the old one: the old tuple where one was logged, else the unchanged key
+    /// of the new one.
+    ///
+    /// # Safety
+    /// `change` is a row change of the described table that has what it needs. Inside a guard.
+    unsafe fn encode(
+        &mut self,
+        described: &mut Described,
+        change: *mut pg_sys::ReorderBufferChange,
+        is_insert: bool,
+        is_delete: bool,
+    ) {
+        let Rows { scratch, new, old, row, key } = self;
         row.clear();
         key.clear();
-        if !new_tuple.is_null() {
-            new.deform(new_tuple, desc, natts);
-        }
-        if !old_tuple.is_null() {
-            old.deform(old_tuple, desc, natts);
-        }
-        let ((new_values, new_nulls), (old_values, old_nulls)) = (new.take(), old.take());
-        // What identifies the old row: the old tuple where one was logged, else the unchanged key of the new one.
-        let old_parts = if old_tuple.is_null() { (&new_values, &new_nulls) } else { (&old_values, &old_nulls) };
-        let action = (*change).action;
-        let is_insert = action == pg_sys::ReorderBufferChangeType::REORDER_BUFFER_CHANGE_INSERT;
-        let is_delete = action == pg_sys::ReorderBufferChangeType::REORDER_BUFFER_CHANGE_DELETE;
-        let has_identity = match shared.identity {
-            Identity::Key => !is_delete || !old_tuple.is_null(),
-            Identity::FullRow => !old_tuple.is_null(),
-            Identity::Nothing => false,
-        };
-        let outcome = if (is_insert || !is_delete) && new_tuple.is_null() {
-            Err(Error::new(sqlstate::DATA_CORRUPTED, "a change without a new row was decoded"))
-        } else if !is_insert && !has_identity {
-            Err(missing_identity(&shared, if is_delete { "DELETE" } else { "UPDATE" }))
-        } else {
-            new.scratch(|| {
-                let full = shared.identity == Identity::FullRow;
-                if !is_insert {
-                    if full {
-                        described.encode(old_parts.0, old_parts.1, None, Purpose::Param, key);
-                    } else {
-                        described.encode_key(old_parts.0, old_parts.1, key);
-                    }
+        // SAFETY: by contract.
+        unsafe {
+            let (old_tuple, new_tuple) = compat::tuples(change);
+            let has_old = !old_tuple.is_null();
+            if has_old {
+                old.take(old_tuple, described.desc.0);
+            }
+            if !is_delete {
+                new.take(new_tuple, described.desc.0);
+            }
+            scratch.run(|| {
+                let before = if has_old { old.row() } else { new.row() };
+                match described.relation.identity {
+                    _ if is_insert => {}
+                    Identity::FullRow => described.encode(before, None, Purpose::Param, key),
+                    _ => described.encode_key(before, key),
                 }
                 if !is_delete {
-                    let known = (!old_tuple.is_null()).then_some(OldTuple {
-                        values: &old_values,
-                        nulls: &old_nulls,
-                        is_full: (*(*relation).rd_rel).relreplident as u8 == b'f',
-                    });
-                    described.encode(&new_values, &new_nulls, known, Purpose::Param, row);
+                    let known = has_old.then(|| OldTuple { row: old.row(), is_full: described.is_full });
+                    described.encode(new.row(), known, Purpose::Param, row);
                 }
             });
-            let value = match (is_insert, is_delete) {
-                (true, _) => Change::Insert { row },
-                (_, true) => Change::Delete { old: key },
-                _ => Change::Update { old: key, row },
-            };
-            sink.change(transaction, &shared, value)
-        };
-        let lsn = Lsn((*change).lsn);
-        let outcome = outcome.map_err(|error| {
-            // A DELETE without an old tuple has nothing to show; the workspaces then hold an earlier change's leftovers.
-            let shown = match (new_tuple.is_null(), old_tuple.is_null()) {
-                (true, true) => "(not logged)".to_owned(),
-                (false, _) if is_insert => described.show_key(desc, &new_values, &new_nulls),
-                _ => described.show_key(desc, old_parts.0, old_parts.1),
-            };
-            let verb = match (is_insert, is_delete) {
-                (true, _) => "INSERT",
-                (_, true) => "DELETE",
-                _ => "UPDATE",
-            };
-            error
-                .context(format!("Source change: {verb} on {}, key {shown}, LSN {lsn}.", shared.qualified_name()))
-                .context(where_committed(transaction))
-        });
-        new.put(new_values, new_nulls);
-        old.put(old_values, old_nulls);
-        outcome
+        }
+    }
+
+    /// The key of a change for a message.
+    ///
+    /// # Safety
+    /// The tuples belong to the described table, or are null; where catalogs can be read.
+    unsafe fn show_key(
+        &mut self,
+        described: &Described,
+        old: pg_sys::HeapTuple,
+        new: pg_sys::HeapTuple,
+        is_insert: bool,
+    ) -> String {
+        let tuple = if is_insert || old.is_null() { new } else { old };
+        if tuple.is_null() {
+            return "(not logged)".to_owned();
+        }
+        // SAFETY: by contract.
+        unsafe {
+            report::guarded(|| self.new.take(tuple, described.desc.0));
+            described.show_key(self.new.row())
+        }
     }
 }
 
@@ -377,17 +410,18 @@ unsafe extern "C-unwind" fn truncate(
             return;
         }
         decoder.transaction.change_lsn = Lsn((*change).lsn);
-        let transaction = decoder.transaction;
         let mut wanted = Vec::new();
         for index in 0..count as usize {
             let relation = *relations.add(index);
             // The list names a partitioned table and its partitions; only those hold rows.
-            if (*(*relation).rd_rel).relkind as u8 != pg_sys::RELKIND_RELATION
-                || !decoder.sink.wants((*relation).rd_id.to_u32(), &transaction)
-            {
+            if (*(*relation).rd_rel).relkind as u8 != pg_sys::RELKIND_RELATION {
                 continue;
             }
-            match decoder.describe(relation) {
+            let table = decoder.tables.meet_table(relation, &*decoder.sink);
+            if !decoder.wants(table) {
+                continue;
+            }
+            match decoder.tables.describe(table, relation) {
                 Ok(described) => wanted.push(described.relation.clone()),
                 Err(error) => fail(decoder, error),
             }
@@ -395,6 +429,7 @@ unsafe extern "C-unwind" fn truncate(
         if wanted.is_empty() {
             return;
         }
+        let transaction = decoder.transaction;
         let restart = (*change).data.truncate.restart_seqs;
         if let Err(error) = decoder.sink.truncate(&transaction, &wanted, restart) {
             let names: Vec<String> = wanted.iter().map(|r| r.qualified_name()).collect();
@@ -419,9 +454,8 @@ unsafe extern "C-unwind" fn commit(
             return reader.commit(context);
         }
         let Some(decoder) = decoder(context) else { return };
-        let transaction = decoder.transaction;
-        if let Err(error) = decoder.sink.commit(&transaction) {
-            fail(decoder, error.context(where_committed(&transaction)));
+        if let Err(error) = decoder.end() {
+            fail(decoder, error);
         }
     }
 }

@@ -21,8 +21,36 @@ pub struct Described {
     pub relation: Rc<Relation>,
     /// For each travelling column: its place in the tuple and its encoder for parameters.
     pub(super) attributes: Vec<Attribute>,
-    pub(super) natts: usize,
-    stale: bool,
+    /// What takes its tuples apart.
+    pub(super) desc: Descriptor,
+    /// Is the whole old row logged?
+    pub(super) is_full: bool,
+}
+
+/// A tuple descriptor of our own, which outlives the relation cache's entry.
+pub(super) struct Descriptor(pub(super) pg_sys::TupleDesc);
+
+impl Descriptor {
+    /// # Safety
+    /// `desc` is live.
+    unsafe fn copy(desc: pg_sys::TupleDesc) -> Descriptor {
+        // SAFETY: by contract; the copy lives in memory that lives as long as the process.
+        unsafe {
+            let before = pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext);
+            let copy = pg_sys::CreateTupleDescCopyConstr(desc);
+            pg_sys::MemoryContextSwitchTo(before);
+            Descriptor(copy)
+        }
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: made by `copy`, not used after this.
+            unsafe { pg_sys::FreeTupleDesc(self.0) }
+        }
+    }
 }
 
 pub(super) struct Attribute {
@@ -34,14 +62,6 @@ pub(super) struct Attribute {
 }
 
 impl Described {
-    pub(super) fn forget(&mut self) {
-        self.stale = true;
-    }
-
-    pub(super) fn is_stale(&self) -> bool {
-        self.stale
-    }
-
     /// Most invalidations change nothing that matters here: then prepared statements may stay.
     pub(super) fn keep_generation_of(mut self, known: &Described) -> Described {
         if self.relation.is_same_as(&known.relation) {
@@ -85,7 +105,7 @@ pub fn open_table(oid: u32) -> Result<OpenTable> {
 impl OpenTable {
     pub fn describe(&self) -> Result<Described> {
         // SAFETY: the relation is open and locked.
-        unsafe { describe(self.0) }
+        unsafe { describe(self.0, 0) }
     }
 
     /// May `role` read all of it? Says why not.
@@ -124,7 +144,7 @@ pub(super) unsafe fn table_name(relation: pg_sys::Relation) -> String {
 
 /// # Safety
 /// `relation` is open, in a state where catalogs can be read.
-pub(super) unsafe fn describe(relation: pg_sys::Relation) -> Result<Described> {
+pub(super) unsafe fn describe(relation: pg_sys::Relation, slot: usize) -> Result<Described> {
     static GENERATION: AtomicU64 = AtomicU64::new(1);
     // SAFETY: by contract; attribute indexes stay below natts.
     unsafe {
@@ -149,6 +169,7 @@ pub(super) unsafe fn describe(relation: pg_sys::Relation) -> Result<Described> {
         }
         let relation = Relation {
             oid: (*relation).rd_id.to_u32(),
+            slot,
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
             schema: text(pg_sys::get_namespace_name((*form).relnamespace)),
             name: text((*form).relname.data.as_ptr()),
@@ -156,7 +177,12 @@ pub(super) unsafe fn describe(relation: pg_sys::Relation) -> Result<Described> {
             identity,
             key,
         };
-        Ok(Described { relation: Rc::new(relation), attributes, natts, stale: false })
+        Ok(Described {
+            relation: Rc::new(relation),
+            attributes,
+            desc: Descriptor::copy(desc),
+            is_full: (*form).relreplident == b'f' as c_char,
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Between the server's errors and ours.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport, ErrorReportWithLevel};
 use pgrx::prelude::*;
@@ -13,6 +13,20 @@ pub fn catch<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
         .catch_others(|caught| Err(from_caught(caught)))
         .catch_rust_panic(|caught| Err(from_caught(caught)))
         .execute()
+}
+
+/// One guard around server functions that are called bare: an ERROR inside becomes a panic here, as it does behind the
+/// bindings' own guards.
+///
+/// # Safety
+/// `f` owns nothing while it is in a bare server function: an ERROR passes over its frames without dropping anything.
+#[inline]
+pub(super) unsafe fn guarded<R>(f: impl FnOnce() -> R) -> R {
+    // SAFETY: by contract. A panic of `f` must not unwind through the guard's own frame, which is C's.
+    match unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| catch_unwind(AssertUnwindSafe(f))) } {
+        Ok(value) => value,
+        Err(panic) => resume_unwind(panic),
+    }
 }
 
 fn from_caught(caught: CaughtError) -> Error {

@@ -4,7 +4,7 @@ use pgrx::pg_sys;
 
 use crate::error::Result;
 use crate::pg::rel::{Described, OpenTable};
-use crate::pg::tuple::{Purpose, Workspace};
+use crate::pg::tuple::{Purpose, Row, Scratch};
 use crate::pg::{encoding, report, xact};
 
 /// COPY data goes out in pieces of about this size.
@@ -24,9 +24,9 @@ pub fn copy_table(
     if binary {
         buffer.extend_from_slice(BINARY_HEADER);
     }
-    let workspace = Workspace::new();
+    // SAFETY: this context lives as long as the process.
+    let scratch = unsafe { Scratch::new(pg_sys::TopMemoryContext, c"pg_courier row encoding") };
     let mut rows = 0u64;
-    let mut unsent = 0u64;
     report::catch(|| {
         // SAFETY: the relation is open; the active snapshot is the transaction's; slot and scan are released below, or
         // by the abort after an error.
@@ -34,29 +34,17 @@ pub fn copy_table(
             let relation = table.0;
             let slot = pg_sys::table_slot_create(relation, std::ptr::null_mut());
             let scan = pg_sys::table_beginscan(relation, pg_sys::GetActiveSnapshot(), 0, std::ptr::null_mut());
-            let natts = (*(*relation).rd_att).natts as usize;
-            while pg_sys::table_scan_getnextslot(scan, pg_sys::ScanDirection::ForwardScanDirection, slot) {
-                pg_sys::slot_getallattrs(slot);
-                let values = std::slice::from_raw_parts((*slot).tts_values, natts);
-                let nulls = std::slice::from_raw_parts((*slot).tts_isnull, natts);
-                workspace.scratch(|| {
-                    if binary {
-                        let fields = described.relation.columns.len() as i16;
-                        buffer.extend_from_slice(&fields.to_be_bytes());
-                        described.encode(values, nulls, None, Purpose::Copy, &mut buffer);
-                    } else {
-                        described.append_text_line(relation, values, nulls, &mut buffer);
-                    }
-                });
-                rows += 1;
-                unsent += 1;
-                if buffer.len() >= PIECE {
-                    send(&buffer, unsent)?;
-                    buffer.clear();
-                    buffer.shrink_to(16 * PIECE);
-                    unsent = 0;
-                    xact::check_for_interrupts();
+            loop {
+                let mut piece = Piece { scan, slot, scratch: &scratch, buffer: &mut buffer };
+                let found = report::guarded(|| piece.fill(described, relation, binary));
+                if found == 0 {
+                    break;
                 }
+                rows += found;
+                send(&buffer, found)?;
+                buffer.clear();
+                buffer.shrink_to(16 * PIECE);
+                xact::check_for_interrupts();
             }
             pg_sys::table_endscan(scan);
             pg_sys::ExecDropSingleTupleTableSlot(slot);
@@ -64,23 +52,63 @@ pub fn copy_table(
         if binary {
             buffer.extend_from_slice(&(-1i16).to_be_bytes());
         }
-        send(&buffer, unsent)?;
+        send(&buffer, 0)?;
         Ok(rows)
     })
+}
+
+struct Piece<'a> {
+    scan: pg_sys::TableScanDesc,
+    slot: *mut pg_sys::TupleTableSlot,
+    scratch: &'a Scratch,
+    buffer: &'a mut Vec<u8>,
+}
+
+impl Piece<'_> {
+    /// Reads rows until there are enough for a message; returns their number, 0 at the end of the table.
+    ///
+    /// # Safety
+    /// The scan is one of `relation`, which is described. Inside a guard.
+    unsafe fn fill(&mut self, described: &mut Described, relation: pg_sys::Relation, binary: bool) -> u64 {
+        unsafe extern "C-unwind" {
+            fn slot_getsomeattrs_int(slot: *mut pg_sys::TupleTableSlot, natts: std::ffi::c_int);
+        }
+        let mut rows = 0;
+        // SAFETY: by contract.
+        unsafe {
+            let natts = (*(*relation).rd_att).natts as usize;
+            let Some(next) = (*(*relation).rd_tableam).scan_getnextslot else { return 0 };
+            while self.buffer.len() < PIECE && next(self.scan, pg_sys::ScanDirection::ForwardScanDirection, self.slot) {
+                let slot = self.slot;
+                if ((*slot).tts_nvalid as usize) < natts {
+                    slot_getsomeattrs_int(slot, natts as std::ffi::c_int);
+                }
+                let row = Row {
+                    values: std::slice::from_raw_parts((*slot).tts_values, natts),
+                    nulls: std::slice::from_raw_parts((*slot).tts_isnull, natts),
+                };
+                self.scratch.run(|| {
+                    if binary {
+                        let fields = described.relation.columns.len() as i16;
+                        self.buffer.extend_from_slice(&fields.to_be_bytes());
+                        described.encode(row, None, Purpose::Copy, self.buffer);
+                    } else {
+                        described.append_text_line(row, self.buffer);
+                    }
+                });
+                rows += 1;
+            }
+        }
+        rows
+    }
 }
 
 impl Described {
     /// Appends the row as a line of COPY's text format.
     ///
     /// # Safety
-    /// Values and nulls are those of a row of `relation`, which is open.
-    unsafe fn append_text_line(
-        &mut self,
-        relation: pg_sys::Relation,
-        values: &[pg_sys::Datum],
-        nulls: &[bool],
-        out: &mut Vec<u8>,
-    ) {
+    /// The row is one of this table; where catalogs can be read.
+    unsafe fn append_text_line(&mut self, Row { values, nulls }: Row<'_>, out: &mut Vec<u8>) {
         for (position, attribute) in self.attributes.iter().enumerate() {
             if position > 0 {
                 out.push(b'\t');
@@ -92,7 +120,7 @@ impl Described {
             // SAFETY: by contract; the output function's result is a palloc'd C string in the scratch context.
             unsafe {
                 let (mut function, mut varlena) = (pg_sys::InvalidOid, false);
-                let declared = (*crate::pg::compat::tuple_desc_attr((*relation).rd_att, attribute.index)).atttypid;
+                let declared = (*crate::pg::compat::tuple_desc_attr(self.desc.0, attribute.index)).atttypid;
                 pg_sys::getTypeOutputInfo(declared, &mut function, &mut varlena);
                 let text = pg_sys::OidOutputFunctionCall(function, values[attribute.index]);
                 escape(encoding::sent_bytes(text), out);

@@ -2,14 +2,36 @@
 //!
 //! The common types are written here from their memory form; all others go through the type's send or output function.
 //! Memory that those functions take belongs to a context that is reset after each row.
+//!
+//! A guard around each server function would cost more than most of those functions do. So they are called bare here, and
+//! whoever takes a tuple apart or encodes a row does so inside [`report::guarded`](super::report::guarded).
+//! What lies between owns nothing: an ERROR passes over it.
 
-use std::ffi::c_char;
+use std::ffi::{CStr, c_char};
 
 use pgrx::pg_sys;
 
 use crate::logicalrep::relation::{NULL_FIELD, UNCHANGED_FIELD};
 use crate::pg::encoding;
 use crate::pg::rel::{Attribute, Described, text};
+
+/// The server's functions without a guard.
+mod raw {
+    use super::*;
+
+    unsafe extern "C-unwind" {
+        pub fn heap_deform_tuple(
+            tuple: pg_sys::HeapTuple,
+            desc: pg_sys::TupleDesc,
+            values: *mut pg_sys::Datum,
+            nulls: *mut bool,
+        );
+        pub fn SendFunctionCall(function: *mut pg_sys::FmgrInfo, value: pg_sys::Datum) -> *mut pg_sys::bytea;
+        pub fn OutputFunctionCall(function: *mut pg_sys::FmgrInfo, value: pg_sys::Datum) -> *mut c_char;
+        pub fn pg_detoast_datum_packed(value: *mut pg_sys::varlena) -> *mut pg_sys::varlena;
+        pub fn MemoryContextReset(context: pg_sys::MemoryContext);
+    }
+}
 
 pub(super) enum Encoder {
     Bool,
@@ -82,7 +104,7 @@ impl Encoder {
     /// Appends the field: its length word, then its bytes.
     ///
     /// # Safety
-    /// `datum` is a non-null value of the encoder's type, not an unchanged TOAST pointer.
+    /// `datum` is a non-null value of the encoder's type, not an unchanged TOAST pointer. Inside a guard.
     #[inline]
     unsafe fn append(&mut self, datum: pg_sys::Datum, out: &mut Vec<u8>) {
         match self {
@@ -97,14 +119,14 @@ impl Encoder {
             Encoder::Send(function) => {
                 // SAFETY: the function info lives as long as the encoder; the result is a palloc'd bytea.
                 unsafe {
-                    let sent = pg_sys::SendFunctionCall(&mut **function, datum);
+                    let sent = raw::SendFunctionCall(&mut **function, datum);
                     varlena(pg_sys::Datum::from(sent), out);
                 }
             }
             Encoder::Output(function) => {
                 // SAFETY: as above; the result is a palloc'd C string.
                 unsafe {
-                    let output = pg_sys::OutputFunctionCall(&mut **function, datum);
+                    let output = raw::OutputFunctionCall(&mut **function, datum);
                     let text = encoding::sent_bytes(output);
                     bytes(out, text.as_ptr(), text.len());
                 }
@@ -138,14 +160,14 @@ unsafe fn bytes(out: &mut Vec<u8>, from: *const u8, length: usize) {
 }
 
 /// # Safety
-/// `datum` is a varlena that can be detoasted.
+/// `datum` is a varlena that can be detoasted. Inside a guard.
 #[inline]
 unsafe fn varlena(datum: pg_sys::Datum, out: &mut Vec<u8>) {
     // SAFETY: by contract; a packed varlena has its length in its header.
     unsafe {
         let mut value = datum.cast_mut_ptr::<pg_sys::varlena>();
         if pgrx::varatt_is_1b_e(value) || pgrx::varatt_is_4b_c(value) {
-            value = pg_sys::pg_detoast_datum_packed(value);
+            value = raw::pg_detoast_datum_packed(value);
         }
         bytes(out, pgrx::vardata_any(value).cast::<u8>(), pgrx::varsize_any_exhdr(value));
     }
@@ -164,56 +186,61 @@ pub(super) unsafe fn is_on_disk_toast(datum: pg_sys::Datum) -> bool {
     }
 }
 
-/// Room to take a tuple apart in, and the context its temporary memory comes from.
-pub(super) struct Workspace {
-    context: pg_sys::MemoryContext,
+/// A tuple taken apart; the room is used again for the next.
+#[derive(Default)]
+pub(super) struct Deformed {
     values: Vec<pg_sys::Datum>,
     nulls: Vec<bool>,
 }
 
-impl Workspace {
-    pub(super) fn new() -> Workspace {
-        // SAFETY: the parent lives as long as the process; the name is static.
-        let context = unsafe {
-            pg_sys::AllocSetContextCreateInternal(
-                pg_sys::TopMemoryContext,
-                c"pg_courier row encoding".as_ptr(),
-                0,
-                8 * 1024,
-                8 * 1024 * 1024,
-            )
-        };
-        Workspace { context, values: Vec::new(), nulls: Vec::new() }
+impl Deformed {
+    /// # Safety
+    /// `tuple` belongs to `desc`. Inside a guard.
+    pub(super) unsafe fn take(&mut self, tuple: pg_sys::HeapTuple, desc: pg_sys::TupleDesc) {
+        // SAFETY: by contract; both arrays have a place for each attribute.
+        unsafe {
+            let natts = (*desc).natts as usize;
+            self.values.resize(natts, pg_sys::Datum::from(0));
+            self.nulls.resize(natts, true);
+            raw::heap_deform_tuple(tuple, desc, self.values.as_mut_ptr(), self.nulls.as_mut_ptr());
+        }
     }
 
-    /// Takes a tuple apart into `values` and `nulls`.
+    pub(super) fn row(&self) -> Row<'_> {
+        Row { values: &self.values, nulls: &self.nulls }
+    }
+}
+
+/// A row's values, one for each attribute of its table.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'a> {
+    pub(super) values: &'a [pg_sys::Datum],
+    pub(super) nulls: &'a [bool],
+}
+
+/// Memory for what comes and goes with a row or a message.
+#[derive(Clone, Copy)]
+pub(super) struct Scratch(pg_sys::MemoryContext);
+
+impl Scratch {
+    /// # Safety
+    /// `parent` is a live context; the scratch is not used after it.
+    pub(super) unsafe fn new(parent: pg_sys::MemoryContext, name: &'static CStr) -> Scratch {
+        // SAFETY: by contract; the name is static.
+        Scratch(unsafe { pg_sys::AllocSetContextCreateInternal(parent, name.as_ptr(), 0, 8 * 1024, 8 * 1024 * 1024) })
+    }
+
+    /// Runs `f` with this memory, which is emptied afterwards. An error leaves that to whoever recovers from it.
     ///
     /// # Safety
-    /// `tuple` belongs to `desc`.
-    pub(super) unsafe fn deform(&mut self, tuple: pg_sys::HeapTuple, desc: pg_sys::TupleDesc, natts: usize) {
-        self.values.resize(natts, pg_sys::Datum::from(0));
-        self.nulls.resize(natts, true);
-        // SAFETY: by contract; both arrays have natts places.
-        unsafe { pg_sys::heap_deform_tuple(tuple, desc, self.values.as_mut_ptr(), self.nulls.as_mut_ptr()) };
-    }
-
-    pub(super) fn take(&mut self) -> (Vec<pg_sys::Datum>, Vec<bool>) {
-        (std::mem::take(&mut self.values), std::mem::take(&mut self.nulls))
-    }
-
-    /// Gives the room back after `take`.
-    pub(super) fn put(&mut self, values: Vec<pg_sys::Datum>, nulls: Vec<bool>) {
-        (self.values, self.nulls) = (values, nulls);
-    }
-
-    /// Runs `f` with temporary memory that is freed afterwards.
-    pub(super) fn scratch<R>(&self, f: impl FnOnce() -> R) -> R {
-        // SAFETY: the context lives as long as the process; an error leaves the current context to the error path.
+    /// Nothing that `f` makes there is used later.
+    pub(super) unsafe fn run<R>(&self, f: impl FnOnce() -> R) -> R {
+        // SAFETY: the context is live by `new`'s contract; emptying it raises no error.
         unsafe {
-            let previous = pg_sys::MemoryContextSwitchTo(self.context);
+            let before = std::mem::replace(&mut *(&raw mut pg_sys::CurrentMemoryContext), self.0);
             let value = f();
-            pg_sys::MemoryContextSwitchTo(previous);
-            pg_sys::MemoryContextReset(self.context);
+            pg_sys::CurrentMemoryContext = before;
+            raw::MemoryContextReset(self.0);
             value
         }
     }
@@ -222,8 +249,7 @@ impl Workspace {
 /// A logged old tuple: all of the row, or its key only.
 #[derive(Clone, Copy)]
 pub(super) struct OldTuple<'a> {
-    pub(super) values: &'a [pg_sys::Datum],
-    pub(super) nulls: &'a [bool],
+    pub(super) row: Row<'a>,
     pub(super) is_full: bool,
 }
 
@@ -240,22 +266,21 @@ impl Described {
     /// are marked.
     ///
     /// # Safety
-    /// Values and nulls are those of a tuple of this table (`old` likewise).
+    /// The row is one of this table (`old` likewise). Inside a guard.
     pub(super) unsafe fn encode(
         &mut self,
-        values: &[pg_sys::Datum],
-        nulls: &[bool],
+        row: Row<'_>,
         old: Option<OldTuple<'_>>,
         purpose: Purpose,
         out: &mut Vec<u8>,
     ) {
-        let relation = self.relation.clone();
-        for (column, Attribute { index, is_varlena, param, copy }) in self.attributes.iter_mut().enumerate() {
-            let (mut datum, mut null) = (values[*index], nulls[*index]);
+        let Described { relation, attributes, .. } = self;
+        for (column, Attribute { index, is_varlena, param, copy }) in attributes.iter_mut().enumerate() {
+            let (mut datum, mut null) = (row.values[*index], row.nulls[*index]);
             // SAFETY: the attribute is a varlena; values are live for the call.
             if purpose == Purpose::Param && !null && *is_varlena && unsafe { is_on_disk_toast(datum) } {
                 match old.filter(|old| old.is_full || relation.is_key(column)) {
-                    Some(old) => (datum, null) = (old.values[*index], old.nulls[*index]),
+                    Some(old) => (datum, null) = (old.row.values[*index], old.row.nulls[*index]),
                     None => {
                         out.extend_from_slice(&UNCHANGED_FIELD.to_be_bytes());
                         continue;
@@ -279,15 +304,15 @@ impl Described {
     ///
     /// # Safety
     /// As for `encode`.
-    pub(super) unsafe fn encode_key(&mut self, values: &[pg_sys::Datum], nulls: &[bool], out: &mut Vec<u8>) {
-        let relation = self.relation.clone();
+    pub(super) unsafe fn encode_key(&mut self, row: Row<'_>, out: &mut Vec<u8>) {
+        let Described { relation, attributes, .. } = self;
         for column in &relation.key {
-            let Attribute { index, param, .. } = &mut self.attributes[*column];
-            if nulls[*index] {
+            let Attribute { index, param, .. } = &mut attributes[*column];
+            if row.nulls[*index] {
                 out.extend_from_slice(&NULL_FIELD.to_be_bytes());
             } else {
                 // SAFETY: a non-null value of the attribute's type; key values are never kept out of line here.
-                unsafe { param.append(values[*index], out) };
+                unsafe { param.append(row.values[*index], out) };
             }
         }
     }
@@ -295,8 +320,8 @@ impl Described {
     /// The key (or, without one, the whole row) for a message: `(id)=(7)`.
     ///
     /// # Safety
-    /// As for `encode`; where catalogs can be read.
-    pub(super) unsafe fn show_key(&self, desc: pg_sys::TupleDesc, values: &[pg_sys::Datum], nulls: &[bool]) -> String {
+    /// The row is one of this table; where catalogs can be read.
+    pub(super) unsafe fn show_key(&self, Row { values, nulls }: Row<'_>) -> String {
         const LONGEST: usize = 200;
         let all: Vec<usize> = (0..self.attributes.len()).collect();
         let columns = if self.relation.key.is_empty() { &all } else { &self.relation.key };
@@ -307,7 +332,7 @@ impl Described {
             names.push(self.relation.columns[*column].name.clone());
             // SAFETY: by contract.
             let value = unsafe {
-                let declared = (*crate::pg::compat::tuple_desc_attr(desc, index)).atttypid;
+                let declared = (*crate::pg::compat::tuple_desc_attr(self.desc.0, index)).atttypid;
                 if nulls[index] {
                     "null".to_owned()
                 } else if self.attributes[*column].is_varlena && is_on_disk_toast(values[index]) {

@@ -18,7 +18,8 @@ use pgrx::{PgList, pg_sys};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::{Lsn, Transaction, names};
 use crate::pg::wire_table::{Cache, Entry};
-use crate::pg::{compat, encoding, report, tuple, xact};
+use crate::pg::tuple::{self, Scratch};
+use crate::pg::{compat, encoding, report, xact};
 use crate::wire::{
     self, Action, Content, Database, Encoding, LogicalMessage, Output, RowChange, Table, Truncate, Value, Writer,
 };
@@ -32,7 +33,7 @@ pub(super) struct Reader {
     skip_empty_xacts: bool,
     cache: Cache,
     /// Emptied after each message.
-    memory: pg_sys::MemoryContext,
+    scratch: Scratch,
     message: Vec<u8>,
     transaction: Transaction,
     /// BEGIN waits for the first change of its transaction.
@@ -127,15 +128,15 @@ impl Reader {
         let (format, settings) = wire::choose(&given, &database)?.ok_or_else(format_is_missing)?;
         // SAFETY: the contexts are children of the decoding context's and go with it.
         unsafe {
-            let child = |name: &'static CStr| {
-                pg_sys::AllocSetContextCreateInternal((*context).context, name.as_ptr(), 0, 8 * 1024, 8 * 1024 * 1024)
-            };
+            let name = c"pg_courier wire cache";
+            let cache =
+                pg_sys::AllocSetContextCreateInternal((*context).context, name.as_ptr(), 0, 8 * 1024, 8 * 1024 * 1024);
             let reader = Reader {
                 writer: (format.writer)(&settings),
                 encoding: format.encoding,
                 skip_empty_xacts: settings.skip_empty_xacts,
-                cache: Cache::new(child(c"pg_courier wire cache"), format.encoding),
-                memory: child(c"pg_courier wire message"),
+                cache: Cache::new(cache, format.encoding),
+                scratch: Scratch::new((*context).context, c"pg_courier wire message"),
                 message: Vec::new(),
                 transaction: Transaction::default(),
                 begin_is_due: false,
@@ -150,13 +151,7 @@ impl Reader {
         print_floats_exactly();
         // SAFETY: by contract.
         unsafe {
-            self.transaction = Transaction {
-                xid: u32::from((*txn).xid),
-                commit_lsn: Lsn((*txn).final_lsn),
-                end_lsn: Lsn((*txn).end_lsn),
-                commit_time: compat::commit_time(txn),
-                change_lsn: Lsn::INVALID,
-            };
+            self.transaction = compat::transaction(txn);
             self.begin_is_due = true;
             if !self.skip_empty_xacts {
                 self.send_begin(context);
@@ -204,8 +199,8 @@ impl Reader {
                 return;
             }
             self.send_begin(context);
-            let memory = self.memory;
-            in_memory(memory, || {
+            let scratch = self.scratch;
+            scratch.run(|| {
                 let entry = self.cache.entry(relation, &*self.writer);
                 let desc = (*relation).rd_att;
                 let row = |tuple| values(tuple, desc, &entry, self.encoding);
@@ -234,8 +229,8 @@ impl Reader {
         // SAFETY: by contract; the change is a TRUNCATE.
         unsafe {
             self.send_begin(context);
-            let memory = self.memory;
-            in_memory(memory, || {
+            let scratch = self.scratch;
+            scratch.run(|| {
                 let entries: Vec<Rc<Entry>> =
                     relations.iter().map(|relation| self.cache.entry(*relation, &*self.writer)).collect();
                 let tables: Vec<&Table> = entries.iter().map(|entry| &entry.table).collect();
@@ -265,7 +260,8 @@ impl Reader {
             if transactional {
                 self.send_begin(context);
             }
-            in_memory(self.memory, || {
+            let scratch = self.scratch;
+            scratch.run(|| {
                 let text = encoding::as_wire_text(content, self.encoding);
                 let prefix = encoding::as_wire_text(prefix.to_bytes(), self.encoding)
                     .unwrap_or_else(|| prefix.to_bytes().escape_ascii().collect());
@@ -299,20 +295,6 @@ impl Reader {
         }
         self.message.clear();
         self.message.shrink_to(KEPT_ROOM);
-    }
-}
-
-/// Runs `f` with memory that is emptied afterwards. After an error the whole decoding context goes.
-///
-/// # Safety
-/// `memory` is live, and nothing that `f` makes there is used later.
-unsafe fn in_memory(memory: pg_sys::MemoryContext, f: impl FnOnce()) {
-    // SAFETY: by contract.
-    unsafe {
-        let before = pg_sys::MemoryContextSwitchTo(memory);
-        f();
-        pg_sys::MemoryContextSwitchTo(before);
-        pg_sys::MemoryContextReset(memory);
     }
 }
 

@@ -19,7 +19,7 @@ use crate::apply::applier::{Applied, Applier, Plan};
 use crate::catalog::{Task, tables};
 use crate::destination::Purpose;
 use crate::error::{Error, Remedy, Result, sqlstate};
-use crate::logicalrep::{Change, ChangeSink, FastMap, Transaction};
+use crate::logicalrep::{Change, ChangeSink, FastMap, Transaction, Wanted};
 use crate::logicalrep::{Lsn, Relation, names};
 use crate::pg::dsm::Segment;
 use crate::pg::logical::{self, Decoding, Step};
@@ -72,8 +72,12 @@ impl ChangeSink for SharedSink {
         self.0.borrow_mut().leaves_out(source)
     }
 
-    fn wants(&mut self, table: u32, transaction: &Transaction) -> bool {
-        self.1.is_heartbeat(table) || self.0.borrow_mut().wants(table, transaction)
+    fn wanted(&self, table: u32) -> Wanted {
+        if self.1.is_heartbeat(table) { Wanted::Everything } else { self.0.borrow().wanted(table) }
+    }
+
+    fn wants(&self, table: u32, transaction: &Transaction) -> bool {
+        self.0.borrow().wants(table, transaction)
     }
 
     fn change(&mut self, transaction: &Transaction, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {

@@ -1,0 +1,125 @@
+//! The tables that a decoder has met: what the task wants of them, how to encode their rows, and by which file their
+//! changes are known.
+//!
+//! A change in the WAL names the file of its table, not the table. The server looks that up in its caches for each
+//! change; what it found is kept here as long as no definition changes.
+
+use pgrx::pg_sys;
+
+use crate::error::{Error, Result};
+use crate::logicalrep::{ChangeSink, FastMap, Wanted};
+use crate::pg::rel::{self, Described};
+use crate::pg::{compat, invalidation};
+
+/// The helper tables that begin each transaction which a task applies here.
+const MARKS: [&str; 2] = ["\"courier_applied\".\"progress\"", "\"courier_applied\".\"table_progress\""];
+
+pub(super) struct Met {
+    pub(super) oid: u32,
+    pub(super) wanted: Wanted,
+    /// Is it the helper table whose row a task of pg_courier updates first in each transaction it applies here?
+    pub(super) is_mark: bool,
+    described: Option<Described>,
+    /// Has the definition changed since?
+    stale: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Tables {
+    met: Vec<Met>,
+    by_oid: FastMap<u32, usize>,
+    by_file: FastMap<u64, usize>,
+    /// The file and the table of the last lookup: most changes follow one of the same table.
+    last: (u64, usize),
+}
+
+impl Tables {
+    /// Takes notice of changed definitions.
+    pub(super) fn refresh(&mut self) {
+        let Tables { met, by_oid, by_file, last } = self;
+        invalidation::drain(|table| {
+            by_file.clear();
+            *last = Default::default();
+            match table {
+                Some(oid) => by_oid.get(&oid).into_iter().for_each(|at| met[*at].stale = true),
+                None => met.iter_mut().for_each(|table| table.stale = true),
+            }
+        });
+    }
+
+    /// The table of a change that the server hands over, and from now on of every change in its file.
+    ///
+    /// # Safety
+    /// `relation` is open, inside a callback; `change` is a row change of it.
+    pub(super) unsafe fn meet(
+        &mut self,
+        relation: pg_sys::Relation,
+        change: *const pg_sys::ReorderBufferChange,
+        sink: &dyn ChangeSink,
+    ) -> usize {
+        // SAFETY: by contract.
+        unsafe {
+            let at = self.meet_table(relation, sink);
+            if !self.met[at].is_mark {
+                self.by_file.insert(compat::file(change), at);
+            }
+            at
+        }
+    }
+
+    /// # Safety
+    /// `relation` is open, inside a callback.
+    pub(super) unsafe fn meet_table(&mut self, relation: pg_sys::Relation, sink: &dyn ChangeSink) -> usize {
+        self.refresh();
+        // SAFETY: by contract.
+        let oid = unsafe { (*relation).rd_id.to_u32() };
+        // SAFETY: by contract.
+        let is_mark = || unsafe { MARKS.contains(&rel::table_name(relation).as_str()) };
+        let at = *self.by_oid.entry(oid).or_insert_with(|| {
+            let wanted = sink.wanted(oid);
+            self.met.push(Met { oid, wanted, is_mark: false, described: None, stale: true });
+            self.met.len() - 1
+        });
+        let met = &mut self.met[at];
+        if met.stale && met.wanted == Wanted::Nothing {
+            (met.is_mark, met.stale) = (is_mark(), false);
+        }
+        at
+    }
+
+    /// The table whose changes this file holds, if the server has said so.
+    pub(super) fn of_file(&mut self, file: u64) -> Option<usize> {
+        if self.last.0 != file {
+            self.last = (file, *self.by_file.get(&file)?);
+        }
+        Some(self.last.1)
+    }
+
+    pub(super) fn at(&self, table: usize) -> &Met {
+        &self.met[table]
+    }
+
+    /// The definition to encode rows with, if it is known and still true.
+    pub(super) fn described(&mut self, table: usize) -> Option<&mut Described> {
+        let met = self.met.get_mut(table)?;
+        if met.stale { None } else { met.described.as_mut() }
+    }
+
+    /// The definition to encode rows with, read anew if need be.
+    ///
+    /// # Safety
+    /// `relation` is the open table, inside a callback.
+    pub(super) unsafe fn describe(&mut self, table: usize, relation: pg_sys::Relation) -> Result<&mut Described> {
+        let met = &mut self.met[table];
+        if met.stale || met.described.is_none() {
+            // SAFETY: by contract.
+            let fresh = unsafe { rel::describe(relation, table)? };
+            met.described = Some(match met.described.take() {
+                Some(known) => fresh.keep_generation_of(&known),
+                None => fresh,
+            });
+            met.stale = false;
+        }
+        met.described.as_mut().ok_or_else(|| Error::internal("a table's definition is missing"))
+    }
+}

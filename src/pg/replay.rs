@@ -1,0 +1,217 @@
+//! Replays simple transactions without the server's replay.
+//!
+//! For each transaction the server opens a subtransaction, sets a snapshot up, looks up the table of each change in its
+//! caches, and aborts. For a transaction of one row that is most of the work. None of it is needed when the transaction
+//! is **simple**: one that left no subtransactions, changed no catalog, met no change of the catalogs of others while it
+//! ran, was kept in memory, and wrote to nothing but tables whose files and definitions are known and still true. What it
+//! did is then all in the reorder buffer's list, in order.
+//!
+//! The server's own decoding of the commit record stays in charge. It keeps its snapshots up to date, judges whether the
+//! transaction belongs to this slot, and as the last thing before the replay asks the output plugin whether the
+//! transaction's origin is to be left out. There it is replayed, and the answer "left out" makes the server forget it.
+//! Whatever is not simple gets the answer "no" and takes the server's way.
+
+use pgrx::pg_sys;
+
+use crate::error::Result;
+use crate::logicalrep::{Lsn, Transaction, Wanted};
+use crate::pg::compat;
+use crate::pg::output_plugin::Decoder;
+
+/// A commit record that says nothing but that a transaction without subtransactions has committed.
+#[derive(Clone, Copy)]
+pub(super) struct Commit {
+    xid: pg_sys::TransactionId,
+    commit_lsn: Lsn,
+    end_lsn: Lsn,
+    time: i64,
+}
+
+impl Commit {
+    /// Is the record that was just read one?
+    ///
+    /// # Safety
+    /// `record` is what the reader returned last.
+    pub(super) unsafe fn of(
+        record: *const pg_sys::XLogRecord,
+        reader: *const pg_sys::XLogReaderState,
+    ) -> Option<Commit> {
+        // SAFETY: by contract.
+        unsafe {
+            let operation = u32::from((*record).xl_info) & pg_sys::XLOG_XACT_OPMASK;
+            if u32::from((*record).xl_rmid) != pg_sys::RmgrIds::RM_XACT_ID || operation != pg_sys::XLOG_XACT_COMMIT {
+                return None;
+            }
+            // The time, then flags for what else the record holds.
+            let data = compat::record_data(reader);
+            let time = i64::from_ne_bytes(data.get(..8)?.try_into().ok()?);
+            if u32::from((*record).xl_info) & pg_sys::XLOG_XACT_HAS_INFO != 0 {
+                let flags = u32::from_ne_bytes(data.get(8..12)?.try_into().ok()?);
+                if flags & CONTENTS & !pg_sys::XACT_XINFO_HAS_DBINFO != 0 {
+                    return None;
+                }
+            }
+            let (commit_lsn, end_lsn) = (Lsn((*reader).ReadRecPtr), Lsn((*reader).EndRecPtr));
+            Some(Commit { xid: (*record).xl_xid, commit_lsn, end_lsn, time })
+        }
+    }
+}
+
+/// The flags that announce contents; those above only tell what the backend waited for.
+const CONTENTS: u32 = 0xFFFF;
+
+/// An entry of the reorder buffer's table of transactions.
+#[repr(C)]
+struct ByXid {
+    xid: pg_sys::TransactionId,
+    txn: *mut pg_sys::ReorderBufferTXN,
+}
+
+impl Decoder {
+    /// Replays the transaction whose commit record is at hand. False when that is left to the server.
+    ///
+    /// # Safety
+    /// Inside the callback that the server calls at a commit.
+    pub(super) unsafe fn replay(&mut self, buffer: *mut pg_sys::ReorderBuffer) -> Result<bool> {
+        let Some(commit) = self.commit.take() else { return Ok(false) };
+        // SAFETY: by contract; the transaction lives until the server forgets it.
+        unsafe {
+            let Some(txn) = transaction(buffer, commit.xid) else { return Ok(false) };
+            if !is_plain(txn) || !self.knows_tables(txn) {
+                return Ok(false);
+            }
+            self.begin(Transaction {
+                xid: commit.xid.into(),
+                commit_lsn: commit.commit_lsn,
+                end_lsn: commit.end_lsn,
+                commit_time: commit.time,
+                change_lsn: Lsn::INVALID,
+            });
+            let snapshot = HistoricSnapshot::set((*txn).base_snapshot);
+            let found = std::mem::take(&mut self.found);
+            let outcome = changes(txn).zip(&found).try_for_each(|(change, table)| match self.wants(*table) {
+                true => self.row_change(*table, change),
+                false => Ok(()),
+            });
+            self.found = found;
+            outcome?;
+            self.end()?;
+            drop(snapshot);
+            compat::count_transaction(buffer, txn);
+            Ok(true)
+        }
+    }
+
+    /// Are the tables of all changes known, so that nothing has to be looked up?
+    ///
+    /// # Safety
+    /// `txn` is live.
+    unsafe fn knows_tables(&mut self, txn: *const pg_sys::ReorderBufferTXN) -> bool {
+        use pg_sys::ReorderBufferChangeType::{
+            REORDER_BUFFER_CHANGE_DELETE, REORDER_BUFFER_CHANGE_INSERT, REORDER_BUFFER_CHANGE_UPDATE,
+        };
+        self.tables.refresh();
+        self.found.clear();
+        // SAFETY: by contract.
+        unsafe {
+            for change in changes(txn) {
+                let action = (*change).action;
+                let is_row = action == REORDER_BUFFER_CHANGE_INSERT
+                    || action == REORDER_BUFFER_CHANGE_UPDATE
+                    || action == REORDER_BUFFER_CHANGE_DELETE;
+                if !is_row {
+                    return false;
+                }
+                let Some(table) = self.tables.of_file(compat::file(change)) else { return false };
+                if self.tables.at(table).wanted != Wanted::Nothing && self.tables.described(table).is_none() {
+                    return false;
+                }
+                self.found.push(table);
+            }
+        }
+        true
+    }
+}
+
+/// # Safety
+/// `buffer` is live.
+unsafe fn transaction(
+    buffer: *mut pg_sys::ReorderBuffer,
+    xid: pg_sys::TransactionId,
+) -> Option<*mut pg_sys::ReorderBufferTXN> {
+    unsafe extern "C-unwind" {
+        fn hash_search(
+            table: *mut pg_sys::HTAB,
+            key: *const std::ffi::c_void,
+            action: pg_sys::HASHACTION::Type,
+            found: *mut bool,
+        ) -> *mut std::ffi::c_void;
+    }
+    // SAFETY: by contract; the table's key is a transaction ID. Finding raises no error.
+    unsafe {
+        let key = (&raw const xid).cast();
+        let entry = hash_search((*buffer).by_txn, key, pg_sys::HASHACTION::HASH_FIND, std::ptr::null_mut());
+        let txn = entry.cast::<ByXid>().as_ref()?.txn;
+        (!txn.is_null()).then_some(txn)
+    }
+}
+
+/// Did it run without subtransactions and without changes of catalogs, its own or others', and is all of it in memory?
+///
+/// # Safety
+/// `txn` is live.
+unsafe fn is_plain(txn: *const pg_sys::ReorderBufferTXN) -> bool {
+    #[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
+    const HARMLESS: u32 = 0;
+    #[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
+    const HARMLESS: u32 = pg_sys::RBTXN_HAS_STREAMABLE_CHANGE;
+    // SAFETY: by contract.
+    unsafe {
+        (*txn).txn_flags & !HARMLESS == 0
+            && !(*txn).base_snapshot.is_null()
+            && (*txn).nentries == (*txn).nentries_mem
+            && (*txn).nsubtxns == 0
+            && (*txn).ntuplecids == 0
+            && (*txn).ninvalidations == 0
+    }
+}
+
+/// The changes of a transaction that is all in memory.
+///
+/// # Safety
+/// `txn` is live, and stays as it is while the iterator is used.
+unsafe fn changes(txn: *const pg_sys::ReorderBufferTXN) -> impl Iterator<Item = *mut pg_sys::ReorderBufferChange> {
+    // SAFETY: by contract; the list is circular, with a head that is no change.
+    unsafe {
+        let head: *const pg_sys::dlist_node = &raw const (*txn).changes.head;
+        let mut node: *const pg_sys::dlist_node = (*head).next;
+        std::iter::from_fn(move || {
+            if node == head || node.is_null() {
+                return None;
+            }
+            let change = node.byte_sub(std::mem::offset_of!(pg_sys::ReorderBufferChange, node));
+            node = (*node).next;
+            Some(change.cast::<pg_sys::ReorderBufferChange>().cast_mut())
+        })
+    }
+}
+
+/// Catalogs as the transaction saw them, as long as this lives: types may look at them when they print a value.
+struct HistoricSnapshot;
+
+impl HistoricSnapshot {
+    /// # Safety
+    /// The snapshot is a transaction's, none is set, and it outlives the value.
+    unsafe fn set(snapshot: pg_sys::Snapshot) -> HistoricSnapshot {
+        // SAFETY: by contract.
+        unsafe { pg_sys::SetupHistoricSnapshot(snapshot, std::ptr::null_mut()) };
+        HistoricSnapshot
+    }
+}
+
+impl Drop for HistoricSnapshot {
+    fn drop(&mut self) {
+        // SAFETY: set by `set`.
+        unsafe { pg_sys::TeardownHistoricSnapshot(std::thread::panicking()) };
+    }
+}
