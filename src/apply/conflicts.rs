@@ -15,6 +15,7 @@
 use std::rc::Rc;
 
 use super::applier::{Applier, Sent};
+use super::huge::HUGE;
 use super::statements::{self, Found};
 use crate::catalog::ConflictPolicy;
 use crate::error::{Error, Remedy, Result, sqlstate};
@@ -110,7 +111,7 @@ impl Applier {
         };
         for relation in relations {
             let facts = self.facts(relation, "TRUNCATE", &error, "skipped");
-            self.send_command(&statements::record_skipped(&facts))?;
+            self.send_command(&statements::record_facts(&facts))?;
         }
         self.settle()
     }
@@ -121,7 +122,9 @@ impl Applier {
         let before = self.statements_made;
         self.attempt = Attempt { under_way: true, ..Attempt::default() };
         self.send_command("SAVEPOINT courier_change")?;
-        send(self)?;
+        if let Err(error) = send(self) {
+            self.attempt.fail(error)?;
+        }
         // After an error the destination ignores everything up to a sync. Inside the block it commits nothing.
         self.destination.connection.send_sync()?;
         self.sent.push_back(Sent::Sync);
@@ -206,15 +209,18 @@ impl Applier {
         // A table without a key identifies a row by all of it: then the old row is what there is to show.
         let by_row = relation.key.is_empty();
         let (key, row) = if by_row { (None, row_of(change).or(old)) } else { (old, row_of(change)) };
+        // A value for people to look at; jsonb takes no string of more than 256 MB.
+        let is_left_out = |field: &[u8]| is_unchanged(field) || field.len() >= HUGE;
         let skip: Vec<usize> = match row {
-            Some(row) => Fields(row).enumerate().filter(|(_, f)| is_unchanged(f)).map(|(i, _)| i).collect(),
+            Some(row) => Fields(row).enumerate().filter(|(_, f)| is_left_out(f)).map(|(i, _)| i).collect(),
             None => Vec::new(),
         };
         let given: Vec<usize> =
             (0..relation.columns.len()).filter(|column| row.is_some() && !skip.contains(column)).collect();
         let key_columns: &[usize] = if key.is_some() { &relation.key } else { &[] };
         if key_columns.is_empty() && given.is_empty() {
-            return Ok(());
+            self.send_command(&statements::record_facts(&facts))?;
+            return self.settle();
         }
         self.params.start(relation, key_columns.iter().chain(&given).copied());
         if let Some(key) = key {
@@ -223,7 +229,8 @@ impl Applier {
         if let Some(row) = row {
             self.params.push(key_columns.len(), row, &skip);
         }
-        let found = if by.is_empty() { Found::Nothing } else { found };
+        let is_huge = row.is_some_and(|row| row.len() >= HUGE);
+        let found = if by.is_empty() || found == Found::Shown && is_huge { Found::Nothing } else { found };
         let statement = statements::record_conflict(relation, key.is_some(), &given, found, by, &facts);
         self.use_pipeline()?;
         let connection = &mut self.destination.connection;

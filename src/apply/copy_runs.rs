@@ -63,13 +63,21 @@ impl Applier {
             Some(open) => open.generation != relation.generation,
             None => self.group_open || self.is_serial(),
         };
-        let is_binary = |format: &ColumnFormat| matches!(format, ColumnFormat::Binary { .. });
-        let can = !in_the_way
-            && batch.inserts().is_some()
-            && self.copy_runs.agrees.get(&relation.generation) != Some(&false)
-            && !relation.columns.is_empty()
-            && relation.columns.iter().all(|column| is_binary(&column.format));
+        let can = !in_the_way && batch.inserts().is_some() && self.may_copy(relation);
         can.then_some(batch)
+    }
+
+    /// May the table's rows travel as COPY, as far as is known here?
+    pub(super) fn may_copy(&self, relation: &Relation) -> bool {
+        let is_binary = |format: &ColumnFormat| matches!(format, ColumnFormat::Binary { .. });
+        self.copy_runs.agrees.get(&relation.generation) != Some(&false)
+            && !relation.columns.is_empty()
+            && relation.columns.iter().all(|column| is_binary(&column.format))
+    }
+
+    /// Is a COPY of this table open, that its next row can go into?
+    pub(super) fn copy_is_open(&self, relation: &Relation) -> bool {
+        self.copy_runs.open.as_ref().is_some_and(|open| open.generation == relation.generation)
     }
 
     /// Should more rows wait for a COPY to start?
@@ -84,12 +92,19 @@ impl Applier {
         if rows < FEWEST_ROWS || (rows as u128) < self.copy_runs.round_trip.as_micros() * ROWS_PER_MICROSECOND {
             return Ok(false);
         }
-        if !self.copy_runs.agrees.contains_key(&relation.generation) {
-            self.leave_pipeline()?;
-            let agrees = self.types_agree(&relation)?;
-            self.copy_runs.agrees.insert(relation.generation, agrees);
-        }
+        self.agrees(&relation)?;
         Ok(self.copy_candidate().is_some())
+    }
+
+    /// Have the destination's columns the source's types? Asked once; outside of the pipeline.
+    pub(super) fn agrees(&mut self, relation: &Relation) -> Result<bool> {
+        if let Some(agrees) = self.copy_runs.agrees.get(&relation.generation) {
+            return Ok(*agrees);
+        }
+        self.leave_pipeline()?;
+        let agrees = self.types_agree(relation)?;
+        self.copy_runs.agrees.insert(relation.generation, agrees);
+        Ok(agrees)
     }
 
     fn types_agree(&mut self, relation: &Relation) -> Result<bool> {
@@ -166,7 +181,7 @@ impl Applier {
         format!("BEGIN; {deferred}{}; ", self.progress_text(group))
     }
 
-    fn start_copy(&mut self, table: &Rc<Relation>, before: &str, after: &str) -> Result<()> {
+    pub(super) fn start_copy(&mut self, table: &Rc<Relation>, before: &str, after: &str) -> Result<()> {
         self.leave_pipeline()?;
         let copy = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", table.qualified_name(), table.column_list());
         let outcome = self.destination.connection.copy_begin(&format!("{before}{copy}{after}"));
@@ -199,7 +214,7 @@ impl Applier {
         Ok(())
     }
 
-    fn copy_ends(&mut self, sent: Sent) -> Result<()> {
+    pub(super) fn copy_ends(&mut self, sent: Sent) -> Result<()> {
         self.destination.connection.copy_queue(TRAILER)?;
         self.destination.connection.copy_finish()?;
         self.sent.push_back(sent);
@@ -207,7 +222,7 @@ impl Applier {
         Ok(())
     }
 
-    fn explain_copy(&self, error: Error, table: &Relation) -> Error {
+    pub(super) fn explain_copy(&self, error: Error, table: &Relation) -> Error {
         self.explain(error, Some(table), Some(Kind::Insert))
     }
 

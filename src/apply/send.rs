@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::applier::{Applier, Kind, Prepared, Sent};
 use super::batch::{Added, Keyed, TableBatch};
+use super::huge;
 use super::statements::{self, Statement};
 use crate::error::Result;
 use crate::libpq::Param;
@@ -117,7 +118,9 @@ impl Applier {
                 name
             }
         };
+        let is_serial = self.is_serial();
         let values = self.params.finish(total);
+        huge::fits_into_message(relation, values, is_serial)?;
         let bytes = values.iter().map(Vec::len).sum();
         let params: Vec<Param<'_>> = values.iter().map(|v| Param { value: Some(v), binary: true }).collect();
         self.destination.connection.send_prepared(&name, &params)?;

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::applier::{Applier, GROUP_BYTES, GROUP_ROWS, Kind, Sent};
+use super::huge::HUGE;
 use super::send::STATEMENT_ROWS;
 use super::statements;
 use crate::error::Result;
@@ -38,6 +39,9 @@ impl ChangeSink for Applier {
         self.group.bytes += change.bytes() as u64;
         if self.is_serial() {
             return self.apply_serially(relation, change);
+        }
+        if change.bytes() >= HUGE {
+            return self.send_huge(relation, change);
         }
         self.add(relation, change)?;
         // A transaction too large to wait for its end goes out in parts.
@@ -97,7 +101,11 @@ impl Applier {
         if self.may_resolve() {
             return self.apply_or_resolve(relation, change);
         }
-        self.send_change(relation, change)?;
+        if change.bytes() >= HUGE {
+            self.send_huge(relation, change)?;
+        } else {
+            self.send_change(relation, change)?;
+        }
         self.settle()
     }
 

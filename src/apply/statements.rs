@@ -176,8 +176,8 @@ pub enum Found {
 /// The columns of `courier_applied.conflicts` that every row of it has.
 const FACTS: &str = "task_id, lsn, commit_lsn, relid, table_name, change, sqlstate, message, decision";
 
-/// Writes a row of `courier_applied.conflicts` about a change without rows.
-pub fn record_skipped(facts: &str) -> String {
+/// Writes a row of `courier_applied.conflicts` about a change without a row to show.
+pub fn record_facts(facts: &str) -> String {
     format!("INSERT INTO courier_applied.conflicts ({FACTS}) VALUES ({facts})")
 }
 

@@ -226,11 +226,7 @@ impl Decoder {
 
     /// # Safety
     /// The arguments of the callback.
-    unsafe fn change(
-        &mut self,
-        relation: pg_sys::Relation,
-        change: *mut pg_sys::ReorderBufferChange,
-    ) -> Result<()> {
+    unsafe fn change(&mut self, relation: pg_sys::Relation, change: *mut pg_sys::ReorderBufferChange) -> Result<()> {
         // SAFETY: by contract.
         unsafe {
             let table = self.tables.meet(relation, change, &*self.sink);

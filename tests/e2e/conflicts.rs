@@ -209,7 +209,7 @@ fn a_collision_besides_the_key_is_overwritten() {
 }
 
 /// The position that `courier.skip_change` wants, out of an error's text.
-fn lsn_of(text: &str) -> String {
+pub fn lsn_of(text: &str) -> String {
     let lsn = text
         .split("LSN ")
         .nth(1)
