@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use pg_courier_tests::account::account;
-use pg_courier_tests::cluster::kill;
+use pg_courier_tests::cluster::{Stop, kill};
 use pg_courier_tests::pair::{APPLY, DATABASE, ROLE, SUPERVISOR};
 use pg_courier_tests::{Cluster, Pair, Rng, TaskOptions, procfs, sql, wait};
 
@@ -253,6 +253,49 @@ fn a_full_disk_on_the_destination() {
     pair.call(DATABASE, "drop_task", TASK);
     pair.destination.run(DATABASE, "ALTER TABLE journal SET TABLESPACE pg_default");
     pair.destination.run(DATABASE, "DROP TABLESPACE small");
+}
+
+/// There is no room for the destination's WAL: the server there panics, recovers, panics again, or gives up. The task waits for it as
+/// for any lost destination, the source goes on writing, and once there is room nothing is missing.
+#[test]
+fn a_full_pg_wal_on_the_destination() {
+    let pair =
+        Pair::builder().destination_conf("min_wal_size", "32MB").destination_conf("max_wal_size", "32MB").start();
+    mirror_small_tables(&pair);
+    let Some(disk) = SmallDisk::mount(pair.destination.socket_directory(), "400m") else {
+        println!("not run: mounting a small file system takes root");
+        return;
+    };
+    pair.destination.stop(Stop::Fast);
+    let wal = pair.destination.data_directory().join("pg_wal");
+    let moved = disk.0.join("pg_wal");
+    assert!(Command::new("cp").arg("-a").arg(&wal).arg(&moved).status().is_ok_and(|status| status.success()));
+    std::fs::remove_dir_all(&wal).expect("the server is down");
+    std::os::unix::fs::symlink(&moved, &wal).expect("its place is free");
+    pair.destination.start();
+    let filler = disk.0.join("filler");
+    let fills = Command::new("dd")
+        .args(["if=/dev/zero", "bs=1M", "status=none"])
+        .arg(format!("of={}", filler.display()))
+        .status();
+    assert!(fills.is_ok_and(|status| !status.success()), "dd writes until there is no room");
+
+    let traffic = small_traffic(&pair.source, 15);
+    pair.source.run(DATABASE, "INSERT INTO journal SELECT n, repeat('wide ', 40) FROM generate_series(1, 400000) AS n");
+    pair.destination.wait_for_log("PANIC:  could not write to file \"pg_wal", 0);
+    more_traffic(&traffic, 100, &pair.source);
+    pair.source.wait_until(
+        DATABASE,
+        "the task tries again",
+        &format!("(SELECT retry_at IS NOT NULL OR last_error IS NOT NULL FROM courier.tasks WHERE task = '{TASK}')"),
+    );
+    assert_ne!(pair.task(DATABASE, TASK, "state"), "failed", "a destination that is down is waited for");
+    std::fs::remove_file(&filler).expect("it is there");
+    pair.destination.bring_up();
+    more_traffic(&traffic, 100, &pair.source);
+    traffic.stop();
+    settle(&pair);
+    pair.destination.stop(Stop::Fast);
 }
 
 /// The source's own limit took the slot's WAL away while the task was paused. Changes are missing for good: the task must

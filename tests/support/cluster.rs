@@ -178,6 +178,14 @@ impl Cluster {
         assert_eq!(ready, Some(true), "server {} did not start\n{}", self.name, self.log_tail(60));
     }
 
+    /// Starts the server if its postmaster has given up; waits until it accepts connections either way.
+    pub fn bring_up(&self) {
+        if self.postmaster_died() {
+            self.start();
+        }
+        self.wait_until_accepting();
+    }
+
     pub fn start_without_waiting(&self) {
         let mut guard = self.lock();
         assert!(guard.is_none(), "server {} runs already", self.name);
