@@ -22,10 +22,8 @@
 use std::ops::Range;
 use std::rc::Rc;
 
-use crate::logicalrep::Change;
-use crate::logicalrep::FastMap;
-use crate::logicalrep::Relation;
 use crate::logicalrep::relation::{Fields, Identity, is_unchanged};
+use crate::logicalrep::{Change, Column, ColumnFormat, FastMap, Relation};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
@@ -60,8 +58,10 @@ pub enum Added {
 
 pub struct TableBatch {
     pub relation: Rc<Relation>,
-    /// Is it in the applier's list of tables to send?
+    /// Is it in the list of tables to send?
     pub queued: bool,
+    /// Do all columns travel in the binary form that COPY takes?
+    is_binary: bool,
     arena: Vec<u8>,
     entries: Vec<Entry>,
     /// Rows to delete by their whole content, in a table without a key?
@@ -72,7 +72,10 @@ pub struct TableBatch {
 
 impl TableBatch {
     pub fn new(relation: Rc<Relation>) -> TableBatch {
+        let columns = &relation.columns;
+        let is_binary = |column: &Column| matches!(column.format, ColumnFormat::Binary { .. });
         TableBatch {
+            is_binary: !columns.is_empty() && columns.iter().all(is_binary),
             relation,
             queued: false,
             arena: Vec::new(),
@@ -99,8 +102,16 @@ impl TableBatch {
 
     /// The rows, if nothing but inserts was added.
     pub fn inserts(&self) -> Option<impl Iterator<Item = &[u8]>> {
-        let only_inserts = self.index.is_none() && !self.has_row_deletes;
-        only_inserts.then(|| self.entries.iter().map(|entry| self.slice(&entry.row)))
+        self.has_only_inserts().then(|| self.entries.iter().map(|entry| self.slice(&entry.row)))
+    }
+
+    fn has_only_inserts(&self) -> bool {
+        self.index.is_none() && !self.has_row_deletes
+    }
+
+    /// Can its rows be sent as COPY, as far as this side can tell?
+    pub fn fits_copy(&self) -> bool {
+        self.is_binary && self.has_only_inserts()
     }
 
     pub fn add(&mut self, change: Change<'_>) -> Added {

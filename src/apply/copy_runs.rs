@@ -15,7 +15,7 @@ use super::applier::{Applied, Applier, Kind, Sent};
 use super::batch::TableBatch;
 use super::group::COMMIT_DURABLY;
 use crate::error::{Error, Result};
-use crate::logicalrep::{ColumnFormat, FastMap, Relation};
+use crate::logicalrep::{FastMap, Relation};
 
 /// Rows of a run that is sent as one COPY.
 pub(super) const COPY_ROWS: usize = 16_000;
@@ -56,23 +56,14 @@ impl Applier {
     /// The batch that waits, if it may become a COPY: it is the only one, holds inserts only, and nothing that was sent
     /// before stands in the way.
     fn copy_candidate(&self) -> Option<&TableBatch> {
-        let [table] = self.order[..] else { return None };
-        let batch = self.batches.get(&table)?;
+        let batch = self.waiting.only().filter(|batch| batch.fits_copy())?;
         let relation = &batch.relation;
-        let in_the_way = match &self.copy_runs.open {
+        let is_in_the_way = match &self.copy_runs.open {
             Some(open) => open.generation != relation.generation,
             None => self.group_open || self.is_serial(),
         };
-        let can = !in_the_way && batch.inserts().is_some() && self.may_copy(relation);
-        can.then_some(batch)
-    }
-
-    /// May the table's rows travel as COPY, as far as is known here?
-    pub(super) fn may_copy(&self, relation: &Relation) -> bool {
-        let is_binary = |format: &ColumnFormat| matches!(format, ColumnFormat::Binary { .. });
-        self.copy_runs.agrees.get(&relation.generation) != Some(&false)
-            && !relation.columns.is_empty()
-            && relation.columns.iter().all(|column| is_binary(&column.format))
+        let disagrees = || self.copy_runs.agrees.get(&relation.generation) == Some(&false);
+        (!is_in_the_way && !disagrees()).then_some(batch)
     }
 
     /// Is a COPY of this table open, that its next row can go into?
@@ -127,7 +118,7 @@ impl Applier {
         if self.group_open || !self.starts_copy()? {
             return Ok(false);
         }
-        let Some(batch) = self.take_waiting() else { return Ok(false) };
+        let Some(batch) = self.waiting.take().pop() else { return Ok(false) };
         let table = batch.relation.clone();
         let durably = if durable { format!("{COMMIT_DURABLY}; ") } else { String::new() };
         let before = format!("{}{durably}", self.begin_text(group));
@@ -138,7 +129,7 @@ impl Applier {
             self.last_durable = Instant::now();
         }
         self.note_sent(*group, durable);
-        self.keep(batch);
+        self.waiting.give_back(batch);
         Ok(true)
     }
 
@@ -150,7 +141,7 @@ impl Applier {
         if !can {
             return Ok(false);
         }
-        let Some(batch) = self.take_waiting() else { return Ok(false) };
+        let Some(batch) = self.waiting.take().pop() else { return Ok(false) };
         if !is_open {
             let same = Applied { end_lsn: self.chain, ..self.group };
             let before = self.begin_text(&same);
@@ -159,21 +150,8 @@ impl Applier {
             self.copy_runs.open = Some(batch.relation.clone());
         }
         self.queue_rows(&batch, Flow::Sent)?;
-        self.keep(batch);
+        self.waiting.give_back(batch);
         Ok(true)
-    }
-
-    /// Takes the one batch that waits.
-    fn take_waiting(&mut self) -> Option<TableBatch> {
-        let table = self.order.pop()?;
-        self.nothing_waits();
-        self.batches.remove(&table)
-    }
-
-    /// Keeps the room of a batch that was sent.
-    fn keep(&mut self, mut batch: TableBatch) {
-        batch.clear();
-        self.batches.insert(batch.relation.oid, batch);
     }
 
     fn begin_text(&self, group: &Applied) -> String {

@@ -16,3 +16,4 @@ mod huge;
 mod send;
 mod sink;
 pub mod statements;
+mod waiting;

@@ -3,9 +3,8 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::applier::{Applier, GROUP_BYTES, GROUP_ROWS, Kind, Sent};
+use super::applier::{Applier, Kind, Sent};
 use super::huge::HUGE;
-use super::send::STATEMENT_ROWS;
 use super::statements;
 use crate::error::Result;
 use crate::logicalrep::{Change, ChangeSink, Relation, Transaction, Wanted};
@@ -45,10 +44,7 @@ impl ChangeSink for Applier {
         }
         self.add(relation, change)?;
         // A transaction too large to wait for its end goes out in parts.
-        let is_large = self.waiting_rows >= 2 * GROUP_ROWS
-            || self.waiting_bytes >= 2 * GROUP_BYTES
-            || self.largest_batch >= 2 * STATEMENT_ROWS && self.largest_batch >= 2 * self.batch_rows();
-        if is_large { self.send_waiting() } else { Ok(()) }
+        if self.holds(2) { self.send_waiting() } else { Ok(()) }
     }
 
     fn truncate(
