@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::applier::{Applier, Kind, Prepared, Sent};
-use super::batch::{Added, Keyed, TableBatch};
+use super::batch::{self, Keyed, TableBatch};
 use super::huge;
 use super::statements::{self, Statement};
 use crate::error::Result;
@@ -152,10 +152,8 @@ impl Applier {
             Change::Update { old, row } => {
                 let kept: Vec<usize> =
                     Fields(row).enumerate().filter(|(_, f)| is_unchanged(f)).map(|(i, _)| i).collect();
-                let mut batch = TableBatch::new(relation.clone());
-                let moves = batch.add(change) != Added::Yes || batch.len() != 1;
                 let keyed = [Keyed { key: old, row }];
-                if moves || relation.needs_replacing() {
+                if batch::key_of(relation, row) != old || relation.needs_replacing() {
                     self.send_replaces(relation, &kept, &keyed)
                 } else {
                     self.send_updates(relation, &kept, &keyed)

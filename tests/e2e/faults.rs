@@ -9,7 +9,7 @@ use std::time::Duration;
 use pg_courier_tests::account::account;
 use pg_courier_tests::cluster::{Stop, kill};
 use pg_courier_tests::pair::{APPLY, DATABASE, ROLE, SUPERVISOR};
-use pg_courier_tests::{Cluster, Pair, Rng, TaskOptions, procfs, sql, wait};
+use pg_courier_tests::{Cluster, Pair, Rng, TaskOptions, assert_same, procfs, sql, wait};
 
 use crate::common::{
     SMALL, TASK, arrives, assert_mentions, create_small_tables, mirror_small_tables, mirrored_pair, more_traffic,
@@ -274,11 +274,8 @@ fn a_full_pg_wal_on_the_destination() {
     std::os::unix::fs::symlink(&moved, &wal).expect("its place is free");
     pair.destination.start();
     let filler = disk.0.join("filler");
-    let fills = Command::new("dd")
-        .args(["if=/dev/zero", "bs=1M", "status=none"])
-        .arg(format!("of={}", filler.display()))
-        .status();
-    assert!(fills.is_ok_and(|status| !status.success()), "dd writes until there is no room");
+    let fills = Command::new("dd").args(["if=/dev/zero", "bs=1M"]).arg(format!("of={}", filler.display())).output();
+    assert!(fills.is_ok_and(|output| !output.status.success()), "dd writes until there is no room");
 
     let traffic = small_traffic(&pair.source, 15);
     pair.source.run(DATABASE, "INSERT INTO journal SELECT n, repeat('wide ', 40) FROM generate_series(1, 400000) AS n");
@@ -496,4 +493,60 @@ fn attempts_that_get_nowhere_are_made_with_growing_pauses() {
     );
     pair.destination.run(DATABASE, "DROP FUNCTION no_space() CASCADE");
     pair.assert_mirrored(TASK, &SMALL);
+}
+
+/// The source dies under traffic, and its standby takes its place. From 17 on the standby has a copy of the task's slot, and the
+/// task goes on there: nothing is lost, and as the destination never had what the standby had not, both are equal. Before, the task
+/// says that its slot is not there.
+#[test]
+fn the_source_is_promoted_from_a_standby() {
+    let pair = mirrored_pair();
+    let synchronizes_slots = pair.source.install.major() >= 17;
+    let settings: &[(&str, &str)] = if synchronizes_slots { &[("sync_replication_slots", "on")] } else { &[] };
+    let standby = pair.source.standby("standby", settings);
+    let traffic = small_traffic(&pair.source, 16);
+    if synchronizes_slots {
+        pair.source.set("synchronized_standby_slots", Some("standby"));
+        let copied = "EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = 'courier_shop_to_dr' AND synced AND NOT temporary)";
+        standby.wait_until(DATABASE, "the standby has the task's slot", copied);
+        not_ahead_of_the_standby(&pair, &standby);
+    }
+    more_traffic(&traffic, 100, &pair.source);
+    pair.source.kill9();
+    traffic.stop();
+    standby.run("postgres", "SELECT pg_promote()");
+    let state = |state: &str| {
+        let condition = format!("(SELECT state FROM courier.tasks WHERE task = '{TASK}') = '{state}'");
+        standby.wait_until_within(DATABASE, &format!("the task is {state}"), &condition, AFTER_FAULTS);
+    };
+    if !synchronizes_slots {
+        state("failed");
+        let error = "SELECT concat_ws(' ', last_error, last_error_detail, last_error_hint) FROM courier.tasks";
+        assert_mentions(&standby.value(DATABASE, error), &["slot", "lost", "standby", "anew"]);
+        return;
+    }
+    let traffic = small_traffic(&standby, 17);
+    more_traffic(&traffic, 100, &standby);
+    traffic.stop();
+    state("synchronizing");
+    standby.run(DATABASE, &format!("SELECT courier.wait_for('{TASK}', '60 s')"));
+    assert_same((&standby, DATABASE), (&pair.destination, DATABASE), &SMALL);
+}
+
+/// While the standby is away, nothing new goes to the destination, and the source's log says why.
+fn not_ahead_of_the_standby(pair: &Pair, standby: &Cluster) {
+    standby.stop(Stop::Immediate);
+    pair.source.wait_until(
+        DATABASE,
+        "the source has noticed",
+        "NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = 'standby' AND active)",
+    );
+    pair.source.run(DATABASE, "INSERT INTO items VALUES (1999, 1, 'not yet')");
+    pair.source.wait_for_log("replication slot \"standby\" specified in parameter", 0);
+    // A wrong row would need some time to get there.
+    std::thread::sleep(Duration::from_secs(1));
+    let arrived = "SELECT count(*) FROM items WHERE id = 1999";
+    assert_eq!(pair.destination.value(DATABASE, arrived), "0");
+    standby.start();
+    arrives(pair, "items WHERE id = 1999", "1");
 }
