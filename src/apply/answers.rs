@@ -138,6 +138,13 @@ fn describe_conflict(error: Error, table: &Relation, kind: Kind) -> Error {
                  Find out who else writes there. SELECT courier.skip_change(...) leaves the change out for good.",
             );
     }
+    const REFERENCED: &str = "0A000";
+    if kind == Kind::Truncate && error.sqlstate() == REFERENCED {
+        return error.context(format!("Destination table: {name}.")).hint(
+            "Drop the foreign key that refers to the table on the destination, then SELECT courier.resume(...). \
+             SELECT courier.skip_change(...) leaves the TRUNCATE out for good: its rows stay there.",
+        );
+    }
     let hint = match error.sqlstate() {
         "23505" => {
             "The row is already on the destination. Remove it there, then SELECT courier.resume(...). SELECT courier.skip_change(...) \

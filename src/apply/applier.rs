@@ -76,6 +76,7 @@ pub(super) enum Kind {
     Delete,
     Replace,
     DeleteByRow,
+    Truncate,
 }
 
 /// A command on its way, for the message if it fails.

@@ -70,6 +70,16 @@ pub struct TableBatch {
     index: Option<FastMap<Box<[u8]>, u32>>,
 }
 
+/// The key's fields of a row.
+pub(super) fn key_of(relation: &Relation, row: &[u8]) -> Vec<u8> {
+    let fields: Vec<&[u8]> = Fields(row).collect();
+    let mut key = Vec::new();
+    for column in &relation.key {
+        key.extend_from_slice(fields.get(*column).copied().unwrap_or_default());
+    }
+    key
+}
+
 impl TableBatch {
     pub fn new(relation: Rc<Relation>) -> TableBatch {
         let columns = &relation.columns;
@@ -147,7 +157,7 @@ impl TableBatch {
             Change::Delete { old } => self.add_delete(old),
             Change::Update { old, row } => {
                 let partial = Fields(row).any(is_unchanged);
-                if self.key_of(row) == old {
+                if key_of(&self.relation, row) == old {
                     self.add_update(old, row, partial)
                 } else {
                     self.add_move(old, row, partial)
@@ -162,7 +172,7 @@ impl TableBatch {
             self.entries.push(Entry { op: Op::Insert, row, key: 0..0, partial: false });
             return Added::Yes;
         }
-        let key = self.key_of(row);
+        let key = key_of(&self.relation, row);
         let op = match self.find(&key).map(|at| self.entries[at].op) {
             None | Some(Op::Nothing) => Op::Insert,
             Some(Op::Delete) => Op::Replace,
@@ -211,7 +221,7 @@ impl TableBatch {
         if partial {
             return Added::Alone;
         }
-        let new_key = self.key_of(&self.arena[row.clone()]);
+        let new_key = key_of(&self.relation, &self.arena[row.clone()]);
         let old_op = match at.map(|at| self.entries[at].op) {
             None | Some(Op::Update | Op::Replace) => Op::Delete,
             Some(Op::Insert) => Op::Nothing,
@@ -246,15 +256,6 @@ impl TableBatch {
         (self.store(&merged), partial)
     }
 
-    fn key_of(&self, row: &[u8]) -> Vec<u8> {
-        let fields: Vec<&[u8]> = Fields(row).collect();
-        let mut key = Vec::new();
-        for column in &self.relation.key {
-            key.extend_from_slice(fields.get(*column).copied().unwrap_or_default());
-        }
-        key
-    }
-
     fn find(&self, key: &[u8]) -> Option<usize> {
         self.index.as_ref()?.get(key).map(|at| *at as usize)
     }
@@ -265,7 +266,7 @@ impl TableBatch {
         }
         let mut index = FastMap::with_capacity_and_hasher(self.entries.len() * 2, Default::default());
         for at in 0..self.entries.len() {
-            let key = self.key_of(&self.arena[self.entries[at].row.clone()]);
+            let key = key_of(&self.relation, &self.arena[self.entries[at].row.clone()]);
             let range = self.store(&key);
             self.entries[at].key = range;
             index.insert(key.into_boxed_slice(), at as u32);

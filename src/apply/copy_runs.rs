@@ -67,6 +67,11 @@ impl Applier {
         (!is_in_the_way && !disagrees()).then_some(batch)
     }
 
+    /// Is a COPY of this table open, that its next row can go into?
+    pub(super) fn copy_is_open(&self, relation: &Relation) -> bool {
+        self.copy_runs.open.as_ref().is_some_and(|open| open.generation == relation.generation)
+    }
+
     /// Should more rows wait for a COPY to start?
     pub(super) fn collects_for_copy(&self) -> bool {
         self.copy_runs.open.is_none() && self.copy_candidate().is_some()
@@ -79,12 +84,19 @@ impl Applier {
         if rows < FEWEST_ROWS || (rows as u128) < self.copy_runs.round_trip.as_micros() * ROWS_PER_MICROSECOND {
             return Ok(false);
         }
-        if !self.copy_runs.agrees.contains_key(&relation.generation) {
-            self.leave_pipeline()?;
-            let agrees = self.types_agree(&relation)?;
-            self.copy_runs.agrees.insert(relation.generation, agrees);
-        }
+        self.agrees(&relation)?;
         Ok(self.copy_candidate().is_some())
+    }
+
+    /// As `types_agree`, asked once for a definition.
+    pub(super) fn agrees(&mut self, relation: &Relation) -> Result<bool> {
+        if let Some(agrees) = self.copy_runs.agrees.get(&relation.generation) {
+            return Ok(*agrees);
+        }
+        self.leave_pipeline()?;
+        let agrees = self.types_agree(relation)?;
+        self.copy_runs.agrees.insert(relation.generation, agrees);
+        Ok(agrees)
     }
 
     /// Would COPY take the fields as the destination's columns? A domain takes what its base type takes.
@@ -165,7 +177,7 @@ impl Applier {
         format!("BEGIN; {deferred}{}; ", self.progress_text(group))
     }
 
-    fn start_copy(&mut self, table: &Rc<Relation>, before: &str, after: &str) -> Result<()> {
+    pub(super) fn start_copy(&mut self, table: &Rc<Relation>, before: &str, after: &str) -> Result<()> {
         self.leave_pipeline()?;
         let copy = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", table.qualified_name(), table.column_list());
         let outcome = self.destination.connection.copy_begin(&format!("{before}{copy}{after}"));
@@ -198,7 +210,7 @@ impl Applier {
         Ok(())
     }
 
-    fn copy_ends(&mut self, sent: Sent) -> Result<()> {
+    pub(super) fn copy_ends(&mut self, sent: Sent) -> Result<()> {
         self.destination.connection.copy_queue(TRAILER)?;
         self.destination.connection.copy_finish()?;
         self.sent.push_back(sent);
@@ -206,7 +218,7 @@ impl Applier {
         Ok(())
     }
 
-    fn explain_copy(&self, error: Error, table: &Relation) -> Error {
+    pub(super) fn explain_copy(&self, error: Error, table: &Relation) -> Error {
         self.explain(error, Some(table), Some(Kind::Insert))
     }
 

@@ -27,6 +27,7 @@ mod rights;
 mod schema;
 mod sequences;
 mod symbols;
+mod topologies;
 mod traps;
 mod types;
 mod wire;
