@@ -111,6 +111,11 @@ impl Relation {
         names.join(", ")
     }
 
+    /// Can its rows be sent as binary COPY, as far as the source can tell?
+    pub fn fits_copy(&self) -> bool {
+        !self.columns.is_empty() && self.columns.iter().all(|column| column.format.fits_copy())
+    }
+
     pub fn is_key(&self, column: usize) -> bool {
         self.key.contains(&column)
     }

@@ -10,6 +10,7 @@ mod answers;
 mod common;
 mod conflicts;
 mod crashes;
+mod encodings;
 mod exactly_once;
 mod faults;
 mod health;
