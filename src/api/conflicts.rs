@@ -83,10 +83,9 @@ fn keeper(task: &Task) -> Result<Option<Destination>> {
 }
 
 #[pg_extern(sql = false)]
-fn clear_conflicts(task: Option<String>, before: Option<String>) -> i64 {
-    let null = || Error::new(sqlstate::NULL_VALUE_NOT_ALLOWED, "task and before must not be null");
-    let both = task.zip(before).ok_or_else(null);
-    report::unwrap(both.and_then(|(task, before)| clear(&Task::for_role(&task, xact::user_id())?, &before)))
+fn clear_conflicts(task: Option<Text>, before: Option<Text>) -> i64 {
+    let clear = || clear(&Task::for_role(&given("task", task)?, xact::user_id())?, &given("before", before)?);
+    report::unwrap(clear())
 }
 
 /// Removes what was decided before a time, and says so in `courier.events`: the list is what an operator has to look into.
