@@ -57,7 +57,7 @@ SELECT e.at, e.task, e.kind, e.message, e.detail
                  OR pg_catalog.pg_has_role('pg_monitor', 'USAGE') END
  ORDER BY e.id DESC;
 COMMENT ON VIEW courier.events IS
-'What happened to the tasks of this database that the current role may use, the latest first: kind is created, running, paused, finished, stage, error, failed, dropped, wal_guard, slot. courier.events_kept rows are kept.';
+'What happened to the tasks of this database that the current role may use, the latest first: kind is created, running, paused, finished, stage, error, failed, dropped, wal_guard, slot, conflicts. courier.events_kept rows are kept.';
 
 REVOKE ALL ON courier.event, courier.events FROM PUBLIC;
 REVOKE ALL ON FUNCTION courier.record_event(text, oid, text, text, text), courier.note_task_change() FROM PUBLIC;

@@ -116,11 +116,17 @@ CREATE FUNCTION courier.health(OUT "check" text, OUT status text, OUT task text,
     UNION ALL
     SELECT 'prepared_transactions',
            CASE WHEN count(p.gid) > 0 THEN 'warning' ELSE 'ok' END, NULL,
-           CASE WHEN count(p.gid) > 0 THEN format('Left over: %s.', string_agg(format('%s (%s)', quote_literal(p.gid), p.owner), ', '))
+           CASE WHEN count(p.gid) > 0
+                THEN format('Left over: %s. A new slot waits for them, and they keep WAL of every slot and hold back vacuum.',
+                            string_agg(format('%L (%I, database %I, since %s)', p.gid, p.owner, p.database, date_trunc('second', p.prepared)), ', ' ORDER BY p.prepared)
+                                FILTER (WHERE p.gid IS NOT NULL))
                 ELSE 'No prepared transaction is left over.' END,
-           CASE WHEN count(p.gid) > 0 THEN 'COMMIT PREPARED or ROLLBACK PREPARED, in its database.' END
+           string_agg(format('COMMIT PREPARED %L; -- or ROLLBACK PREPARED, in database %I', p.gid, p.database), E'\n' ORDER BY p.prepared)
+               FILTER (WHERE p.gid IS NOT NULL)
       FROM watches
-      LEFT JOIN pg_prepared_xacts p ON p.prepared < clock_timestamp() - courier.threshold('long_transaction') * interval '1 s'
+      LEFT JOIN LATERAL (SELECT x.* FROM pg_prepared_xacts x
+                          WHERE x.prepared < clock_timestamp() - courier.threshold('long_transaction') * interval '1 s'
+                          ORDER BY x.prepared LIMIT 20) AS p ON true
     HAVING EXISTS (SELECT FROM watches)
     $$;
 COMMENT ON FUNCTION courier.health() IS

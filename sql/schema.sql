@@ -256,7 +256,20 @@ SELECT t.name AS task, c.at, c.lsn, c.table_name, c.change, c.decision, c.sqlsta
  CROSS JOIN LATERAL (SELECT r.*, COALESCE(pg_catalog.has_table_privilege(r.relid, 'SELECT'), false) AS readable
                        FROM courier.read_conflicts(t.name) r) c;
 COMMENT ON VIEW courier.conflicts IS
-'Changes that met another row than expected on the destination and were not applied as they were, newest last: what was decided (ignored, overwritten, inserted, skipped), the key, and the rows of both sides for those who may read the table. Kept on the destination, in the transaction that decided, until courier.drop_task(); reading asks the destination.';
+'Changes that met another row than expected on the destination and were not applied as they were, newest last: what was decided (ignored, overwritten, inserted, skipped), the key, and the rows of both sides for those who may read the table. Kept on the destination, in the transaction that decided, until courier.clear_conflicts() or courier.drop_task(); reading asks the destination.';
+
+CREATE FUNCTION courier.clear_conflicts_internal(task text, before text) RETURNS bigint
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'clear_conflicts_wrapper';
+COMMENT ON FUNCTION courier.clear_conflicts_internal(text, text) IS 'Internal: courier.clear_conflicts().';
+
+CREATE FUNCTION courier.clear_conflicts(task text, before timestamptz DEFAULT 'infinity') RETURNS bigint
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    SET datestyle = 'ISO, YMD'
+    AS $$ SELECT courier.clear_conflicts_internal(task, before::text) $$;
+COMMENT ON FUNCTION courier.clear_conflicts(text, timestamptz) IS
+'Removes from courier.conflicts what a task decided before that time, all of it by default, and returns how many rows that were. The task may run. They go on the destination, at once: a rollback does not bring them back; courier.events says who did it. Errors: 22004 an argument is null, 42501 the task is somebody else''s, 08xxx the destination is out of reach.';
 
 CREATE FUNCTION courier.plan(
     task text, OUT step integer, OUT action text, OUT object text, OUT detail text, OUT statement text, OUT reason text
@@ -371,6 +384,7 @@ BEGIN
         'courier.wait_for_internal(text, double precision), courier.verify(text), courier.drop_task(text, boolean), '
         'courier.alter_task(text, text, boolean), courier.skip_change(text, pg_lsn), '
         'courier.skip_change_internal(text, text), courier.conflicts_internal(text), courier.read_conflicts(text), '
+        'courier.clear_conflicts(text, timestamptz), courier.clear_conflicts_internal(text, text), '
         'courier.lsn(bigint), courier.progress_bar(numeric), courier.task_status(), courier.copy_status() TO %s', target);
     -- Files that come later say which of theirs a user calls.
     FOR extra IN SELECT CASE f.kind WHEN 'view' THEN 'SELECT ON ' ELSE format('EXECUTE ON %s ', f.kind) END || f.name

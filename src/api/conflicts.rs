@@ -4,10 +4,10 @@ use pgrx::prelude::*;
 
 use super::tasks::{given, locked, run};
 use crate::catalog::{ConflictPolicy, Task, Wanted};
-use crate::destination::Purpose;
+use crate::destination::{Destination, Purpose};
 use crate::error::{Error, Result, sqlstate};
 use crate::pg::text::Text;
-use crate::pg::{report, xact};
+use crate::pg::{report, spi, xact};
 use crate::worker::Endpoint;
 
 #[pg_extern(sql = false)]
@@ -68,13 +68,41 @@ fn conflicts_internal(task: Text) -> Vec<Text> {
 }
 
 fn read(task: &Task) -> Result<Vec<String>> {
-    let mut destination = Endpoint::of(task)?.open(Purpose::Control)?;
-    let there =
-        destination.connection.exec("SELECT pg_catalog.to_regclass('courier_applied.conflicts') IS NOT NULL")?;
-    if !there.first().map_or(Ok(false), |row| row.bool(0))? {
-        return Ok(Vec::new());
-    }
+    let Some(mut destination) = keeper(task)? else { return Ok(Vec::new()) };
     let sql = "SELECT pg_catalog.to_json(c) FROM courier_applied.conflicts AS c WHERE task_id = $1::uuid ORDER BY id";
     let rows = destination.connection.query(sql, &[Some(&task.uuid)])?;
     rows.iter().map(|row| row.string(0)).collect()
+}
+
+/// The task's destination, if it has the table already.
+fn keeper(task: &Task) -> Result<Option<Destination>> {
+    let mut destination = Endpoint::of(task)?.open(Purpose::Control)?;
+    let there =
+        destination.connection.exec("SELECT pg_catalog.to_regclass('courier_applied.conflicts') IS NOT NULL")?;
+    Ok(there.first().map_or(Ok(false), |row| row.bool(0))?.then_some(destination))
+}
+
+#[pg_extern(sql = false)]
+fn clear_conflicts(task: Option<Text>, before: Option<Text>) -> i64 {
+    let clear = || clear(&Task::for_role(&given("task", task)?, xact::user_id())?, &given("before", before)?);
+    report::unwrap(clear())
+}
+
+/// Removes what was decided before a time, and says so in `courier.events`: the list is what an operator has to look into.
+fn clear(task: &Task, before: &str) -> Result<i64> {
+    let Some(mut destination) = keeper(task)? else { return Ok(0) };
+    let sql = "WITH gone AS (DELETE FROM courier_applied.conflicts WHERE task_id = $1::uuid AND at < $2::timestamptz RETURNING 1) \
+               SELECT pg_catalog.count(*) FROM gone";
+    let rows = destination.connection.query(sql, &[Some(&task.uuid), Some(before)])?;
+    let count = rows.first().map_or(Ok(0), |row| row.parse::<i64>(0))?;
+    if count > 0 {
+        spi::as_extension(|| {
+            spi::query(
+                "SELECT courier.record_event($1, $2::oid, 'conflicts', format('%s rows of courier.conflicts were removed by %s', \
+                 $3, session_user), format('Those before %s.', $4))",
+                &[Some(&task.name), Some(&task.owner.to_string()), Some(&count.to_string()), Some(before)],
+            )
+        })?;
+    }
+    Ok(count)
 }

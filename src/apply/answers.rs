@@ -65,7 +65,12 @@ impl Applier {
                 }
                 (Event::Done(_), Some(Sent::CopyGroup { .. })) => self.committed(),
                 (Event::Done(_), Some(Sent::CopyEnd { .. })) => {}
-                _ => return Err(Error::internal("the destination's answers are out of step")),
+                // The destination ends the session, whatever was on its way.
+                (Event::Done(Some(Err(error))), _) => return Err(error),
+                (event, sent) => {
+                    return Err(Error::internal("the destination's answers are out of step")
+                        .detail(format!("{event:?} came as the answer to {sent:?}.")));
+                }
             }
         }
         Ok(())
@@ -132,6 +137,13 @@ fn describe_conflict(error: Error, table: &Relation, kind: Kind) -> Error {
                 "Put the row in place on the destination (see the key below), then SELECT courier.resume(...). \
                  Find out who else writes there. SELECT courier.skip_change(...) leaves the change out for good.",
             );
+    }
+    const REFERENCED: &str = "0A000";
+    if kind == Kind::Truncate && error.sqlstate() == REFERENCED {
+        return error.context(format!("Destination table: {name}.")).hint(
+            "Drop the foreign key that refers to the table on the destination, then SELECT courier.resume(...). \
+             SELECT courier.skip_change(...) leaves the TRUNCATE out for good: its rows stay there.",
+        );
     }
     let hint = match error.sqlstate() {
         "23505" => {

@@ -15,10 +15,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::arrays::Params;
-use super::batch::{Added, TableBatch};
+use super::batch::Added;
 use super::conflicts::Attempt;
 use super::copy_runs::{COPY_ROWS, CopyRuns};
 use super::send::STATEMENT_ROWS;
+use super::waiting::Waiting;
 use crate::catalog::ConflictPolicy;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
@@ -29,8 +30,6 @@ use crate::logicalrep::{CopySnapshot, FastMap, Lsn, Relation};
 /// A group is sent when it holds this much in all, or `STATEMENT_ROWS` of one table.
 pub(super) const GROUP_BYTES: usize = 4 << 20;
 pub(super) const GROUP_ROWS: usize = 20_000;
-/// Tables that keep their room for the next batch.
-const TABLES_KEPT: usize = 64;
 /// A group does not wait longer than this for more, whatever else is in the WAL.
 pub(super) const OLDEST_GROUP: Duration = Duration::from_millis(50);
 /// Groups on their way; beyond them the next one grows.
@@ -77,9 +76,11 @@ pub(super) enum Kind {
     Delete,
     Replace,
     DeleteByRow,
+    Truncate,
 }
 
 /// A command on its way, for the message if it fails.
+#[derive(Debug)]
 pub(super) enum Sent {
     Prepare {
         table: Rc<Relation>,
@@ -122,12 +123,7 @@ pub struct Applier {
     pub(super) task_id: [u8; 16],
     pub(super) on_applied: Box<dyn Fn(&Applied)>,
 
-    pub(super) batches: FastMap<u32, TableBatch>,
-    /// Tables with waiting changes, in the order of their first.
-    pub(super) order: Vec<u32>,
-    pub(super) waiting_bytes: usize,
-    pub(super) waiting_rows: usize,
-    pub(super) largest_batch: usize,
+    pub(super) waiting: Waiting,
 
     pub(super) group: Applied,
     /// Has the group's first statement, the fence, been sent?
@@ -171,11 +167,7 @@ impl Applier {
             epoch,
             task_id,
             on_applied,
-            batches: FastMap::default(),
-            order: Vec::new(),
-            waiting_bytes: 0,
-            waiting_rows: 0,
-            largest_batch: 0,
+            waiting: Waiting::default(),
             group: Applied::default(),
             group_open: false,
             group_block: false,
@@ -236,9 +228,15 @@ impl Applier {
     }
 
     pub(super) fn is_due(&self) -> bool {
-        self.waiting_bytes >= GROUP_BYTES
-            || self.waiting_rows >= GROUP_ROWS
-            || self.largest_batch >= STATEMENT_ROWS && self.largest_batch >= self.batch_rows()
+        self.holds(1)
+    }
+
+    /// Does so many times as much wait as makes a group?
+    pub(super) fn holds(&self, times: usize) -> bool {
+        let Waiting { bytes, rows, largest, .. } = self.waiting;
+        bytes >= times * GROUP_BYTES
+            || rows >= times * GROUP_ROWS
+            || largest >= times * STATEMENT_ROWS && largest >= times * self.batch_rows()
     }
 
     /// Rows of one table that are enough to send. COPY wants longer runs.
@@ -270,37 +268,23 @@ impl Applier {
     }
 
     pub(super) fn add(&mut self, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {
-        if self.batches.get(&relation.oid).is_none_or(|batch| batch.relation.generation != relation.generation) {
+        if !self.waiting.knows(relation) {
             self.note_generation(relation)?;
         }
         // Without the replica role foreign keys are checked: then the order between tables matters.
-        let ordered = !self.destination.replica_role;
-        if ordered && self.order.last().is_some_and(|last| *last != relation.oid) {
+        if !self.destination.replica_role && self.waiting.is_behind_another(relation) {
             self.send_waiting()?;
         }
-        let mut added = self.batch(relation).add(change);
+        let mut added = self.waiting.add(relation, change);
         if added == Added::CloseFirst {
             self.send_waiting()?;
-            added = self.batch(relation).add(change);
+            added = self.waiting.add(relation, change);
         }
-        if added != Added::Yes {
-            self.send_waiting()?;
-            return self.send_change(relation, change);
+        if added == Added::Yes {
+            return Ok(());
         }
-        let batch = self.batch(relation);
-        let rows = batch.len();
-        if !std::mem::replace(&mut batch.queued, true) {
-            self.order.push(relation.oid);
-        }
-        self.largest_batch = self.largest_batch.max(rows);
-        self.waiting_rows += 1;
-        self.waiting_bytes += change.bytes();
-        Ok(())
-    }
-
-    fn batch(&mut self, relation: &Rc<Relation>) -> &mut TableBatch {
-        let fresh = || TableBatch::new(relation.clone());
-        self.batches.entry(relation.oid).or_insert_with(fresh)
+        self.send_waiting()?;
+        self.send_change(relation, change)
     }
 
     /// A changed definition: what waits was meant for the old one.
@@ -310,7 +294,7 @@ impl Applier {
             return Ok(());
         };
         self.send_waiting()?;
-        self.batches.remove(&relation.oid);
+        self.waiting.forget(relation.slot);
         let stale: Vec<StatementKey> = self.statements.keys().filter(|(g, _, _)| *g == old).cloned().collect();
         for key in stale {
             if let Some(prepared) = self.statements.remove(&key) {
@@ -323,25 +307,15 @@ impl Applier {
 
     /// Sends the waiting changes of all tables.
     pub(super) fn send_waiting(&mut self) -> Result<()> {
-        if self.order.is_empty() || self.copy_waiting()? {
+        if self.waiting.is_empty() || self.copy_waiting()? {
             return Ok(());
         }
         self.open_group(None)?;
-        for oid in std::mem::take(&mut self.order) {
-            if let Some(mut batch) = self.batches.remove(&oid) {
-                self.send_batch(&batch)?;
-                if self.batches.len() < TABLES_KEPT {
-                    batch.clear();
-                    self.batches.insert(oid, batch);
-                }
-            }
+        for batch in self.waiting.take() {
+            self.send_batch(&batch)?;
+            self.waiting.give_back(batch);
         }
-        self.nothing_waits();
         self.throttle()
-    }
-
-    pub(super) fn nothing_waits(&mut self) {
-        (self.waiting_bytes, self.waiting_rows, self.largest_batch) = (0, 0, 0);
     }
 
     /// Age of the oldest change that has not been sent as a whole.

@@ -22,10 +22,8 @@
 use std::ops::Range;
 use std::rc::Rc;
 
-use crate::logicalrep::Change;
-use crate::logicalrep::FastMap;
-use crate::logicalrep::Relation;
 use crate::logicalrep::relation::{Fields, Identity, is_unchanged};
+use crate::logicalrep::{Change, FastMap, Relation};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
@@ -60,8 +58,9 @@ pub enum Added {
 
 pub struct TableBatch {
     pub relation: Rc<Relation>,
-    /// Is it in the applier's list of tables to send?
+    /// Is it in the list of tables to send?
     pub queued: bool,
+    fits_copy: bool,
     arena: Vec<u8>,
     entries: Vec<Entry>,
     /// Rows to delete by their whole content, in a table without a key?
@@ -70,9 +69,20 @@ pub struct TableBatch {
     index: Option<FastMap<Box<[u8]>, u32>>,
 }
 
+/// The key's fields of a row.
+pub(super) fn key_of(relation: &Relation, row: &[u8]) -> Vec<u8> {
+    let fields: Vec<&[u8]> = Fields(row).collect();
+    let mut key = Vec::new();
+    for column in &relation.key {
+        key.extend_from_slice(fields.get(*column).copied().unwrap_or_default());
+    }
+    key
+}
+
 impl TableBatch {
     pub fn new(relation: Rc<Relation>) -> TableBatch {
         TableBatch {
+            fits_copy: relation.fits_copy(),
             relation,
             queued: false,
             arena: Vec::new(),
@@ -99,8 +109,16 @@ impl TableBatch {
 
     /// The rows, if nothing but inserts was added.
     pub fn inserts(&self) -> Option<impl Iterator<Item = &[u8]>> {
-        let only_inserts = self.index.is_none() && !self.has_row_deletes;
-        only_inserts.then(|| self.entries.iter().map(|entry| self.slice(&entry.row)))
+        self.has_only_inserts().then(|| self.entries.iter().map(|entry| self.slice(&entry.row)))
+    }
+
+    fn has_only_inserts(&self) -> bool {
+        self.index.is_none() && !self.has_row_deletes
+    }
+
+    /// Can its rows be sent as COPY, as far as this side can tell?
+    pub fn fits_copy(&self) -> bool {
+        self.fits_copy && self.has_only_inserts()
     }
 
     pub fn add(&mut self, change: Change<'_>) -> Added {
@@ -137,7 +155,7 @@ impl TableBatch {
             Change::Delete { old } => self.add_delete(old),
             Change::Update { old, row } => {
                 let partial = Fields(row).any(is_unchanged);
-                if self.key_of(row) == old {
+                if key_of(&self.relation, row) == old {
                     self.add_update(old, row, partial)
                 } else {
                     self.add_move(old, row, partial)
@@ -152,7 +170,7 @@ impl TableBatch {
             self.entries.push(Entry { op: Op::Insert, row, key: 0..0, partial: false });
             return Added::Yes;
         }
-        let key = self.key_of(row);
+        let key = key_of(&self.relation, row);
         let op = match self.find(&key).map(|at| self.entries[at].op) {
             None | Some(Op::Nothing) => Op::Insert,
             Some(Op::Delete) => Op::Replace,
@@ -201,7 +219,7 @@ impl TableBatch {
         if partial {
             return Added::Alone;
         }
-        let new_key = self.key_of(&self.arena[row.clone()]);
+        let new_key = key_of(&self.relation, &self.arena[row.clone()]);
         let old_op = match at.map(|at| self.entries[at].op) {
             None | Some(Op::Update | Op::Replace) => Op::Delete,
             Some(Op::Insert) => Op::Nothing,
@@ -236,15 +254,6 @@ impl TableBatch {
         (self.store(&merged), partial)
     }
 
-    fn key_of(&self, row: &[u8]) -> Vec<u8> {
-        let fields: Vec<&[u8]> = Fields(row).collect();
-        let mut key = Vec::new();
-        for column in &self.relation.key {
-            key.extend_from_slice(fields.get(*column).copied().unwrap_or_default());
-        }
-        key
-    }
-
     fn find(&self, key: &[u8]) -> Option<usize> {
         self.index.as_ref()?.get(key).map(|at| *at as usize)
     }
@@ -255,7 +264,7 @@ impl TableBatch {
         }
         let mut index = FastMap::with_capacity_and_hasher(self.entries.len() * 2, Default::default());
         for at in 0..self.entries.len() {
-            let key = self.key_of(&self.arena[self.entries[at].row.clone()]);
+            let key = key_of(&self.relation, &self.arena[self.entries[at].row.clone()]);
             let range = self.store(&key);
             self.entries[at].key = range;
             index.insert(key.into_boxed_slice(), at as u32);

@@ -7,7 +7,7 @@
 //! | lacks the row to delete               | nothing happens   | nothing happens                                 |
 //!
 //! Everything else, and everything with `error`, stops the task. The change that `skip_change` names is left out whatever
-//! the reason. Each decision is a row of `courier_applied.conflicts` on the destination, written in the transaction that carries
+//! the reason, a TRUNCATE as well. Each decision is a row of `courier_applied.conflicts` on the destination, written in the transaction that carries
 //! it out, so it is there exactly once.
 //!
 //! Merged batches know nothing of this: their error leads to the serial mode, where each change has a savepoint.
@@ -15,6 +15,7 @@
 use std::rc::Rc;
 
 use super::applier::{Applier, Sent};
+use super::huge::HUGE;
 use super::statements::{self, Found};
 use crate::catalog::ConflictPolicy;
 use crate::error::{Error, Remedy, Result, sqlstate};
@@ -68,14 +69,14 @@ impl Applier {
         self.plan.conflict != ConflictPolicy::Error || self.is_to_be_skipped()
     }
 
-    fn is_to_be_skipped(&self) -> bool {
+    pub(super) fn is_to_be_skipped(&self) -> bool {
         self.plan.skip.is_valid() && self.current.change_lsn == self.plan.skip
     }
 
     pub(super) fn apply_or_resolve(&mut self, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {
         self.open_group(None)?;
         for _ in 0..MOST_COLLISIONS {
-            let Some(error) = self.attempt(relation, change)? else { return Ok(()) };
+            let Some(error) = self.attempt(|applier| applier.send_change(relation, change))? else { return Ok(()) };
             match self.decide(&error, change) {
                 Decision::Stop => return Err(error),
                 Decision::LeaveOut(word) => {
@@ -102,13 +103,28 @@ impl Applier {
         Err(Error::internal("the change collides with row after row"))
     }
 
-    /// Sends the change behind a savepoint; returns the error that undid it.
-    fn attempt(&mut self, relation: &Rc<Relation>, change: Change<'_>) -> Result<Option<Error>> {
+    /// The TRUNCATE that `skip_change` names: it has no rows to show, only tables.
+    pub(super) fn truncate_or_skip(&mut self, relations: &[Rc<Relation>], restart_sequences: bool) -> Result<()> {
+        self.open_group(None)?;
+        let Some(error) = self.attempt(|applier| applier.send_truncate(relations, restart_sequences))? else {
+            return Ok(());
+        };
+        for relation in relations {
+            let facts = self.facts(relation, "TRUNCATE", &error, "skipped");
+            self.send_command(&statements::record_facts(&facts))?;
+        }
+        self.settle()
+    }
+
+    /// Sends a change behind a savepoint; returns the error that undid it.
+    fn attempt(&mut self, send: impl FnOnce(&mut Applier) -> Result<()>) -> Result<Option<Error>> {
         self.settle()?;
         let before = self.statements_made;
         self.attempt = Attempt { under_way: true, ..Attempt::default() };
         self.send_command("SAVEPOINT courier_change")?;
-        self.send_change(relation, change)?;
+        if let Err(error) = send(self) {
+            self.attempt.fail(error)?;
+        }
         // After an error the destination ignores everything up to a sync. Inside the block it commits nothing.
         self.destination.connection.send_sync()?;
         self.sent.push_back(Sent::Sync);
@@ -189,29 +205,22 @@ impl Applier {
             Change::Update { old, .. } => ("UPDATE", Some(old)),
             Change::Delete { old } => ("DELETE", Some(old)),
         };
-        let facts = [
-            format!("{}::pg_catalog.uuid", quote_literal(&self.plan.task_id)),
-            format!("'{}'::pg_catalog.pg_lsn", self.current.change_lsn),
-            format!("'{}'::pg_catalog.pg_lsn", self.current.commit_lsn),
-            relation.oid.to_string(),
-            quote_literal(&relation.qualified_name()),
-            quote_literal(verb),
-            quote_literal(error.sqlstate()),
-            quote_literal(error.message()),
-            quote_literal(decision),
-        ];
+        let facts = self.facts(relation, verb, error, decision);
         // A table without a key identifies a row by all of it: then the old row is what there is to show.
         let by_row = relation.key.is_empty();
         let (key, row) = if by_row { (None, row_of(change).or(old)) } else { (old, row_of(change)) };
+        // A value for people to look at; jsonb takes no string of more than 256 MB.
+        let is_left_out = |field: &[u8]| is_unchanged(field) || field.len() >= HUGE;
         let skip: Vec<usize> = match row {
-            Some(row) => Fields(row).enumerate().filter(|(_, f)| is_unchanged(f)).map(|(i, _)| i).collect(),
+            Some(row) => Fields(row).enumerate().filter(|(_, f)| is_left_out(f)).map(|(i, _)| i).collect(),
             None => Vec::new(),
         };
         let given: Vec<usize> =
             (0..relation.columns.len()).filter(|column| row.is_some() && !skip.contains(column)).collect();
         let key_columns: &[usize] = if key.is_some() { &relation.key } else { &[] };
         if key_columns.is_empty() && given.is_empty() {
-            return Ok(());
+            self.send_command(&statements::record_facts(&facts))?;
+            return self.settle();
         }
         self.params.start(relation, key_columns.iter().chain(&given).copied());
         if let Some(key) = key {
@@ -220,8 +229,9 @@ impl Applier {
         if let Some(row) = row {
             self.params.push(key_columns.len(), row, &skip);
         }
-        let found = if by.is_empty() { Found::Nothing } else { found };
-        let statement = statements::record_conflict(relation, key.is_some(), &given, found, by, &facts.join(", "));
+        let is_huge = row.is_some_and(|row| row.len() >= HUGE);
+        let found = if by.is_empty() || found == Found::Shown && is_huge { Found::Nothing } else { found };
+        let statement = statements::record_conflict(relation, key.is_some(), &given, found, by, &facts);
         self.use_pipeline()?;
         let connection = &mut self.destination.connection;
         connection.send_prepare("", &statement.sql, &statement.types)?;
@@ -232,6 +242,22 @@ impl Applier {
             self.sent.push_back(Sent::Command { bytes: 0, table: Some(relation.clone()), kind: None });
         }
         self.settle()
+    }
+
+    /// The literals of `statements::FACTS`.
+    fn facts(&self, relation: &Relation, verb: &str, error: &Error, decision: &str) -> String {
+        [
+            format!("{}::pg_catalog.uuid", quote_literal(&self.plan.task_id)),
+            format!("'{}'::pg_catalog.pg_lsn", self.current.change_lsn),
+            format!("'{}'::pg_catalog.pg_lsn", self.current.commit_lsn),
+            relation.oid.to_string(),
+            quote_literal(&relation.qualified_name()),
+            quote_literal(verb),
+            quote_literal(error.sqlstate()),
+            quote_literal(error.message()),
+            quote_literal(decision),
+        ]
+        .join(", ")
     }
 }
 

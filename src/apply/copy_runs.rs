@@ -6,7 +6,8 @@
 //!   rows and commit in one exchange, without waiting for its end;
 //! - inside a transaction **too large** to collect, a COPY stays open as long as only inserts into its table follow.
 //!
-//! Binary COPY does not convert: a table takes part if the destination's columns have the very types of the source's.
+//! Binary COPY does not convert: a table takes part if the destination's columns have the very types of the source's. The
+//! stream has arrays and composite values in text form, so tables with such columns take no part.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use super::applier::{Applied, Applier, Kind, Sent};
 use super::batch::TableBatch;
 use super::group::COMMIT_DURABLY;
 use crate::error::{Error, Result};
-use crate::logicalrep::{ColumnFormat, FastMap, Relation};
+use crate::logicalrep::{Column, ColumnFormat, FastMap, Relation};
 
 /// Rows of a run that is sent as one COPY.
 pub(super) const COPY_ROWS: usize = 16_000;
@@ -56,20 +57,19 @@ impl Applier {
     /// The batch that waits, if it may become a COPY: it is the only one, holds inserts only, and nothing that was sent
     /// before stands in the way.
     fn copy_candidate(&self) -> Option<&TableBatch> {
-        let [table] = self.order[..] else { return None };
-        let batch = self.batches.get(&table)?;
+        let batch = self.waiting.only().filter(|batch| batch.fits_copy())?;
         let relation = &batch.relation;
-        let in_the_way = match &self.copy_runs.open {
+        let is_in_the_way = match &self.copy_runs.open {
             Some(open) => open.generation != relation.generation,
             None => self.group_open || self.is_serial(),
         };
-        let is_binary = |format: &ColumnFormat| matches!(format, ColumnFormat::Binary { .. });
-        let can = !in_the_way
-            && batch.inserts().is_some()
-            && self.copy_runs.agrees.get(&relation.generation) != Some(&false)
-            && !relation.columns.is_empty()
-            && relation.columns.iter().all(|column| is_binary(&column.format));
-        can.then_some(batch)
+        let disagrees = || self.copy_runs.agrees.get(&relation.generation) == Some(&false);
+        (!is_in_the_way && !disagrees()).then_some(batch)
+    }
+
+    /// Is a COPY of this table open, that its next row can go into?
+    pub(super) fn copy_is_open(&self, relation: &Relation) -> bool {
+        self.copy_runs.open.as_ref().is_some_and(|open| open.generation == relation.generation)
     }
 
     /// Should more rows wait for a COPY to start?
@@ -84,17 +84,34 @@ impl Applier {
         if rows < FEWEST_ROWS || (rows as u128) < self.copy_runs.round_trip.as_micros() * ROWS_PER_MICROSECOND {
             return Ok(false);
         }
-        if !self.copy_runs.agrees.contains_key(&relation.generation) {
-            self.leave_pipeline()?;
-            let agrees = self.types_agree(&relation)?;
-            self.copy_runs.agrees.insert(relation.generation, agrees);
-        }
+        self.agrees(&relation)?;
         Ok(self.copy_candidate().is_some())
     }
 
+    /// As `types_agree`, asked once for a definition.
+    pub(super) fn agrees(&mut self, relation: &Relation) -> Result<bool> {
+        if let Some(agrees) = self.copy_runs.agrees.get(&relation.generation) {
+            return Ok(*agrees);
+        }
+        self.leave_pipeline()?;
+        let agrees = self.types_agree(relation)?;
+        self.copy_runs.agrees.insert(relation.generation, agrees);
+        Ok(agrees)
+    }
+
+    /// Would COPY take the fields as the destination's columns? A domain takes what its base type takes.
     fn types_agree(&mut self, relation: &Relation) -> Result<bool> {
-        const SQL: &str = "SELECT attname, atttypid::pg_catalog.int8 FROM pg_catalog.pg_attribute \
-             WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped";
+        const SQL: &str = "WITH RECURSIVE of_column AS ( \
+               SELECT a.attname, a.atttypid AS type FROM pg_catalog.pg_attribute AS a \
+               WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped \
+               UNION ALL \
+               SELECT c.attname, t.typbasetype FROM of_column AS c \
+               JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) c.type \
+               WHERE t.typtype OPERATOR(pg_catalog.=) 'd'::pg_catalog.\"char\") \
+             SELECT c.attname, t.oid::pg_catalog.int8, \
+               (t.typtype OPERATOR(pg_catalog.=) 'e'::pg_catalog.\"char\")::pg_catalog.int4 \
+             FROM of_column AS c JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) c.type \
+             WHERE t.typtype OPERATOR(pg_catalog.<>) 'd'::pg_catalog.\"char\"";
         let rows = self.destination.connection.query(SQL, &[Some(&relation.qualified_name())])?;
         // By a statement that costs nothing itself: the one above may have to fill the session's catalog caches.
         let begin = Instant::now();
@@ -102,9 +119,16 @@ impl Applier {
         self.copy_runs.round_trip = begin.elapsed();
         let mut types = std::collections::HashMap::new();
         for row in &rows {
-            types.insert(row.string(0)?, row.parse::<u32>(1)?);
+            types.insert(row.string(0)?, (row.parse::<u32>(1)?, row.parse::<i32>(2)? == 1));
         }
-        Ok(relation.columns.iter().all(|column| types.get(&column.name) == Some(&column.format.element_type())))
+        let agrees = |column: &Column| {
+            types.get(&column.name).is_some_and(|(base, is_enum)| match column.format {
+                ColumnFormat::Binary { element, .. } => element == *base,
+                ColumnFormat::Label { .. } => *is_enum,
+                ColumnFormat::Text { .. } => false,
+            })
+        };
+        Ok(relation.columns.iter().all(agrees))
     }
 
     /// Sends a group that consists of one run of inserts; false when it does not.
@@ -112,7 +136,7 @@ impl Applier {
         if self.group_open || !self.starts_copy()? {
             return Ok(false);
         }
-        let Some(batch) = self.take_waiting() else { return Ok(false) };
+        let Some(batch) = self.waiting.take().pop() else { return Ok(false) };
         let table = batch.relation.clone();
         let durably = if durable { format!("{COMMIT_DURABLY}; ") } else { String::new() };
         let before = format!("{}{durably}", self.begin_text(group));
@@ -123,7 +147,7 @@ impl Applier {
             self.last_durable = Instant::now();
         }
         self.note_sent(*group, durable);
-        self.keep(batch);
+        self.waiting.give_back(batch);
         Ok(true)
     }
 
@@ -135,7 +159,7 @@ impl Applier {
         if !can {
             return Ok(false);
         }
-        let Some(batch) = self.take_waiting() else { return Ok(false) };
+        let Some(batch) = self.waiting.take().pop() else { return Ok(false) };
         if !is_open {
             let same = Applied { end_lsn: self.chain, ..self.group };
             let before = self.begin_text(&same);
@@ -144,21 +168,8 @@ impl Applier {
             self.copy_runs.open = Some(batch.relation.clone());
         }
         self.queue_rows(&batch, Flow::Sent)?;
-        self.keep(batch);
+        self.waiting.give_back(batch);
         Ok(true)
-    }
-
-    /// Takes the one batch that waits.
-    fn take_waiting(&mut self) -> Option<TableBatch> {
-        let table = self.order.pop()?;
-        self.nothing_waits();
-        self.batches.remove(&table)
-    }
-
-    /// Keeps the room of a batch that was sent.
-    fn keep(&mut self, mut batch: TableBatch) {
-        batch.clear();
-        self.batches.insert(batch.relation.oid, batch);
     }
 
     fn begin_text(&self, group: &Applied) -> String {
@@ -166,7 +177,7 @@ impl Applier {
         format!("BEGIN; {deferred}{}; ", self.progress_text(group))
     }
 
-    fn start_copy(&mut self, table: &Rc<Relation>, before: &str, after: &str) -> Result<()> {
+    pub(super) fn start_copy(&mut self, table: &Rc<Relation>, before: &str, after: &str) -> Result<()> {
         self.leave_pipeline()?;
         let copy = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", table.qualified_name(), table.column_list());
         let outcome = self.destination.connection.copy_begin(&format!("{before}{copy}{after}"));
@@ -199,7 +210,7 @@ impl Applier {
         Ok(())
     }
 
-    fn copy_ends(&mut self, sent: Sent) -> Result<()> {
+    pub(super) fn copy_ends(&mut self, sent: Sent) -> Result<()> {
         self.destination.connection.copy_queue(TRAILER)?;
         self.destination.connection.copy_finish()?;
         self.sent.push_back(sent);
@@ -207,7 +218,7 @@ impl Applier {
         Ok(())
     }
 
-    fn explain_copy(&self, error: Error, table: &Relation) -> Error {
+    pub(super) fn explain_copy(&self, error: Error, table: &Relation) -> Error {
         self.explain(error, Some(table), Some(Kind::Insert))
     }
 

@@ -12,6 +12,8 @@ pub mod batch;
 mod conflicts;
 mod copy_runs;
 mod group;
+mod huge;
 mod send;
 mod sink;
 pub mod statements;
+mod waiting;

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use super::applier::{Applier, Kind, Prepared, Sent};
-use super::batch::{Added, Keyed, TableBatch};
+use super::batch::{self, Keyed, TableBatch};
+use super::huge;
 use super::statements::{self, Statement};
 use crate::error::Result;
 use crate::libpq::Param;
@@ -117,7 +118,9 @@ impl Applier {
                 name
             }
         };
+        let is_serial = self.is_serial();
         let values = self.params.finish(total);
+        huge::fits_into_message(relation, values, is_serial)?;
         let bytes = values.iter().map(Vec::len).sum();
         let params: Vec<Param<'_>> = values.iter().map(|v| Param { value: Some(v), binary: true }).collect();
         self.destination.connection.send_prepared(&name, &params)?;
@@ -149,10 +152,8 @@ impl Applier {
             Change::Update { old, row } => {
                 let kept: Vec<usize> =
                     Fields(row).enumerate().filter(|(_, f)| is_unchanged(f)).map(|(i, _)| i).collect();
-                let mut batch = TableBatch::new(relation.clone());
-                let moves = batch.add(change) != Added::Yes || batch.len() != 1;
                 let keyed = [Keyed { key: old, row }];
-                if moves || relation.needs_replacing() {
+                if batch::key_of(relation, row) != old || relation.needs_replacing() {
                     self.send_replaces(relation, &kept, &keyed)
                 } else {
                     self.send_updates(relation, &kept, &keyed)

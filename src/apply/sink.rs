@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::applier::{Applier, GROUP_BYTES, GROUP_ROWS, Kind, Sent};
-use super::send::STATEMENT_ROWS;
+use super::applier::{Applier, Kind, Sent};
+use super::huge::HUGE;
 use super::statements;
 use crate::error::Result;
 use crate::logicalrep::{Change, ChangeSink, Relation, Transaction, Wanted};
@@ -39,12 +39,12 @@ impl ChangeSink for Applier {
         if self.is_serial() {
             return self.apply_serially(relation, change);
         }
+        if change.bytes() >= HUGE {
+            return self.send_huge(relation, change);
+        }
         self.add(relation, change)?;
         // A transaction too large to wait for its end goes out in parts.
-        let is_large = self.waiting_rows >= 2 * GROUP_ROWS
-            || self.waiting_bytes >= 2 * GROUP_BYTES
-            || self.largest_batch >= 2 * STATEMENT_ROWS && self.largest_batch >= 2 * self.batch_rows();
-        if is_large { self.send_waiting() } else { Ok(()) }
+        if self.holds(2) { self.send_waiting() } else { Ok(()) }
     }
 
     fn truncate(
@@ -56,12 +56,11 @@ impl ChangeSink for Applier {
         self.enter(transaction);
         self.group.changes += 1;
         self.send_waiting()?;
+        if self.is_serial() && self.is_to_be_skipped() {
+            return self.truncate_or_skip(relations, restart_sequences);
+        }
         self.open_group(None)?;
-        let list: Vec<&Relation> = relations.iter().map(Rc::as_ref).collect();
-        self.use_pipeline()?;
-        self.destination.connection.send_simple(&statements::truncate(&list, restart_sequences))?;
-        let table = relations.first().cloned();
-        self.sent.push_back(Sent::Command { bytes: 0, table, kind: Some(Kind::Insert) });
+        self.send_truncate(relations, restart_sequences)?;
         if self.is_serial() { self.settle() } else { Ok(()) }
     }
 
@@ -98,8 +97,21 @@ impl Applier {
         if self.may_resolve() {
             return self.apply_or_resolve(relation, change);
         }
-        self.send_change(relation, change)?;
+        if change.bytes() >= HUGE {
+            self.send_huge(relation, change)?;
+        } else {
+            self.send_change(relation, change)?;
+        }
         self.settle()
+    }
+
+    pub(super) fn send_truncate(&mut self, relations: &[Rc<Relation>], restart_sequences: bool) -> Result<()> {
+        let list: Vec<&Relation> = relations.iter().map(Rc::as_ref).collect();
+        self.use_pipeline()?;
+        self.destination.connection.send_simple(&statements::truncate(&list, restart_sequences))?;
+        let table = relations.first().cloned();
+        self.sent.push_back(Sent::Command { bytes: 0, table, kind: Some(Kind::Truncate) });
+        Ok(())
     }
 
     /// The transaction counts although nothing of it is written but the progress: a heartbeat.

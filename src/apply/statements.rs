@@ -173,8 +173,16 @@ pub enum Found {
     Deleted,
 }
 
+/// The columns of `courier_applied.conflicts` that every row of it has.
+const FACTS: &str = "task_id, lsn, commit_lsn, relid, table_name, change, sqlstate, message, decision";
+
+/// Writes a row of `courier_applied.conflicts` about a change without a row to show.
+pub fn record_facts(facts: &str) -> String {
+    format!("INSERT INTO courier_applied.conflicts ({FACTS}) VALUES ({facts})")
+}
+
 /// Writes a row of `courier_applied.conflicts`. Parameters: key columns, then `given` columns of the source's row; both may be
-/// empty. `facts` are the literals of the first columns.
+/// empty. `facts` are the literals of `FACTS`.
 pub fn record_conflict(
     relation: &Relation,
     has_key: bool,
@@ -222,7 +230,7 @@ pub fn record_conflict(
     };
     let sql = format!(
         "WITH found AS ({rows}) INSERT INTO courier_applied.conflicts \
-         (task_id, lsn, commit_lsn, relid, table_name, change, sqlstate, message, decision, key, source_row, destination_row) \
+         ({FACTS}, key, source_row, destination_row) \
          SELECT {facts}, {}, {}, found.row FROM {from} LEFT JOIN found ON true",
         as_json(&key),
         as_json(&row),

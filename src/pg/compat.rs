@@ -22,7 +22,8 @@ pub fn insert_lsn() -> Lsn {
     Lsn(unsafe { pg_sys::GetXLogInsertRecPtr() })
 }
 
-/// Creates an ephemeral logical slot of this database; it becomes permanent by `ReplicationSlotPersist`.
+/// Creates an ephemeral logical slot of this database; it becomes permanent by `ReplicationSlotPersist`. From 17 on
+/// standbys may synchronize it.
 ///
 /// # Safety
 /// Inside a worker that owns no other slot.
@@ -35,7 +36,39 @@ pub unsafe fn replication_slot_create(name: &CStr) {
         #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
         pg_sys::ReplicationSlotCreate(name.as_ptr(), true, persistency, false);
         #[cfg(any(feature = "pg17", feature = "pg18"))]
-        pg_sys::ReplicationSlotCreate(name.as_ptr(), true, persistency, false, false, false);
+        pg_sys::ReplicationSlotCreate(name.as_ptr(), true, persistency, false, true, false);
+    }
+}
+
+/// May what ends there leave this server? Standbys that `synchronized_standby_slots` names (17 and later) have to have it
+/// first: else a destination could be ahead of the standby that takes this server's place.
+///
+/// # Safety
+/// Inside a worker that owns a slot.
+pub unsafe fn standbys_have(lsn: Lsn) -> bool {
+    #[cfg(not(any(feature = "pg17", feature = "pg18")))]
+    {
+        let _ = lsn;
+        true
+    }
+    // SAFETY: by contract; reads shared memory under its own lock.
+    #[cfg(any(feature = "pg17", feature = "pg18"))]
+    unsafe {
+        use std::cell::Cell;
+        use std::time::{Duration, Instant};
+        const WARN_EVERY: Duration = Duration::from_secs(60);
+        thread_local!(static WARNED: Cell<Option<Instant>> = const { Cell::new(None) });
+        if !(*pg_sys::MyReplicationSlot).data.failover {
+            return true;
+        }
+        // About a slot that is missing, lost or not in use the server warns; once a minute is enough.
+        let is_time = WARNED.get().is_none_or(|at| at.elapsed() >= WARN_EVERY);
+        let level = if is_time { pg_sys::WARNING } else { pg_sys::DEBUG2 };
+        let have = pg_sys::StandbySlotsHaveCaughtup(lsn.0, level as i32);
+        if !have && is_time {
+            WARNED.set(Some(Instant::now()));
+        }
+        have
     }
 }
 

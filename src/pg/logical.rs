@@ -50,7 +50,8 @@ mod raw {
     }
 }
 
-/// Reads a page, or says at once that it is not flushed yet; the reader can then be asked again.
+/// Reads a page, or says at once that it is not flushed yet, here or on the standbys that count; the reader can then be
+/// asked again.
 unsafe extern "C-unwind" fn read_flushed_page(
     reader: *mut pg_sys::XLogReaderState,
     page: pg_sys::XLogRecPtr,
@@ -58,7 +59,9 @@ unsafe extern "C-unwind" fn read_flushed_page(
     record: pg_sys::XLogRecPtr,
     buffer: *mut c_char,
 ) -> c_int {
-    if page + length as u64 > compat::flush_lsn().0 {
+    let end = Lsn(page + length as u64);
+    // SAFETY: the reader belongs to a stream, which owns its slot.
+    if end > compat::flush_lsn() || !unsafe { compat::standbys_have(end) } {
         return -1;
     }
     // SAFETY: called by the reader with its own arguments.

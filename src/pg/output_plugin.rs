@@ -226,11 +226,7 @@ impl Decoder {
 
     /// # Safety
     /// The arguments of the callback.
-    unsafe fn change(
-        &mut self,
-        relation: pg_sys::Relation,
-        change: *mut pg_sys::ReorderBufferChange,
-    ) -> Result<()> {
+    unsafe fn change(&mut self, relation: pg_sys::Relation, change: *mut pg_sys::ReorderBufferChange) -> Result<()> {
         // SAFETY: by contract.
         unsafe {
             let table = self.tables.meet(relation, change, &*self.sink);
@@ -311,6 +307,9 @@ impl Decoder {
     }
 }
 
+/// Bytes of the last row whose room serves the next.
+const MOST_KEPT: usize = 1 << 20;
+
 impl Rows {
     /// Encodes the new row, and what identifies the old one: the old tuple where one was logged, else the unchanged key
     /// of the new one.
@@ -325,8 +324,11 @@ impl Rows {
         is_delete: bool,
     ) {
         let Rows { scratch, new, old, row, key } = self;
-        row.clear();
-        key.clear();
+        for bytes in [&mut *row, &mut *key] {
+            bytes.clear();
+            // The room of one huge row is not kept.
+            bytes.shrink_to(MOST_KEPT);
+        }
         // SAFETY: by contract.
         unsafe {
             let (old_tuple, new_tuple) = compat::tuples(change);

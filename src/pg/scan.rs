@@ -20,12 +20,8 @@ pub fn copy_table(
     mut send: impl FnMut(&[u8], u64) -> Result<()>,
 ) -> Result<u64> {
     let binary = described.copies_binary();
-    let mut buffer = Vec::with_capacity(2 * PIECE);
-    if binary {
-        buffer.extend_from_slice(BINARY_HEADER);
-    }
-    // SAFETY: this context lives as long as the process.
-    let scratch = unsafe { Scratch::new(pg_sys::TopMemoryContext, c"pg_courier row encoding") };
+    // SAFETY: the copy ends before the transaction whose snapshot it reads under.
+    let scratch = unsafe { Scratch::new(pg_sys::TopTransactionContext, c"pg_courier row encoding") };
     let mut rows = 0u64;
     report::catch(|| {
         // SAFETY: the relation is open; the active snapshot is the transaction's; slot and scan are released below, or
@@ -34,52 +30,64 @@ pub fn copy_table(
             let relation = table.0;
             let slot = pg_sys::table_slot_create(relation, std::ptr::null_mut());
             let scan = pg_sys::table_beginscan(relation, pg_sys::GetActiveSnapshot(), 0, std::ptr::null_mut());
-            loop {
-                let mut piece = Piece { scan, slot, scratch: &scratch, buffer: &mut buffer };
-                let found = report::guarded(|| piece.fill(described, relation, binary));
-                if found == 0 {
-                    break;
+            let mut piece = Piece { scan, slot, scratch, buffer: Vec::with_capacity(2 * PIECE), rows: 0, ended: false };
+            if binary {
+                piece.buffer.extend_from_slice(BINARY_HEADER);
+            }
+            while !piece.ended {
+                report::guarded(|| piece.fill(described, relation, binary));
+                if binary && piece.ended {
+                    piece.buffer.extend_from_slice(&(-1i16).to_be_bytes());
                 }
-                rows += found;
-                send(&buffer, found)?;
-                buffer.clear();
-                buffer.shrink_to(16 * PIECE);
+                rows += piece.rows;
+                send(&piece.buffer, piece.rows)?;
+                piece.clear();
                 xact::check_for_interrupts();
             }
             pg_sys::table_endscan(scan);
             pg_sys::ExecDropSingleTupleTableSlot(slot);
         }
-        if binary {
-            buffer.extend_from_slice(&(-1i16).to_be_bytes());
-        }
-        send(&buffer, 0)?;
         Ok(rows)
     })
 }
 
-struct Piece<'a> {
+/// A message of COPY data, as it fills.
+struct Piece {
     scan: pg_sys::TableScanDesc,
     slot: *mut pg_sys::TupleTableSlot,
-    scratch: &'a Scratch,
-    buffer: &'a mut Vec<u8>,
+    scratch: Scratch,
+    buffer: Vec<u8>,
+    rows: u64,
+    /// Has the scan come to the end of the table? It must not be asked again: it would begin anew.
+    ended: bool,
 }
 
-impl Piece<'_> {
-    /// Reads rows until there are enough for a message; returns their number, 0 at the end of the table.
+impl Piece {
+    fn clear(&mut self) {
+        self.buffer.clear();
+        self.buffer.shrink_to(16 * PIECE);
+        self.rows = 0;
+    }
+
+    /// Reads rows until there are enough for a message.
     ///
     /// # Safety
     /// The scan is one of `relation`, which is described. Inside a guard.
-    unsafe fn fill(&mut self, described: &mut Described, relation: pg_sys::Relation, binary: bool) -> u64 {
+    unsafe fn fill(&mut self, described: &mut Described, relation: pg_sys::Relation, binary: bool) {
         unsafe extern "C-unwind" {
             fn slot_getsomeattrs_int(slot: *mut pg_sys::TupleTableSlot, natts: std::ffi::c_int);
         }
-        let mut rows = 0;
         // SAFETY: by contract.
         unsafe {
             let natts = (*(*relation).rd_att).natts as usize;
-            let Some(next) = (*(*relation).rd_tableam).scan_getnextslot else { return 0 };
-            while self.buffer.len() < PIECE && next(self.scan, pg_sys::ScanDirection::ForwardScanDirection, self.slot) {
-                let slot = self.slot;
+            let next = (*(*relation).rd_tableam).scan_getnextslot;
+            let slot = self.slot;
+            while self.buffer.len() < PIECE {
+                let found = next.is_some_and(|next| next(self.scan, pg_sys::ScanDirection::ForwardScanDirection, slot));
+                if !found {
+                    self.ended = true;
+                    return;
+                }
                 if ((*slot).tts_nvalid as usize) < natts {
                     slot_getsomeattrs_int(slot, natts as std::ffi::c_int);
                 }
@@ -91,15 +99,14 @@ impl Piece<'_> {
                     if binary {
                         let fields = described.relation.columns.len() as i16;
                         self.buffer.extend_from_slice(&fields.to_be_bytes());
-                        described.encode(row, None, Purpose::Copy, self.buffer);
+                        described.encode(row, None, Purpose::Copy, &mut self.buffer);
                     } else {
-                        described.append_text_line(row, self.buffer);
+                        described.append_text_line(row, &mut self.buffer);
                     }
                 });
-                rows += 1;
+                self.rows += 1;
             }
         }
-        rows
     }
 }
 

@@ -17,8 +17,8 @@ use pgrx::{PgList, pg_sys};
 
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::{Lsn, Transaction, names};
-use crate::pg::wire_table::{Cache, Entry};
 use crate::pg::tuple::{self, Scratch};
+use crate::pg::wire_table::{Cache, Entry};
 use crate::pg::{compat, encoding, report, xact};
 use crate::wire::{
     self, Action, Content, Database, Encoding, LogicalMessage, Output, RowChange, Table, Truncate, Value, Writer,

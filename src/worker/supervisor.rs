@@ -685,6 +685,9 @@ fn check_owner(task: &Task) -> Result<()> {
 
 fn slot_lost(slot: &str) -> Error {
     Error::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, format!("replication slot \"{slot}\" is lost"))
-        .detail("It was dropped, or the WAL it needs was removed (max_slot_wal_keep_size); changes are missing.")
+        .detail(
+            "It was dropped, or the WAL it needs was removed (max_slot_wal_keep_size), or this server was a standby that had \
+             no synchronized copy of it; changes are missing.",
+        )
         .hint("Drop the task, empty its tables on the destination, create it anew with schema_sync => false, and start it.")
 }

@@ -5,6 +5,11 @@ use std::time::Duration;
 use pg_courier_tests::pair::DATABASE;
 use pg_courier_tests::{Cluster, Pair, Rng, Traffic, wait};
 
+/// What is large enough for every day, and what `make test-nightly` (`COURIER_NIGHTLY=1`) takes its time for.
+pub fn sized<T>(every_day: T, nightly: T) -> T {
+    if std::env::var_os("COURIER_NIGHTLY").is_some_and(|value| value == "1") { nightly } else { every_day }
+}
+
 pub const TASK: &str = "shop_to_dr";
 
 /// Two tables, one without a key: a row that is applied twice shows in it as two rows, where

@@ -208,6 +208,16 @@ fn a_collision_besides_the_key_is_overwritten() {
     assert_eq!(decisions(&pair).len(), 2, "two rows stood in the way of one");
 }
 
+/// The position that `courier.skip_change` wants, out of an error's text.
+pub fn lsn_of(text: &str) -> String {
+    let lsn = text
+        .split("LSN ")
+        .nth(1)
+        .and_then(|rest| rest.split(|c: char| !c.is_ascii_hexdigit() && c != '/').next())
+        .unwrap_or_else(|| panic!("no LSN in {text}"));
+    lsn.to_owned()
+}
+
 /// The operator gives one change up: the task goes on behind it, and what was left out can be read.
 #[test]
 fn one_change_is_skipped() {
@@ -215,12 +225,7 @@ fn one_change_is_skipped() {
     pair.destination.run(DATABASE, "INSERT INTO items VALUES (4242, 0, 'squatter')");
     pair.source
         .run(DATABASE, "INSERT INTO items VALUES (4242, 1, 'second'); INSERT INTO items VALUES (4243, 1, 'third')");
-    let text = assert_helpful(&pair, &["items", "4242"]);
-    let lsn = text
-        .split("LSN ")
-        .nth(1)
-        .and_then(|rest| rest.split(|c: char| !c.is_ascii_hexdigit() && c != '/').next())
-        .unwrap_or_else(|| panic!("no LSN in {text}"));
+    let lsn = lsn_of(&assert_helpful(&pair, &["items", "4242"]));
     let refused = pair.source.refuses(DATABASE, &format!("SELECT courier.skip_change('{TASK}', '0/1')"));
     assert_mentions(&refused.to_string(), &["0/1", "did not stop"]);
     pair.source.run(DATABASE, &format!("SELECT courier.skip_change('{TASK}', '{lsn}')"));
@@ -242,4 +247,82 @@ fn the_policy_is_changed_after_the_task_has_stopped() {
     pair.source.run(DATABASE, &alter);
     pair.call(DATABASE, "resume", TASK);
     pair.assert_mirrored(TASK, &SMALL);
+}
+
+/// Somebody has made a table on the destination that refers to ours: it cannot be truncated there. The task stops at the TRUNCATE; skipped,
+/// the rows stay, the rest of its transaction arrives, and each of its tables is listed.
+#[test]
+fn a_truncate_is_skipped() {
+    let pair = mirrored_pair();
+    pair.destination.run(DATABASE, "CREATE TABLE theirs (item bigint REFERENCES items); INSERT INTO theirs VALUES (7)");
+    pair.source.run(
+        DATABASE,
+        "BEGIN; INSERT INTO journal VALUES (1, 'gone'); TRUNCATE items, journal; INSERT INTO journal VALUES (1, 'after'); \
+         INSERT INTO items VALUES (4242, 1, 'after'); COMMIT; UPDATE items SET v = 2 WHERE id = 4242",
+    );
+    let lsn = lsn_of(&assert_helpful(&pair, &["truncate", "items", "foreign key", "skip_change"]));
+    assert_eq!(pair.destination.value(DATABASE, "SELECT count(*) FROM journal WHERE what = 'gone'"), "0", "not a half");
+    pair.source.run(DATABASE, &format!("SELECT courier.skip_change('{TASK}', '{lsn}')"));
+    pair.caught_up(DATABASE, TASK);
+    let skipped = ["items", "journal"].map(|table| format!("\"public\".\"{table}\" TRUNCATE skipped"));
+    assert_eq!(decisions(&pair), skipped);
+    let rows =
+        "SELECT (SELECT count(*) FROM items) || ' ' || (SELECT count(*) FROM journal WHERE what IN ('gone', 'after'))";
+    assert_eq!(pair.destination.value(DATABASE, rows), "1001 2");
+    assert_eq!(pair.destination.value(DATABASE, "SELECT v FROM items WHERE id = 4242"), "2");
+
+    // The cause removed, the next one goes through.
+    pair.destination.run(DATABASE, "DROP TABLE theirs");
+    pair.source.run(DATABASE, "TRUNCATE items, journal; INSERT INTO items VALUES (1, 1, 'anew')");
+    pair.assert_mirrored(TASK, &SMALL);
+    assert_eq!(decisions(&pair).len(), 2);
+}
+
+/// What was looked into is removed from the list, up to a time that means the same whatever the session's settings; another task's
+/// rows stay, and it is on record who did it.
+#[test]
+fn the_list_of_conflicts_is_cleared() {
+    let pair = pair_with_policy("ignore");
+    pair.source.run(DATABASE, "CREATE SCHEMA other; CREATE TABLE other.t (id int PRIMARY KEY)");
+    let options = TaskOptions { conflict: Some("ignore"), ..Default::default() };
+    pair.start_task_with(DATABASE, "second", &["other.*"], &options);
+    pair.wait_for_state(DATABASE, "second", "synchronizing");
+    pair.destination.run(DATABASE, "INSERT INTO other.t VALUES (1)");
+    pair.source.run(DATABASE, "INSERT INTO other.t VALUES (1)");
+    pair.caught_up(DATABASE, "second");
+    disturb(&pair);
+    pair.destination
+        .run(DATABASE, "UPDATE courier_applied.conflicts SET at = '2001-02-03 04:05:06+00' WHERE change = 'UPDATE'");
+    let clear = |arguments: &str| {
+        let set = "SET datestyle = 'SQL, DMY'; SET timezone = 'Asia/Kathmandu'";
+        let mut session = pair.source.connect(DATABASE);
+        session.batch_execute(set).expect("settings");
+        let query = format!("SELECT courier.clear_conflicts({arguments})");
+        pg_courier_tests::sql::value(&mut session, &query).expect("an answer").unwrap_or_default()
+    };
+    assert_eq!(clear(&format!("'{TASK}', before => timestamptz '2001-02-03 04:05:06+00'")), "0");
+    assert_eq!(clear(&format!("'{TASK}', before => timestamptz '2001-02-03 04:05:07+00'")), "1");
+    let left = "SELECT string_agg(task || ' ' || change, ', ' ORDER BY task, change) FROM courier.conflicts";
+    assert_eq!(pair.source.value(DATABASE, left), format!("second INSERT, {TASK} DELETE, {TASK} INSERT"));
+    assert_eq!(clear(&format!("'{TASK}'")), "2");
+    assert_eq!(pair.source.value(DATABASE, left), "second INSERT");
+    let event = "SELECT message FROM courier.events WHERE kind = 'conflicts' LIMIT 1";
+    assert_eq!(pair.source.value(DATABASE, event), "2 rows of courier.conflicts were removed by postgres");
+
+    let answer = pair.source.refuses(DATABASE, "SELECT courier.clear_conflicts(NULL)");
+    assert_eq!(answer.sqlstate, "22004", "{answer}");
+    pair.source.run("postgres", "CREATE ROLE outsider LOGIN PASSWORD 'pw'");
+    pair.source.run(DATABASE, "GRANT USAGE ON SCHEMA courier TO outsider");
+    let as_outsider = |refused: &str| {
+        let statement = "SELECT courier.clear_conflicts('second')";
+        let outcome = pair.source.connect_as(DATABASE, "outsider", "pw").batch_execute(statement);
+        assert_mentions(
+            &pg_courier_tests::Answer::from(&outcome.expect_err("refused")).to_string(),
+            &["42501", refused],
+        );
+    };
+    as_outsider("permission denied for function");
+    pair.source.run(DATABASE, "SELECT courier.grant_usage('outsider')");
+    as_outsider("must be owner of task");
+    assert_eq!(pair.source.value(DATABASE, left), "second INSERT");
 }

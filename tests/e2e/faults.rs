@@ -7,13 +7,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use pg_courier_tests::account::account;
-use pg_courier_tests::cluster::kill;
+use pg_courier_tests::cluster::{Stop, kill};
 use pg_courier_tests::pair::{APPLY, DATABASE, ROLE, SUPERVISOR};
-use pg_courier_tests::{Cluster, Pair, Rng, TaskOptions, procfs, sql, wait};
+use pg_courier_tests::{Cluster, Pair, Rng, TaskOptions, assert_same, procfs, sql, wait};
 
 use crate::common::{
     SMALL, TASK, arrives, assert_mentions, create_small_tables, mirror_small_tables, mirrored_pair, more_traffic,
-    small_traffic,
+    sized, small_traffic,
 };
 use crate::exactly_once::wait_until_blocked;
 
@@ -255,6 +255,46 @@ fn a_full_disk_on_the_destination() {
     pair.destination.run(DATABASE, "DROP TABLESPACE small");
 }
 
+/// There is no room for the destination's WAL: the server there panics, recovers, panics again, or gives up. The task waits for it as
+/// for any lost destination, the source goes on writing, and once there is room nothing is missing.
+#[test]
+fn a_full_pg_wal_on_the_destination() {
+    let pair =
+        Pair::builder().destination_conf("min_wal_size", "32MB").destination_conf("max_wal_size", "32MB").start();
+    mirror_small_tables(&pair);
+    let Some(disk) = SmallDisk::mount(pair.destination.socket_directory(), "400m") else {
+        println!("not run: mounting a small file system takes root");
+        return;
+    };
+    pair.destination.stop(Stop::Fast);
+    let wal = pair.destination.data_directory().join("pg_wal");
+    let moved = disk.0.join("pg_wal");
+    assert!(Command::new("cp").arg("-a").arg(&wal).arg(&moved).status().is_ok_and(|status| status.success()));
+    std::fs::remove_dir_all(&wal).expect("the server is down");
+    std::os::unix::fs::symlink(&moved, &wal).expect("its place is free");
+    pair.destination.start();
+    let filler = disk.0.join("filler");
+    let fills = Command::new("dd").args(["if=/dev/zero", "bs=1M"]).arg(format!("of={}", filler.display())).output();
+    assert!(fills.is_ok_and(|output| !output.status.success()), "dd writes until there is no room");
+
+    let traffic = small_traffic(&pair.source, 15);
+    pair.source.run(DATABASE, "INSERT INTO journal SELECT n, repeat('wide ', 40) FROM generate_series(1, 400000) AS n");
+    pair.destination.wait_for_log("PANIC:  could not write to file \"pg_wal", 0);
+    more_traffic(&traffic, 100, &pair.source);
+    pair.source.wait_until(
+        DATABASE,
+        "the task tries again",
+        &format!("(SELECT retry_at IS NOT NULL OR last_error IS NOT NULL FROM courier.tasks WHERE task = '{TASK}')"),
+    );
+    assert_ne!(pair.task(DATABASE, TASK, "state"), "failed", "a destination that is down is waited for");
+    std::fs::remove_file(&filler).expect("it is there");
+    pair.destination.bring_up();
+    more_traffic(&traffic, 100, &pair.source);
+    traffic.stop();
+    settle(&pair);
+    pair.destination.stop(Stop::Fast);
+}
+
 /// The source's own limit took the slot's WAL away while the task was paused. Changes are missing for good: the task must
 /// not go on as if nothing had happened, but say what to do, and that has to work.
 #[test]
@@ -362,12 +402,12 @@ fn kill_destination(pair: &Pair) {
     Victim::Destination.dies(pair);
 }
 
-/// Everything that can be killed, in random order, under mixed traffic: `COURIER_ROUNDS` accidents, some of them while the
+/// Everything that can be killed, in random order, under mixed traffic: 20 accidents, 200 in the nightly form, some of them while the
 /// task recovers from the one before.
 #[test]
 fn anything_is_killed_at_any_moment() {
     let mut rng = Rng::from_environment("anything_is_killed_at_any_moment");
-    let rounds = std::env::var("COURIER_ROUNDS").map_or(6, |text| text.parse().expect("COURIER_ROUNDS is a number"));
+    let rounds = sized(20, 200);
     let pair = mirrored_pair();
     let traffic = small_traffic(&pair.source, rng.next_u64());
     for round in 0..rounds {
@@ -449,4 +489,60 @@ fn attempts_that_get_nowhere_are_made_with_growing_pauses() {
     pair.wait_until_in("tasks", TASK, "the pause has grown", "retry_at - last_error_at >= '3.5 s'");
     pair.destination.run(DATABASE, "DROP FUNCTION no_space() CASCADE");
     pair.assert_mirrored(TASK, &SMALL);
+}
+
+/// The source dies under traffic, and its standby takes its place. From 17 on the standby has a copy of the task's slot, and the
+/// task goes on there: nothing is lost, and as the destination never had what the standby had not, both are equal. Before, the task
+/// says that its slot is not there.
+#[test]
+fn the_source_is_promoted_from_a_standby() {
+    let pair = mirrored_pair();
+    let synchronizes_slots = pair.source.install.major() >= 17;
+    let settings: &[(&str, &str)] = if synchronizes_slots { &[("sync_replication_slots", "on")] } else { &[] };
+    let standby = pair.source.standby("standby", settings);
+    let traffic = small_traffic(&pair.source, 16);
+    if synchronizes_slots {
+        pair.source.set("synchronized_standby_slots", Some("standby"));
+        let copied = "EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = 'courier_shop_to_dr' AND synced AND NOT temporary)";
+        standby.wait_until(DATABASE, "the standby has the task's slot", copied);
+        not_ahead_of_the_standby(&pair, &standby);
+    }
+    more_traffic(&traffic, 100, &pair.source);
+    pair.source.kill9();
+    traffic.stop();
+    standby.run("postgres", "SELECT pg_promote()");
+    let state = |state: &str| {
+        let condition = format!("(SELECT state FROM courier.tasks WHERE task = '{TASK}') = '{state}'");
+        standby.wait_until_within(DATABASE, &format!("the task is {state}"), &condition, AFTER_FAULTS);
+    };
+    if !synchronizes_slots {
+        state("failed");
+        let error = "SELECT concat_ws(' ', last_error, last_error_detail, last_error_hint) FROM courier.tasks";
+        assert_mentions(&standby.value(DATABASE, error), &["slot", "lost", "standby", "anew"]);
+        return;
+    }
+    let traffic = small_traffic(&standby, 17);
+    more_traffic(&traffic, 100, &standby);
+    traffic.stop();
+    state("synchronizing");
+    standby.run(DATABASE, &format!("SELECT courier.wait_for('{TASK}', '60 s')"));
+    assert_same((&standby, DATABASE), (&pair.destination, DATABASE), &SMALL);
+}
+
+/// While the standby is away, nothing new goes to the destination, and the source's log says why.
+fn not_ahead_of_the_standby(pair: &Pair, standby: &Cluster) {
+    standby.stop(Stop::Immediate);
+    pair.source.wait_until(
+        DATABASE,
+        "the source has noticed",
+        "NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = 'standby' AND active)",
+    );
+    pair.source.run(DATABASE, "INSERT INTO items VALUES (1999, 1, 'not yet')");
+    pair.source.wait_for_log("replication slot \"standby\" specified in parameter", 0);
+    // A wrong row would need some time to get there.
+    std::thread::sleep(Duration::from_secs(1));
+    let arrived = "SELECT count(*) FROM items WHERE id = 1999";
+    assert_eq!(pair.destination.value(DATABASE, arrived), "0");
+    standby.start();
+    arrives(pair, "items WHERE id = 1999", "1");
 }

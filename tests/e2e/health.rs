@@ -252,3 +252,41 @@ fn replica_identity_waits_politely() {
     });
     assert_eq!(pair.source.value(DATABASE, identities), "free f, held f");
 }
+
+/// What the check of prepared transactions says when a second is long.
+fn left_over(pair: &Pair, column: &str) -> String {
+    let mut session = pair.source.connect(DATABASE);
+    session.batch_execute("SET courier.long_transaction = 1").expect("a setting");
+    let query = format!("SELECT {column} FROM courier.health() WHERE \"check\" = 'prepared_transactions'");
+    pg_courier_tests::sql::value(&mut session, &query).expect("an answer").unwrap_or_default()
+}
+
+/// Somebody forgot a prepared transaction: it stops nobody else's changes, and the slot keeps its WAL until the check that names it has been
+/// heard. What the hint says runs as printed, and its changes arrive then.
+#[test]
+fn a_prepared_transaction_is_left_over() {
+    let pair = Pair::builder().source_conf("max_prepared_transactions", "5").start();
+    mirror_small_tables(&pair);
+    pair.source.run(DATABASE, "BEGIN; UPDATE items SET v = 50 WHERE id <= 10; PREPARE TRANSACTION 'it''s \\ left'");
+    pair.source.run(DATABASE, "BEGIN; UPDATE items SET v = 60 WHERE id > 10; PREPARE TRANSACTION 'unwanted'");
+    pair.source.wait_until(
+        DATABASE,
+        "both have been open for longer than the threshold",
+        "(SELECT count(*) FROM pg_prepared_xacts WHERE prepared < clock_timestamp() - interval '1.1 s') = 2",
+    );
+    pair.source.run(DATABASE, "INSERT INTO journal VALUES (1, 'meanwhile')");
+    pair.caught_up(DATABASE, TASK);
+    assert_eq!(pair.destination.value(DATABASE, "SELECT count(*) FROM journal WHERE what = 'meanwhile'"), "1");
+    assert_eq!(pair.destination.value(DATABASE, "SELECT count(*) FROM items WHERE v <> 0"), "0", "neither is applied");
+
+    assert_eq!(left_over(&pair, "status"), "warning");
+    assert_mentions(&left_over(&pair, "detail"), &["E'it''s \\\\ left'", "'unwanted'", "database shop", "since"]);
+    let hint = left_over(&pair, "hint");
+    let fixes: Vec<&str> = hint.lines().collect();
+    assert_eq!(fixes.len(), 2, "{hint}");
+    pair.source.run(DATABASE, fixes[0]);
+    pair.source.run(DATABASE, &fixes[1].replacen("COMMIT", "ROLLBACK", 1));
+    assert_eq!((left_over(&pair, "status"), left_over(&pair, "hint")), ("ok".into(), String::new()));
+    pair.assert_mirrored(TASK, &SMALL);
+    assert_eq!(pair.destination.value(DATABASE, "SELECT sum(v) FROM items"), "500");
+}

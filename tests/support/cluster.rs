@@ -117,13 +117,37 @@ impl Cluster {
         self.directory.join("data")
     }
 
+    // --- standbys -----------------------------------------------------------------
+
+    /// A streaming standby of this server, behind a physical slot of the same name. Takes this server's configuration as it is now.
+    pub fn standby(&self, name: &str, settings: &[(&str, &str)]) -> Cluster {
+        let directory = PathBuf::from(format!("{}{name}", self.directory.display()));
+        let standby = Cluster {
+            name: name.to_owned(),
+            install: self.install,
+            port: free_port(),
+            directory,
+            postmaster: Mutex::new(None),
+        };
+        standby.create_directory();
+        self.run("postgres", &format!("SELECT pg_create_physical_replication_slot({}, true)", sql::literal(name)));
+        let mut backup = self.program("pg_basebackup", "postgres");
+        account().applied_to(&mut backup, &standby.directory);
+        let output = backup.args(["-D", "data", "-X", "stream", "-c", "fast", "--no-sync"]).output().expect("it runs");
+        assert!(output.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&output.stderr));
+        let primary = format!("host={} port={} user={SUPERUSER} dbname=postgres", self.directory.display(), self.port);
+        let signal = standby.data_directory().join("standby.signal");
+        fs::write(&signal, "").and_then(|()| account().own(&signal)).expect("the data directory is writable");
+        let own = [("primary_conninfo", &*primary), ("primary_slot_name", name), ("hot_standby_feedback", "on")];
+        standby.configure(own.iter().chain(settings).copied());
+        standby.start();
+        standby
+    }
+
     // --- life and death ---------------------------------------------------------
 
     fn initialize(&self, settings: &[(String, String)]) {
-        fs::create_dir(&self.directory).expect("scratch is writable");
-        fs::set_permissions(&self.directory, fs::Permissions::from_mode(0o755)).expect("ours");
-        account().own(&self.directory).expect("root may give files away");
-
+        self.create_directory();
         let mut initdb = Command::new(self.install.program("initdb"));
         initdb.args(["-D", "data", "-U", SUPERUSER, "-E", "UTF8", "--locale=C", "--no-sync"]);
         initdb.args(["--auth-local=trust", "--auth-host=scram-sha-256"]);
@@ -136,6 +160,32 @@ impl Cluster {
             String::from_utf8_lossy(&output.stderr)
         );
 
+        let common = [
+            // A crash of the server loses nothing with it off, only one of the machine does.
+            ("fsync", "off"),
+            // Segments as files of the data directory: kill -9 leaves nothing in /dev/shm.
+            ("dynamic_shared_memory_type", "mmap"),
+            ("max_connections", "60"),
+            ("shared_buffers", "64MB"),
+            ("log_min_messages", "info"),
+            ("log_line_prefix", "%m [%p] %b %q%u@%d %a "),
+            ("log_lock_waits", "on"),
+            ("timezone", "UTC"),
+        ];
+        let given = settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        // Failpoints come and go here, also while the server is in recovery.
+        self.write_failpoints("");
+        self.configure(common.into_iter().chain(given));
+    }
+
+    fn create_directory(&self) {
+        fs::create_dir(&self.directory).expect("scratch is writable");
+        fs::set_permissions(&self.directory, fs::Permissions::from_mode(0o755)).expect("ours");
+        account().own(&self.directory).expect("root may give files away");
+    }
+
+    /// Appends to postgresql.conf, where the last line counts.
+    fn configure<'a>(&self, settings: impl Iterator<Item = (&'a str, &'a str)>) {
         let mut lines = String::from("\n# test harness\n");
         let mut set = |key: &str, value: &str| {
             let _ = writeln!(lines, "{key} = '{}'", value.replace('\'', "''"));
@@ -143,22 +193,8 @@ impl Cluster {
         set("port", &self.port.to_string());
         set("listen_addresses", "127.0.0.1");
         set("unix_socket_directories", &self.directory.display().to_string());
-        // A crash of the server loses nothing with it off, only one of the machine does.
-        set("fsync", "off");
-        // Segments as files of the data directory: kill -9 leaves nothing in /dev/shm.
-        set("dynamic_shared_memory_type", "mmap");
-        set("max_connections", "60");
-        set("shared_buffers", "64MB");
-        set("log_min_messages", "info");
-        set("log_line_prefix", "%m [%p] %b %q%u@%d %a ");
-        set("log_lock_waits", "on");
-        set("timezone", "UTC");
-        for (key, value) in settings {
-            set(key, value);
-        }
-        // Failpoints come and go here, also while the server is in recovery.
+        settings.for_each(|(key, value)| set(key, value));
         lines.push_str("include = 'failpoints.conf'\n");
-        self.write_failpoints("");
         let mut conf = fs::OpenOptions::new()
             .append(true)
             .open(self.data_directory().join("postgresql.conf"))
@@ -176,6 +212,14 @@ impl Cluster {
             self.try_connect("postgres").is_ok().then_some(true)
         });
         assert_eq!(ready, Some(true), "server {} did not start\n{}", self.name, self.log_tail(60));
+    }
+
+    /// Starts the server if its postmaster has given up; waits until it accepts connections either way.
+    pub fn bring_up(&self) {
+        if self.postmaster_died() {
+            self.start();
+        }
+        self.wait_until_accepting();
     }
 
     pub fn start_without_waiting(&self) {

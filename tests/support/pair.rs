@@ -69,12 +69,11 @@ impl PairBuilder {
             let destination = self.destination.start();
             (source.join().expect("the source starts"), destination)
         });
-        destination.run("postgres", &format!("CREATE ROLE {ROLE} LOGIN NOSUPERUSER PASSWORD {}", literal(PASSWORD)));
-        let pair = Pair { source, destination };
+        create_role(&destination);
         if self.applies_as_replica {
-            pair.let_apply_as_replica();
+            let_apply_as_replica(&destination);
         }
-        pair
+        Pair { source, destination }
     }
 }
 
@@ -98,11 +97,7 @@ pub struct TaskOptions {
 impl Pair {
     pub fn builder() -> PairBuilder {
         PairBuilder {
-            source: Cluster::builder("s")
-                .preload(true)
-                .conf("wal_level", "logical")
-                .conf("max_worker_processes", "32")
-                .conf("max_replication_slots", "20"),
+            source: source_builder(),
             destination: Cluster::builder("d").destination(),
             applies_as_replica: true,
         }
@@ -112,14 +107,8 @@ impl Pair {
         Pair::builder().start()
     }
 
-    /// The one privilege beyond the database's owner. The server can grant it from 15 on; before, it is
-    /// one of superusers.
     pub fn let_apply_as_replica(&self) {
-        let statement = match self.destination.install.major() {
-            ..15 => format!("ALTER ROLE {ROLE} SUPERUSER"),
-            _ => format!("GRANT SET ON PARAMETER session_replication_role TO {ROLE}"),
-        };
-        self.destination.run("postgres", &statement);
+        let_apply_as_replica(&self.destination);
     }
 
     /// Database `name` on both sides with extension, server object and user mapping.
@@ -146,23 +135,11 @@ impl Pair {
     }
 
     pub fn add_destination_database(&self, name: &str) {
-        self.destination.run("postgres", &format!("CREATE DATABASE {} OWNER {ROLE}", ident(name)));
+        create_destination_database(&self.destination, name);
     }
 
-    /// The two statements of the README that say where the destination is.
     pub fn add_server(&self, database: &str, server: &str, dbname: &str, port: u16) {
-        self.source.run(
-            database,
-            &format!(
-                "CREATE SERVER {server} FOREIGN DATA WRAPPER pg_courier \
-                 OPTIONS (host '127.0.0.1', port '{port}', dbname {dbname}); \
-                 CREATE USER MAPPING FOR CURRENT_USER SERVER {server} \
-                 OPTIONS (user '{ROLE}', password {password});",
-                server = ident(server),
-                dbname = literal(dbname),
-                password = literal(PASSWORD),
-            ),
-        );
+        create_server(&self.source, database, server, dbname, port);
     }
 
     /// Sends the server's connections through another port (a proxy's).
@@ -280,6 +257,58 @@ impl Pair {
 
 fn of_task(view: &str, task: &str, condition: &str) -> String {
     format!("(SELECT {condition} FROM courier.{view} WHERE task = {})", literal(task))
+}
+
+/// A server that can be a source.
+pub fn source_builder() -> ClusterBuilder {
+    Cluster::builder("s")
+        .preload(true)
+        .conf("wal_level", "logical")
+        .conf("max_worker_processes", "32")
+        .conf("max_replication_slots", "20")
+}
+
+/// A destination beside that of the pair, with the same login and an empty database of that name.
+pub fn another_destination(name: &str) -> Cluster {
+    let destination = Cluster::builder("d").destination().start();
+    create_role(&destination);
+    let_apply_as_replica(&destination);
+    create_destination_database(&destination, name);
+    destination
+}
+
+fn create_role(destination: &Cluster) {
+    destination.run("postgres", &format!("CREATE ROLE {ROLE} LOGIN NOSUPERUSER PASSWORD {}", literal(PASSWORD)));
+}
+
+/// The one privilege beyond the database's owner. The server can grant it from 15 on; before, it is
+/// one of superusers.
+fn let_apply_as_replica(destination: &Cluster) {
+    let statement = match destination.install.major() {
+        ..15 => format!("ALTER ROLE {ROLE} SUPERUSER"),
+        _ => format!("GRANT SET ON PARAMETER session_replication_role TO {ROLE}"),
+    };
+    destination.run("postgres", &statement);
+}
+
+fn create_destination_database(destination: &Cluster, name: &str) {
+    destination.run("postgres", &format!("CREATE DATABASE {} OWNER {ROLE}", ident(name)));
+}
+
+/// The two statements of the README that say where a destination is.
+pub fn create_server(source: &Cluster, database: &str, server: &str, dbname: &str, port: u16) {
+    source.run(
+        database,
+        &format!(
+            "CREATE SERVER {server} FOREIGN DATA WRAPPER pg_courier \
+             OPTIONS (host '127.0.0.1', port '{port}', dbname {dbname}); \
+             CREATE USER MAPPING FOR CURRENT_USER SERVER {server} \
+             OPTIONS (user '{ROLE}', password {password});",
+            server = ident(server),
+            dbname = literal(dbname),
+            password = literal(PASSWORD),
+        ),
+    );
 }
 
 /// The statement of the README, with the options that are given.

@@ -26,6 +26,12 @@ pub fn alive(pid: i32) -> bool {
     state(pid).is_some_and(|state| state != 'Z')
 }
 
+/// What the process says it is (a server's processes: "postgres: pg_courier apply worker: shop").
+pub fn title(pid: i32) -> Option<String> {
+    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    Some(String::from_utf8_lossy(&bytes).trim_end_matches(['\0', ' ']).to_owned())
+}
+
 /// CPU time (user and system) the process has used itself.
 pub fn cpu(pid: i32) -> Option<Duration> {
     let fields = fields(pid)?;

@@ -8,7 +8,7 @@ WITH s AS (
            sync_workers integer, wal_rate double precision, wal_free bigint, wal_total bigint, data_free bigint, data_total bigint,
            disk_free_warning integer, long_transaction integer, xid_age_warning bigint, retained_wal_warning bigint)
 ), slots AS (
-    SELECT count(*) AS used, count(*) FILTER (WHERE slot_type = 'physical') AS physical
+    SELECT count(*) AS used
       FROM pg_catalog.pg_replication_slots
 ), workers AS (
     -- What is registered cannot be seen; what runs can. Parallel workers come and go.
@@ -112,10 +112,16 @@ SELECT 'inactive_slots', NULL, l.slot_name,
    AND (l.wal_status IN ('unreserved', 'lost') OR pg_wal_lsn_diff(l.now, l.restart_lsn) > retained_wal_warning * 1048576)
 UNION ALL
 SELECT 'standbys', NULL, NULL,
-       format('There are %s physical replication slots. The slot of the task is on this server only: after a failover the task has to be created anew.',
-              slots.physical), NULL, 'person'
-  FROM s, slots
- WHERE incremental AND slots.physical > 0
+       CASE WHEN current_setting('server_version_num')::integer < 170000
+            THEN format('There are %s physical replication slots. The slot of the task is on this server only: after a failover the task has to be created anew.', p.slots)
+            ELSE format('Not in synchronized_standby_slots: %s. After a failover to such a standby the destination may have what the standby has not, and without a synchronized slot the task has to be created anew.', p.names) END,
+       CASE WHEN current_setting('server_version_num')::integer >= 170000
+            THEN format('ALTER SYSTEM SET synchronized_standby_slots = %s; -- with the slots of standbys that may take over, which need sync_replication_slots = on', quote_literal(p.names)) END, 'person'
+  FROM s, (SELECT count(*) AS slots, string_agg(r.slot_name, ', ' ORDER BY r.slot_name) AS names
+             FROM pg_catalog.pg_replication_slots r
+            WHERE r.slot_type = 'physical'
+              AND r.slot_name <> ALL (string_to_array(replace(COALESCE(current_setting('synchronized_standby_slots', true), ''), ' ', ''), ','))) AS p
+ WHERE incremental AND p.slots > 0
 UNION ALL
 SELECT 'pg_cron', NULL, NULL,
        CASE WHEN c.available IS NULL THEN 'It is not on this server; the package is called postgresql-' || current_setting('server_version_num')::integer / 10000 || '-cron. Without it something else has to call courier.health_check() every minute.'

@@ -85,8 +85,9 @@ pub const ITEMS: &[Item] = &[
     WAL.warning(
         "standbys",
         Incremental,
-        "Physical slots mean standbys. A task's slot is not among the slots that PostgreSQL 17 synchronizes to them, so after a failover the \
-         task has to be created anew.",
+        "Physical slots mean standbys. From PostgreSQL 17 on a standby with `sync_replication_slots` has a copy of a task's slot, and the task \
+         goes on there after a failover; `synchronized_standby_slots` keeps the destination from being ahead of it. Before, the task has to \
+         be created anew.",
     ),
     SETTINGS.warning(
         "hba_rules",

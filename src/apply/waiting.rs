@@ -1,0 +1,91 @@
+//! The changes that wait to be sent, in a batch for each table.
+
+use std::rc::Rc;
+
+use super::batch::{Added, TableBatch};
+use crate::logicalrep::{Change, Relation};
+
+/// Tables that keep their room for the next batch.
+const TABLES_KEPT: usize = 64;
+
+#[derive(Default)]
+pub(super) struct Waiting {
+    /// By the tables' slots. One that nothing waits in is kept for its room.
+    batches: Vec<Option<TableBatch>>,
+    kept: usize,
+    /// Slots of the tables with waiting changes, in the order of their first.
+    order: Vec<usize>,
+    pub(super) bytes: usize,
+    pub(super) rows: usize,
+    /// Rows of the largest batch.
+    pub(super) largest: usize,
+}
+
+impl Waiting {
+    pub(super) fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// Is the table known here, by this definition?
+    pub(super) fn knows(&self, relation: &Relation) -> bool {
+        let batch = self.batches.get(relation.slot).and_then(Option::as_ref);
+        batch.is_some_and(|batch| batch.relation.generation == relation.generation)
+    }
+
+    /// Does the latest table that waits differ from this one?
+    pub(super) fn is_behind_another(&self, relation: &Relation) -> bool {
+        self.order.last().is_some_and(|last| *last != relation.slot)
+    }
+
+    pub(super) fn add(&mut self, relation: &Rc<Relation>, change: Change<'_>) -> Added {
+        let slot = relation.slot;
+        if self.batches.len() <= slot {
+            self.batches.resize_with(slot + 1, || None);
+        }
+        let kept = &mut self.kept;
+        let batch = self.batches[slot].get_or_insert_with(|| {
+            *kept += 1;
+            TableBatch::new(relation.clone())
+        });
+        let added = batch.add(change);
+        if added == Added::Yes {
+            if !std::mem::replace(&mut batch.queued, true) {
+                self.order.push(slot);
+            }
+            self.largest = self.largest.max(batch.len());
+            self.rows += 1;
+            self.bytes += change.bytes();
+        }
+        added
+    }
+
+    /// The batch, if only one table has any.
+    pub(super) fn only(&self) -> Option<&TableBatch> {
+        let [slot] = self.order[..] else { return None };
+        self.batches.get(slot)?.as_ref()
+    }
+
+    /// Everything, table by table.
+    pub(super) fn take(&mut self) -> Vec<TableBatch> {
+        (self.bytes, self.rows, self.largest) = (0, 0, 0);
+        let order = std::mem::take(&mut self.order);
+        order.into_iter().filter_map(|slot| self.forget(slot)).collect()
+    }
+
+    /// Keeps the room of a batch that was sent.
+    pub(super) fn give_back(&mut self, mut batch: TableBatch) {
+        let slot = batch.relation.slot;
+        if self.kept < TABLES_KEPT && self.batches.get(slot).is_some_and(Option::is_none) {
+            batch.clear();
+            self.batches[slot] = Some(batch);
+            self.kept += 1;
+        }
+    }
+
+    /// Forgets a table that nothing waits in.
+    pub(super) fn forget(&mut self, slot: usize) -> Option<TableBatch> {
+        let batch = self.batches.get_mut(slot)?.take()?;
+        self.kept -= 1;
+        Some(batch)
+    }
+}
