@@ -142,7 +142,9 @@ fn a_deadlock_on_the_destination() {
 /// enough to go on with that very change.
 #[test]
 fn a_privilege_is_revoked() {
-    let pair = mirrored_pair();
+    // Of a role that is no superuser before 15 either.
+    let pair = Pair::builder().applies_as_replica(false).start();
+    mirror_small_tables(&pair);
     let traffic = small_traffic(&pair.source, 13);
     for privilege in ["INSERT", "UPDATE", "DELETE", "SELECT"] {
         more_traffic(&traffic, 20, &pair.source);
