@@ -46,16 +46,19 @@ fn definitions_change_between_simple_transactions() {
     both("ALTER TABLE a ADD COLUMN n int4 DEFAULT 5");
     row(2);
     pair.source.run(DATABASE, "UPDATE a SET n = 6 WHERE id = 1");
-    both("ALTER TABLE a DROP COLUMN big");
+    // The destination still needs the column, for the rows from before.
+    pair.source.run(DATABASE, "ALTER TABLE a DROP COLUMN big");
     row(3);
     pair.source.run(DATABASE, "VACUUM FULL a");
     row(4);
-    both("ALTER TABLE a ALTER n TYPE text USING n || ' as text'");
+    both("ALTER TABLE a ALTER n TYPE text");
     row(5);
     pair.source.run(DATABASE, "DELETE FROM a WHERE id = 2");
     pair.source.run(DATABASE, "BEGIN; TRUNCATE b; INSERT INTO b VALUES (1, 'in the new file'); COMMIT");
     pair.source.run(DATABASE, "INSERT INTO b VALUES (2, 'in the new file, too')");
     pair.call(DATABASE, "resume", TASK);
+    pair.caught_up(DATABASE, TASK);
+    pair.destination.run(DATABASE, "ALTER TABLE a DROP COLUMN big");
     assert_same(&pair);
 }
 
@@ -81,7 +84,7 @@ fn a_transaction_is_open_while_others_change_definitions() {
 /// disk. And what it may: changes of tables that nobody selected, many rows.
 #[test]
 fn all_kinds_of_transactions_in_turn() {
-    let pair = Pair::builder().source_conf("logical_decoding_work_mem", "'64kB'").start();
+    let pair = Pair::builder().source_conf("logical_decoding_work_mem", "64kB").start();
     for table in ["a", "b", "c"] {
         pair.source.run(
             DATABASE,
