@@ -47,7 +47,7 @@ TEST ?=
 
 .PHONY: help prereqs build script install install-files package demo test test-build \
         test-unit test-support test-sql test-e2e test-nightly test-majors test-upward lint docs bench-copy bench-apply \
-        bench-precheck clean
+        bench-growth bench-precheck clean
 
 help:
 	@echo 'make demo [KEEP=1]           mirror a live database to another one and prove that both are equal'
@@ -62,6 +62,7 @@ help:
 	@echo 'make build | install         for the server of PG_CONFIG=$(PG_CONFIG)'
 	@echo 'make package                 dist/: what install copies, as a tarball'
 	@echo 'make bench-apply bench-copy  against built-in logical replication in the same run'
+	@echo 'make bench-growth            how the cost of applying grows with tables, columns, rows'
 	@echo 'make bench-precheck          time and queries of a precheck of 10,000 tables'
 	@echo 'make prereqs                 install what the build needs (Debian, Ubuntu)'
 
@@ -173,7 +174,7 @@ lint:
 
 # --- benchmarks -----------------------------------------------------------------------
 
-bench-apply bench-copy bench-precheck:
+bench-apply bench-growth bench-copy bench-precheck:
 	@$(MAKE) --no-print-directory build PG_CONFIG='$(PG_CONFIG)'
 	@$(TEST_ENV) $(CARGO) run --quiet --release -p pg_courier_bench -- $(subst bench-,,$@) $(BENCH)
 

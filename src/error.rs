@@ -78,6 +78,7 @@ pub mod sqlstate {
     pub const NO_DATA_FOUND: &str = "P0002";
     pub const DATA_CORRUPTED: &str = "XX001";
     pub const INTERNAL_ERROR: &str = "XX000";
+    pub const CHARACTER_NOT_IN_REPERTOIRE: &str = "22021";
     pub const DIVISION_BY_ZERO: &str = "22012";
 }
 

@@ -73,6 +73,27 @@ fn unsafe_code_lives_in_two_modules() {
     assert!(problems.is_empty(), "unsafe outside of {UNSAFE:?}:\n{}", problems.join("\n"));
 }
 
+/// What people type and read passes `pg::text`: a `String` there is in the database's encoding, and refused or misread
+/// where that is not UTF-8.
+#[test]
+fn sql_functions_take_and_return_text() {
+    let mut problems = Vec::new();
+    for file in rust_files(&source_directory()) {
+        for signature in sql_functions(&read_code(&file)) {
+            if words(signature).any(|word| word == "String" || word == "str") {
+                problems.push(format!("{}: {signature}", file.display()));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+/// Their signatures.
+fn sql_functions(code: &str) -> Vec<&str> {
+    let parts = code.split("#[pg_extern").skip(1);
+    parts.map(|part| part.split_once("{\n").map_or(part, |(signature, _)| signature)).collect()
+}
+
 /// The test itself: it must see what it is there to see.
 #[test]
 fn the_rules_catch_what_they_are_for() {
@@ -86,6 +107,9 @@ fn the_rules_catch_what_they_are_for() {
     let used: Vec<String> = modules_used(&without_comments(code)).into_iter().collect();
     assert_eq!(used, ["apply", "decode", "error", "pg"]);
     assert_eq!(modules_used(&without_comments("// crate::apply\n/* crate::pg */")).len(), 0);
+    let functions =
+        sql_functions("#[pg_extern]\nfn a(x: Text) {\n let y: String }\n#[pg_extern]\nfn b(x: String) {\n}");
+    assert_eq!(functions, ["]\nfn a(x: Text) ", "]\nfn b(x: String) "]);
 }
 
 fn may_use(user: &str, used: &str) -> Result<(), String> {

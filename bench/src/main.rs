@@ -22,6 +22,7 @@ mod latency;
 mod meter;
 mod precheck;
 mod report;
+mod workloads;
 
 use std::process::ExitCode;
 
@@ -42,7 +43,7 @@ pub struct Options {
 }
 
 const USAGE: &str =
-    "usage: bench apply|copy|precheck [--size FACTOR] [--scale N] [--only a,b] [--rate N] [--seconds N]";
+    "usage: bench apply|growth|copy|precheck [--size FACTOR] [--scale N] [--only a,b] [--rate N] [--seconds N]";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
     };
     let equal = match what.as_str() {
         "apply" => apply::run(&options),
+        "growth" => apply::run_growth(&options),
         "copy" => copy::run(&options),
         "precheck" => precheck::run(&options),
         _ => {

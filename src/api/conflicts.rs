@@ -2,18 +2,18 @@
 
 use pgrx::prelude::*;
 
-use super::tasks::{locked, run};
+use super::tasks::{given, locked, run};
 use crate::catalog::{ConflictPolicy, Task, Wanted};
 use crate::destination::{Destination, Purpose};
 use crate::error::{Error, Result, sqlstate};
+use crate::pg::text::Text;
 use crate::pg::{report, spi, xact};
 use crate::worker::Endpoint;
 
 #[pg_extern(sql = false)]
-fn alter_task(task: Option<String>, conflict: Option<String>, forward_origins: Option<bool>) {
+fn alter_task(task: Option<Text>, conflict: Option<Text>, forward_origins: Option<bool>) {
     let alter = || {
-        let null = || Error::new(sqlstate::NULL_VALUE_NOT_ALLOWED, "task must not be null");
-        let task = locked(&task.ok_or_else(null)?)?;
+        let task = locked(&given("task", task)?)?;
         if task.wanted == Wanted::Running && !task.failed {
             return Err(Error::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -29,8 +29,8 @@ fn alter_task(task: Option<String>, conflict: Option<String>, forward_origins: O
 }
 
 #[pg_extern(sql = false)]
-fn skip_change(task: &str, lsn: &str) {
-    report::unwrap(locked(task).and_then(|task| skip(&task, lsn)))
+fn skip_change(task: Text, lsn: Text) {
+    report::unwrap(locked(&task).and_then(|task| skip(&task, &lsn)))
 }
 
 fn skip(task: &Task, lsn: &str) -> Result<()> {
@@ -57,11 +57,11 @@ fn skip(task: &Task, lsn: &str) -> Result<()> {
 /// Rows of the destination's `courier_applied.conflicts` as JSON. A destination out of reach is a warning: other tasks have
 /// rows to show.
 #[pg_extern(sql = false)]
-fn conflicts_internal(task: &str) -> Vec<String> {
-    report::unwrap(Task::for_role(task, xact::user_id()).map(|task| match read(&task) {
-        Ok(rows) => rows,
+fn conflicts_internal(task: Text) -> Vec<Text> {
+    report::unwrap(Task::for_role(&task, xact::user_id()).map(|task| match read(&task) {
+        Ok(rows) => rows.into_iter().map(Text::from).collect(),
         Err(error) => {
-            pgrx::warning!("cannot read the conflicts of task \"{}\": {error}", task.name);
+            report::warning(&format!("cannot read the conflicts of task \"{}\": {error}", task.name));
             Vec::new()
         }
     }))
@@ -83,10 +83,9 @@ fn keeper(task: &Task) -> Result<Option<Destination>> {
 }
 
 #[pg_extern(sql = false)]
-fn clear_conflicts(task: Option<String>, before: Option<String>) -> i64 {
-    let null = || Error::new(sqlstate::NULL_VALUE_NOT_ALLOWED, "task and before must not be null");
-    let both = task.zip(before).ok_or_else(null);
-    report::unwrap(both.and_then(|(task, before)| clear(&Task::for_role(&task, xact::user_id())?, &before)))
+fn clear_conflicts(task: Option<Text>, before: Option<Text>) -> i64 {
+    let clear = || clear(&Task::for_role(&given("task", task)?, xact::user_id())?, &given("before", before)?);
+    report::unwrap(clear())
 }
 
 /// Removes what was decided before a time, and says so in `courier.events`: the list is what an operator has to look into.

@@ -4,6 +4,7 @@ use pgrx::prelude::*;
 
 use crate::error::{Error, Result, sqlstate};
 use crate::libpq::{OptionKind, known_option};
+use crate::pg::text::Text;
 use crate::pg::{report, xact};
 
 /// Options that make the server read files or run things as its operating system user: for superusers.
@@ -23,11 +24,11 @@ const RESERVED: [&str; 5] =
     ["client_encoding", "application_name", "fallback_application_name", "options", "replication"];
 
 #[pg_extern(sql = false)]
-fn validator(options: Vec<Option<String>>, catalog: pg_sys::Oid) {
+fn validator(options: Vec<Option<Text>>, catalog: pg_sys::Oid) {
     report::unwrap(validate(&options, catalog.to_u32()));
 }
 
-fn validate(options: &[Option<String>], catalog: u32) -> Result<()> {
+fn validate(options: &[Option<Text>], catalog: u32) -> Result<()> {
     let on_user_mapping = catalog == pg_sys::UserMappingRelationId.to_u32();
     let on_server = catalog == pg_sys::ForeignServerRelationId.to_u32();
     for option in options.iter().flatten() {

@@ -4,23 +4,24 @@ use pgrx::prelude::*;
 
 use crate::error::{Error, Result, sqlstate};
 use crate::guc;
+use crate::pg::text::Text;
 use crate::pg::{report, spi, xact};
 
 /// SQLSTATE class 01: a warning in the server log.
 const WARNING: &str = "01000";
 
 #[pg_extern(sql = false)]
-fn threshold(name: String) -> i32 {
-    let found = guc::thresholds().into_iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+fn threshold(name: Text) -> i32 {
+    let found = guc::thresholds().into_iter().find(|(known, _)| **known == *name).map(|(_, value)| value);
     report::unwrap(found.ok_or_else(|| {
-        Error::new(sqlstate::UNDEFINED_OBJECT, format!("threshold \"{name}\" does not exist"))
+        Error::new(sqlstate::UNDEFINED_OBJECT, format!("threshold \"{}\" does not exist", &*name))
             .hint("SELECT name FROM pg_settings WHERE name LIKE 'courier.%'; lists the settings.")
     }))
 }
 
 #[pg_extern(sql = false)]
-fn health_check() -> String {
-    report::unwrap(check())
+fn health_check() -> Text {
+    report::unwrap(check()).into()
 }
 
 fn check() -> Result<String> {

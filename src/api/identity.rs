@@ -3,19 +3,20 @@
 
 use pgrx::prelude::*;
 
-use crate::catalog::{Stage, Task, select};
+use crate::catalog::{Stage, Task};
 use crate::error::Result;
+use crate::pg::text::Text;
 use crate::pg::{report, spi, xact};
 
 #[pg_extern(sql = false)]
-fn task_relations(task: String) -> SetOfIterator<'static, pg_sys::Oid> {
+fn task_relations(task: Text) -> SetOfIterator<'static, pg_sys::Oid> {
     let oids = report::unwrap(Task::for_role(&task, xact::user_id()).and_then(|task| relations(&task)));
     SetOfIterator::new(oids.into_iter().map(pg_sys::Oid::from))
 }
 
 fn relations(task: &Task) -> Result<Vec<u32>> {
     if task.stage == Stage::Created {
-        let selection = select::select(&task.include, &task.exclude)?;
+        let selection = task.selection()?;
         return Ok(selection.tables.iter().map(|table| table.oid).collect());
     }
     let rows = spi::as_extension(|| {
@@ -28,7 +29,7 @@ fn relations(task: &Task) -> Result<Vec<u32>> {
 }
 
 #[pg_extern(sql = false)]
-fn remember_identity(task: String, relation: pg_sys::Oid) {
+fn remember_identity(task: Text, relation: pg_sys::Oid) {
     report::unwrap(Task::for_role(&task, xact::user_id()).and_then(|task| remember(&task, relation.to_u32())));
 }
 
@@ -71,7 +72,7 @@ fn naming(relation: u32) -> Result<Vec<i32>> {
     let mut found = Vec::new();
     for row in &tasks {
         let task = Task::by_id(row.parse(0)?)?;
-        if select::named(&task.include, &task.exclude)?(name.text(0)?, name.text(1)?) {
+        if task.named()?(name.text(0)?, name.text(1)?) {
             found.push(task.id);
         }
     }
@@ -99,7 +100,9 @@ pub(super) fn restore(task: &Task) -> Result<()> {
             spi::query_one("SELECT courier.try_statement($1)", &[Some(statement)])
         })?;
         if let Some(problem) = answer.opt(0) {
-            pgrx::warning!("could not put a replica identity back ({problem}); to do it later: {statement};");
+            report::warning(&format!(
+                "could not put a replica identity back ({problem}); to do it later: {statement};"
+            ));
         }
     }
     Ok(())

@@ -2,8 +2,9 @@
 
 use pgrx::prelude::*;
 
-use crate::catalog::{Task, select};
+use crate::catalog::Task;
 use crate::error::Result;
+use crate::pg::text::Text;
 use crate::pg::{report, xact};
 use crate::schema_sync::{self, Item};
 
@@ -18,30 +19,28 @@ struct Line {
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)]
 fn plan(
-    task: String,
+    task: Text,
 ) -> TableIterator<
     'static,
     (
         name!(step, i32),
-        name!(action, String),
-        name!(object, String),
-        name!(detail, Option<String>),
-        name!(statement, Option<String>),
-        name!(reason, Option<String>),
+        name!(action, Text),
+        name!(object, Text),
+        name!(detail, Option<Text>),
+        name!(statement, Option<Text>),
+        name!(reason, Option<Text>),
     ),
 > {
     let lines = report::unwrap(lines(&task));
-    TableIterator::new(
-        lines
-            .into_iter()
-            .enumerate()
-            .map(|(n, l)| (n as i32 + 1, l.action.to_owned(), l.object, l.detail, l.statement, l.reason)),
-    )
+    TableIterator::new(lines.into_iter().enumerate().map(|(n, l)| {
+        let text = |text: Option<String>| text.map(Text::from);
+        (n as i32 + 1, l.action.into(), l.object.into(), text(l.detail), text(l.statement), text(l.reason))
+    }))
 }
 
 fn lines(name: &str) -> Result<Vec<Line>> {
     let task = Task::for_role(name, xact::user_id())?;
-    let selection = select::select(&task.include, &task.exclude)?;
+    let selection = task.selection()?;
     let oids: Vec<u32> = selection.tables.iter().map(|t| t.oid).collect();
     let items = if task.schema_sync { schema_sync::statements(&oids)? } else { Vec::new() };
     let mut lines: Vec<Line> = items.iter().filter(|i| i.section == "pre-data").map(create).collect();

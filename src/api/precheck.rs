@@ -4,110 +4,102 @@ use std::collections::HashMap;
 
 use pgrx::prelude::*;
 
-use super::tasks::{all_given, given};
-use crate::catalog::{Task, connection};
+use super::tasks::{given, given_scope};
+use crate::catalog::{Scope, Task, connection};
 use crate::error::{Error, Result, sqlstate};
+use crate::pg::text::Text;
 use crate::pg::{report, xact};
 use crate::precheck::{self, Finding, Item, Outcome, Severity, Status, Subject, ignored};
 use crate::schema_sync;
 
-#[pg_extern(sql = false)]
-#[allow(clippy::type_complexity)]
-fn precheck_task(
-    task: String,
-) -> TableIterator<
-    'static,
-    (
-        name!(category, String),
-        name!(item, String),
-        name!(severity, String),
-        name!(status, String),
-        name!(object, Option<String>),
-        name!(detail, Option<String>),
-        name!(fix, Option<String>),
-        name!(ignorable, bool),
-        name!(place, Option<String>),
-    ),
-> {
-    let check = || run(&Subject::of(&Task::for_role(&task, xact::user_id())?));
-    TableIterator::new(report::unwrap(check()).into_iter().map(row))
-}
-
-#[pg_extern(sql = false)]
-#[allow(clippy::type_complexity)]
-fn precheck_server(
-    server: Option<String>,
-    include: Option<Vec<Option<String>>>,
-    exclude: Option<Vec<Option<String>>>,
-    schema_sync: Option<bool>,
-    full_copy: Option<bool>,
-    incremental: Option<bool>,
-) -> TableIterator<
-    'static,
-    (
-        name!(category, String),
-        name!(item, String),
-        name!(severity, String),
-        name!(status, String),
-        name!(object, Option<String>),
-        name!(detail, Option<String>),
-        name!(fix, Option<String>),
-        name!(ignorable, bool),
-        name!(place, Option<String>),
-    ),
-> {
-    let check = || {
-        run(&Subject {
-            task: None,
-            slot_name: String::new(),
-            owner: xact::user_id(),
-            server: connection::server_by_name(&given("server", server)?)?,
-            include: all_given("include", include)?,
-            exclude: all_given("exclude", exclude)?,
-            schema_sync: given("schema_sync", schema_sync)?,
-            full_copy: given("full_copy", full_copy)?,
-            incremental: given("incremental", incremental)?,
-            begun: false,
-        })
+/// A function that returns what `courier.precheck` returns. (pgrx wants to read the columns in the signature itself.)
+macro_rules! returns_findings {
+    (fn $name:ident($($argument:ident: $type:ty),* $(,)?) $body:block) => {
+        #[pg_extern(sql = false)]
+        #[allow(clippy::type_complexity)]
+        fn $name($($argument: $type),*) -> TableIterator<
+            'static,
+            (
+                name!(category, Text),
+                name!(item, Text),
+                name!(severity, Text),
+                name!(status, Text),
+                name!(object, Option<Text>),
+                name!(detail, Option<Text>),
+                name!(fix, Option<Text>),
+                name!(ignorable, bool),
+                name!(place, Option<Text>),
+            ),
+        > {
+            let findings: Result<Vec<Finding>> = $body;
+            TableIterator::new(report::unwrap(findings).into_iter().map(columns))
+        }
     };
-    TableIterator::new(report::unwrap(check()).into_iter().map(row))
 }
 
-type Line = (String, String, String, String, Option<String>, Option<String>, Option<String>, bool, Option<String>);
+returns_findings! {
+    fn precheck_task(task: Text) {
+        Task::for_role(&task, xact::user_id()).and_then(|task| run(&Subject::of(&task)))
+    }
+}
 
-fn severity(item: &Item) -> String {
-    if item.severity == Severity::Failed { "failed".to_owned() } else { "warning".to_owned() }
+returns_findings! {
+    fn precheck_server(
+        server: Option<Text>,
+        include: Option<Vec<Option<Text>>>,
+        exclude: Option<Vec<Option<Text>>>,
+        schema_sync: Option<bool>,
+        full_copy: Option<bool>,
+        incremental: Option<bool>,
+    ) {
+        subject(server, given_scope(include, exclude, schema_sync, full_copy, incremental))
+            .and_then(|subject| run(&subject))
+    }
+}
+
+/// A task that does not exist yet.
+fn subject(server: Option<Text>, scope: Result<Scope>) -> Result<Subject> {
+    Ok(Subject {
+        task: None,
+        slot_name: String::new(),
+        owner: xact::user_id(),
+        server: connection::server_by_name(&given("server", server)?)?,
+        scope: scope?,
+        begun: false,
+    })
+}
+
+type Columns = (Text, Text, Text, Text, Option<Text>, Option<Text>, Option<Text>, bool, Option<Text>);
+
+fn columns(finding: Finding) -> Columns {
+    let Finding { item, status, object, detail, fix, place } = finding;
+    let text = |text: Option<String>| text.map(Text::from);
+    (
+        item.category.into(),
+        item.id.into(),
+        severity(item),
+        status.as_str().into(),
+        text(object),
+        text(detail),
+        text(fix),
+        item.ignorable,
+        text(place),
+    )
+}
+
+fn severity(item: &Item) -> Text {
+    if item.severity == Severity::Failed { "failed".into() } else { "warning".into() }
 }
 
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)]
 fn precheck_items() -> TableIterator<
     'static,
-    (
-        name!(category, String),
-        name!(item, String),
-        name!(severity, String),
-        name!(ignorable, bool),
-        name!(about, String),
-    ),
+    (name!(category, Text), name!(item, Text), name!(severity, Text), name!(ignorable, bool), name!(about, Text)),
 > {
-    TableIterator::new(precheck::all().map(|item| {
-        (item.category.to_owned(), item.id.to_owned(), severity(item), item.ignorable, item.about.to_owned())
-    }))
-}
-
-fn row(finding: Finding) -> Line {
-    let item = finding.item;
-    (
-        item.category.to_owned(),
-        item.id.to_owned(),
-        severity(item),
-        finding.status.as_str().to_owned(),
-        finding.object,
-        finding.detail,
-        finding.fix,
-        item.ignorable,
-        finding.place,
+    TableIterator::new(
+        precheck::all()
+            .map(|item| (item.category.into(), item.id.into(), severity(item), item.ignorable, item.about.into())),
     )
 }
 
@@ -145,7 +137,7 @@ fn write_missing_statements(findings: &mut [Finding], tables: &[u32]) -> Result<
 }
 
 #[pg_extern(sql = false)]
-fn ignore_precheck(task: Option<String>, item: Option<String>, reason: Option<String>) {
+fn ignore_precheck(task: Option<Text>, item: Option<Text>, reason: Option<Text>) {
     let ignore = || {
         let task = Task::for_role(&given("task", task)?, xact::user_id())?;
         ignored::set(task.id, &given("item", item)?, reason.as_deref())

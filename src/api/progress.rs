@@ -6,6 +6,7 @@ use pgrx::prelude::*;
 
 use crate::error::Result;
 use crate::pg::dsm::Segment;
+use crate::pg::text::Text;
 use crate::pg::{compat, latch, report, spi, xact};
 use crate::worker::status::TaskStatus;
 
@@ -45,7 +46,7 @@ fn task_status() -> TableIterator<
         name!(changes, i64),
         name!(rows_per_second, i64),
         name!(bytes_per_second, i64),
-        name!(phase, String),
+        name!(phase, Text),
     ),
 > {
     let now = xact::now();
@@ -75,7 +76,7 @@ fn task_status() -> TableIterator<
                 number(&status.changes),
                 if recent { number(&status.changes_per_second) } else { 0 },
                 if recent { number(&status.bytes_per_second) } else { 0 },
-                status.phase(),
+                status.phase().into(),
             )
         })
         .collect();

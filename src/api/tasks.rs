@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use pgrx::prelude::*;
 
 use super::{identity, precheck};
-use crate::catalog::select::{self, Candidate};
-use crate::catalog::{ConflictPolicy, Stage, Task, Wanted, connection, to_json};
+use crate::catalog::select::Candidate;
+use crate::catalog::{ConflictPolicy, Scope, Stage, Task, Wanted, connection, to_json};
 use crate::destination::Purpose;
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::names;
 use crate::pg::dsm::Segment;
+use crate::pg::text::Text;
 use crate::pg::{latch, logical, report, spi, wake, xact};
 use crate::worker::status::TaskStatus;
 use crate::worker::{Endpoint, supervisor};
@@ -22,25 +23,21 @@ const STOP_WITHIN: Duration = Duration::from_secs(20);
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments)]
 fn create_task(
-    name: Option<String>,
-    server: Option<String>,
-    include: Option<Vec<Option<String>>>,
-    exclude: Option<Vec<Option<String>>>,
+    name: Option<Text>,
+    server: Option<Text>,
+    include: Option<Vec<Option<Text>>>,
+    exclude: Option<Vec<Option<Text>>>,
     schema_sync: Option<bool>,
     full_copy: Option<bool>,
     incremental: Option<bool>,
-    conflict: Option<String>,
+    conflict: Option<Text>,
     forward_origins: Option<bool>,
 ) -> i32 {
     let create = || {
         let new = NewTask {
             name: &given("name", name)?,
             server: &given("server", server)?,
-            include: all_given("include", include)?,
-            exclude: all_given("exclude", exclude)?,
-            schema_sync: given("schema_sync", schema_sync)?,
-            full_copy: given("full_copy", full_copy)?,
-            incremental: given("incremental", incremental)?,
+            scope: given_scope(include, exclude, schema_sync, full_copy, incremental)?,
             conflict: ConflictPolicy::parse(&given("conflict", conflict)?)?,
             forward_origins: given("forward_origins", forward_origins)?,
         };
@@ -53,18 +50,31 @@ pub(super) fn given<T>(argument: &str, value: Option<T>) -> Result<T> {
     value.ok_or_else(|| Error::new(sqlstate::NULL_VALUE_NOT_ALLOWED, format!("{argument} must not be null")))
 }
 
-pub(super) fn all_given(argument: &str, list: Option<Vec<Option<String>>>) -> Result<Vec<String>> {
-    given(argument, list)?.into_iter().map(|pattern| given(&format!("a pattern of {argument}"), pattern)).collect()
+pub(super) fn given_scope(
+    include: Option<Vec<Option<Text>>>,
+    exclude: Option<Vec<Option<Text>>>,
+    schema_sync: Option<bool>,
+    full_copy: Option<bool>,
+    incremental: Option<bool>,
+) -> Result<Scope> {
+    Ok(Scope {
+        include: all_given("include", include)?,
+        exclude: all_given("exclude", exclude)?,
+        schema_sync: given("schema_sync", schema_sync)?,
+        full_copy: given("full_copy", full_copy)?,
+        incremental: given("incremental", incremental)?,
+    })
+}
+
+fn all_given(argument: &str, list: Option<Vec<Option<Text>>>) -> Result<Vec<String>> {
+    let pattern = |pattern| given(&format!("a pattern of {argument}"), pattern).map(Text::into_string);
+    given(argument, list)?.into_iter().map(pattern).collect()
 }
 
 struct NewTask<'a> {
     name: &'a str,
     server: &'a str,
-    include: Vec<String>,
-    exclude: Vec<String>,
-    schema_sync: bool,
-    full_copy: bool,
-    incremental: bool,
+    scope: Scope,
     conflict: ConflictPolicy,
     forward_origins: bool,
 }
@@ -72,20 +82,17 @@ struct NewTask<'a> {
 impl NewTask<'_> {
     fn create(&self) -> Result<i32> {
         names::check_task_name(self.name)?;
-        if !(self.schema_sync || self.full_copy || self.incremental) {
-            return Err(Error::new(sqlstate::INVALID_PARAMETER_VALUE, "the task would do nothing")
-                .hint("Leave at least one of schema_sync, full_copy and incremental on."));
-        }
+        self.scope.check()?;
         let owner = xact::user_id();
         let server = connection::server_by_name(self.server)?;
         connection::parameters(owner, server)?;
         self.check_free_name()?;
-        let selection = select::select(&self.include, &self.exclude)?;
+        let selection = self.scope.selection()?;
         for pattern in &selection.idle_patterns {
-            pgrx::notice!("pattern '{pattern}' matches no table");
+            report::notice(&format!("pattern '{pattern}' matches no table"));
         }
         let flag = |on: bool| Some(if on { "t" } else { "f" });
-        let (include, exclude) = (to_json(&self.include)?, to_json(&self.exclude)?);
+        let (include, exclude) = (to_json(&self.scope.include)?, to_json(&self.scope.exclude)?);
         spi::as_extension(|| {
             spi::execute(
                 "INSERT INTO courier.task (name, owner, server, include, exclude, schema_sync, full_copy, incremental, \
@@ -98,9 +105,9 @@ impl NewTask<'_> {
                     Some(&server.to_string()),
                     Some(&include),
                     Some(&exclude),
-                    flag(self.schema_sync),
-                    flag(self.full_copy),
-                    flag(self.incremental),
+                    flag(self.scope.schema_sync),
+                    flag(self.scope.full_copy),
+                    flag(self.scope.incremental),
                     Some(self.conflict.as_str()),
                     flag(self.forward_origins),
                 ],
@@ -144,12 +151,12 @@ pub(super) fn locked(name: &str) -> Result<Task> {
 }
 
 #[pg_extern(sql = false)]
-fn start(task: String) {
+fn start(task: Text) {
     report::unwrap(locked(&task).and_then(|task| run(&task)));
 }
 
 #[pg_extern(sql = false)]
-fn resume(task: String) {
+fn resume(task: Text) {
     report::unwrap(locked(&task).and_then(|task| {
         if task.wanted == Wanted::Created {
             return Err(Error::new(
@@ -165,7 +172,7 @@ fn resume(task: String) {
 pub(super) fn run(task: &Task) -> Result<()> {
     match task.wanted {
         Wanted::Running if !task.failed => {
-            pgrx::notice!("task \"{}\" is already running", task.name);
+            report::notice(&format!("task \"{}\" is already running", task.name));
             if supervisor_is_alive(task) {
                 return Ok(());
             }
@@ -194,8 +201,8 @@ pub(super) fn run(task: &Task) -> Result<()> {
         &[Some(Wanted::Running.as_str())],
     )?;
     if !wake::is_preloaded() {
-        pgrx::notice!(
-            "pg_courier is not in shared_preload_libraries: the task will have to be resumed after a restart of the server"
+        report::notice(
+            "pg_courier is not in shared_preload_libraries: the task will have to be resumed after a restart of the server",
         );
     }
     supervisor::start(task.id, &task.name)
@@ -213,15 +220,15 @@ fn check_wal_level() -> Result<()> {
 
 /// Decides on the first start which tables the task has.
 fn fix_tables(task: &Task) -> Result<()> {
-    let selection = select::select(&task.include, &task.exclude)?;
+    let selection = task.selection()?;
     check_readable(task, &selection.tables)?;
     let without = |t: &&Candidate| !t.has_identity;
     let unidentified: Vec<String> = selection.tables.iter().filter(without).map(Candidate::qualified_name).collect();
     if task.incremental && !unidentified.is_empty() {
-        pgrx::warning!(
+        report::warning(&format!(
             "only INSERT and TRUNCATE can be applied to {}: no primary key and no other replica identity",
             unidentified.join(", ")
-        );
+        ));
     }
     let column = |f: &dyn Fn(&Candidate) -> String| to_json(&selection.tables.iter().map(f).collect::<Vec<String>>());
     let oids = column(&|t| t.oid.to_string())?;
@@ -276,12 +283,12 @@ fn check_readable(task: &Task, tables: &[Candidate]) -> Result<()> {
 }
 
 #[pg_extern(sql = false)]
-fn pause(task: String) {
+fn pause(task: Text) {
     report::unwrap(locked(&task).and_then(|task| {
         match task.wanted {
             Wanted::Running => {}
             Wanted::Paused => {
-                pgrx::notice!("task \"{}\" is already paused", task.name);
+                report::notice(&format!("task \"{}\" is already paused", task.name));
                 return Ok(());
             }
             other => {
@@ -332,7 +339,7 @@ fn stop_processes(task: &Task) -> Result<()> {
 }
 
 #[pg_extern(sql = false)]
-fn drop_task(task: String, restore_replica_identity: bool) {
+fn drop_task(task: Text, restore_replica_identity: bool) {
     report::unwrap(locked(&task).and_then(|task| {
         stop_processes(&task)?;
         if restore_replica_identity {
@@ -355,14 +362,14 @@ fn forget_on_destination(task: &Task) {
         .and_then(|endpoint| endpoint.open(Purpose::Control))
         .and_then(|mut destination| destination.forget_task(&task.uuid));
     if let Err(error) = outcome {
-        pgrx::warning!(
+        report::warning(&format!(
             "the task's rows in schema courier_applied of the destination stay: {}; to remove them there later: \
              DELETE FROM courier_applied.progress WHERE task_id = '{uuid}'; \
              DELETE FROM courier_applied.table_progress WHERE task_id = '{uuid}'; \
              DELETE FROM courier_applied.conflicts WHERE task_id = '{uuid}';",
             error.message(),
             uuid = task.uuid
-        );
+        ));
     }
 }
 

@@ -4,19 +4,19 @@ use pgrx::prelude::*;
 
 use crate::catalog::connection;
 use crate::error::Result;
+use crate::pg::text::Text;
 use crate::pg::{report, xact};
 use crate::precheck::connection::{Step, try_connection};
 
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)]
 fn test_connection(
-    server: String,
-) -> TableIterator<
-    'static,
-    (name!(step, String), name!(status, String), name!(detail, String), name!(hint, Option<String>)),
-> {
+    server: Text,
+) -> TableIterator<'static, (name!(step, Text), name!(status, Text), name!(detail, Text), name!(hint, Option<Text>))> {
     let steps = report::unwrap(steps(&server));
-    TableIterator::new(steps.into_iter().map(|s| (s.step.to_owned(), s.status.to_owned(), s.detail, s.hint)))
+    TableIterator::new(
+        steps.into_iter().map(|s| (s.step.into(), s.status.into(), s.detail.into(), s.hint.map(Text::from))),
+    )
 }
 
 fn steps(server: &str) -> Result<Vec<Step>> {

@@ -16,6 +16,7 @@ use crate::destination::{Destination, Purpose, data_settings};
 use crate::error::{Error, Result};
 use crate::logicalrep::Row;
 use crate::logicalrep::names::{quote_ident, quote_literal, quote_qualified};
+use crate::pg::text::Text;
 use crate::pg::{report, spi, xact};
 use crate::worker::Endpoint;
 
@@ -28,16 +29,16 @@ const CATCH_UP: Duration = Duration::from_secs(30);
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)]
 fn verify(
-    task: String,
+    task: Text,
 ) -> TableIterator<
     'static,
     (
-        name!(table_name, String),
+        name!(table_name, Text),
         name!(source_rows, Option<i64>),
         name!(destination_rows, Option<i64>),
-        name!(source_hash, Option<String>),
-        name!(destination_hash, Option<String>),
-        name!(differing_keys, Vec<String>),
+        name!(source_hash, Option<Text>),
+        name!(destination_hash, Option<Text>),
+        name!(differing_keys, Vec<Text>),
         name!(identical, bool),
     ),
 > {
@@ -45,9 +46,10 @@ fn verify(
     TableIterator::new(verdicts.into_iter().map(|v| {
         let identical = v.identical();
         let (source, destination) = (v.source, v.destination);
-        let split = |d: Option<Digest>| d.map_or((None, None), |d| (Some(d.rows), Some(d.hash)));
+        let split = |d: Option<Digest>| d.map_or((None, None), |d| (Some(d.rows), Some(Text::from(d.hash))));
         let ((source_rows, source_hash), (destination_rows, destination_hash)) = (split(source), split(destination));
-        (v.table, source_rows, destination_rows, source_hash, destination_hash, v.keys, identical)
+        let keys = v.keys.into_iter().map(Text::from).collect();
+        (v.table.into(), source_rows, destination_rows, source_hash, destination_hash, keys, identical)
     }))
 }
 

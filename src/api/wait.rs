@@ -9,6 +9,7 @@ use crate::catalog::{Stage, Task, Wanted};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::Lsn;
 use crate::pg::dsm::Segment;
+use crate::pg::text::Text;
 use crate::pg::{latch, report, xact};
 use crate::worker::status::TaskStatus;
 
@@ -16,7 +17,7 @@ use crate::worker::status::TaskStatus;
 const PATIENCE: Duration = Duration::from_millis(200);
 
 #[pg_extern(sql = false)]
-fn wait_for(task: String, timeout_seconds: f64) -> i64 {
+fn wait_for(task: Text, timeout_seconds: f64) -> i64 {
     let timeout = Duration::try_from_secs_f64(timeout_seconds.clamp(0.0, 1e8)).unwrap_or(Duration::MAX);
     report::unwrap(wait(&task, timeout)).0 as i64
 }

@@ -65,7 +65,12 @@ impl Applier {
                 }
                 (Event::Done(_), Some(Sent::CopyGroup { .. })) => self.committed(),
                 (Event::Done(_), Some(Sent::CopyEnd { .. })) => {}
-                _ => return Err(Error::internal("the destination's answers are out of step")),
+                // The destination ends the session, whatever was on its way.
+                (Event::Done(Some(Err(error))), _) => return Err(error),
+                (event, sent) => {
+                    return Err(Error::internal("the destination's answers are out of step")
+                        .detail(format!("{event:?} came as the answer to {sent:?}.")));
+                }
             }
         }
         Ok(())

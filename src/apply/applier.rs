@@ -80,6 +80,7 @@ pub(super) enum Kind {
 }
 
 /// A command on its way, for the message if it fails.
+#[derive(Debug)]
 pub(super) enum Sent {
     Prepare {
         table: Rc<Relation>,

@@ -23,7 +23,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use crate::logicalrep::relation::{Fields, Identity, is_unchanged};
-use crate::logicalrep::{Change, Column, ColumnFormat, FastMap, Relation};
+use crate::logicalrep::{Change, FastMap, Relation};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
@@ -60,8 +60,7 @@ pub struct TableBatch {
     pub relation: Rc<Relation>,
     /// Is it in the list of tables to send?
     pub queued: bool,
-    /// Do all columns travel in the binary form that COPY takes?
-    is_binary: bool,
+    fits_copy: bool,
     arena: Vec<u8>,
     entries: Vec<Entry>,
     /// Rows to delete by their whole content, in a table without a key?
@@ -82,10 +81,8 @@ pub(super) fn key_of(relation: &Relation, row: &[u8]) -> Vec<u8> {
 
 impl TableBatch {
     pub fn new(relation: Rc<Relation>) -> TableBatch {
-        let columns = &relation.columns;
-        let is_binary = |column: &Column| matches!(column.format, ColumnFormat::Binary { .. });
         TableBatch {
-            is_binary: !columns.is_empty() && columns.iter().all(is_binary),
+            fits_copy: relation.fits_copy(),
             relation,
             queued: false,
             arena: Vec::new(),
@@ -121,7 +118,7 @@ impl TableBatch {
 
     /// Can its rows be sent as COPY, as far as this side can tell?
     pub fn fits_copy(&self) -> bool {
-        self.is_binary && self.has_only_inserts()
+        self.fits_copy && self.has_only_inserts()
     }
 
     pub fn add(&mut self, change: Change<'_>) -> Added {

@@ -6,7 +6,8 @@
 //!   rows and commit in one exchange, without waiting for its end;
 //! - inside a transaction **too large** to collect, a COPY stays open as long as only inserts into its table follow.
 //!
-//! Binary COPY does not convert: a table takes part if the destination's columns have the very types of the source's.
+//! Binary COPY does not convert: a table takes part if the destination's columns have the very types of the source's. The
+//! stream has arrays and composite values in text form, so tables with such columns take no part.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use super::applier::{Applied, Applier, Kind, Sent};
 use super::batch::TableBatch;
 use super::group::COMMIT_DURABLY;
 use crate::error::{Error, Result};
-use crate::logicalrep::{FastMap, Relation};
+use crate::logicalrep::{Column, ColumnFormat, FastMap, Relation};
 
 /// Rows of a run that is sent as one COPY.
 pub(super) const COPY_ROWS: usize = 16_000;
@@ -87,7 +88,7 @@ impl Applier {
         Ok(self.copy_candidate().is_some())
     }
 
-    /// Have the destination's columns the source's types? Asked once; outside of the pipeline.
+    /// As `types_agree`, asked once for a definition.
     pub(super) fn agrees(&mut self, relation: &Relation) -> Result<bool> {
         if let Some(agrees) = self.copy_runs.agrees.get(&relation.generation) {
             return Ok(*agrees);
@@ -98,9 +99,19 @@ impl Applier {
         Ok(agrees)
     }
 
+    /// Would COPY take the fields as the destination's columns? A domain takes what its base type takes.
     fn types_agree(&mut self, relation: &Relation) -> Result<bool> {
-        const SQL: &str = "SELECT attname, atttypid::pg_catalog.int8 FROM pg_catalog.pg_attribute \
-             WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped";
+        const SQL: &str = "WITH RECURSIVE of_column AS ( \
+               SELECT a.attname, a.atttypid AS type FROM pg_catalog.pg_attribute AS a \
+               WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped \
+               UNION ALL \
+               SELECT c.attname, t.typbasetype FROM of_column AS c \
+               JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) c.type \
+               WHERE t.typtype OPERATOR(pg_catalog.=) 'd'::pg_catalog.\"char\") \
+             SELECT c.attname, t.oid::pg_catalog.int8, \
+               (t.typtype OPERATOR(pg_catalog.=) 'e'::pg_catalog.\"char\")::pg_catalog.int4 \
+             FROM of_column AS c JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) c.type \
+             WHERE t.typtype OPERATOR(pg_catalog.<>) 'd'::pg_catalog.\"char\"";
         let rows = self.destination.connection.query(SQL, &[Some(&relation.qualified_name())])?;
         // By a statement that costs nothing itself: the one above may have to fill the session's catalog caches.
         let begin = Instant::now();
@@ -108,9 +119,16 @@ impl Applier {
         self.copy_runs.round_trip = begin.elapsed();
         let mut types = std::collections::HashMap::new();
         for row in &rows {
-            types.insert(row.string(0)?, row.parse::<u32>(1)?);
+            types.insert(row.string(0)?, (row.parse::<u32>(1)?, row.parse::<i32>(2)? == 1));
         }
-        Ok(relation.columns.iter().all(|column| types.get(&column.name) == Some(&column.format.element_type())))
+        let agrees = |column: &Column| {
+            types.get(&column.name).is_some_and(|(base, is_enum)| match column.format {
+                ColumnFormat::Binary { element, .. } => element == *base,
+                ColumnFormat::Label { .. } => *is_enum,
+                ColumnFormat::Text { .. } => false,
+            })
+        };
+        Ok(relation.columns.iter().all(agrees))
     }
 
     /// Sends a group that consists of one run of inserts; false when it does not.

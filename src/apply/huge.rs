@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::applier::{Applier, Sent};
 use crate::error::{Error, Result};
-use crate::logicalrep::{Change, ColumnFormat, Relation};
+use crate::logicalrep::{Change, Relation};
 
 /// Rows from here on are huge.
 pub(super) const HUGE: usize = 16 << 20;
@@ -21,7 +21,7 @@ impl Applier {
         self.note_generation(relation)?;
         self.send_waiting()?;
         match change {
-            Change::Insert { row } if is_binary(relation) => self.send_huge_insert(relation, row)?,
+            Change::Insert { row } if relation.fits_copy() => self.send_huge_insert(relation, row)?,
             _ => self.send_change(relation, change)?,
         }
         self.throttle()
@@ -51,11 +51,6 @@ impl Applier {
         let outcome = connection.copy_data(&columns).and_then(|()| connection.copy_data(row));
         outcome.map_err(|error| self.explain_copy(error, relation))
     }
-}
-
-fn is_binary(relation: &Relation) -> bool {
-    let mut formats = relation.columns.iter().map(|column| &column.format);
-    !relation.columns.is_empty() && formats.all(|format| matches!(format, ColumnFormat::Binary { .. }))
 }
 
 /// Refuses what no server would take, before it ends the connection and the task tries for ever.

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::names::{Pattern, quote_qualified};
-use crate::pg::spi;
+use crate::pg::{encoding, spi};
 
 /// A table that the patterns name.
 #[derive(Clone, Debug)]
@@ -24,6 +24,18 @@ pub struct Candidate {
 impl Candidate {
     pub fn qualified_name(&self) -> String {
         quote_qualified(&self.schema, &self.name)
+    }
+
+    fn with_a_name(self) -> Result<Candidate> {
+        if !encoding::is_damaged(&self.schema) && !encoding::is_damaged(&self.name) {
+            return Ok(self);
+        }
+        Err(Error::new(
+            sqlstate::CHARACTER_NOT_IN_REPERTOIRE,
+            format!("the name of table {} is not valid UTF-8", self.qualified_name()),
+        )
+        .detail("The database's encoding is SQL_ASCII, so nobody can tell its letters.")
+        .hint(format!("Rename it (its OID is {}), or leave it out with exclude.", self.oid)))
     }
 }
 
@@ -65,7 +77,7 @@ pub fn select(include: &[String], exclude: &[String]) -> Result<Selection> {
                 selection.omitted.push((candidate.table, format!("excluded by pattern '{}'", pattern.text())));
             }
             (None, Some(reason)) => selection.omitted.push((candidate.table, reason.to_owned())),
-            (None, None) => selection.tables.push(candidate.table),
+            (None, None) => selection.tables.push(candidate.table.with_a_name()?),
         }
     }
     for (pattern, used) in include.iter().zip(&used) {

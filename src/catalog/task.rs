@@ -1,7 +1,11 @@
 //! `courier.task`: what a user asked for, and how far it has come.
 
+use std::ops::Deref;
+
+use super::Scope;
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::{Lsn, Row};
+use crate::pg::encoding::storable;
 use crate::pg::{report, spi};
 
 /// What the user wants of the task.
@@ -103,11 +107,7 @@ pub struct Task {
     pub owner: u32,
     pub owner_name: String,
     pub server: u32,
-    pub include: Vec<String>,
-    pub exclude: Vec<String>,
-    pub schema_sync: bool,
-    pub full_copy: bool,
-    pub incremental: bool,
+    pub scope: Scope,
     pub wanted: Wanted,
     pub failed: bool,
     pub stage: Stage,
@@ -126,6 +126,15 @@ pub struct Task {
     pub last_error_hint: Option<String>,
 }
 
+/// A task is asked all over what it is about.
+impl Deref for Task {
+    type Target = Scope;
+
+    fn deref(&self) -> &Scope {
+        &self.scope
+    }
+}
+
 const COLUMNS: &str = "t.id, t.uuid, t.name, t.owner::oid, pg_get_userbyid(t.owner), t.server, \
      to_json(t.include), to_json(t.exclude), t.schema_sync, t.full_copy, t.incremental, t.wanted, t.failed, t.stage, \
      t.slot_lsn, t.older_gone, COALESCE(t.segment, 0), t.needs_replica_role, t.last_error, t.last_error_hint, \
@@ -140,11 +149,13 @@ impl Task {
             owner: row.parse(3)?,
             owner_name: row.string(4)?,
             server: row.parse(5)?,
-            include: list(row.text(6)?)?,
-            exclude: list(row.text(7)?)?,
-            schema_sync: row.bool(8)?,
-            full_copy: row.bool(9)?,
-            incremental: row.bool(10)?,
+            scope: Scope {
+                include: list(row.text(6)?)?,
+                exclude: list(row.text(7)?)?,
+                schema_sync: row.bool(8)?,
+                full_copy: row.bool(9)?,
+                incremental: row.bool(10)?,
+            },
             wanted: Wanted::parse(row.text(11)?),
             failed: row.bool(12)?,
             stage: Stage::parse(row.text(13)?),
@@ -217,9 +228,10 @@ impl Task {
              last_error_at = clock_timestamp(), failed = $6::bool, \
              retry_at = clock_timestamp() + $7::int * interval '1 s'",
             &[
-                Some(error.message()),
-                error.detail_text().as_deref(),
-                error.hint_text(),
+                // The destination may speak a language that this database has no letters for.
+                Some(&storable(error.message())),
+                error.detail_text().as_deref().map(storable).as_deref(),
+                error.hint_text().map(storable).as_deref(),
                 Some(error.sqlstate()),
                 Some(if failed { "t" } else { "f" }),
                 retry.as_deref(),

@@ -17,6 +17,8 @@ pub enum ColumnFormat {
     Binary { element: u32, array: u32 },
     /// The type's text form, cast back on the destination.
     Text { cast: String },
+    /// The label of an enum, cast back likewise; COPY takes it as the type's binary form.
+    Label { cast: String },
 }
 
 /// OIDs of `text` and `text[]`, the same everywhere.
@@ -27,22 +29,27 @@ impl ColumnFormat {
     pub fn element_type(&self) -> u32 {
         match self {
             ColumnFormat::Binary { element, .. } => *element,
-            ColumnFormat::Text { .. } => TEXT,
+            ColumnFormat::Text { .. } | ColumnFormat::Label { .. } => TEXT,
         }
     }
 
     pub fn array_type(&self) -> u32 {
         match self {
             ColumnFormat::Binary { array, .. } => *array,
-            ColumnFormat::Text { .. } => TEXT_ARRAY,
+            ColumnFormat::Text { .. } | ColumnFormat::Label { .. } => TEXT_ARRAY,
         }
+    }
+
+    /// Is the field also what binary COPY takes?
+    pub fn fits_copy(&self) -> bool {
+        !matches!(self, ColumnFormat::Text { .. })
     }
 
     /// An expression of this column's type, from a parameter column.
     pub fn cast(&self, expression: &str) -> String {
         match self {
             ColumnFormat::Binary { .. } => expression.to_owned(),
-            ColumnFormat::Text { cast } => format!("{expression}::{cast}"),
+            ColumnFormat::Text { cast } | ColumnFormat::Label { cast } => format!("{expression}::{cast}"),
         }
     }
 }
@@ -102,6 +109,11 @@ impl Relation {
     pub fn column_list(&self) -> String {
         let names: Vec<String> = self.columns.iter().map(|c| quote_ident(&c.name)).collect();
         names.join(", ")
+    }
+
+    /// Can its rows be sent as binary COPY, as far as the source can tell?
+    pub fn fits_copy(&self) -> bool {
+        !self.columns.is_empty() && self.columns.iter().all(|column| column.format.fits_copy())
     }
 
     pub fn is_key(&self, column: usize) -> bool {

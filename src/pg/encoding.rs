@@ -6,8 +6,8 @@ use std::ffi::{CStr, CString, c_char};
 
 use pgrx::pg_sys;
 
-use crate::error::{Error, Result};
-use crate::pg::{compat, xact};
+use crate::error::{Error, Result, sqlstate};
+use crate::pg::{compat, report, xact};
 use crate::wire::Encoding;
 
 /// Are the database's bytes sent as they are?
@@ -57,6 +57,52 @@ pub(super) unsafe fn to_utf8(pointer: *const c_char) -> String {
     }
     // SAFETY: by contract.
     String::from_utf8_lossy(unsafe { sent_bytes(pointer) }).into_owned()
+}
+
+/// A server string that decides something: which table, which server. Nothing may be lost in it.
+///
+/// # Safety
+/// As for `sent_bytes`.
+pub(super) unsafe fn from_server(pointer: *const c_char) -> Result<String> {
+    // SAFETY: by contract.
+    let bytes = unsafe { sent_bytes(pointer) }.to_vec();
+    String::from_utf8(bytes).map_err(|_| {
+        Error::new(sqlstate::CHARACTER_NOT_IN_REPERTOIRE, "a text is not valid UTF-8")
+            .detail("The database's encoding is SQL_ASCII, which says nothing about the letters that its bytes mean.")
+            .hint("Set client_encoding to what the client really writes.")
+    })
+}
+
+/// Did a text lose bytes on its way here, that mean no letter in UTF-8?
+pub fn is_damaged(text: &str) -> bool {
+    text.contains(char::REPLACEMENT_CHARACTER) && xact::database_encoding() == "SQL_ASCII"
+}
+
+/// A text for people. A character that the database cannot hold becomes a question mark; anywhere.
+pub(super) fn to_server_or_mark(text: &str) -> CString {
+    report::catch(|| to_server(text)).unwrap_or_else(|_| {
+        let mut letter = [0; 4];
+        let bytes = |c: char| match report::catch(|| to_server(c.encode_utf8(&mut letter))) {
+            Ok(bytes) => bytes.into_bytes(),
+            Err(_) => b"?".to_vec(),
+        };
+        CString::new(text.chars().flat_map(bytes).collect::<Vec<u8>>()).unwrap_or_default()
+    })
+}
+
+/// A server text that is known by its bytes only; `None` where it cannot be converted.
+pub(super) fn readable(bytes: &[u8]) -> Option<String> {
+    let text = CString::new(bytes).ok()?;
+    // SAFETY: a C string in the database's encoding.
+    report::catch(|| Ok(unsafe { to_utf8(text.as_ptr()) })).ok()
+}
+
+/// The text with a question mark for every character that the database cannot hold.
+pub fn storable(text: &str) -> String {
+    if text.is_ascii() || passes_unchanged() {
+        return text.to_owned();
+    }
+    readable(to_server_or_mark(text).to_bytes()).unwrap_or_default()
 }
 
 /// A server string; where catalogs can be read.

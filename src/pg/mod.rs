@@ -22,6 +22,7 @@ pub mod report;
 pub mod scan;
 pub mod slots;
 pub mod spi;
+pub mod text;
 pub mod tuple;
 pub mod wake;
 mod wire_plugin;

@@ -231,6 +231,8 @@ unsafe fn column(attribute: *const pg_sys::FormData_pg_attribute, index: usize) 
         let (format, param) = if travels_binary(base) {
             let array = pg_sys::get_array_type(base).to_u32();
             (ColumnFormat::Binary { element: base.to_u32(), array }, Encoder::binary(base))
+        } else if is_enum(base) {
+            (ColumnFormat::Label { cast: type_name(declared) }, Encoder::text(declared))
         } else {
             (ColumnFormat::Text { cast: type_name(declared) }, Encoder::text(declared))
         };
@@ -272,12 +274,17 @@ unsafe fn travels_binary(base: pg_sys::Oid) -> bool {
 unsafe fn copies_binary(base: pg_sys::Oid) -> bool {
     // SAFETY: by contract.
     unsafe {
-        if pg_sys::get_typtype(base) as u8 == b'e' {
-            return true;
-        }
         // An array carries its element's OID, so the element must be a type that every server has.
-        is_array(base) && base.to_u32() < FIRST_UNPINNED_OBJECT && travels_binary(pg_sys::get_element_type(base))
+        is_enum(base)
+            || is_array(base) && base.to_u32() < FIRST_UNPINNED_OBJECT && travels_binary(pg_sys::get_element_type(base))
     }
+}
+
+/// # Safety
+/// Where catalogs can be read.
+unsafe fn is_enum(base: pg_sys::Oid) -> bool {
+    // SAFETY: by contract.
+    unsafe { pg_sys::get_typtype(base) as u8 == b'e' }
 }
 
 /// # Safety

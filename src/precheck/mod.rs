@@ -24,7 +24,7 @@ use subject::Facts;
 pub use subject::Subject;
 
 use crate::catalog::connection as mapping;
-use crate::catalog::select::{self, Selection};
+use crate::catalog::select::Selection;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::logicalrep::Row;
@@ -88,7 +88,7 @@ pub fn run(subject: &Subject) -> Result<Outcome> {
 }
 
 fn ask(subject: &Subject) -> Result<Outcome> {
-    let selection = subject.selection()?;
+    let selection = subject.scope.selection()?;
     let facts = subject.facts(&selection)?;
     let tables: Vec<u32> = selection.tables.iter().map(|t| t.oid).collect();
     let list: Vec<String> = tables.iter().map(u32::to_string).collect();
@@ -167,7 +167,7 @@ impl Check<'_> {
         let rows =
             spi::as_role(xact::user_id(), || spi::query(include_str!("../../sql/query/precheck/left_out.sql"), &[]))?;
         self.queries.0 += 1;
-        let named = select::named(&self.subject.include, &self.subject.exclude)?;
+        let named = self.subject.scope.named()?;
         for row in &rows {
             let (schema, name) = (row.text(0)?, row.text(1)?);
             if named(schema, name) {
@@ -322,13 +322,13 @@ impl Check<'_> {
     }
 
     fn concerns(&self, concerns: Concerns) -> bool {
-        let subject = self.subject;
+        let Subject { scope, begun, .. } = self.subject;
         match concerns {
             Concerns::All => true,
-            Concerns::Incremental => subject.incremental,
-            Concerns::SchemaSync => subject.schema_sync && !subject.begun,
-            Concerns::ExistingTables => !subject.schema_sync || subject.begun,
-            Concerns::CopyIntoExisting => !subject.schema_sync && subject.full_copy && !subject.begun,
+            Concerns::Incremental => scope.incremental,
+            Concerns::SchemaSync => scope.schema_sync && !begun,
+            Concerns::ExistingTables => !scope.schema_sync || *begun,
+            Concerns::CopyIntoExisting => !scope.schema_sync && scope.full_copy && !begun,
         }
     }
 

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::catalog::select::{self, Selection};
-use crate::catalog::{Stage, Task};
+use crate::catalog::select::Selection;
+use crate::catalog::{Scope, Stage, Task};
 use crate::error::Result;
 use crate::guc;
 use crate::logicalrep::names;
@@ -15,11 +15,7 @@ pub struct Subject {
     pub slot_name: String,
     pub owner: u32,
     pub server: u32,
-    pub include: Vec<String>,
-    pub exclude: Vec<String>,
-    pub schema_sync: bool,
-    pub full_copy: bool,
-    pub incremental: bool,
+    pub scope: Scope,
     /// Has it begun? Then the destination's tables and the slot are its own.
     pub begun: bool,
 }
@@ -31,17 +27,9 @@ impl Subject {
             slot_name: names::slot_name(&task.name),
             owner: task.owner,
             server: task.server,
-            include: task.include.clone(),
-            exclude: task.exclude.clone(),
-            schema_sync: task.schema_sync,
-            full_copy: task.full_copy,
-            incremental: task.incremental,
+            scope: task.scope.clone(),
             begun: task.stage > Stage::Created,
         }
-    }
-
-    pub fn selection(&self) -> Result<Selection> {
-        select::select(&self.include, &self.exclude)
     }
 
     /// The facts as JSON: the first parameter of every question.
@@ -59,9 +47,9 @@ impl Subject {
             "uuid": self.task.as_ref().map(|(_, uuid)| uuid),
             "owner": self.owner,
             // A task that has begun owns its tables on the destination: they are there, and filled.
-            "schema_sync": self.schema_sync && !self.begun,
-            "full_copy": self.full_copy && !self.begun,
-            "incremental": self.incremental,
+            "schema_sync": self.scope.schema_sync && !self.begun,
+            "full_copy": self.scope.full_copy && !self.begun,
+            "incremental": self.scope.incremental,
             "tables": selection.tables.len(),
             "bytes": bytes,
             "preloaded": wake::is_preloaded(),

@@ -4,8 +4,8 @@
 //! there already; so a run that was cut short goes on where it stopped.
 
 use crate::destination::Destination;
-use crate::error::{Error, Origin, Result};
-use crate::pg::spi;
+use crate::error::{Error, Origin, Result, sqlstate};
+use crate::pg::{encoding, spi};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
@@ -54,15 +54,25 @@ pub fn statements(relations: &[u32]) -> Result<Vec<Item>> {
     })?;
     rows.iter()
         .map(|row| {
-            Ok(Item {
+            let item = Item {
                 section: row.string(0)?,
                 kind: row.string(1)?,
                 object: row.string(2)?,
                 statement: row.string(3)?,
                 present_sql: row.string(4)?,
-            })
+            };
+            if encoding::is_damaged(&item.statement) { Err(unreadable(&item)) } else { Ok(item) }
         })
         .collect()
+}
+
+fn unreadable(item: &Item) -> Error {
+    Error::new(
+        sqlstate::CHARACTER_NOT_IN_REPERTOIRE,
+        format!("the definition of {} {} is not valid UTF-8", item.kind, item.object),
+    )
+    .detail("The database's encoding is SQL_ASCII, so nobody can tell the letters of names and constants.")
+    .hint("Create the objects on the destination yourself, and the task with schema_sync => false.")
 }
 
 pub fn omissions(relations: &[u32]) -> Result<Vec<Omission>> {

@@ -310,6 +310,26 @@ fn small_transactions_become_copy() {
     assert_eq!(replays(&pair), 0);
 }
 
+/// Enums, domains over domains and domains over enums: COPY takes their fields as well.
+#[test]
+fn enums_and_domains_travel_as_copy() {
+    let pair = Pair::builder().destination_conf("log_statement", "all").start();
+    pair.source.run(
+        DATABASE,
+        "CREATE TYPE mood AS ENUM ('sad', 'so-so', 'ça va'); CREATE DOMAIN feeling AS mood; \
+         CREATE DOMAIN positive AS int CHECK (VALUE > 0); CREATE DOMAIN small AS positive CHECK (VALUE < 1000000); \
+         CREATE TABLE events (id positive PRIMARY KEY, m mood, f feeling, s small)",
+    );
+    pair.start_task(TASK, &["public.*"]);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    let before = streamed_copies(&pair);
+    let rows = "INSERT INTO events SELECT n, (ARRAY['sad', 'so-so', 'ça va', NULL]::mood[])[n % 4 + 1], \
+                (ARRAY['ça va', 'sad']::mood[])[n % 2 + 1], NULLIF(n, 7) FROM generate_series(1, 20000) AS n";
+    merged(&pair, &["public.events"], &[rows]);
+    assert!(streamed_copies(&pair) > before, "no COPY was used");
+    assert_eq!(replays(&pair), 0);
+}
+
 /// The run is broken in the middle, by an update of its own rows, by another table, by a delete: before and after it is
 /// COPY, in between it is not, and the order stays.
 #[test]

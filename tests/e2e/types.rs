@@ -265,23 +265,3 @@ fn changes_of_a_table_without_identity_are_not_lost_in_silence() {
         pair.assert_mirrored(TASK, &["public.t"]);
     }
 }
-
-/// Databases of different encodings, where every character exists in both.
-#[test]
-fn different_encodings() {
-    let pair = Pair::builder().start_without_database();
-    pair.source
-        .run("postgres", "CREATE DATABASE shop TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'");
-    pair.add_destination_database(DATABASE);
-    pair.source.run(DATABASE, "CREATE EXTENSION pg_courier");
-    pair.add_server(DATABASE, "dr", DATABASE, pair.destination.port());
-    pair.source.run(
-        DATABASE,
-        "CREATE TABLE \"größe\" (id int PRIMARY KEY, \"ß\" text, a text[], j jsonb, c char(3)); \
-         INSERT INTO \"größe\" VALUES (1, 'Grüße', ARRAY['é', NULL], '{\"ü\": \"ñ\"}', 'ä')",
-    );
-    pair.start_task(TASK, &["public.*"]);
-    pair.wait_for_state(DATABASE, TASK, "synchronizing");
-    pair.source.run(DATABASE, "INSERT INTO \"größe\" VALUES (2, '¿qué?', '{ÿ}', '[\"þ\"]', 'öü'); UPDATE \"größe\" SET \"ß\" = 'Æ' WHERE id = 1");
-    pair.assert_mirrored(TASK, &["public.\"größe\""]);
-}

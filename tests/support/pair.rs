@@ -119,6 +119,21 @@ impl Pair {
         self.add_server(name, SERVER, name, self.destination.port());
     }
 
+    /// The same, with another encoding than UTF8 on the source.
+    pub fn add_database_in(&self, encoding: &str, name: &str) {
+        self.source.run(
+            "postgres",
+            &format!(
+                "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE 'C' LC_CTYPE 'C'",
+                ident(name),
+                literal(encoding)
+            ),
+        );
+        self.add_destination_database(name);
+        self.source.run(name, "CREATE EXTENSION pg_courier");
+        self.add_server(name, SERVER, name, self.destination.port());
+    }
+
     pub fn add_destination_database(&self, name: &str) {
         create_destination_database(&self.destination, name);
     }

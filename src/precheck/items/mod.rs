@@ -38,15 +38,20 @@ pub struct Item {
     pub about: &'static str,
 }
 
+/// Items that are shown together.
+struct Category(&'static str);
+
+impl Category {
+    const fn failed(&self, id: &'static str, concerns: Concerns, about: &'static str) -> Item {
+        Item { id, category: self.0, severity: Severity::Failed, ignorable: false, concerns, about }
+    }
+
+    const fn warning(&self, id: &'static str, concerns: Concerns, about: &'static str) -> Item {
+        Item { id, category: self.0, severity: Severity::Warning, ignorable: true, concerns, about }
+    }
+}
+
 impl Item {
-    const fn failed(id: &'static str, category: &'static str, concerns: Concerns, about: &'static str) -> Item {
-        Item { id, category, severity: Severity::Failed, ignorable: false, concerns, about }
-    }
-
-    const fn warning(id: &'static str, category: &'static str, concerns: Concerns, about: &'static str) -> Item {
-        Item { id, category, severity: Severity::Warning, ignorable: true, concerns, about }
-    }
-
     /// A failure that someone who knows better may overrule.
     const fn or_ignore(mut self) -> Item {
         self.ignorable = true;
