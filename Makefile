@@ -148,12 +148,14 @@ test-nightly: test-build ali-decoding
 	COURIER_NIGHTLY=1 $(TEST_ENV) ALI_DECODING_DIST='$(ALI_DIST)' \
 	    $(CARGO) test -p pg_courier_tests --test e2e -- --test-threads=1 --nocapture $(TEST)
 
-# Not part of `test`: servers that are not installed are built first, from sources out of the distributions' archives.
+# Not part of `test`: servers that are not installed are built first, from sources out of the distributions' archives,
+# without pg_cron.
 test-majors:
 	@servers=$$(scripts/servers.sh $(or $(MAJORS),13 14 16 17 18)) && echo "$$servers" | \
 	while read -r major pg_config; do \
 	    echo "=== PostgreSQL $$major ==="; \
-	    $(MAKE) --no-print-directory test-sql test-e2e PG_CONFIG="$$pg_config" TEST='$(TEST)' </dev/null || exit 1; \
+	    COURIER_WITHOUT_CRON=1 $(MAKE) --no-print-directory test-sql test-e2e \
+	        PG_CONFIG="$$pg_config" TEST='$(TEST)' </dev/null || exit 1; \
 	done
 
 # From the server of PG_CONFIG to destinations of these majors.

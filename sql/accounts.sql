@@ -13,8 +13,9 @@ BEGIN
     WHEN 'source' THEN
         RETURN NEXT format('CREATE ROLE %s LOGIN REPLICATION;', role);
         RETURN NEXT format('SELECT courier.grant_usage(%L);', name);
-        RETURN NEXT format('GRANT pg_read_all_data TO %s; -- or USAGE on the schemas and SELECT on the tables', role);
-        IF version < 140000 THEN
+        IF version >= 140000 THEN
+            RETURN NEXT format('GRANT pg_read_all_data TO %s; -- or USAGE on the schemas and SELECT on the tables', role);
+        ELSE
             RETURN NEXT format('GRANT USAGE ON SCHEMA public TO %s; GRANT SELECT ON ALL TABLES IN SCHEMA public TO %1$s; -- for each schema', role);
         END IF;
         RETURN QUERY SELECT format('GRANT USAGE ON FOREIGN SERVER %I TO %s;', s.srvname, role)

@@ -40,8 +40,7 @@ fn heartbeats_measure_the_way() {
     pair.start_task("second", &["other.*"]);
     pair.wait_for_state(DATABASE, "second", "synchronizing");
     for task in [TASK, "second"] {
-        let arrived = format!("(SELECT delay_seconds FROM courier.lag WHERE task = {}) >= 0", literal(task));
-        pair.source.wait_until(DATABASE, "a heartbeat has arrived", &arrived);
+        pair.wait_until_in("lag", task, "a heartbeat has arrived", "delay_seconds >= 0");
         assert_eq!(
             lag(&pair, task, "abs(delay_seconds - decode_seconds - apply_seconds - destination_seconds) < 0.01"),
             "t"
@@ -61,11 +60,7 @@ fn heartbeats_measure_the_way() {
     blocker
         .batch_execute(&format!("BEGIN; SELECT FROM courier_applied.progress WHERE task = '{TASK}' FOR UPDATE"))
         .expect("a lock");
-    pair.source.wait_until(
-        DATABASE,
-        "heartbeats do not arrive",
-        &format!("(SELECT outstanding_seconds FROM courier.lag WHERE task = '{TASK}') > 2"),
-    );
+    pair.wait_until_in("lag", TASK, "heartbeats do not arrive", "outstanding_seconds > 2");
     let status = "SET courier.lag_warning = 2; SET courier.lag_critical = 3600";
     let mut session = pair.source.connect(DATABASE);
     session.batch_execute(status).expect("settings");
@@ -75,11 +70,7 @@ fn heartbeats_measure_the_way() {
     assert_eq!(row.get::<_, String>(0), "warning");
     assert_mentions(&row.get::<_, String>(1), &["courier.lag"]);
     blocker.batch_execute("COMMIT").expect("released");
-    pair.source.wait_until(
-        DATABASE,
-        "they arrive again",
-        &format!("(SELECT outstanding_seconds FROM courier.lag WHERE task = '{TASK}') < 2"),
-    );
+    pair.wait_until_in("lag", TASK, "they arrive again", "outstanding_seconds < 2");
     // A truncated or emptied heartbeat table is nothing to carry over.
     pair.source.run(DATABASE, "TRUNCATE courier.heartbeat; INSERT INTO items VALUES (5000, 1, 'after')");
     pair.assert_mirrored(TASK, &SMALL);

@@ -107,13 +107,8 @@ fn a_lost_destination_is_tried_again() {
     proxy.refuse();
     proxy.cut();
     pair.source.run(DATABASE, "UPDATE items SET v = 6");
-    pair.source.wait_until(
-        DATABASE,
-        "the task tells that it will try again",
-        &format!(
-            "EXISTS (SELECT FROM courier.tasks WHERE task = '{TASK}' AND retry_at IS NOT NULL AND last_error <> '')"
-        ),
-    );
+    let retries = "retry_at IS NOT NULL AND last_error <> ''";
+    pair.wait_until_in("tasks", TASK, "the task tells that it will try again", retries);
     assert_ne!(pair.task(DATABASE, TASK, "state"), "failed", "a lost destination is not a failure");
     wait::until(
         "several tries",
@@ -137,13 +132,8 @@ fn a_changed_password() {
     pair.destination.run("postgres", "ALTER ROLE courier PASSWORD 'changed'");
     proxy.cut();
     pair.source.run(DATABASE, "UPDATE items SET v = 7");
-    pair.source.wait_until(
-        DATABASE,
-        "the task tells about the password",
-        &format!(
-            "(SELECT concat(last_error, last_error_detail) FROM courier.tasks WHERE task = '{TASK}') LIKE '%password%'"
-        ),
-    );
+    let told = "concat(last_error, last_error_detail) LIKE '%password%'";
+    pair.wait_until_in("tasks", TASK, "the task tells about the password", told);
     let shown = pair.task(DATABASE, TASK, "concat(last_error, last_error_detail, last_error_hint)");
     assert!(!shown.contains(pg_courier_tests::pair::PASSWORD), "{shown}");
     assert_mentions(&shown, &["courier"]);

@@ -72,23 +72,11 @@ fn the_numbers_are_right() {
     let mut lock = pair.destination.connect(DATABASE);
     lock.batch_execute("BEGIN; LOCK TABLE items IN ACCESS EXCLUSIVE MODE").expect("lock");
     pair.source.run(DATABASE, "UPDATE items SET v = v + 1");
-    pair.source.wait_until(
-        DATABASE,
-        "the lag shows",
-        &format!("(SELECT lag_bytes > 10000 FROM courier.tasks WHERE task = '{TASK}')"),
-    );
-    pair.source.wait_until(
-        DATABASE,
-        "in seconds too",
-        &format!("(SELECT lag_seconds >= 1 FROM courier.tasks WHERE task = '{TASK}')"),
-    );
+    pair.wait_until_in("tasks", TASK, "the lag shows", "lag_bytes > 10000");
+    pair.wait_until_in("tasks", TASK, "in seconds too", "lag_seconds >= 1");
     lock.batch_execute("ROLLBACK").expect("unlock");
     pair.caught_up(DATABASE, TASK);
-    pair.source.wait_until(
-        DATABASE,
-        "and goes",
-        &format!("(SELECT lag_bytes < 10000 FROM courier.tasks WHERE task = '{TASK}')"),
-    );
+    pair.wait_until_in("tasks", TASK, "and goes", "lag_bytes < 10000");
 }
 
 /// While a table is copied, courier.progress shows how far it is.

@@ -175,12 +175,19 @@ impl Pair {
 
     #[track_caller]
     pub fn wait_for_state_within(&self, database: &str, task: &str, state: &str, deadline: Duration) {
+        let what = format!("task {task} is {state}");
         self.source.wait_until_within(
             database,
-            &format!("task {task} is {state}"),
-            &format!("(SELECT state FROM courier.tasks WHERE task = {}) = {}", literal(task), literal(state)),
+            &what,
+            &of_task("tasks", task, &format!("state = {}", literal(state))),
             deadline,
         );
+    }
+
+    /// Waits until the task's line in a view of the extension (`tasks`, `lag`) is as the condition says.
+    #[track_caller]
+    pub fn wait_until_in(&self, view: &str, task: &str, what: &str, condition: &str) {
+        self.source.wait_until(DATABASE, what, &of_task(view, task, condition));
     }
 
     /// `courier.wait_for`: everything committed before this call is on the destination.
@@ -246,6 +253,10 @@ impl Pair {
         );
         self.task(database, task, "apply_pid").parse().expect("a pid")
     }
+}
+
+fn of_task(view: &str, task: &str, condition: &str) -> String {
+    format!("(SELECT {condition} FROM courier.{view} WHERE task = {})", literal(task))
 }
 
 /// A server that can be a source.

@@ -49,7 +49,9 @@ SELECT relreplident FROM pg_class WHERE relname = 'after_all';
 RESET ROLE;
 
 -- Accounts and settings are text to read.
-SELECT courier.account_sql('source', 'My "User"');
+-- The right to read is a role of the server's from 14 on.
+SELECT s AS account_sql FROM courier.account_sql('source', 'My "User"') s WHERE s NOT LIKE 'GRANT %pg_read_all_data%' AND s NOT LIKE 'GRANT % ON ALL TABLES %';
+SELECT count(*) FROM courier.account_sql('source', 'My "User"') s WHERE s LIKE CASE WHEN current_setting('server_version_num')::int < 140000 THEN 'GRANT % ON ALL TABLES %' ELSE 'GRANT pg_read_all_data %' END;
 SELECT courier.account_sql('destination', 'copier');
 SELECT courier.account_sql('standby', 'replica');
 SELECT courier.account_sql('dr', 'rescue');
