@@ -15,8 +15,8 @@ use pgrx::pg_sys;
 
 use crate::error::Result;
 use crate::logicalrep::{Lsn, Transaction, Wanted};
+use crate::pg::compat;
 use crate::pg::output_plugin::Decoder;
-use crate::pg::{compat, xact};
 
 /// A commit record that says nothing but that a transaction without subtransactions has committed.
 #[derive(Clone, Copy)]
@@ -90,7 +90,7 @@ impl Decoder {
             let snapshot = HistoricSnapshot::set((*txn).base_snapshot);
             let found = std::mem::take(&mut self.found);
             let outcome = changes(txn).zip(&found).try_for_each(|(change, table)| {
-                xact::check_for_interrupts();
+                pgrx::check_for_interrupts!();
                 if self.wants(*table) { self.row_change(*table, change) } else { Ok(()) }
             });
             self.found = found;
