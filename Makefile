@@ -46,7 +46,7 @@ E2E_THREADS ?= 2
 TEST ?=
 
 .PHONY: help prereqs build script install install-files package demo test test-build \
-        test-unit test-support test-sql test-e2e test-majors test-upward lint docs bench-copy bench-apply \
+        test-unit test-support test-sql test-e2e test-nightly test-majors test-upward lint docs bench-copy bench-apply \
         bench-growth bench-precheck clean
 
 help:
@@ -55,6 +55,7 @@ help:
 	@echo 'make test-unit               pure code, no server'
 	@echo 'make test-sql                SQL regression tests on one server'
 	@echo 'make test-e2e [TEST=name]    end-to-end tests on private clusters (COURIER_SEED= repeats a random one)'
+	@echo 'make test-nightly [TEST=]    the same in large sizes, with more accidents; for hours'
 	@echo 'make test-majors [MAJORS=]   the same on servers of other majors, test-upward to such destinations'
 	@echo 'make lint                    rustfmt, clippy, layering'
 	@echo 'make docs                    write the pages that come from the code'
@@ -140,6 +141,12 @@ test-sql: test-build
 # The format ali is compared with the plugin that it comes from.
 test-e2e: test-build ali-decoding
 	$(TEST_ENV) ALI_DECODING_DIST='$(ALI_DIST)' $(CARGO) test -p pg_courier_tests --test e2e -- --test-threads=$(E2E_THREADS) $(TEST)
+
+# The end-to-end tests in their large sizes, one at a time: 10,000,000 rows, 900 MB values, 5,000 tables, 200 accidents.
+# Takes hours, 30 GB of disk and 8 GB of memory. Prints what it measured.
+test-nightly: test-build ali-decoding
+	COURIER_NIGHTLY=1 $(TEST_ENV) ALI_DECODING_DIST='$(ALI_DIST)' \
+	    $(CARGO) test -p pg_courier_tests --test e2e -- --test-threads=1 --nocapture $(TEST)
 
 # Not part of `test`: servers that are not installed are built first, from sources out of the distributions' archives,
 # without pg_cron.

@@ -30,6 +30,8 @@ use crate::logicalrep::{CopySnapshot, FastMap, Lsn, Relation};
 /// A group is sent when it holds this much in all, or `STATEMENT_ROWS` of one table.
 pub(super) const GROUP_BYTES: usize = 4 << 20;
 pub(super) const GROUP_ROWS: usize = 20_000;
+/// Rows of one table in a group while earlier groups are on their way.
+const MERGED_ROWS: usize = 8 * STATEMENT_ROWS;
 /// A group does not wait longer than this for more, whatever else is in the WAL.
 pub(super) const OLDEST_GROUP: Duration = Duration::from_millis(50);
 /// Groups on their way; beyond them the next one grows.
@@ -239,9 +241,16 @@ impl Applier {
             || largest >= times * STATEMENT_ROWS && largest >= times * self.batch_rows()
     }
 
-    /// Rows of one table that are enough to send. COPY wants longer runs.
+    /// Rows of one table that are enough to send. COPY wants longer runs, and while the destination is busy anyway rows
+    /// that lie side by side may still come.
     pub(super) fn batch_rows(&self) -> usize {
-        if self.collects_for_copy() { COPY_ROWS } else { STATEMENT_ROWS }
+        if self.collects_for_copy() {
+            COPY_ROWS
+        } else if self.groups.is_empty() {
+            STATEMENT_ROWS
+        } else {
+            MERGED_ROWS
+        }
     }
 
     /// May another group be sent before the earlier ones are answered? A COPY has the connection for itself.

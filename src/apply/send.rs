@@ -19,7 +19,11 @@ const STATEMENT_BYTES: usize = 8 << 20;
 impl Applier {
     pub(super) fn send_batch(&mut self, batch: &TableBatch) -> Result<()> {
         let relation = &batch.relation;
-        let net = batch.net();
+        let mut net = batch.net();
+        // Without the replica role a foreign key of the table to itself has a say.
+        if self.destination.replica_role {
+            net.sort(relation);
+        }
         for rows in chunks(&net.deletes, |row| row.len()) {
             self.send_deletes(relation, rows)?;
         }

@@ -281,6 +281,7 @@ pub(super) mod tests {
             ],
             identity: Identity::Key,
             key: vec![0],
+            has_one_unique_index: true,
         }
     }
 

@@ -89,6 +89,8 @@ pub struct Relation {
     pub identity: Identity,
     /// Indexes into `columns`.
     pub key: Vec<usize>,
+    /// Has it no unique or exclusion constraint besides one, the key? Else the order of its updates may matter.
+    pub has_one_unique_index: bool,
 }
 
 impl Relation {
@@ -104,6 +106,7 @@ impl Relation {
             && self.columns == other.columns
             && self.identity == other.identity
             && self.key == other.key
+            && self.has_one_unique_index == other.has_one_unique_index
     }
 
     pub fn column_list(&self) -> String {

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use pgrx::pg_sys;
+use pgrx::{PgList, pg_sys};
 
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::names::quote_qualified;
@@ -176,6 +176,7 @@ pub(super) unsafe fn describe(relation: pg_sys::Relation, slot: usize) -> Result
             columns,
             identity,
             key,
+            has_one_unique_index: unique_indexes(relation) == 1,
         };
         Ok(Described {
             relation: Rc::new(relation),
@@ -184,6 +185,28 @@ pub(super) unsafe fn describe(relation: pg_sys::Relation, slot: usize) -> Result
             is_full: (*form).relreplident == b'f' as c_char,
         })
     }
+}
+
+/// How many indexes refuse rows because of others?
+///
+/// # Safety
+/// As for `describe`.
+unsafe fn unique_indexes(relation: pg_sys::Relation) -> usize {
+    // SAFETY: by contract; each cached tuple is released after the look.
+    let refuses = |index: pg_sys::Oid| unsafe {
+        let cache = pg_sys::SysCacheIdentifier::INDEXRELID as i32;
+        let tuple = pg_sys::SearchSysCache1(cache, pg_sys::Datum::from(index));
+        if tuple.is_null() {
+            return false;
+        }
+        let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_index>();
+        let refuses = (*form).indisunique || (*form).indisexclusion;
+        pg_sys::ReleaseSysCache(tuple);
+        refuses
+    };
+    // SAFETY: by contract; the list is a copy.
+    let indexes = unsafe { PgList::<pg_sys::Oid>::from_pg(pg_sys::RelationGetIndexList(relation)) };
+    indexes.iter_oid().filter(|index| refuses(*index)).count()
 }
 
 /// Which columns find a row. A FULL identity with a primary key uses the key: the old row holds it.

@@ -89,9 +89,9 @@ impl Decoder {
             });
             let snapshot = HistoricSnapshot::set((*txn).base_snapshot);
             let found = std::mem::take(&mut self.found);
-            let outcome = changes(txn).zip(&found).try_for_each(|(change, table)| match self.wants(*table) {
-                true => self.row_change(*table, change),
-                false => Ok(()),
+            let outcome = changes(txn).zip(&found).try_for_each(|(change, table)| {
+                pgrx::check_for_interrupts!();
+                if self.wants(*table) { self.row_change(*table, change) } else { Ok(()) }
             });
             self.found = found;
             outcome?;

@@ -116,7 +116,7 @@ SELECT 'standbys', NULL, NULL,
             THEN format('There are %s physical replication slots. The slot of the task is on this server only: after a failover the task has to be created anew.', p.slots)
             ELSE format('Not in synchronized_standby_slots: %s. After a failover to such a standby the destination may have what the standby has not, and without a synchronized slot the task has to be created anew.', p.names) END,
        CASE WHEN current_setting('server_version_num')::integer >= 170000
-            THEN format('ALTER SYSTEM SET synchronized_standby_slots = %s; -- with the slots of standbys that may take over, which need sync_replication_slots = on', quote_literal(p.names)) END, 'person'
+            THEN format('ALTER SYSTEM SET synchronized_standby_slots = %s; -- with the slots of standbys that may take over, which need sync_replication_slots = on', quote_literal(concat_ws(', ', NULLIF(current_setting('synchronized_standby_slots', true), ''), p.names))) END, 'person'
   FROM s, (SELECT count(*) AS slots, string_agg(r.slot_name, ', ' ORDER BY r.slot_name) AS names
              FROM pg_catalog.pg_replication_slots r
             WHERE r.slot_type = 'physical'
