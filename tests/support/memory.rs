@@ -1,7 +1,7 @@
 //! The most memory that the processes of a server needed, also of those that have ended meanwhile.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -37,7 +37,7 @@ impl MemoryWatch {
     }
 }
 
-fn watch(directory: &PathBuf, stopped: &AtomicBool) -> HashMap<i32, (String, u64)> {
+fn watch(directory: &Path, stopped: &AtomicBool) -> HashMap<i32, (String, u64)> {
     let mut seen = HashMap::new();
     while !stopped.load(Ordering::Relaxed) {
         for pid in procfs::processes_in(directory) {
