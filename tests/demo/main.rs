@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use pg_courier_tests::cluster::SUPERUSER;
 use pg_courier_tests::pair::{DATABASE, ROLE};
-use pg_courier_tests::scratch::scratch;
+use pg_courier_tests::scratch::{keep_quiet_when_stopping, scratch};
 use pg_courier_tests::{Cluster, Install, Pair, Pgbench, Traffic, compare, pgbench, types, wait};
 
 use screen::Screen;
@@ -85,6 +85,7 @@ fn main() -> ExitCode {
     screen.step("The writers have stopped");
     screen.say(&format!("{history} transactions of pgbench and {transactions} on all types in {seconds:.0} s"));
     if !synchronizing {
+        keep_quiet_when_stopping();
         screen.say("the task did not reach synchronizing:");
         println!("{}", pair.source.describe(DATABASE));
         return ExitCode::FAILURE;
@@ -143,6 +144,7 @@ fn typed(screen: &mut Screen, cluster: &Cluster, statement: &str) {
     let output = cluster.psql(DATABASE, &format!("\\pset footer off\n{statement}\n"));
     screen.answer(&String::from_utf8_lossy(&output.stdout));
     if !output.status.success() {
+        keep_quiet_when_stopping();
         screen.answer(&String::from_utf8_lossy(&output.stderr));
         println!("{}", cluster.log_tail(40));
         scratch().clean_up();

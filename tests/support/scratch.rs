@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 /// A unix socket's path may have 107 bytes; `/name/.s.PGSQL.12345` and a backup follow ours.
@@ -126,7 +126,18 @@ impl Scratch {
 
 static SIGNAL_PIPE: AtomicI32 = AtomicI32::new(-1);
 
+static STOPPING: AtomicBool = AtomicBool::new(false);
+
+/// Once a signal has come, whatever fails does so because the servers go away. A thread that meets such a failure says
+/// nothing and waits here for the end of the process.
+pub fn keep_quiet_when_stopping() {
+    while STOPPING.load(Ordering::Relaxed) {
+        std::thread::park();
+    }
+}
+
 extern "C" fn on_signal(signal: libc::c_int) {
+    STOPPING.store(true, Ordering::Relaxed);
     let byte = signal as u8;
     // SAFETY: write is async-signal-safe, the byte outlives the call.
     unsafe { libc::write(SIGNAL_PIPE.load(Ordering::Relaxed), (&raw const byte).cast(), 1) };
@@ -150,6 +161,11 @@ fn clean_up_on_signals() {
         }
     }
     let read_end = ends[0];
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        keep_quiet_when_stopping();
+        report(panic);
+    }));
     std::thread::spawn(move || {
         let mut byte = 0u8;
         // SAFETY: one byte into one byte.
