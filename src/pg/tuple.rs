@@ -237,7 +237,7 @@ impl Scratch {
     pub(super) unsafe fn run<R>(&self, f: impl FnOnce() -> R) -> R {
         // SAFETY: the context is live by `new`'s contract; emptying it raises no error.
         unsafe {
-            let before = std::mem::replace(&mut *(&raw mut pg_sys::CurrentMemoryContext), self.0);
+            let before = (&raw mut pg_sys::CurrentMemoryContext).replace(self.0);
             let value = f();
             pg_sys::CurrentMemoryContext = before;
             raw::MemoryContextReset(self.0);

@@ -280,7 +280,7 @@ fn a_full_pg_wal_on_the_destination() {
     assert!(fills.is_ok_and(|output| !output.status.success()), "dd writes until there is no room");
 
     let traffic = small_traffic(&pair.source, 15);
-    pair.source.run(DATABASE, "INSERT INTO journal SELECT n, repeat('wide ', 40) FROM generate_series(1, 400000) AS n");
+    pair.source.run(DATABASE, "INSERT INTO journal SELECT n, repeat('wide ', 40) FROM generate_series(1, 250000) AS n");
     pair.destination.wait_for_log("PANIC:  could not write to file \"pg_wal", 0);
     more_traffic(&traffic, 100, &pair.source);
     pair.source.wait_until(
