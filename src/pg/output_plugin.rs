@@ -162,6 +162,9 @@ unsafe extern "C-unwind" fn filter_by_origin(
 ) -> bool {
     // SAFETY: by the callback's contract.
     unsafe {
+        if wire_plugin::of(context).is_some() {
+            return false;
+        }
         match decoder(context) {
             None => false,
             Some(decoder) if origin != 0 => decoder.only_local,
