@@ -87,7 +87,9 @@ SELECT 'destination_rules', NULL, there.full_name,
  WHERE r.ev_enabled IN ('A', 'R') OR r.ev_enabled = 'O' AND NOT may_be_replica
 UNION ALL
 SELECT 'destination_replica_role', NULL, quote_ident(me.name),
-       'Tables have foreign keys or triggers, and the user may not set session_replication_role on the destination: triggers would fire a second time, and foreign keys be checked in the middle of a batch.',
+       'Tables have foreign keys or triggers, and the user may not set session_replication_role on the destination: triggers would fire a second time, and foreign keys be checked in the middle of a batch.'
+       || CASE WHEN current_setting('server_version_num')::integer < 150000
+               THEN ' Before PostgreSQL 15 only a superuser may: name one in the user mapping, or leave those tables out.' ELSE '' END,
        CASE WHEN current_setting('server_version_num')::integer >= 150000
             THEN format('GRANT SET ON PARAMETER session_replication_role TO %I; -- on the destination, as superuser', me.name) END,
        CASE WHEN current_setting('server_version_num')::integer >= 150000 THEN 'destination' ELSE 'person' END
