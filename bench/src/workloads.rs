@@ -74,7 +74,7 @@ pub fn all() -> Vec<Workload> {
             "update",
             "(d) updates by primary key, transactions of 1 row",
             300_000,
-            "UPDATE bt SET a = a + 1, b = 'changed ' || i WHERE id = (i * 7919) % {rows} + 1",
+            "UPDATE bt SET a = a + 1, b = 'changed ' || i WHERE id = (i::int8 * 7919) % {rows} + 1",
         )
         .filled(filled),
         single("delete", "(e) deletes by primary key, transactions of 1 row", 300_000, "DELETE FROM bt WHERE id = i")

@@ -57,11 +57,16 @@ impl Tables {
         change: *const pg_sys::ReorderBufferChange,
         sink: &dyn ChangeSink,
     ) -> usize {
+        self.refresh();
         // SAFETY: by contract.
         unsafe {
+            let file = compat::file(change);
+            if let Some(known) = self.of_file(file) {
+                return known;
+            }
             let at = self.meet_table(relation, sink);
             if !self.met[at].is_mark {
-                self.by_file.insert(compat::file(change), at);
+                self.by_file.insert(file, at);
             }
             at
         }
