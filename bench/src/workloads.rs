@@ -122,7 +122,9 @@ pub fn all() -> Vec<Workload> {
                 "public.keyless".to_owned(),
                 "CREATE TABLE keyless (a int4, b text); ALTER TABLE keyless REPLICA IDENTITY FULL".to_owned(),
             )],
-            "UPDATE keyless SET b = 'changed ' || i WHERE ctid = ('(' || i / 100 || ',' || i % 100 + 1 || ')')::tid",
+            // All over the table, one row after the other from each page.
+            "UPDATE keyless SET b = 'changed ' || i \
+             WHERE ctid = format('(%s,%s)', (i::int8 * 7919) % ({rows} / 10), i / ({rows} / 10) + 1)::tid",
         )
         .filled(|rows| format!("INSERT INTO keyless SELECT n, 'row ' || n FROM generate_series(1, 20 * {rows}) AS n")),
         many_tables("many", "(j) inserts into 200 tables in turn, transactions of 1 row", 100_000, 200),
