@@ -20,10 +20,10 @@ use crate::logicalrep::{Column, ColumnFormat, FastMap, Relation};
 
 /// Rows of a run that is sent as one COPY.
 pub(super) const COPY_ROWS: usize = 16_000;
-/// Shorter runs are not worth the round trips.
-const FEWEST_ROWS: usize = 4_000;
-/// Rows that save, sent as COPY, as much time as a microsecond of round trip costs.
-const ROWS_PER_MICROSECOND: u128 = 4;
+/// Shorter runs, counted in values, are not worth the round trips.
+const FEWEST_VALUES: usize = 20_000;
+/// Values that save, sent as COPY, as much time as a microsecond of round trip costs.
+const VALUES_PER_MICROSECOND: u128 = 20;
 /// Bytes handed to libpq at a time.
 const PIECE: usize = 128 << 10;
 
@@ -80,8 +80,9 @@ impl Applier {
     /// Is what waits worth a new COPY? The first time a table comes by, its columns are compared with the destination's.
     fn starts_copy(&mut self) -> Result<bool> {
         let Some(batch) = self.copy_candidate() else { return Ok(false) };
-        let (rows, relation) = (batch.len(), batch.relation.clone());
-        if rows < FEWEST_ROWS || (rows as u128) < self.copy_runs.round_trip.as_micros() * ROWS_PER_MICROSECOND {
+        let relation = batch.relation.clone();
+        let values = batch.len() * relation.columns.len();
+        if values < FEWEST_VALUES || (values as u128) < self.copy_runs.round_trip.as_micros() * VALUES_PER_MICROSECOND {
             return Ok(false);
         }
         self.agrees(&relation)?;
