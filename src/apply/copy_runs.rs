@@ -16,6 +16,7 @@ use super::applier::{Applied, Applier, Kind, Sent};
 use super::batch::TableBatch;
 use super::group::COMMIT_DURABLY;
 use crate::error::{Error, Result};
+use crate::logicalrep::relation::{COPY_HEADER, COPY_TRAILER};
 use crate::logicalrep::{Column, ColumnFormat, FastMap, Relation};
 
 /// Rows of a run that is sent as one COPY.
@@ -26,9 +27,6 @@ const FEWEST_VALUES: usize = 20_000;
 const VALUES_PER_MICROSECOND: u128 = 20;
 /// Bytes handed to libpq at a time.
 const PIECE: usize = 128 << 10;
-
-const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-const TRAILER: &[u8] = &(-1i16).to_be_bytes();
 
 pub(super) struct CopyRuns {
     /// Is the connection in pipeline mode?
@@ -183,7 +181,7 @@ impl Applier {
         let copy = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", table.qualified_name(), table.column_list());
         let outcome = self.destination.connection.copy_begin(&format!("{before}{copy}{after}"));
         outcome.map_err(|error| self.explain_copy(error, table))?;
-        self.destination.connection.copy_queue(HEADER)
+        self.destination.connection.copy_queue(COPY_HEADER)
     }
 
     fn queue_rows(&mut self, batch: &TableBatch, flow: Flow) -> Result<()> {
@@ -212,7 +210,7 @@ impl Applier {
     }
 
     pub(super) fn copy_ends(&mut self, sent: Sent) -> Result<()> {
-        self.destination.connection.copy_queue(TRAILER)?;
+        self.destination.connection.copy_queue(&COPY_TRAILER)?;
         self.destination.connection.copy_finish()?;
         self.sent.push_back(sent);
         self.destination.connection.flush()?;

@@ -11,6 +11,10 @@ pub const NULL_FIELD: i32 = -1;
 /// Length word of a value that an UPDATE did not change and the WAL does not hold (TOAST). Never sent.
 pub const UNCHANGED_FIELD: i32 = -2;
 
+/// What binary COPY begins with: signature, flags, length of the extension; and what it ends with.
+pub const COPY_HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+pub const COPY_TRAILER: [u8; 2] = (-1i16).to_be_bytes();
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ColumnFormat {
     /// Binary; the type and its array type have the same OIDs on every server.

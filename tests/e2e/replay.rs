@@ -8,9 +8,8 @@ use crate::common::TASK;
 
 const COLUMNS: &str = "(id int8 PRIMARY KEY, v text, big text)";
 
-/// Tables `a` and `b` are in the task, `c` is not; a row went through each, so that the worker knows all three.
-fn mirrored() -> Pair {
-    let pair = Pair::start();
+/// Tables `a` and `b` are in the task, `c` is not.
+fn follow_tables(pair: &Pair) {
     for table in ["a", "b", "c"] {
         pair.source.run(
             DATABASE,
@@ -19,6 +18,12 @@ fn mirrored() -> Pair {
     }
     pair.start_task(TASK, &["public.a", "public.b"]);
     pair.wait_for_state(DATABASE, TASK, "synchronizing");
+}
+
+/// A row went through each of the tables, so that the worker knows all three.
+fn mirrored() -> Pair {
+    let pair = Pair::start();
+    follow_tables(&pair);
     for table in ["a", "b", "c"] {
         pair.source.run(DATABASE, &format!("INSERT INTO {table} VALUES (0, 'first')"));
     }
@@ -85,14 +90,7 @@ fn a_transaction_is_open_while_others_change_definitions() {
 #[test]
 fn all_kinds_of_transactions_in_turn() {
     let pair = Pair::builder().source_conf("logical_decoding_work_mem", "64kB").start();
-    for table in ["a", "b", "c"] {
-        pair.source.run(
-            DATABASE,
-            &format!("CREATE TABLE {table} {COLUMNS}; ALTER TABLE {table} ALTER big SET STORAGE EXTERNAL"),
-        );
-    }
-    pair.start_task(TASK, &["public.a", "public.b"]);
-    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    follow_tables(&pair);
     pair.call(DATABASE, "pause", TASK);
     let large = "repeat('x', 50000)";
     for round in 0..3 {
