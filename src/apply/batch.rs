@@ -70,13 +70,28 @@ pub struct TableBatch {
 }
 
 /// The key's fields of a row.
-pub(super) fn key_of(relation: &Relation, row: &[u8]) -> Vec<u8> {
+fn key_of(relation: &Relation, row: &[u8]) -> Vec<u8> {
     let fields: Vec<&[u8]> = Fields(row).collect();
     let mut key = Vec::new();
     for column in &relation.key {
         key.extend_from_slice(fields.get(*column).copied().unwrap_or_default());
     }
     key
+}
+
+/// Has the row this key? Asked for each UPDATE, so it makes nothing to compare.
+pub(super) fn has_key(relation: &Relation, row: &[u8], key: &[u8]) -> bool {
+    let mut rest = key;
+    let mut columns = relation.key.iter().peekable();
+    for (column, field) in Fields(row).enumerate() {
+        let Some(next) = columns.peek() else { break };
+        if **next == column {
+            let Some(after) = rest.strip_prefix(field) else { return false };
+            rest = after;
+            columns.next();
+        }
+    }
+    rest.is_empty() && columns.peek().is_none()
 }
 
 impl TableBatch {
@@ -155,7 +170,7 @@ impl TableBatch {
             Change::Delete { old } => self.add_delete(old),
             Change::Update { old, row } => {
                 let partial = Fields(row).any(is_unchanged);
-                if key_of(&self.relation, row) == old {
+                if has_key(&self.relation, row, old) {
                     self.add_update(old, row, partial)
                 } else {
                     self.add_move(old, row, partial)
@@ -523,6 +538,21 @@ mod tests {
         };
         assert_eq!(keys(true), [field("1"), field("2")]);
         assert_eq!(keys(false), [field("2"), field("1")]);
+    }
+
+    #[test]
+    fn a_key_is_recognized_in_its_row() {
+        let mut relation = super::super::statements::tests::relation();
+        assert!(has_key(&relation, &row("1", "a"), &field("1")));
+        assert!(!has_key(&relation, &row("1", "a"), &field("2")));
+        assert!(!has_key(&relation, &row("1", "a"), &field("12")));
+        assert!(!has_key(&relation, &row("12", "a"), &field("1")));
+        relation.key = vec![0, 1];
+        assert!(has_key(&relation, &row("1", "a"), &row("1", "a")));
+        assert!(!has_key(&relation, &row("1", "a"), &row("1", "b")));
+        assert!(!has_key(&relation, &row("1", "a"), &field("1")));
+        relation.key = vec![1];
+        assert!(has_key(&relation, &row("1", "a"), &field("a")));
     }
 
     #[test]

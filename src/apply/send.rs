@@ -157,7 +157,7 @@ impl Applier {
                 let kept: Vec<usize> =
                     Fields(row).enumerate().filter(|(_, f)| is_unchanged(f)).map(|(i, _)| i).collect();
                 let keyed = [Keyed { key: old, row }];
-                if batch::key_of(relation, row) != old || relation.needs_replacing() {
+                if !batch::has_key(relation, row, old) || relation.needs_replacing() {
                     self.send_replaces(relation, &kept, &keyed)
                 } else {
                     self.send_updates(relation, &kept, &keyed)
