@@ -1,6 +1,6 @@
 //! The destination's answers: they come in the order of what was sent, and decide what is applied.
 
-use super::applier::{Applier, BYTES_IN_FLIGHT, Kind, Sent};
+use super::applier::{Applier, BYTES_IN_FLIGHT, Kind, Lane, Sent};
 use crate::destination::FENCE;
 use crate::error::{Error, Origin, Remedy, Result, sqlstate};
 use crate::libpq::Event;
@@ -26,8 +26,13 @@ impl Applier {
     }
 
     pub(super) fn wait_for_answers(&mut self) -> Result<()> {
-        let unsent = self.destination.connection.flush()?;
-        self.destination.connection.wait_and_consume(unsent, None)?;
+        let first = &mut self.destination.connection;
+        if let Some(second) = self.second.working() {
+            first.wait_for_either(&mut second.connection)?;
+        } else {
+            let unsent = first.flush()?;
+            first.wait_and_consume(unsent, None)?;
+        }
         self.take_events()
     }
 
@@ -36,10 +41,45 @@ impl Applier {
             self.destination.connection.flush()?;
         }
         self.destination.connection.consume()?;
+        if let Some(second) = self.second.working() {
+            second.connection.flush()?;
+            second.connection.consume()?;
+        }
         self.take_events()
     }
 
+    /// Takes what has been answered, group by group in the order they were sent.
     pub(super) fn take_events(&mut self) -> Result<()> {
+        loop {
+            let more = match self.groups.front().map(|group| group.lane) {
+                Some(Lane::Second) => self.take_events_of_second()?,
+                _ => self.take_events_of_first()?,
+            };
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// True when the group that was waited for has ended, so that it is the next one's turn.
+    fn take_events_of_second(&mut self) -> Result<bool> {
+        let Some(second) = self.second.working() else {
+            return Err(Error::internal("a group was sent to a session that is gone"));
+        };
+        let Some(event) = second.connection.next_event()? else { return Ok(false) };
+        let table = self.second.table.take();
+        match event {
+            Event::Done(Some(Ok(_))) => self.committed(),
+            Event::Done(Some(Err(error))) => return Err(self.explain(error, table.as_deref(), Some(Kind::Insert))),
+            event => {
+                return Err(Error::internal("the destination's answers are out of step")
+                    .detail(format!("{event:?} came as the answer to a COPY.")));
+            }
+        }
+        Ok(true)
+    }
+
+    fn take_events_of_first(&mut self) -> Result<bool> {
         while let Some(event) = self.destination.connection.next_event()? {
             match (event, self.sent.pop_front()) {
                 (Event::Done(outcome), Some(Sent::Command { bytes, table, kind })) => {
@@ -63,7 +103,10 @@ impl Applier {
                     let error = error.unwrap_or_else(|| Error::internal("the destination skipped a COPY"));
                     return Err(self.explain(error, Some(&table), Some(Kind::Insert)));
                 }
-                (Event::Done(_), Some(Sent::CopyGroup { .. })) => self.committed(),
+                (Event::Done(_), Some(Sent::CopyGroup { .. })) => {
+                    self.committed();
+                    return Ok(true);
+                }
                 (Event::Done(_), Some(Sent::CopyEnd { .. })) => {}
                 // The destination ends the session, whatever was on its way.
                 (Event::Done(Some(Err(error))), _) => return Err(error),
@@ -73,7 +116,7 @@ impl Applier {
                 }
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     pub(super) fn committed(&mut self) {
@@ -117,9 +160,10 @@ impl Applier {
         self.groups.front().map_or(self.current.end_lsn, |g| g.applied.end_lsn)
     }
 
+    /// Waits until everything that was sent is answered.
     pub(super) fn settle(&mut self) -> Result<()> {
         self.ask_for_answers()?;
-        while !self.sent.is_empty() {
+        while !self.sent.is_empty() || self.second.is_busy() {
             self.wait_for_answers()?;
         }
         Ok(())

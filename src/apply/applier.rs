@@ -18,12 +18,13 @@ use super::arrays::Params;
 use super::batch::Added;
 use super::conflicts::Attempt;
 use super::copy_runs::{COPY_ROWS, CopyRuns};
+use super::second::{Open, Second};
 use super::send::STATEMENT_ROWS;
 use super::waiting::Waiting;
 use crate::catalog::ConflictPolicy;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
-use crate::libpq::Interest;
+use crate::libpq::Watch;
 use crate::logicalrep::{Change, Transaction};
 use crate::logicalrep::{CopySnapshot, FastMap, Lsn, Relation};
 
@@ -108,6 +109,14 @@ pub(super) enum Sent {
 pub(super) struct Group {
     pub(super) applied: Applied,
     pub(super) durable: bool,
+    pub(super) lane: Lane,
+}
+
+/// The session that a group was sent to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Lane {
+    First,
+    Second,
 }
 
 /// A statement prepared on the destination.
@@ -120,6 +129,7 @@ pub(super) type StatementKey = (u64, Kind, Vec<usize>);
 
 pub struct Applier {
     pub(super) destination: Destination,
+    pub(super) second: Second,
     pub(super) plan: Plan,
     pub(super) epoch: i64,
     pub(super) task_id: [u8; 16],
@@ -157,7 +167,13 @@ pub struct Applier {
 
 impl Applier {
     /// Takes over the task's progress row; the applier goes on behind it.
-    pub fn new(mut destination: Destination, plan: Plan, on_applied: Box<dyn Fn(&Applied)>) -> Result<Applier> {
+    /// `open` opens more sessions like `destination`.
+    pub fn new(
+        mut destination: Destination,
+        open: Open,
+        plan: Plan,
+        on_applied: Box<dyn Fn(&Applied)>,
+    ) -> Result<Applier> {
         let (epoch, start) = destination.take_over(&plan.task_id)?;
         let task_id = parse_uuid(&plan.task_id)?;
         let destination_id = destination.database_id()?;
@@ -165,6 +181,7 @@ impl Applier {
         let now = Instant::now();
         Ok(Applier {
             destination,
+            second: Second::new(open),
             plan,
             epoch,
             task_id,
@@ -226,6 +243,7 @@ impl Applier {
             self.close_group(true)?;
         }
         self.destination.connection.flush()?;
+        self.second.rest();
         Ok(())
     }
 
@@ -255,7 +273,12 @@ impl Applier {
 
     /// May another group be sent before the earlier ones are answered? A COPY has the connection for itself.
     pub(super) fn has_room(&self) -> bool {
-        self.groups.len() < if self.copy_runs.pipeline { GROUPS_IN_FLIGHT } else { 1 }
+        let room = match self.copy_runs.pipeline {
+            true => GROUPS_IN_FLIGHT,
+            false if self.may_overlap() => 2,
+            false => 1,
+        };
+        self.groups.len() < room
     }
 
     /// How long the worker may sleep without missing something of ours.
@@ -263,11 +286,13 @@ impl Applier {
         if self.is_idle() && self.durable < self.applied { DURABLE_WHEN_IDLE } else { Duration::from_secs(10) }
     }
 
-    /// What to wait for on the connection.
-    pub fn interest(&mut self) -> Result<(i32, Interest)> {
-        let write = self.destination.connection.flush()?;
-        // Readable while idle means: the destination has ended the connection.
-        Ok((self.destination.connection.socket()?, Interest { read: true, write }))
+    /// What to wait for on the connections.
+    pub fn watches(&mut self) -> Result<Vec<Watch>> {
+        let mut watches = vec![self.destination.connection.watch()?];
+        if let Some(second) = self.second.working() {
+            watches.push(second.connection.watch()?);
+        }
+        Ok(watches)
     }
 
     // ---- sending ------------------------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 //! libpq's pipeline mode and COPY exclude each other, so a COPY starts when everything before it is answered and has the
 //! connection for itself. Two shapes:
 //! - a **group** of small transactions that holds nothing but inserts into one table is sent whole: begin, progress,
-//!   rows and commit in one exchange, without waiting for its end;
+//!   rows and commit in one exchange, without waiting for its end; the next such group may meanwhile go to a second
+//!   session, see `second`;
 //! - inside a transaction **too large** to collect, a COPY stays open as long as only inserts into its table follow.
 //!
 //! Binary COPY does not convert: a table takes part if the destination's columns have the very types of the source's. The
@@ -12,10 +13,12 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::applier::{Applied, Applier, Kind, Sent};
+use super::applier::{Applied, Applier, Kind, Lane, Sent};
 use super::batch::TableBatch;
 use super::group::COMMIT_DURABLY;
+use super::second::Turns;
 use crate::error::{Error, Result};
+use crate::libpq::Connection;
 use crate::logicalrep::relation::{COPY_HEADER, COPY_TRAILER};
 use crate::logicalrep::{Column, ColumnFormat, FastMap, Relation};
 
@@ -33,10 +36,21 @@ pub(super) struct CopyRuns {
     pub(super) pipeline: bool,
     /// The table whose COPY is open in a transaction under way.
     open: Option<Rc<Relation>>,
-    /// Definitions that were compared with the destination: do all types agree?
-    agrees: FastMap<u64, bool>,
+    /// Definitions that were compared with the destination.
+    agrees: FastMap<u64, Agreement>,
     round_trip: Duration,
     buffer: Vec<u8>,
+}
+
+/// What the destination has for a definition of the source.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Agreement {
+    /// A column of another type.
+    Differs,
+    /// The same types, but something there may see in which order rows come.
+    InOrder,
+    /// The same types in a plain table; rows may come in any order.
+    Plain,
 }
 
 impl CopyRuns {
@@ -61,7 +75,7 @@ impl Applier {
             Some(open) => open.generation != relation.generation,
             None => self.group_open || self.is_serial(),
         };
-        let disagrees = || self.copy_runs.agrees.get(&relation.generation) == Some(&false);
+        let disagrees = || self.copy_runs.agrees.get(&relation.generation) == Some(&Agreement::Differs);
         (!is_in_the_way && !disagrees()).then_some(batch)
     }
 
@@ -75,30 +89,59 @@ impl Applier {
         self.copy_runs.open.is_none() && self.copy_candidate().is_some()
     }
 
-    /// Is what waits worth a new COPY? The first time a table comes by, its columns are compared with the destination's.
+    /// The table whose rows wait, if they are worth a new COPY.
+    fn worth_a_copy(&self) -> Option<&Rc<Relation>> {
+        let batch = self.copy_candidate()?;
+        let values = batch.len() * batch.relation.columns.len();
+        let least = self.copy_runs.round_trip.as_micros() * VALUES_PER_MICROSECOND;
+        (values >= FEWEST_VALUES && values as u128 >= least).then_some(&batch.relation)
+    }
+
+    /// Does what waits start a COPY? The first time a table comes by, its columns are compared with the destination's.
     fn starts_copy(&mut self) -> Result<bool> {
-        let Some(batch) = self.copy_candidate() else { return Ok(false) };
-        let relation = batch.relation.clone();
-        let values = batch.len() * relation.columns.len();
-        if values < FEWEST_VALUES || (values as u128) < self.copy_runs.round_trip.as_micros() * VALUES_PER_MICROSECOND {
-            return Ok(false);
-        }
-        self.agrees(&relation)?;
-        Ok(self.copy_candidate().is_some())
+        let Some(relation) = self.worth_a_copy().cloned() else { return Ok(false) };
+        self.agrees(&relation)
     }
 
-    /// As `types_agree`, asked once for a definition.
+    /// May what waits go to the destination as COPY while an earlier group still does?
+    pub(super) fn may_overlap(&self) -> bool {
+        self.destination.replica_role
+            && !self.plan.defer_constraints
+            && self.second.can_be_had()
+            && self
+                .worth_a_copy()
+                .is_some_and(|relation| self.copy_runs.agrees.get(&relation.generation) == Some(&Agreement::Plain))
+    }
+
+    /// Would COPY take the fields as the destination's columns? Asked once for a definition.
     pub(super) fn agrees(&mut self, relation: &Relation) -> Result<bool> {
-        if let Some(agrees) = self.copy_runs.agrees.get(&relation.generation) {
-            return Ok(*agrees);
-        }
-        self.leave_pipeline()?;
-        let agrees = self.types_agree(relation)?;
-        self.copy_runs.agrees.insert(relation.generation, agrees);
-        Ok(agrees)
+        let known = self.copy_runs.agrees.get(&relation.generation).copied();
+        let agreement = match known {
+            Some(agreement) => agreement,
+            None => {
+                self.leave_pipeline()?;
+                let agreement = self.compare(relation)?;
+                self.copy_runs.agrees.insert(relation.generation, agreement);
+                agreement
+            }
+        };
+        Ok(agreement != Agreement::Differs)
     }
 
-    /// Would COPY take the fields as the destination's columns? A domain takes what its base type takes.
+    fn compare(&mut self, relation: &Relation) -> Result<Agreement> {
+        if !self.types_agree(relation)? {
+            return Ok(Agreement::Differs);
+        }
+        // Triggers that fire for replicated rows too may look at other rows; partitions may have such, or be foreign.
+        const SQL: &str = "SELECT 1 FROM pg_catalog.pg_class AS c \
+             WHERE c.oid = pg_catalog.to_regclass($1) AND c.relkind = 'r' AND NOT EXISTS ( \
+               SELECT 1 FROM pg_catalog.pg_trigger AS t \
+               WHERE t.tgrelid = c.oid AND t.tgenabled IN ('A', 'R'))";
+        let rows = self.destination.connection.query(SQL, &[Some(&relation.qualified_name())])?;
+        Ok(if rows.is_empty() { Agreement::InOrder } else { Agreement::Plain })
+    }
+
+    /// A domain takes what its base type takes.
     fn types_agree(&mut self, relation: &Relation) -> Result<bool> {
         const SQL: &str = "WITH RECURSIVE of_column AS ( \
                SELECT a.attname, a.atttypid AS type FROM pg_catalog.pg_attribute AS a \
@@ -135,19 +178,80 @@ impl Applier {
         if self.group_open || !self.starts_copy()? {
             return Ok(false);
         }
+        let beside = self.lane_beside();
         let Some(batch) = self.waiting.take().pop() else { return Ok(false) };
         let table = batch.relation.clone();
-        let durably = if durable { format!("{COMMIT_DURABLY}; ") } else { String::new() };
-        let before = format!("{}{durably}", self.begin_text(group));
-        self.start_copy(&table, &before, "; COMMIT")?;
-        self.queue_rows(&batch, Flow::Queued)?;
-        self.copy_ends(Sent::CopyGroup { table })?;
+        let lane = self.start_copy_group(&table, group, durable, beside)?;
+        self.queue_rows(&batch, lane, Flow::Queued)?;
+        match lane {
+            Lane::First => self.copy_ends(Sent::CopyGroup { table })?,
+            Lane::Second => {
+                let connection = self.connection(lane)?;
+                connection.copy_queue(&COPY_TRAILER)?;
+                connection.copy_finish()?;
+                connection.flush()?;
+                self.second.table = Some(table);
+            }
+        }
         if durable {
             self.last_durable = Instant::now();
         }
-        self.note_sent(*group, durable);
+        self.note_sent(*group, durable, lane);
         self.waiting.give_back(batch);
         Ok(true)
+    }
+
+    /// The session that is free while a group is under way in the other one.
+    fn lane_beside(&mut self) -> Option<Lane> {
+        if self.copy_runs.pipeline || self.groups.len() != 1 || !self.may_overlap() {
+            return None;
+        }
+        match self.groups.front()?.lane {
+            Lane::First => self.second.session().map(|_| Lane::Second),
+            Lane::Second => Some(Lane::First),
+        }
+    }
+
+    /// Starts a group's COPY beside the group under way, or when everything is answered.
+    fn start_copy_group(
+        &mut self,
+        table: &Rc<Relation>,
+        group: &Applied,
+        durable: bool,
+        beside: Option<Lane>,
+    ) -> Result<Lane> {
+        let durably = if durable { format!("{COMMIT_DURABLY}; ") } else { String::new() };
+        let Turns { take, await_earlier } = self.second.turns(self.class_of_turns());
+        if let Some(lane) = beside {
+            let (copy, progress) = (copy_text(table), self.progress_text(group));
+            let sql = format!("BEGIN; {durably}{take}; {copy}; {await_earlier}; {progress}; COMMIT");
+            let connection = self.connection(lane)?;
+            match connection.copy_begin(&sql).and_then(|()| connection.copy_queue(COPY_HEADER)) {
+                Ok(()) => return Ok(lane),
+                Err(error) if lane == Lane::First => return Err(self.explain_copy(error, table)),
+                // Perhaps closed while nobody used it. Nothing was sent yet.
+                Err(_) => self.second.avoid(),
+            }
+        }
+        let before = format!("{}{durably}{take}; ", self.begin_text(group));
+        self.start_copy(table, &before, "; COMMIT")?;
+        Ok(Lane::First)
+    }
+
+    /// Names the turns of this worker among the advisory locks of the destination.
+    fn class_of_turns(&self) -> i32 {
+        let [a, b, c, d, ..] = self.task_id;
+        i32::from_be_bytes([a, b, c, d]) ^ self.epoch as i32
+    }
+
+    fn connection(&mut self, lane: Lane) -> Result<&mut Connection> {
+        match lane {
+            Lane::First => Ok(&mut self.destination.connection),
+            Lane::Second => {
+                let session = self.second.session();
+                session.map(|s| &mut s.connection).ok_or_else(|| Error::internal("the second session is gone"))
+            }
+        }
     }
 
     /// Sends what waits through the COPY of a transaction under way, starting one if that is worth it; false when what
@@ -166,7 +270,7 @@ impl Applier {
             self.start_copy(&batch.relation, &before, "")?;
             self.copy_runs.open = Some(batch.relation.clone());
         }
-        self.queue_rows(&batch, Flow::Sent)?;
+        self.queue_rows(&batch, Lane::First, Flow::Sent)?;
         self.waiting.give_back(batch);
         Ok(true)
     }
@@ -178,17 +282,16 @@ impl Applier {
 
     pub(super) fn start_copy(&mut self, table: &Rc<Relation>, before: &str, after: &str) -> Result<()> {
         self.leave_pipeline()?;
-        let copy = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", table.qualified_name(), table.column_list());
-        let outcome = self.destination.connection.copy_begin(&format!("{before}{copy}{after}"));
+        let outcome = self.destination.connection.copy_begin(&format!("{before}{}{after}", copy_text(table)));
         outcome.map_err(|error| self.explain_copy(error, table))?;
         self.destination.connection.copy_queue(COPY_HEADER)
     }
 
-    fn queue_rows(&mut self, batch: &TableBatch, flow: Flow) -> Result<()> {
+    fn queue_rows(&mut self, batch: &TableBatch, lane: Lane, flow: Flow) -> Result<()> {
         let mut buffer = std::mem::take(&mut self.copy_runs.buffer);
         let columns = (batch.relation.columns.len() as i16).to_be_bytes();
         let mut send = |buffer: &mut Vec<u8>| -> Result<()> {
-            let connection = &mut self.destination.connection;
+            let connection = self.connection(lane)?;
             let outcome = match flow {
                 Flow::Queued => connection.copy_queue(buffer),
                 Flow::Sent => connection.copy_data(buffer),
@@ -217,7 +320,13 @@ impl Applier {
         Ok(())
     }
 
-    pub(super) fn explain_copy(&self, error: Error, table: &Relation) -> Error {
+    /// The error of a COPY that could not be sent whole. What a group before it has to say comes first.
+    pub(super) fn explain_copy(&mut self, error: Error, table: &Relation) -> Error {
+        while !self.groups.is_empty() {
+            if let Err(earlier) = self.wait_for_answers() {
+                return earlier;
+            }
+        }
         self.explain(error, Some(table), Some(Kind::Insert))
     }
 
@@ -243,6 +352,10 @@ impl Applier {
         }
         Ok(())
     }
+}
+
+fn copy_text(table: &Relation) -> String {
+    format!("COPY {} ({}) FROM STDIN (FORMAT binary)", table.qualified_name(), table.column_list())
 }
 
 /// What becomes of data that the socket does not take at once.

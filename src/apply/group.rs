@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::applier::{Applied, Applier, DURABLE_EVERY, Group, Sent};
+use super::applier::{Applied, Applier, DURABLE_EVERY, Group, Lane, Sent};
 use crate::error::Result;
 use crate::libpq::Param;
 use crate::pg::xact;
@@ -81,13 +81,13 @@ impl Applier {
         }
         self.destination.connection.send_sync()?;
         self.sent.push_back(Sent::Sync);
-        self.note_sent(group, durable);
+        self.note_sent(group, durable, Lane::First);
         self.destination.connection.flush()?;
         Ok(())
     }
 
-    pub(super) fn note_sent(&mut self, group: Applied, durable: bool) {
-        self.groups.push_back(Group { applied: group, durable });
+    pub(super) fn note_sent(&mut self, group: Applied, durable: bool, lane: Lane) {
+        self.groups.push_back(Group { applied: group, durable, lane });
         self.chain = group.end_lsn;
         self.group = Applied::default();
         self.group_open = false;

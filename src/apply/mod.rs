@@ -3,7 +3,7 @@
 //! `batch` collapses the changes of a table, `statements` writes the SQL, `arrays` packs rows into parameters. The
 //! applier is one object in several files: `applier` collects changes into groups, `sink` is its face to the decoder,
 //! `group` begins and ends a group on the destination, `send` and `copy_runs` send its rows, `answers` reads what the
-//! destination says, `conflicts` decides about a change that it refuses.
+//! destination says, `conflicts` decides about a change that it refuses, `second` is a second session for long runs of inserts.
 
 mod answers;
 pub mod applier;
@@ -13,6 +13,7 @@ mod conflicts;
 mod copy_runs;
 mod group;
 mod huge;
+mod second;
 mod send;
 mod sink;
 pub mod statements;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pq_sys::{ConnStatusType, ExecStatusType, PGconn, PGresult, PostgresPollingStatusType};
 
-use super::{Interest, WaitFn};
+use super::{Interest, WaitFn, Watch};
 use crate::error::{Error, Origin, Result, sqlstate};
 use crate::logicalrep::Row;
 
@@ -121,8 +121,9 @@ impl Connection {
                     .detail(format!("Tried {} for {} s.", parameters.describe(), limit.as_secs()))
                     .hint("Check that the server runs and that no firewall drops the packets."));
             }
-            let ready = (self.wait)(self.socket()?, interest, Some(left));
-            if !ready.read && !ready.write {
+            let mut watch = [Watch::new(self.socket()?, interest)];
+            (self.wait)(&mut watch, Some(left));
+            if watch[0].ready == Interest::default() {
                 continue;
             }
             // SAFETY: as above.
@@ -274,9 +275,28 @@ impl Connection {
 
     /// Waits for the destination (or the time, or a nudge), then reads what has come.
     pub fn wait_and_consume(&mut self, unsent: bool, timeout: Option<Duration>) -> Result<()> {
-        let socket = self.socket()?;
-        let ready = (self.wait)(socket, Interest { read: true, write: unsent }, timeout);
-        if ready.read { self.consume() } else { Ok(()) }
+        let mut watch = [Watch::new(self.socket()?, Interest { read: true, write: unsent })];
+        (self.wait)(&mut watch, timeout);
+        if watch[0].ready.read { self.consume() } else { Ok(()) }
+    }
+
+    /// Sends what the sockets take, then waits until one of them has or takes more, and reads that.
+    pub fn wait_for_either(&mut self, other: &mut Connection) -> Result<()> {
+        let mut watches = [self.watch()?, other.watch()?];
+        (self.wait)(&mut watches, None);
+        for (connection, watch) in [self, other].into_iter().zip(watches) {
+            if watch.ready.read {
+                connection.consume()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what the socket takes; what to wait for next. Readable while idle means that the destination has ended the
+    /// connection.
+    pub fn watch(&mut self) -> Result<Watch> {
+        let write = self.flush()?;
+        Ok(Watch::new(self.socket()?, Interest { read: true, write }))
     }
 
     /// Reads what has arrived, without waiting.

@@ -22,6 +22,21 @@ pub struct Interest {
     pub write: bool,
 }
 
-/// Waits until the socket is ready, the time is over, or the process was nudged; says what the socket is ready for.
+/// A socket to wait for.
+#[derive(Clone, Copy, Debug)]
+pub struct Watch {
+    pub socket: i32,
+    pub interest: Interest,
+    /// What the wait found it ready for.
+    pub ready: Interest,
+}
+
+impl Watch {
+    pub fn new(socket: i32, interest: Interest) -> Watch {
+        Watch { socket, interest, ready: Interest::default() }
+    }
+}
+
+/// Waits until one of the sockets is ready, the time is over, or the process was nudged; notes what they are ready for.
 /// It does not return when the process is asked to stop: it leaves through the server's error path.
-pub type WaitFn = fn(socket: i32, interest: Interest, timeout: Option<Duration>) -> Interest;
+pub type WaitFn = fn(sockets: &mut [Watch], timeout: Option<Duration>);

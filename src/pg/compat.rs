@@ -22,6 +22,21 @@ pub fn insert_lsn() -> Lsn {
     Lsn(unsafe { pg_sys::GetXLogInsertRecPtr() })
 }
 
+/// A set of events to wait for, to be freed by the caller.
+///
+/// # Safety
+/// In a server process.
+pub unsafe fn create_wait_set(events: usize) -> *mut pg_sys::WaitEventSet {
+    // SAFETY: by contract; the context lives as long as the process, and no resource owner looks after the set.
+    unsafe {
+        #[cfg(not(any(feature = "pg17", feature = "pg18")))]
+        let owner = pg_sys::TopMemoryContext;
+        #[cfg(any(feature = "pg17", feature = "pg18"))]
+        let owner = std::ptr::null_mut();
+        pg_sys::CreateWaitEventSet(owner, events as i32)
+    }
+}
+
 /// Creates an ephemeral logical slot of this database; it becomes permanent by `ReplicationSlotPersist`. From 17 on
 /// standbys may synchronize it.
 ///

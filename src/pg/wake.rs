@@ -15,7 +15,7 @@ use std::time::Duration;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use crate::libpq::Interest;
+use crate::libpq::Watch;
 use crate::logicalrep::Lsn;
 use crate::pg::{bgworker, compat, latch, xact};
 
@@ -140,22 +140,19 @@ impl Sleeper {
         Sleeper(None)
     }
 
-    /// Sleeps until there may be WAL behind `position`, the socket is ready, someone nudges, or `limit` is over.
-    pub fn sleep(&self, position: Lsn, socket: i32, interest: Interest, limit: Duration) -> Interest {
+    /// Sleeps until there may be WAL behind `position`, a socket is ready, someone nudges, or `limit` is over.
+    pub fn sleep(&self, position: Lsn, sockets: &mut [Watch], limit: Duration) {
         if let Some(slot) = self.0 {
             slot.sleeping.store(true, Ordering::SeqCst);
         }
         prepare_flush_wait();
-        let outcome = if compat::flush_lsn() > position {
-            Interest::default()
-        } else {
-            latch::wait_socket(socket, interest, Some(self.patience(position).min(limit)))
-        };
+        if compat::flush_lsn() <= position {
+            latch::wait_sockets(sockets, Some(self.patience(position).min(limit)));
+        }
         cancel_flush_wait();
         if let Some(slot) = self.0 {
             slot.sleeping.store(false, Ordering::Relaxed);
         }
-        outcome
     }
 
     fn patience(&self, position: Lsn) -> Duration {

@@ -57,7 +57,7 @@ pub fn try_connection(parameters: &Parameters, password_required: bool) -> Resul
         }
     }
     let session = Session { parameters, task: "connection test", encoding: encoding::sent_as(), password_required };
-    match Destination::open(&session, Purpose::Control, latch::wait_socket) {
+    match Destination::open(&session, Purpose::Control, latch::wait_sockets) {
         Ok(mut destination) => {
             check_session(&mut destination, &mut steps)?;
             Ok(Tried { steps, session: Some(destination) })

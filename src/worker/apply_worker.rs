@@ -120,7 +120,9 @@ fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
     }
     let observer = status.clone();
     let on_applied = Box::new(move |applied: &Applied| note_applied(&observer, applied));
-    let applier = Rc::new(RefCell::new(Applier::new(destination, plan, on_applied)?));
+    let endpoint = endpoint.for_extras();
+    let open = Box::new(move || endpoint.open(Purpose::Apply));
+    let applier = Rc::new(RefCell::new(Applier::new(destination, open, plan, on_applied)?));
     let start = applier.borrow().applied();
     let mut decoding =
         Decoding::open(&names::slot_name(&task.name), start, Box::new(SharedSink(applier.clone(), listener)))?;
@@ -242,12 +244,11 @@ impl Stream {
         if !latch::is_alive(supervisor) {
             return Err(Error::new(sqlstate::OBJECT_IN_USE, "the supervisor of the task is gone"));
         }
-        let (socket, interest, patience) = {
+        let (mut sockets, patience) = {
             let mut applier = self.applier.borrow_mut();
-            let (socket, interest) = applier.interest()?;
-            (socket, interest, applier.patience())
+            (applier.watches()?, applier.patience())
         };
-        self.sleeper.sleep(position, socket, interest, patience);
+        self.sleeper.sleep(position, &mut sockets, patience);
         Ok(())
     }
 }

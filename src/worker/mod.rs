@@ -98,6 +98,15 @@ impl Endpoint {
         })
     }
 
+    /// The same for a session that the task can do without: nobody waits long for it.
+    pub fn for_extras(mut self) -> Endpoint {
+        const SECONDS: u32 = 5;
+        let set = self.parameters.get("connect_timeout").and_then(|seconds| seconds.parse().ok());
+        let seconds = set.filter(|seconds| (1..SECONDS).contains(seconds)).unwrap_or(SECONDS);
+        self.parameters.set("connect_timeout", &seconds.to_string());
+        self
+    }
+
     pub fn open(&self, purpose: crate::destination::Purpose) -> Result<crate::destination::Destination> {
         let session = Session {
             parameters: &self.parameters,
@@ -105,7 +114,7 @@ impl Endpoint {
             encoding: encoding::sent_as(),
             password_required: self.password_required,
         };
-        crate::destination::Destination::open(&session, purpose, latch::wait_socket)
+        crate::destination::Destination::open(&session, purpose, latch::wait_sockets)
     }
 }
 

@@ -26,6 +26,7 @@ mod precheck;
 mod replay;
 mod rights;
 mod schema;
+mod second_session;
 mod sequences;
 mod symbols;
 mod topologies;
