@@ -24,8 +24,14 @@ use crate::logicalrep::{Column, ColumnFormat, FastMap, Relation};
 
 /// Rows of a run that is sent as one COPY.
 pub(super) const COPY_ROWS: usize = 16_000;
-/// Shorter runs, counted in values, are not worth the round trips.
+/// Shorter runs, counted in values, are not worth the round trips, unless the table is wide.
 const FEWEST_VALUES: usize = 20_000;
+/// What a statement takes to start for each of its array parameters, in microseconds; a COPY takes as long for any number of
+/// columns.
+const STATEMENT_PER_COLUMN: u128 = 14;
+const COPY_START: u128 = 300;
+/// Round trips of a COPY that a statement does not need.
+const COPY_ROUND_TRIPS: u128 = 3;
 /// Values that save, sent as COPY, as much time as a microsecond of round trip costs.
 const VALUES_PER_MICROSECOND: u128 = 20;
 /// Bytes handed to libpq at a time.
@@ -92,9 +98,12 @@ impl Applier {
     /// The table whose rows wait, if they are worth a new COPY.
     fn worth_a_copy(&self) -> Option<&Rc<Relation>> {
         let batch = self.copy_candidate()?;
-        let values = batch.len() * batch.relation.columns.len();
-        let least = self.copy_runs.round_trip.as_micros() * VALUES_PER_MICROSECOND;
-        (values >= FEWEST_VALUES && values as u128 >= least).then_some(&batch.relation)
+        let columns = batch.relation.columns.len();
+        let values = batch.len() * columns;
+        let round_trip = self.copy_runs.round_trip.as_micros();
+        let is_long = values >= FEWEST_VALUES && values as u128 >= round_trip * VALUES_PER_MICROSECOND;
+        let is_wide = columns as u128 * STATEMENT_PER_COLUMN >= COPY_START + round_trip * COPY_ROUND_TRIPS;
+        (is_long || is_wide).then_some(&batch.relation)
     }
 
     /// Does what waits start a COPY? The first time a table comes by, its columns are compared with the destination's.
@@ -105,7 +114,8 @@ impl Applier {
 
     /// May what waits go to the destination as COPY while an earlier group still does?
     pub(super) fn may_overlap(&self) -> bool {
-        self.destination.replica_role
+        self.is_due()
+            && self.destination.replica_role
             && !self.plan.defer_constraints
             && self.second.can_be_had()
             && self
