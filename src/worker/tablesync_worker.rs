@@ -54,13 +54,25 @@ fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatu
         mine.table.store(table.relid, Relaxed);
         bgworker::report_activity(&format!("copying {}", table.name));
         let copied = copy(&task, &table, &mut destination, mine, status.snapshot())
-            .map_err(|error| error.context(format!("While copying {}.", table.name)))?;
+            .map_err(|error| explain(error, &table.name))?;
         failpoint::hit("tablesync_after_commit")?;
         xact::in_transaction(|| tables::set_copied(task.id, table.relid, &copied))?;
         mine.table.store(0, Relaxed);
         status.announce();
     }
     Ok(())
+}
+
+fn explain(error: Error, table: &str) -> Error {
+    const PROGRAM_LIMIT_EXCEEDED: &str = "54000";
+    let error = error.context(format!("While copying {table}."));
+    if error.sqlstate() != PROGRAM_LIMIT_EXCEEDED {
+        return error;
+    }
+    error.or_hint(
+        "A server takes no row of 1 GB or more at once; such a row can only come about by updates of one column after \
+         the other. Shorten it on the source, or leave its table out of the task and copy it by hand.",
+    )
 }
 
 /// Exports a snapshot and keeps it until the supervisor ends this worker.
