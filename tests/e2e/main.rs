@@ -27,6 +27,7 @@ mod replay;
 mod rights;
 mod schema;
 mod sequences;
+mod spool;
 mod symbols;
 mod topologies;
 mod traps;
