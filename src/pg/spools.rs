@@ -15,12 +15,11 @@
 //! The server does not know of spools. Those of transactions that it has forgotten (rolled back, not of this slot, cut
 //! off by a crash of the source) are dropped when their end was read.
 //!
-//! ```text
-//!   table      in memory       spooled       spilled by the server
-//!   known      at the commit   when large    if the spool does not take it
-//!   unknown    server          looked up     if it is in no table, or has a mark or TOAST in it
-//! ```
+//! A table that no replay has met is looked up as the server does it at a commit. Out-of-line values and marks
+//! (`pg::met`) keep a transaction with the server.
 
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use pgrx::pg_sys;
@@ -36,7 +35,7 @@ const MOST: usize = 64;
 /// Where the server has its temporary files, in the data directory, which is the current directory of its processes.
 /// `temp_tablespaces` does not matter: it is a choice of roles for their queries, and this is memory of the server that
 /// went to disk, as its own files of such transactions, which lie in the data directory too.
-const DIRECTORY: &str = "base/pgsql_tmp";
+const DIRECTORY: &CStr = c"base/pgsql_tmp";
 
 #[derive(Default)]
 pub(super) struct Spools {
@@ -323,8 +322,9 @@ impl Early {
         if self.spool.is_none() {
             // SAFETY: a C string; like the server's own temporary files, the directory is made by the first that needs
             // it, and it is no error that it is there.
-            unsafe { pg_sys::MakePGDirectory(c"base/pgsql_tmp".as_ptr()) };
-            self.spool = Some((Spool::create(Path::new(DIRECTORY))?, ExternalFile::count()));
+            unsafe { pg_sys::MakePGDirectory(DIRECTORY.as_ptr()) };
+            let directory = Path::new(OsStr::from_bytes(DIRECTORY.to_bytes()));
+            self.spool = Some((Spool::create(directory)?, ExternalFile::count()));
         }
         self.spool.as_mut().map(|(spool, _)| spool).ok_or_else(|| Error::internal("a spool is missing"))
     }
