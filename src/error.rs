@@ -74,8 +74,10 @@ pub mod sqlstate {
     pub const OBJECT_NOT_IN_PREREQUISITE_STATE: &str = "55000";
     pub const OBJECT_IN_USE: &str = "55006";
     pub const QUERY_CANCELED: &str = "57014";
+    pub const DISK_FULL: &str = "53100";
     pub const CONFIGURATION_LIMIT_EXCEEDED: &str = "53400";
     pub const NO_DATA_FOUND: &str = "P0002";
+    pub const IO_ERROR: &str = "58030";
     pub const DATA_CORRUPTED: &str = "XX001";
     pub const INTERNAL_ERROR: &str = "XX000";
     pub const CHARACTER_NOT_IN_REPERTOIRE: &str = "22021";

@@ -7,7 +7,7 @@ use super::applier::{Applier, Kind, Sent};
 use super::huge::HUGE;
 use super::statements;
 use crate::error::Result;
-use crate::logicalrep::{Change, ChangeSink, Relation, Transaction, Wanted};
+use crate::logicalrep::{Change, ChangeSink, Lsn, Relation, Transaction, Wanted};
 
 impl ChangeSink for Applier {
     fn only_local(&self) -> bool {
@@ -30,6 +30,11 @@ impl ChangeSink for Applier {
     fn wants(&self, table: u32, transaction: &Transaction) -> bool {
         let snapshot = self.plan.tables.get(&table).and_then(Option::as_ref);
         snapshot.is_none_or(|snapshot| !snapshot.contains(transaction.xid, transaction.commit_lsn))
+    }
+
+    /// While changes are replayed one by one, an error shows the row.
+    fn takes_early(&self, lsn: Lsn) -> bool {
+        lsn >= self.plan.serial_until
     }
 
     fn change(&mut self, transaction: &Transaction, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {

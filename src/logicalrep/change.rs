@@ -62,6 +62,9 @@ pub trait ChangeSink {
     /// Does it want this table's changes of this transaction? Asked where the interest is in parts.
     fn wants(&self, table: u32, transaction: &Transaction) -> bool;
 
+    /// May a change be encoded before its transaction, which commits behind `lsn`, has done so? Its tuples are gone then.
+    fn takes_early(&self, lsn: Lsn) -> bool;
+
     fn change(&mut self, transaction: &Transaction, relation: &Rc<Relation>, change: Change<'_>) -> Result<()>;
 
     fn truncate(

@@ -7,6 +7,7 @@ pub mod names;
 pub mod relation;
 pub mod row;
 pub mod snapshot;
+pub mod spool;
 
 pub use change::{Change, ChangeSink, Transaction, Wanted};
 pub use fast_map::FastMap;
@@ -14,3 +15,4 @@ pub use lsn::Lsn;
 pub use relation::{Column, ColumnFormat, Relation};
 pub use row::Row;
 pub use snapshot::CopySnapshot;
+pub use spool::Spool;

@@ -141,6 +141,43 @@ pub unsafe fn file(change: *const pg_sys::ReorderBufferChange) -> u64 {
     u64::from(space.to_u32()) << 32 | u64::from(number)
 }
 
+/// The table of the file that a row change was made in, as the historic snapshot has it; invalid if there is none.
+///
+/// # Safety
+/// `change` is a row change; inside a guard, where a historic snapshot is set.
+pub unsafe fn table_of_file(change: *const pg_sys::ReorderBufferChange) -> pg_sys::Oid {
+    // Not in the bindings.
+    unsafe extern "C-unwind" {
+        #[cfg_attr(any(feature = "pg13", feature = "pg14", feature = "pg15"), link_name = "RelidByRelfilenode")]
+        fn RelidByRelfilenumber(tablespace: pg_sys::Oid, number: pg_sys::Oid) -> pg_sys::Oid;
+    }
+    // SAFETY: by contract.
+    unsafe {
+        let file = file(change);
+        RelidByRelfilenumber(((file >> 32) as u32).into(), (file as u32).into())
+    }
+}
+
+/// Are subtransactions known as such from their first change on? In 13 that may come as late as the commit: until then
+/// one looks like a transaction.
+pub const SUBTRANSACTIONS_ARE_KNOWN: bool = !cfg!(feature = "pg13");
+
+/// Frees a change that is in no list any more.
+///
+/// # Safety
+/// Both are live; the change is not used after this.
+pub unsafe fn free_change(buffer: *mut pg_sys::ReorderBuffer, change: *mut pg_sys::ReorderBufferChange) {
+    // SAFETY: by contract.
+    unsafe {
+        #[cfg(feature = "pg13")]
+        pg_sys::ReorderBufferReturnChange(buffer, change);
+        #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16", feature = "pg17"))]
+        pg_sys::ReorderBufferReturnChange(buffer, change, true);
+        #[cfg(feature = "pg18")]
+        pg_sys::ReorderBufferFreeChange(buffer, change, true);
+    }
+}
+
 /// The transaction as readers and tasks know it.
 ///
 /// # Safety
@@ -192,6 +229,37 @@ pub unsafe fn count_transaction(buffer: *mut pg_sys::ReorderBuffer, txn: *const 
     }
 }
 
+/// Lets the slot's statistics know of changes that were taken out of the buffer: `spilled` bytes are on disk instead, the
+/// transaction's first ones if `is_first` (from 14 on).
+///
+/// # Safety
+/// `buffer` is live.
+pub unsafe fn count_spilled(buffer: *mut pg_sys::ReorderBuffer, spilled: u64, is_first: bool) {
+    #[cfg(feature = "pg13")]
+    let _ = (buffer, spilled, is_first);
+    // SAFETY: by contract.
+    #[cfg(not(feature = "pg13"))]
+    unsafe {
+        (*buffer).spillTxns += i64::from(is_first);
+        (*buffer).spillCount += 1;
+        (*buffer).spillBytes += spilled as i64;
+    }
+}
+
+/// Lets the slot's statistics know of decoded bytes that are in the buffer no more (from 14 on).
+///
+/// # Safety
+/// `buffer` is live.
+pub unsafe fn count_bytes(buffer: *mut pg_sys::ReorderBuffer, bytes: u64) {
+    #[cfg(feature = "pg13")]
+    let _ = (buffer, bytes);
+    // SAFETY: by contract.
+    #[cfg(not(feature = "pg13"))]
+    unsafe {
+        (*buffer).totalBytes += bytes as i64;
+    }
+}
+
 /// Publishes the slot's statistics (from 14 on).
 ///
 /// # Safety
@@ -202,7 +270,8 @@ pub unsafe fn update_decoding_stats(context: *mut pg_sys::LogicalDecodingContext
     // SAFETY: by contract.
     #[cfg(not(feature = "pg13"))]
     unsafe {
-        if (*(*context).reorder).totalTxns > 0 {
+        let buffer = (*context).reorder;
+        if (*buffer).totalTxns > 0 || (*buffer).spillCount > 0 {
             pg_sys::UpdateDecodingStats(context);
         }
     }

@@ -201,20 +201,30 @@ impl Decoding {
         unsafe {
             pg_sys::SetCurrentStatementStartTimestamp();
             pg_sys::StartTransactionCommand();
-            let reader = (*context).reader;
-            pg_sys::ffi::pg_guard_ffi_boundary(|| {
-                for _ in 0..records {
-                    // A large record's room belongs to the reader, which outlives the transaction.
-                    pg_sys::CurrentMemoryContext = pg_sys::TopMemoryContext;
-                    let record = raw::XLogReadRecord(reader, &mut message);
-                    if record.is_null() || !message.is_null() {
-                        step = Step::CaughtUp;
-                        break;
+            let (reader, buffer) = ((*context).reader, (*context).reorder);
+            (*decoder).spools.read_limit();
+            let mut left = records;
+            let mut look = true;
+            while std::mem::take(&mut look) {
+                pg_sys::ffi::pg_guard_ffi_boundary(|| {
+                    while left > 0 && !look {
+                        left -= 1;
+                        // A large record's room belongs to the reader, which outlives the transaction.
+                        pg_sys::CurrentMemoryContext = pg_sys::TopMemoryContext;
+                        let record = raw::XLogReadRecord(reader, &mut message);
+                        if record.is_null() || !message.is_null() {
+                            step = Step::CaughtUp;
+                            break;
+                        }
+                        (*decoder).commit = Commit::of(record, reader);
+                        raw::LogicalDecodingProcessRecord(context, reader);
+                        look = (*decoder).spools.are_due(record, buffer);
                     }
-                    (*decoder).commit = Commit::of(record, reader);
-                    raw::LogicalDecodingProcessRecord(context, reader);
+                });
+                if look {
+                    (*decoder).tend_spools(buffer, Lsn((*reader).ReadRecPtr))?;
                 }
-            });
+            }
             compat::update_decoding_stats(context);
             if !message.is_null() {
                 let text = crate::pg::rel::text(message);

@@ -22,6 +22,7 @@ pub mod report;
 pub mod scan;
 pub mod slots;
 pub mod spi;
+mod spools;
 pub mod text;
 pub mod tuple;
 pub mod wake;

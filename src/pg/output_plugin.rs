@@ -9,6 +9,7 @@
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_char};
+use std::rc::Rc;
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -19,6 +20,7 @@ use crate::logicalrep::{Change, ChangeSink, Lsn, Relation, Transaction, Wanted};
 use crate::pg::met::Tables;
 use crate::pg::rel::Described;
 use crate::pg::replay::Commit;
+use crate::pg::spools::Spools;
 use crate::pg::tuple::{Deformed, OldTuple, Purpose, Scratch};
 use crate::pg::{compat, invalidation, report, wire_plugin};
 
@@ -33,23 +35,67 @@ pub struct Decoder {
     only_local: bool,
     pub(super) error: Option<Error>,
     pub(super) tables: Tables,
-    rows: Rows,
-    transaction: Transaction,
+    pub(super) rows: Rows,
+    pub(super) transaction: Transaction,
     /// Is the rest of the transaction left out?
     left_out: bool,
     /// The plain commit record that the server is about to process.
     pub(super) commit: Option<Commit>,
     /// The tables of the changes of a transaction that is looked at.
     pub(super) found: Vec<usize>,
+    /// Changes of large transactions that have not committed yet.
+    pub(super) spools: Spools,
 }
 
 /// Room for the rows of one change.
-struct Rows {
+pub(super) struct Rows {
     scratch: Scratch,
     new: Deformed,
     old: Deformed,
     row: Vec<u8>,
     key: Vec<u8>,
+}
+
+/// What a row change is, and what the WAL holds of it.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    is_insert: bool,
+    is_delete: bool,
+    /// Does the WAL say which row was meant?
+    has_identity: bool,
+    has_new: bool,
+}
+
+impl Shape {
+    /// # Safety
+    /// `change` is a row change of the table.
+    unsafe fn of(relation: &Relation, change: *mut pg_sys::ReorderBufferChange) -> Shape {
+        // SAFETY: by contract.
+        let (action, (old, new)) = unsafe { ((*change).action, compat::tuples(change)) };
+        let is_insert = action == pg_sys::ReorderBufferChangeType::REORDER_BUFFER_CHANGE_INSERT;
+        let is_delete = action == pg_sys::ReorderBufferChangeType::REORDER_BUFFER_CHANGE_DELETE;
+        let (has_old, has_new) = (!old.is_null(), !new.is_null());
+        let has_identity = is_insert
+            || match relation.identity {
+                Identity::Key => !is_delete || has_old,
+                Identity::FullRow => has_old,
+                Identity::Nothing => false,
+            };
+        Shape { is_insert, is_delete, has_identity, has_new }
+    }
+
+    /// Is there all that it takes to apply it?
+    fn is_complete(self) -> bool {
+        self.has_identity && (self.is_delete || self.has_new)
+    }
+
+    fn verb(self) -> &'static str {
+        match (self.is_insert, self.is_delete) {
+            (true, _) => "INSERT",
+            (_, true) => "DELETE",
+            _ => "UPDATE",
+        }
+    }
 }
 
 impl Decoder {
@@ -73,6 +119,7 @@ impl Decoder {
             left_out: false,
             commit: None,
             found: Vec::new(),
+            spools: Spools::default(),
         })
     }
 
@@ -195,6 +242,9 @@ unsafe extern "C-unwind" fn begin(context: *mut pg_sys::LogicalDecodingContext, 
             reader.begin(context, txn);
         } else if let Some(decoder) = decoder(context) {
             decoder.begin(compat::transaction(txn));
+            if let Err(error) = decoder.play_spool((*context).reorder, txn) {
+                fail(decoder, error);
+            }
         }
     }
 }
@@ -267,46 +317,75 @@ impl Decoder {
         // SAFETY: by contract; tuples belong to the relation's descriptor.
         unsafe {
             transaction.change_lsn = Lsn((*change).lsn);
-            let action = (*change).action;
-            let is_insert = action == pg_sys::ReorderBufferChangeType::REORDER_BUFFER_CHANGE_INSERT;
-            let is_delete = action == pg_sys::ReorderBufferChangeType::REORDER_BUFFER_CHANGE_DELETE;
-            let (old_tuple, new_tuple) = compat::tuples(change);
-            let (has_old, has_new) = (!old_tuple.is_null(), !new_tuple.is_null());
-            let has_identity = is_insert
-                || match described.relation.identity {
-                    Identity::Key => !is_delete || has_old,
-                    Identity::FullRow => has_old,
-                    Identity::Nothing => false,
-                };
-            if !is_delete && !has_new {
+            let shape = Shape::of(&described.relation, change);
+            if !shape.is_delete && !shape.has_new {
                 return Err(Error::new(sqlstate::DATA_CORRUPTED, "a change without a new row was decoded"));
             }
             let mut encoded = Ok(());
-            if has_identity {
-                report::guarded(|| rows.encode(described, change, is_insert, is_delete));
+            if shape.has_identity {
+                report::guarded(|| rows.encode(described, change, shape));
             } else {
-                encoded = Err(missing_identity(&described.relation, if is_delete { "DELETE" } else { "UPDATE" }));
+                encoded = Err(missing_identity(&described.relation, shape.verb()));
             }
-            let value = match (is_insert, is_delete) {
-                (true, _) => Change::Insert { row: &rows.row },
-                (_, true) => Change::Delete { old: &rows.key },
-                _ => Change::Update { old: &rows.key, row: &rows.row },
-            };
+            let value = rows.change(shape);
             let outcome = encoded.and_then(|()| sink.change(transaction, &described.relation, value));
             outcome.map_err(|error| {
-                let verb = match (is_insert, is_delete) {
-                    (true, _) => "INSERT",
-                    (_, true) => "DELETE",
-                    _ => "UPDATE",
-                };
-                let shown = rows.show_key(described, old_tuple, new_tuple, is_insert);
-                let name = described.relation.qualified_name();
-                let lsn = Lsn((*change).lsn);
+                let (old, new) = compat::tuples(change);
+                let shown = rows.show_key(described, old, new, shape.is_insert);
+                let (verb, name, lsn) = (shape.verb(), described.relation.qualified_name(), Lsn((*change).lsn));
                 error
                     .context(format!("Source change: {verb} on {name}, key {shown}, LSN {lsn}."))
                     .context(where_committed(transaction))
             })
         }
+    }
+
+    /// Has the change, of a table that is described, all that it takes to apply it?
+    ///
+    /// # Safety
+    /// `change` is a row change of the table.
+    pub(super) unsafe fn is_complete(&mut self, table: usize, change: *mut pg_sys::ReorderBufferChange) -> bool {
+        let Some(described) = self.tables.described(table) else { return false };
+        // SAFETY: by contract.
+        unsafe { Shape::of(&described.relation, change).is_complete() }
+    }
+
+    /// Encodes a complete change of a table that is described.
+    ///
+    /// # Safety
+    /// `change` is a complete row change of the table, where a historic snapshot is set.
+    pub(super) unsafe fn encode(
+        &mut self,
+        table: usize,
+        change: *mut pg_sys::ReorderBufferChange,
+    ) -> Result<(&Rc<Relation>, Change<'_>)> {
+        let Decoder { tables, rows, .. } = self;
+        let described = tables.described(table).ok_or_else(|| Error::internal("a table's definition is missing"))?;
+        // SAFETY: by contract.
+        unsafe {
+            let shape = Shape::of(&described.relation, change);
+            report::guarded(|| rows.encode(described, change, shape));
+            Ok((&described.relation, rows.change(shape)))
+        }
+    }
+
+    /// Hands a change of the spool to the sink.
+    pub(super) fn spooled_change(&mut self, relation: &Rc<Relation>, lsn: Lsn, change: Change<'_>) -> Result<()> {
+        self.transaction.change_lsn = lsn;
+        if !self.wants(relation.slot) {
+            return Ok(());
+        }
+        self.sink.change(&self.transaction, relation, change).map_err(|error| {
+            let verb = match change {
+                Change::Insert { .. } => "INSERT",
+                Change::Update { .. } => "UPDATE",
+                Change::Delete { .. } => "DELETE",
+            };
+            let name = relation.qualified_name();
+            error
+                .context(format!("Source change: {verb} on {name}, LSN {lsn}."))
+                .context(where_committed(&self.transaction))
+        })
     }
 }
 
@@ -319,13 +398,7 @@ impl Rows {
     ///
     /// # Safety
     /// `change` is a row change of the described table that has what it needs. Inside a guard.
-    unsafe fn encode(
-        &mut self,
-        described: &mut Described,
-        change: *mut pg_sys::ReorderBufferChange,
-        is_insert: bool,
-        is_delete: bool,
-    ) {
+    unsafe fn encode(&mut self, described: &mut Described, change: *mut pg_sys::ReorderBufferChange, shape: Shape) {
         let Rows { scratch, new, old, row, key } = self;
         for bytes in [&mut *row, &mut *key] {
             bytes.clear();
@@ -339,21 +412,30 @@ impl Rows {
             if has_old {
                 old.take(old_tuple, described.desc.0);
             }
-            if !is_delete {
+            if !shape.is_delete {
                 new.take(new_tuple, described.desc.0);
             }
             scratch.run(|| {
                 let before = if has_old { old.row() } else { new.row() };
                 match described.relation.identity {
-                    _ if is_insert => {}
+                    _ if shape.is_insert => {}
                     Identity::FullRow => described.encode(before, None, Purpose::Param, key),
                     _ => described.encode_key(before, key),
                 }
-                if !is_delete {
+                if !shape.is_delete {
                     let known = has_old.then(|| OldTuple { row: old.row(), is_full: described.is_full });
                     described.encode(new.row(), known, Purpose::Param, row);
                 }
             });
+        }
+    }
+
+    /// What was encoded last.
+    fn change(&self, shape: Shape) -> Change<'_> {
+        match (shape.is_insert, shape.is_delete) {
+            (true, _) => Change::Insert { row: &self.row },
+            (_, true) => Change::Delete { old: &self.key },
+            _ => Change::Update { old: &self.key, row: &self.row },
         }
     }
 

@@ -87,6 +87,7 @@ impl Decoder {
                 commit_time: commit.time,
                 change_lsn: Lsn::INVALID,
             });
+            self.play_spool(buffer, txn)?;
             let snapshot = HistoricSnapshot::set((*txn).base_snapshot);
             let found = std::mem::take(&mut self.found);
             let outcome = changes(txn).zip(&found).try_for_each(|(change, table)| {
@@ -107,19 +108,12 @@ impl Decoder {
     /// # Safety
     /// `txn` is live.
     unsafe fn knows_tables(&mut self, txn: *const pg_sys::ReorderBufferTXN) -> bool {
-        use pg_sys::ReorderBufferChangeType::{
-            REORDER_BUFFER_CHANGE_DELETE, REORDER_BUFFER_CHANGE_INSERT, REORDER_BUFFER_CHANGE_UPDATE,
-        };
         self.tables.refresh();
         self.found.clear();
         // SAFETY: by contract.
         unsafe {
             for change in changes(txn) {
-                let action = (*change).action;
-                let is_row = action == REORDER_BUFFER_CHANGE_INSERT
-                    || action == REORDER_BUFFER_CHANGE_UPDATE
-                    || action == REORDER_BUFFER_CHANGE_DELETE;
-                if !is_row {
+                if !is_row(change) {
                     return false;
                 }
                 let Some(table) = self.tables.of_file(compat::file(change)) else { return false };
@@ -133,9 +127,24 @@ impl Decoder {
     }
 }
 
+/// Is it a row that was inserted, updated or deleted?
+///
+/// # Safety
+/// `change` is live.
+pub(super) unsafe fn is_row(change: *const pg_sys::ReorderBufferChange) -> bool {
+    use pg_sys::ReorderBufferChangeType::{
+        REORDER_BUFFER_CHANGE_DELETE, REORDER_BUFFER_CHANGE_INSERT, REORDER_BUFFER_CHANGE_UPDATE,
+    };
+    // SAFETY: by contract.
+    let action = unsafe { (*change).action };
+    action == REORDER_BUFFER_CHANGE_INSERT
+        || action == REORDER_BUFFER_CHANGE_UPDATE
+        || action == REORDER_BUFFER_CHANGE_DELETE
+}
+
 /// # Safety
 /// `buffer` is live.
-unsafe fn transaction(
+pub(super) unsafe fn transaction(
     buffer: *mut pg_sys::ReorderBuffer,
     xid: pg_sys::TransactionId,
 ) -> Option<*mut pg_sys::ReorderBufferTXN> {
@@ -160,7 +169,7 @@ unsafe fn transaction(
 ///
 /// # Safety
 /// `txn` is live.
-unsafe fn is_plain(txn: *const pg_sys::ReorderBufferTXN) -> bool {
+pub(super) unsafe fn is_plain(txn: *const pg_sys::ReorderBufferTXN) -> bool {
     #[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
     const HARMLESS: u32 = 0;
     #[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
@@ -179,30 +188,41 @@ unsafe fn is_plain(txn: *const pg_sys::ReorderBufferTXN) -> bool {
 /// The changes of a transaction that is all in memory.
 ///
 /// # Safety
-/// `txn` is live, and stays as it is while the iterator is used.
-unsafe fn changes(txn: *const pg_sys::ReorderBufferTXN) -> impl Iterator<Item = *mut pg_sys::ReorderBufferChange> {
-    // SAFETY: by contract; the list is circular, with a head that is no change.
+/// `txn` is live, and stays as it is while the iterator is used; only the change that came last may be taken out.
+pub(super) unsafe fn changes(
+    txn: *const pg_sys::ReorderBufferTXN,
+) -> impl Iterator<Item = *mut pg_sys::ReorderBufferChange> {
+    // SAFETY: by contract; the list's elements are the nodes of changes.
+    unsafe { elements(&raw const (*txn).changes, std::mem::offset_of!(pg_sys::ReorderBufferChange, node)) }
+}
+
+/// What the nodes of a list are part of, `offset` bytes into it.
+///
+/// # Safety
+/// As for [`changes`].
+pub(super) unsafe fn elements<T>(list: *const pg_sys::dlist_head, offset: usize) -> impl Iterator<Item = *mut T> {
+    // SAFETY: by contract; the list is circular, with a head that is no element, or not yet used.
     unsafe {
-        let head: *const pg_sys::dlist_node = &raw const (*txn).changes.head;
+        let head: *const pg_sys::dlist_node = &raw const (*list).head;
         let mut node: *const pg_sys::dlist_node = (*head).next;
         std::iter::from_fn(move || {
             if node == head || node.is_null() {
                 return None;
             }
-            let change = node.byte_sub(std::mem::offset_of!(pg_sys::ReorderBufferChange, node));
+            let element = node.byte_sub(offset);
             node = (*node).next;
-            Some(change.cast::<pg_sys::ReorderBufferChange>().cast_mut())
+            Some(element.cast::<T>().cast_mut())
         })
     }
 }
 
 /// Catalogs as the transaction saw them, as long as this lives: types may look at them when they print a value.
-struct HistoricSnapshot;
+pub(super) struct HistoricSnapshot;
 
 impl HistoricSnapshot {
     /// # Safety
     /// The snapshot is a transaction's, none is set, and it outlives the value.
-    unsafe fn set(snapshot: pg_sys::Snapshot) -> HistoricSnapshot {
+    pub(super) unsafe fn set(snapshot: pg_sys::Snapshot) -> HistoricSnapshot {
         // SAFETY: by contract.
         unsafe { pg_sys::SetupHistoricSnapshot(snapshot, std::ptr::null_mut()) };
         HistoricSnapshot

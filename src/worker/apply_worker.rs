@@ -80,6 +80,10 @@ impl ChangeSink for SharedSink {
         self.0.borrow().wants(table, transaction)
     }
 
+    fn takes_early(&self, lsn: Lsn) -> bool {
+        self.0.borrow().takes_early(lsn)
+    }
+
     fn change(&mut self, transaction: &Transaction, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {
         if self.1.is_heartbeat(relation.oid) {
             if self.1.hears(transaction, change) {

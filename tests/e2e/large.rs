@@ -33,7 +33,7 @@ fn measured(what: &str, begin: Instant, peak: u64) {
 }
 
 /// One transaction of 500,000 new rows (10,000,000 in the nightly form), then one that updates all of them, then one that
-/// deletes half: each spills to disk while it is decoded, and each is one transaction on
+/// deletes half: each goes to disk while it is decoded, and each is one transaction on
 /// the destination (a reader never sees a part of it).
 #[test]
 fn transactions_of_many_rows() {

@@ -28,6 +28,7 @@ mod rights;
 mod schema;
 mod second_session;
 mod sequences;
+mod spool;
 mod symbols;
 mod topologies;
 mod traps;

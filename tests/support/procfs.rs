@@ -46,6 +46,15 @@ pub fn cpu_of_children(pid: i32) -> Option<Duration> {
     Some(from_ticks(ticks))
 }
 
+/// What its open files are called; those that were removed end in "(deleted)".
+pub fn open_files(pid: i32) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return Vec::new();
+    };
+    let targets = entries.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    targets.map(|target| target.to_string_lossy().into_owned()).collect()
+}
+
 /// The most memory the process has had resident, in bytes (VmHWM).
 pub fn peak_memory(pid: i32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

@@ -1,0 +1,349 @@
+//! Encodes large transactions before they commit.
+//!
+//! The server keeps the changes of open transactions in memory, up to `logical_decoding_work_mem` in all. Beyond that it
+//! writes the largest transaction to disk, a system call for each change, and at the commit reads it back with two. So
+//! before it comes to that, at three quarters of the limit, the changes of the largest transaction are encoded as they
+//! would be at its commit, appended to a [`Spool`], and taken out of the server's memory. At the commit the spool is
+//! played first, then what has come since, on whichever way the transaction is replayed.
+//!
+//! That gives what the replay at the commit would give as long as the transaction is plain (`pg::replay`): then it sees
+//! one state of the catalogs from its beginning on, which is also the one that the server's caches have now. What comes
+//! later may be anything, subtransactions or changed catalogs: it stays with the server, behind what was spooled. A
+//! change that cannot be applied is left there as well, since its transaction may still roll back, and so is one that is
+//! to be replayed one by one, as messages need the tuple.
+//!
+//! The server does not know of spools. Those of transactions that it has forgotten (rolled back, not of this slot, cut
+//! off by a crash of the source) are dropped when their end was read.
+//!
+//! A table that no replay has met is looked up as the server does it at a commit. Out-of-line values and marks
+//! (`pg::met`) keep a transaction with the server.
+
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use pgrx::pg_sys;
+
+use crate::error::{Error, Result};
+use crate::logicalrep::{FastMap, Lsn, Spool, Wanted};
+use crate::pg::output_plugin::Decoder;
+use crate::pg::replay::{HistoricSnapshot, changes, elements, is_plain, is_row, transaction};
+use crate::pg::{compat, report};
+
+/// Open transactions with a spool; each has an open file.
+const MOST: usize = 64;
+/// Where the server has its temporary files, in the data directory, which is the current directory of its processes.
+/// `temp_tablespaces` does not matter: it is a choice of roles for their queries, and this is memory of the server that
+/// went to disk, as its own files of such transactions, which lie in the data directory too.
+const DIRECTORY: &CStr = c"base/pgsql_tmp";
+
+#[derive(Default)]
+pub(super) struct Spools {
+    by_xid: FastMap<u32, Early>,
+    /// `logical_decoding_work_mem` in bytes.
+    limit: usize,
+    /// From so many bytes in memory on another look is worth it.
+    next_look: usize,
+}
+
+/// What was taken out of a transaction.
+struct Early {
+    /// With its xid this names the transaction: xids are used again.
+    first_lsn: u64,
+    /// None as long as all changes were of tables that nobody wants.
+    spool: Option<(Spool, ExternalFile)>,
+    /// What the changes were in the server's memory.
+    bytes: u64,
+}
+
+impl Spools {
+    /// The setting may change between two steps of decoding.
+    pub(super) fn read_limit(&mut self) {
+        // SAFETY: plain read of a setting.
+        self.limit = unsafe { pg_sys::logical_decoding_work_mem } as usize * 1024;
+    }
+
+    fn pressure(&self) -> usize {
+        self.limit / 4 * 3
+    }
+
+    /// A sixteenth of the limit: smaller transactions are not worth a file, smaller growth not another look.
+    fn share(&self) -> usize {
+        self.limit / 16
+    }
+
+    /// Is there something to do, after a record? Asked after each.
+    ///
+    /// # Safety
+    /// The record was processed last, into `buffer`.
+    #[inline]
+    pub(super) unsafe fn are_due(
+        &mut self,
+        record: *const pg_sys::XLogRecord,
+        buffer: *const pg_sys::ReorderBuffer,
+    ) -> bool {
+        // SAFETY: by contract.
+        let (size, manager) = unsafe { ((*buffer).size, u32::from((*record).xl_rmid)) };
+        if size < self.pressure() {
+            self.next_look = self.pressure();
+        } else if size >= self.next_look && compat::SUBTRANSACTIONS_ARE_KNOWN {
+            return true;
+        }
+        !self.by_xid.is_empty() && (manager == pg_sys::RmgrIds::RM_XACT_ID || manager == pg_sys::RmgrIds::RM_STANDBY_ID)
+    }
+}
+
+impl Decoder {
+    /// Drops what nobody will ask for, and makes room in the server's memory if that is short.
+    ///
+    /// # Safety
+    /// Between two records, inside a transaction; `lsn` is where the last one starts.
+    pub(super) unsafe fn tend_spools(&mut self, buffer: *mut pg_sys::ReorderBuffer, lsn: Lsn) -> Result<()> {
+        // SAFETY: by contract.
+        unsafe {
+            self.spools.by_xid.retain(|xid, early| {
+                transaction(buffer, (*xid).into()).is_some_and(|txn| (*txn).first_lsn == early.first_lsn)
+            });
+            let size = (*buffer).size;
+            if size < self.spools.next_look.max(self.spools.pressure()) || !compat::SUBTRANSACTIONS_ARE_KNOWN {
+                return Ok(());
+            }
+            let has_room = self.sink.takes_early(lsn) && self.spool_largest(buffer)?;
+            self.spools.next_look = if has_room { self.spools.pressure() } else { size + self.spools.share() };
+            Ok(())
+        }
+    }
+
+    /// Spools the largest transaction that can be. False if there is none.
+    ///
+    /// # Safety
+    /// As for `tend_spools`.
+    unsafe fn spool_largest(&mut self, buffer: *mut pg_sys::ReorderBuffer) -> Result<bool> {
+        // SAFETY: by contract; the list holds the nodes of transactions.
+        unsafe {
+            let node = std::mem::offset_of!(pg_sys::ReorderBufferTXN, node);
+            let mut large: Vec<*mut pg_sys::ReorderBufferTXN> = elements(&raw const (*buffer).toplevel_by_lsn, node)
+                .filter(|txn: &*mut pg_sys::ReorderBufferTXN| (**txn).size >= self.spools.share() && is_plain(*txn))
+                .collect();
+            large.sort_by_key(|txn| std::cmp::Reverse((**txn).size));
+            for txn in large {
+                let by_xid = &self.spools.by_xid;
+                let has_place = by_xid.len() < MOST || by_xid.contains_key(&u32::from((*txn).xid));
+                if has_place && self.can_spool(txn)? {
+                    self.spool(buffer, txn)?;
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+    }
+
+    /// Can all its changes be applied, as far as is known here? Leaves their tables in `found`.
+    ///
+    /// # Safety
+    /// `txn` is plain; as for `tend_spools`.
+    unsafe fn can_spool(&mut self, txn: *const pg_sys::ReorderBufferTXN) -> Result<bool> {
+        self.tables.refresh();
+        self.found.clear();
+        // SAFETY: by contract.
+        unsafe {
+            for change in changes(txn) {
+                if !is_row(change) {
+                    return Ok(false);
+                }
+                let table = match self.tables.of_file(compat::file(change)) {
+                    Some(table) if self.is_known(table) => table,
+                    _ => match self.look_up(txn, change) {
+                        Some(table) => table,
+                        None => return Ok(false),
+                    },
+                };
+                if self.tables.at(table).wanted != Wanted::Nothing && !self.is_complete(table, change) {
+                    return Ok(false);
+                }
+                self.found.push(table);
+            }
+        }
+        // Looking up a table may have brought news of another.
+        let found = std::mem::take(&mut self.found);
+        let are_known = found.iter().all(|table| self.is_known(*table));
+        self.found = found;
+        Ok(are_known)
+    }
+
+    fn is_known(&mut self, table: usize) -> bool {
+        self.tables.at(table).wanted == Wanted::Nothing || self.tables.described(table).is_some()
+    }
+
+    /// The table of a change, looked up as the server does it at a commit. None if it has to be left to the server.
+    ///
+    /// # Safety
+    /// `change` is a row change of `txn`, which is plain; as for `tend_spools`.
+    unsafe fn look_up(
+        &mut self,
+        txn: *const pg_sys::ReorderBufferTXN,
+        change: *mut pg_sys::ReorderBufferChange,
+    ) -> Option<usize> {
+        // SAFETY: by contract. What is opened is closed; the subtransaction ends with whatever else was taken.
+        unsafe {
+            pg_sys::BeginInternalSubTransaction(std::ptr::null());
+            let snapshot = HistoricSnapshot::set((*txn).base_snapshot);
+            let oid = report::guarded(|| compat::table_of_file(change));
+            let relation = match oid {
+                pg_sys::InvalidOid => std::ptr::null_mut(),
+                oid => pg_sys::RelationIdGetRelation(oid),
+            };
+            let mut table = None;
+            if !relation.is_null() {
+                let form = (*relation).rd_rel;
+                // Neither out-of-line values nor the new file of a table that is being rewritten.
+                if (*form).relkind as u8 == pg_sys::RELKIND_RELATION && (*form).relrewrite == pg_sys::InvalidOid {
+                    let met = self.tables.meet(relation, change, &*self.sink);
+                    let is_wanted = self.tables.at(met).wanted != Wanted::Nothing;
+                    // An error is for the commit, if that comes.
+                    if !is_wanted || self.tables.describe(met, relation).is_ok() {
+                        // A mark is not known by its file.
+                        table = self.tables.of_file(compat::file(change));
+                    }
+                }
+                pg_sys::RelationClose(relation);
+            }
+            drop(snapshot);
+            pg_sys::RollbackAndReleaseCurrentSubTransaction();
+            table
+        }
+    }
+
+    /// Moves the changes of a transaction from the server's memory to its spool.
+    ///
+    /// # Safety
+    /// `can_spool` has just said so; as for `tend_spools`.
+    unsafe fn spool(&mut self, buffer: *mut pg_sys::ReorderBuffer, txn: *mut pg_sys::ReorderBufferTXN) -> Result<()> {
+        // SAFETY: by contract.
+        unsafe {
+            let (xid, first_lsn, before) = (u32::from((*txn).xid), (*txn).first_lsn, (*txn).size);
+            let known = self.spools.by_xid.remove(&xid);
+            let mut early = known.unwrap_or(Early { first_lsn, spool: None, bytes: 0 });
+            let written_before = early.written();
+            let found = std::mem::take(&mut self.found);
+            let snapshot = HistoricSnapshot::set((*txn).base_snapshot);
+            let outcome = changes(txn).zip(&found).try_for_each(|(change, table)| {
+                pgrx::check_for_interrupts!();
+                if self.tables.at(*table).wanted != Wanted::Nothing {
+                    let lsn = Lsn((*change).lsn);
+                    let (relation, value) = self.encode(*table, change)?;
+                    early.open()?.push(relation, lsn, value)?;
+                }
+                take_out(buffer, txn, change);
+                Ok(())
+            });
+            drop(snapshot);
+            self.found = found;
+            outcome?;
+            if let Some((spool, _)) = &mut early.spool {
+                spool.rest()?;
+            }
+            early.bytes += (before - (*txn).size) as u64;
+            let written = early.written() - written_before;
+            if written > 0 {
+                compat::count_spilled(buffer, written, written_before == 0);
+            }
+            self.spools.by_xid.insert(xid, early);
+            Ok(())
+        }
+    }
+
+    /// Hands over what was taken out of the transaction that now begins.
+    ///
+    /// # Safety
+    /// Both are live.
+    pub(super) unsafe fn play_spool(
+        &mut self,
+        buffer: *mut pg_sys::ReorderBuffer,
+        txn: *const pg_sys::ReorderBufferTXN,
+    ) -> Result<()> {
+        if self.spools.by_xid.is_empty() {
+            return Ok(());
+        }
+        // SAFETY: by contract.
+        unsafe {
+            // A safeguard: rows of a part must not be lost with it.
+            let is_part = |xid: &u32| transaction(buffer, (*xid).into()).is_some_and(|part| is_part_of(part, txn));
+            if (*txn).nsubtxns > 0 && self.spools.by_xid.keys().any(is_part) {
+                return Err(Error::internal("changes of a subtransaction were taken for those of a transaction"));
+            }
+            let Some(early) = self.spools.by_xid.remove(&u32::from((*txn).xid)) else { return Ok(()) };
+            if early.first_lsn != (*txn).first_lsn {
+                return Ok(());
+            }
+            compat::count_bytes(buffer, early.bytes);
+            let Some((spool, _file)) = early.spool else { return Ok(()) };
+            spool.play(|relation, lsn, change| {
+                pgrx::check_for_interrupts!();
+                self.spooled_change(relation, lsn, change)
+            })
+        }
+    }
+}
+
+/// # Safety
+/// Both are live.
+unsafe fn is_part_of(part: *const pg_sys::ReorderBufferTXN, whole: *const pg_sys::ReorderBufferTXN) -> bool {
+    // SAFETY: by contract.
+    unsafe { part != whole && (*part).toplevel_xid == (*whole).xid }
+}
+
+/// Takes a change out of its transaction. Sizes are kept by the server's function; counts are not.
+///
+/// # Safety
+/// The change is in the list of `txn`, in memory.
+unsafe fn take_out(
+    buffer: *mut pg_sys::ReorderBuffer,
+    txn: *mut pg_sys::ReorderBufferTXN,
+    change: *mut pg_sys::ReorderBufferChange,
+) {
+    // SAFETY: by contract.
+    unsafe {
+        let node = &raw mut (*change).node;
+        (*(*node).prev).next = (*node).next;
+        (*(*node).next).prev = (*node).prev;
+        (*txn).nentries -= 1;
+        (*txn).nentries_mem -= 1;
+        compat::free_change(buffer, change);
+    }
+}
+
+impl Early {
+    fn written(&self) -> u64 {
+        self.spool.as_ref().map_or(0, |(spool, _)| spool.written())
+    }
+
+    fn open(&mut self) -> Result<&mut Spool> {
+        if self.spool.is_none() {
+            // SAFETY: a C string; like the server's own temporary files, the directory is made by the first that needs
+            // it, and it is no error that it is there.
+            unsafe { pg_sys::MakePGDirectory(DIRECTORY.as_ptr()) };
+            let directory = Path::new(OsStr::from_bytes(DIRECTORY.to_bytes()));
+            self.spool = Some((Spool::create(directory)?, ExternalFile::count()));
+        }
+        self.spool.as_mut().map(|(spool, _)| spool).ok_or_else(|| Error::internal("a spool is missing"))
+    }
+}
+
+/// An open file in the server's count of those that it does not manage: it keeps fewer of its own open then.
+struct ExternalFile;
+
+impl ExternalFile {
+    fn count() -> ExternalFile {
+        // SAFETY: counts, and may close files that the server opens again when it needs them.
+        unsafe { pg_sys::ReserveExternalFD() };
+        ExternalFile
+    }
+}
+
+impl Drop for ExternalFile {
+    fn drop(&mut self) {
+        // SAFETY: counted before.
+        unsafe { pg_sys::ReleaseExternalFD() }
+    }
+}
