@@ -244,6 +244,7 @@ impl Applier {
         }
         self.destination.connection.flush()?;
         self.second.rest();
+        self.tend_ahead();
         Ok(())
     }
 
@@ -283,7 +284,13 @@ impl Applier {
 
     /// How long the worker may sleep without missing something of ours.
     pub fn patience(&self) -> Duration {
-        if self.is_idle() && self.durable < self.applied { DURABLE_WHEN_IDLE } else { Duration::from_secs(10) }
+        if self.is_idle() && self.durable < self.applied {
+            DURABLE_WHEN_IDLE
+        } else if self.second.ahead.is_some() {
+            Duration::from_secs(1)
+        } else {
+            Duration::from_secs(10)
+        }
     }
 
     /// What to wait for on the connections.

@@ -17,6 +17,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use super::ahead::Ahead;
 use crate::destination::Destination;
 use crate::error::Result;
 use crate::logicalrep::Relation;
@@ -31,9 +32,11 @@ pub type Open = Box<dyn Fn() -> Result<Destination>>;
 
 pub(super) struct Second {
     open: Open,
-    session: Option<Destination>,
-    /// The table of the COPY under way.
+    pub(super) session: Option<Destination>,
+    /// The table of the group under way.
     pub(super) table: Option<Rc<Relation>>,
+    /// What the session holds of a transaction that has not committed.
+    pub(super) ahead: Option<Ahead>,
     used: Instant,
     avoided_until: Option<Instant>,
     /// The number of the latest group that took a turn.
@@ -50,7 +53,7 @@ pub(super) struct Turns {
 
 impl Second {
     pub(super) fn new(open: Open) -> Second {
-        Second { open, session: None, table: None, used: Instant::now(), avoided_until: None, turn: 0 }
+        Second { open, session: None, table: None, ahead: None, used: Instant::now(), avoided_until: None, turn: 0 }
     }
 
     pub(super) fn is_busy(&self) -> bool {
@@ -59,7 +62,7 @@ impl Second {
 
     /// Is there a session, or may one be opened?
     pub(super) fn can_be_had(&self) -> bool {
-        self.avoided_until.is_none_or(|until| Instant::now() > until)
+        self.ahead.is_none() && self.avoided_until.is_none_or(|until| Instant::now() > until)
     }
 
     /// The session of a COPY under way.
@@ -91,9 +94,20 @@ impl Second {
         }
     }
 
+    /// The session, opened if need be, for somebody who gives it back or closes it.
+    pub(super) fn take_session(&mut self) -> Option<Destination> {
+        self.session();
+        self.session.take()
+    }
+
+    /// Closes the session, which undoes what it has not committed.
+    pub(super) fn close(&mut self) {
+        (self.session, self.table, self.ahead) = (None, None, None);
+    }
+
     /// Gives the session up for a while.
     pub(super) fn avoid(&mut self) {
-        (self.session, self.table) = (None, None);
+        self.close();
         self.avoided_until = Some(Instant::now() + AVOIDED);
     }
 

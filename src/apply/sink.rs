@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::applier::{Applier, Kind, Sent};
 use super::huge::HUGE;
 use super::statements;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::logicalrep::{Change, ChangeSink, Lsn, Relation, Transaction, Wanted};
 
 impl ChangeSink for Applier {
@@ -37,7 +37,35 @@ impl ChangeSink for Applier {
         lsn >= self.plan.serial_until
     }
 
+    fn wants_ahead(&mut self, early: &Transaction, table: Option<&Rc<Relation>>, is_first: bool) -> Result<bool> {
+        self.may_send_ahead(early, table, is_first)
+    }
+
+    fn ahead(&mut self, row: &[u8]) -> Result<()> {
+        self.row_ahead(row)
+    }
+
+    fn piece_ends(&mut self) -> Result<()> {
+        self.send_ahead()
+    }
+
+    fn forgets(&mut self, xid: u32) {
+        self.forget_ahead(xid);
+    }
+
+    fn has_ahead(&mut self, transaction: &Transaction, slot: Option<usize>) -> Result<bool> {
+        self.adopt_ahead(transaction, slot)
+    }
+
     fn change(&mut self, transaction: &Transaction, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {
+        if self.second.ahead.as_ref().is_some_and(|ahead| ahead.is_group) {
+            let Change::Insert { row } = change else {
+                return Err(Error::internal("a transaction whose rows were sent ahead has other changes"));
+            };
+            self.group.changes += 1;
+            self.group.bytes += row.len() as u64;
+            return self.row_ahead(row);
+        }
         self.enter(transaction);
         self.group.changes += 1;
         self.group.bytes += change.bytes() as u64;
@@ -77,6 +105,9 @@ impl ChangeSink for Applier {
         self.group.transactions += 1;
         self.group.end_lsn = transaction.end_lsn;
         self.group.commit_time = transaction.commit_time;
+        if self.second.ahead.as_ref().is_some_and(|ahead| ahead.is_group) {
+            return self.commit_ahead();
+        }
         if self.is_serial() {
             self.close_group(true)?;
             while !self.groups.is_empty() {

@@ -57,6 +57,15 @@ pub struct Connection {
     /// Commands and syncs sent in pipeline mode whose end has not been read.
     pub(super) outstanding: usize,
     pub(super) current: super::pipeline::Current,
+    stall: Option<Stall>,
+    /// Since when a wait has been in vain.
+    waits_since: Option<Instant>,
+}
+
+/// What to do, once, when a wait has been in vain for so long.
+struct Stall {
+    after: Duration,
+    act: Box<dyn FnOnce()>,
 }
 
 /// Frees a result when it goes out of scope.
@@ -91,7 +100,7 @@ impl Connection {
         let conn = unsafe { pq_sys::PQconnectStartParams(keyword_pointers.as_ptr(), value_pointers.as_ptr(), 0) };
         let conn = NonNull::new(conn).ok_or_else(|| Error::new("53200", "out of memory"))?;
         let current = super::pipeline::Current::default();
-        let mut connection = Connection { conn, wait, outstanding: 0, current };
+        let mut connection = Connection { conn, wait, outstanding: 0, current, stall: None, waits_since: None };
         connection.finish_connecting(parameters)?;
         // SAFETY: the connection is open; the receiver is a function that keeps nothing.
         unsafe {
@@ -276,8 +285,20 @@ impl Connection {
     /// Waits for the destination (or the time, or a nudge), then reads what has come.
     pub fn wait_and_consume(&mut self, unsent: bool, timeout: Option<Duration>) -> Result<()> {
         let mut watch = [Watch::new(self.socket()?, Interest { read: true, write: unsent })];
-        (self.wait)(&mut watch, timeout);
+        let since = *self.waits_since.get_or_insert_with(Instant::now);
+        let until_stall = self.stall.as_ref().map(|stall| stall.after.saturating_sub(since.elapsed()));
+        (self.wait)(&mut watch, timeout.into_iter().chain(until_stall).min());
+        if watch[0].ready.read || watch[0].ready.write {
+            self.waits_since = None;
+        } else if let Some(stall) = self.stall.take_if(|stall| since.elapsed() >= stall.after) {
+            (stall.act)();
+        }
         if watch[0].ready.read { self.consume() } else { Ok(()) }
+    }
+
+    /// Something that may be what the destination waits for, and `act` ends it: a wait must not last longer than this.
+    pub fn on_stall(&mut self, after: Duration, act: Box<dyn FnOnce()>) {
+        self.stall = Some(Stall { after, act });
     }
 
     /// Sends what the sockets take, then waits until one of them has or takes more, and reads that.

@@ -2,11 +2,12 @@
 
 use std::ffi::{c_char, c_int};
 use std::ptr;
+use std::time::{Duration, Instant};
 
 use pq_sys::ExecStatusType;
 
 use super::Connection;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, sqlstate};
 
 /// Above this many bytes a piece goes to libpq in parts, so that its buffer stays small.
 const PIECE: usize = 1 << 20;
@@ -45,6 +46,22 @@ impl Connection {
         Ok(())
     }
 
+    /// As `copy_data`, but the destination has to take the data within this time.
+    pub fn copy_data_within(&mut self, data: &[u8], within: Duration) -> Result<()> {
+        let begin = Instant::now();
+        for piece in data.chunks(PIECE) {
+            self.copy_queue(piece)?;
+            while self.flush()? {
+                let left = within.saturating_sub(begin.elapsed());
+                if left.is_zero() {
+                    return Err(Error::new(sqlstate::QUERY_CANCELED, "the destination does not take data"));
+                }
+                self.wait_and_consume(true, Some(left))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Ends the COPY and returns how many rows the destination took.
     pub fn copy_end(&mut self) -> Result<u64> {
         self.put_copy_end()?;
@@ -64,6 +81,17 @@ impl Connection {
                 1 => return Ok(()),
                 0 => self.drain()?,
                 _ => return Err(self.copy_failure()),
+            }
+        }
+    }
+
+    /// Lets the COPY fail, as far as the destination listens; the connection is to be closed.
+    pub fn copy_abandon(&mut self, reason: &str) {
+        if let Ok(reason) = super::connection::c_text(reason) {
+            // SAFETY: live connection object; libpq copies the text. Whatever it answers, closing has the same effect.
+            unsafe {
+                pq_sys::PQputCopyEnd(self.ptr(), reason.as_ptr());
+                pq_sys::PQflush(self.ptr());
             }
         }
     }

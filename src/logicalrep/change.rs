@@ -65,6 +65,32 @@ pub trait ChangeSink {
     /// May a change be encoded before its transaction, which commits behind `lsn`, has done so? Its tuples are gone then.
     fn takes_early(&self, lsn: Lsn) -> bool;
 
+    /// A piece of a large transaction that has not committed, and may never, is about to be encoded: nothing but inserts
+    /// into `table` if that is given, and nothing before it if it `is_first`. Does the sink want its rows now? Of the
+    /// transaction the xid is known, and that it commits behind the `commit_lsn`.
+    fn wants_ahead(&mut self, _early: &Transaction, _table: Option<&Rc<Relation>>, _is_first: bool) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// A row that is wanted ahead.
+    fn ahead(&mut self, _row: &[u8]) -> Result<()> {
+        Ok(())
+    }
+
+    /// The end of a piece that is wanted ahead.
+    fn piece_ends(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// The transaction has ended, and none of its rows is to be applied.
+    fn forgets(&mut self, _xid: u32) {}
+
+    /// The transaction has committed. Does the sink have all rows of its pieces? It may say so if what follows is nothing
+    /// but inserts into the table of this slot, or nothing at all; otherwise it gets them as changes.
+    fn has_ahead(&mut self, _transaction: &Transaction, _slot: Option<usize>) -> Result<bool> {
+        Ok(false)
+    }
+
     fn change(&mut self, transaction: &Transaction, relation: &Rc<Relation>, change: Change<'_>) -> Result<()>;
 
     fn truncate(

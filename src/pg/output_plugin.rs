@@ -242,7 +242,7 @@ unsafe extern "C-unwind" fn begin(context: *mut pg_sys::LogicalDecodingContext, 
             reader.begin(context, txn);
         } else if let Some(decoder) = decoder(context) {
             decoder.begin(compat::transaction(txn));
-            if let Err(error) = decoder.play_spool((*context).reorder, txn) {
+            if let Err(error) = decoder.play_spool((*context).reorder, txn, None) {
                 fail(decoder, error);
             }
         }
@@ -358,14 +358,14 @@ impl Decoder {
         &mut self,
         table: usize,
         change: *mut pg_sys::ReorderBufferChange,
-    ) -> Result<(&Rc<Relation>, Change<'_>)> {
-        let Decoder { tables, rows, .. } = self;
+    ) -> Result<(&mut dyn ChangeSink, &Rc<Relation>, Change<'_>)> {
+        let Decoder { sink, tables, rows, .. } = self;
         let described = tables.described(table).ok_or_else(|| Error::internal("a table's definition is missing"))?;
         // SAFETY: by contract.
         unsafe {
             let shape = Shape::of(&described.relation, change);
             report::guarded(|| rows.encode(described, change, shape));
-            Ok((&described.relation, rows.change(shape)))
+            Ok((&mut **sink, &described.relation, rows.change(shape)))
         }
     }
 

@@ -87,9 +87,9 @@ impl Decoder {
                 commit_time: commit.time,
                 change_lsn: Lsn::INVALID,
             });
-            self.play_spool(buffer, txn)?;
-            let snapshot = HistoricSnapshot::set((*txn).base_snapshot);
             let found = std::mem::take(&mut self.found);
+            self.play_spool(buffer, txn, Some(&found))?;
+            let snapshot = HistoricSnapshot::set((*txn).base_snapshot);
             let outcome = changes(txn).zip(&found).try_for_each(|(change, table)| {
                 pgrx::check_for_interrupts!();
                 if self.wants(*table) { self.row_change(*table, change) } else { Ok(()) }
@@ -125,6 +125,13 @@ impl Decoder {
         }
         true
     }
+}
+
+/// # Safety
+/// `change` is live.
+pub(super) unsafe fn is_insert(change: *const pg_sys::ReorderBufferChange) -> bool {
+    // SAFETY: by contract.
+    unsafe { (*change).action == pg_sys::ReorderBufferChangeType::REORDER_BUFFER_CHANGE_INSERT }
 }
 
 /// Is it a row that was inserted, updated or deleted?

@@ -25,13 +25,15 @@ use std::path::Path;
 use pgrx::pg_sys;
 
 use crate::error::{Error, Result};
-use crate::logicalrep::{FastMap, Lsn, Spool, Wanted};
+use crate::logicalrep::{Change, FastMap, Lsn, Spool, Transaction, Wanted};
 use crate::pg::output_plugin::Decoder;
-use crate::pg::replay::{HistoricSnapshot, changes, elements, is_plain, is_row, transaction};
+use crate::pg::replay::{HistoricSnapshot, changes, elements, is_insert, is_plain, is_row, transaction};
 use crate::pg::{compat, report};
 
 /// Open transactions with a spool; each has an open file.
 const MOST: usize = 64;
+/// Pieces of a transaction whose rows are sent ahead: small, as the destination works on one while the next is decoded.
+const AHEAD: usize = 4 << 20;
 /// Where the server has its temporary files, in the data directory, which is the current directory of its processes.
 /// `temp_tablespaces` does not matter: it is a choice of roles for their queries, and this is memory of the server that
 /// went to disk, as its own files of such transactions, which lie in the data directory too.
@@ -44,6 +46,8 @@ pub(super) struct Spools {
     limit: usize,
     /// From so many bytes in memory on another look is worth it.
     next_look: usize,
+    /// The transaction whose rows the sink takes before the commit.
+    ahead: Option<u32>,
 }
 
 /// What was taken out of a transaction.
@@ -64,6 +68,10 @@ impl Spools {
     }
 
     fn pressure(&self) -> usize {
+        if self.ahead.is_some() { self.most().min(AHEAD) } else { self.most() }
+    }
+
+    fn most(&self) -> usize {
         self.limit / 4 * 3
     }
 
@@ -101,24 +109,30 @@ impl Decoder {
     pub(super) unsafe fn tend_spools(&mut self, buffer: *mut pg_sys::ReorderBuffer, lsn: Lsn) -> Result<()> {
         // SAFETY: by contract.
         unsafe {
-            self.spools.by_xid.retain(|xid, early| {
-                transaction(buffer, (*xid).into()).is_some_and(|txn| (*txn).first_lsn == early.first_lsn)
+            let Decoder { spools, sink, .. } = self;
+            spools.by_xid.retain(|xid, early| {
+                let lives = transaction(buffer, (*xid).into()).is_some_and(|txn| (*txn).first_lsn == early.first_lsn);
+                if !lives {
+                    sink.forgets(*xid);
+                }
+                lives
             });
+            spools.ahead = spools.ahead.filter(|xid| spools.by_xid.contains_key(xid));
             let size = (*buffer).size;
             if size < self.spools.next_look.max(self.spools.pressure()) || !compat::SUBTRANSACTIONS_ARE_KNOWN {
                 return Ok(());
             }
-            let has_room = self.sink.takes_early(lsn) && self.spool_largest(buffer)?;
+            let has_room = self.sink.takes_early(lsn) && self.spool_largest(buffer, lsn, size < self.spools.most())?;
             self.spools.next_look = if has_room { self.spools.pressure() } else { size + self.spools.share() };
             Ok(())
         }
     }
 
-    /// Spools the largest transaction that can be. False if there is none.
+    /// Spools the largest transaction that can be, or only the one that is sent ahead. False if there is none.
     ///
     /// # Safety
     /// As for `tend_spools`.
-    unsafe fn spool_largest(&mut self, buffer: *mut pg_sys::ReorderBuffer) -> Result<bool> {
+    unsafe fn spool_largest(&mut self, buffer: *mut pg_sys::ReorderBuffer, lsn: Lsn, only_ahead: bool) -> Result<bool> {
         // SAFETY: by contract; the list holds the nodes of transactions.
         unsafe {
             let node = std::mem::offset_of!(pg_sys::ReorderBufferTXN, node);
@@ -128,9 +142,12 @@ impl Decoder {
             large.sort_by_key(|txn| std::cmp::Reverse((**txn).size));
             for txn in large {
                 let by_xid = &self.spools.by_xid;
+                if only_ahead && self.spools.ahead != Some((*txn).xid.into()) {
+                    continue;
+                }
                 let has_place = by_xid.len() < MOST || by_xid.contains_key(&u32::from((*txn).xid));
                 if has_place && self.can_spool(txn)? {
-                    self.spool(buffer, txn)?;
+                    self.spool(buffer, txn, lsn)?;
                     return Ok(true);
                 }
             }
@@ -218,7 +235,12 @@ impl Decoder {
     ///
     /// # Safety
     /// `can_spool` has just said so; as for `tend_spools`.
-    unsafe fn spool(&mut self, buffer: *mut pg_sys::ReorderBuffer, txn: *mut pg_sys::ReorderBufferTXN) -> Result<()> {
+    unsafe fn spool(
+        &mut self,
+        buffer: *mut pg_sys::ReorderBuffer,
+        txn: *mut pg_sys::ReorderBufferTXN,
+        lsn: Lsn,
+    ) -> Result<()> {
         // SAFETY: by contract.
         unsafe {
             let (xid, first_lsn, before) = (u32::from((*txn).xid), (*txn).first_lsn, (*txn).size);
@@ -226,13 +248,28 @@ impl Decoder {
             let mut early = known.unwrap_or(Early { first_lsn, spool: None, bytes: 0 });
             let written_before = early.written();
             let found = std::mem::take(&mut self.found);
+            let is_ahead = match self.only_table(txn, &found) {
+                // Nothing of this piece is wanted.
+                Some(None) => self.spools.ahead == Some(xid),
+                only => {
+                    let described = only.flatten().and_then(|table| self.tables.described(table));
+                    let table = described.map(|described| described.relation.clone());
+                    let transaction = Transaction { xid, commit_lsn: lsn, ..Transaction::default() };
+                    self.sink.wants_ahead(&transaction, table.as_ref(), early.spool.is_none())?
+                }
+            };
             let snapshot = HistoricSnapshot::set((*txn).base_snapshot);
             let outcome = changes(txn).zip(&found).try_for_each(|(change, table)| {
                 pgrx::check_for_interrupts!();
                 if self.tables.at(*table).wanted != Wanted::Nothing {
                     let lsn = Lsn((*change).lsn);
-                    let (relation, value) = self.encode(*table, change)?;
+                    let (sink, relation, value) = self.encode(*table, change)?;
                     early.open()?.push(relation, lsn, value)?;
+                    if let Change::Insert { row } = value
+                        && is_ahead
+                    {
+                        sink.ahead(row)?;
+                    }
                 }
                 take_out(buffer, txn, change);
                 Ok(())
@@ -240,6 +277,12 @@ impl Decoder {
             drop(snapshot);
             self.found = found;
             outcome?;
+            if is_ahead {
+                self.sink.piece_ends()?;
+                self.spools.ahead = Some(xid);
+            } else if self.spools.ahead == Some(xid) {
+                self.spools.ahead = None;
+            }
             if let Some((spool, _)) = &mut early.spool {
                 spool.rest()?;
             }
@@ -253,7 +296,29 @@ impl Decoder {
         }
     }
 
-    /// Hands over what was taken out of the transaction that now begins.
+    /// The one table that the wanted changes insert into, if they do nothing else; `Some(None)` if none is wanted.
+    ///
+    /// # Safety
+    /// `found` has the tables of the changes of `txn`, which is plain.
+    unsafe fn only_table(&self, txn: *const pg_sys::ReorderBufferTXN, found: &[usize]) -> Option<Option<usize>> {
+        // SAFETY: by contract.
+        let changes = unsafe { changes(txn) };
+        let mut only = None;
+        for (change, table) in changes.zip(found) {
+            if self.tables.at(*table).wanted == Wanted::Nothing {
+                continue;
+            }
+            // SAFETY: by contract.
+            if !unsafe { is_insert(change) } || only.is_some_and(|only| only != *table) {
+                return None;
+            }
+            only = Some(*table);
+        }
+        Some(only)
+    }
+
+    /// Hands over what was taken out of the transaction that now begins. `found` has the tables of its other changes, if
+    /// it is plain.
     ///
     /// # Safety
     /// Both are live.
@@ -261,6 +326,7 @@ impl Decoder {
         &mut self,
         buffer: *mut pg_sys::ReorderBuffer,
         txn: *const pg_sys::ReorderBufferTXN,
+        found: Option<&[usize]>,
     ) -> Result<()> {
         if self.spools.by_xid.is_empty() {
             return Ok(());
@@ -277,6 +343,15 @@ impl Decoder {
                 return Ok(());
             }
             compat::count_bytes(buffer, early.bytes);
+            let xid = (*txn).xid.into();
+            if std::mem::take(&mut self.spools.ahead) == Some(xid) {
+                if let Some(slot) = found.and_then(|found| self.only_table(txn, found))
+                    && self.sink.has_ahead(&self.transaction, slot)?
+                {
+                    return Ok(());
+                }
+                self.sink.forgets(xid);
+            }
             let Some((spool, _file)) = early.spool else { return Ok(()) };
             spool.play(|relation, lsn, change| {
                 pgrx::check_for_interrupts!();

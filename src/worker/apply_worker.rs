@@ -84,6 +84,27 @@ impl ChangeSink for SharedSink {
         self.0.borrow().takes_early(lsn)
     }
 
+    fn wants_ahead(&mut self, early: &Transaction, table: Option<&Rc<Relation>>, is_first: bool) -> Result<bool> {
+        let is_heartbeat = table.is_some_and(|table| self.1.is_heartbeat(table.oid));
+        self.0.borrow_mut().wants_ahead(early, table.filter(|_| !is_heartbeat), is_first)
+    }
+
+    fn ahead(&mut self, row: &[u8]) -> Result<()> {
+        self.0.borrow_mut().ahead(row)
+    }
+
+    fn piece_ends(&mut self) -> Result<()> {
+        self.0.borrow_mut().piece_ends()
+    }
+
+    fn forgets(&mut self, xid: u32) {
+        self.0.borrow_mut().forgets(xid);
+    }
+
+    fn has_ahead(&mut self, transaction: &Transaction, slot: Option<usize>) -> Result<bool> {
+        self.0.borrow_mut().has_ahead(transaction, slot)
+    }
+
     fn change(&mut self, transaction: &Transaction, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {
         if self.1.is_heartbeat(relation.oid) {
             if self.1.hears(transaction, change) {

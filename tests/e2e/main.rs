@@ -6,6 +6,7 @@
 //! wrong behaviour the time to show, it says so. Random ones print a seed that repeats
 //! their choices (`COURIER_SEED=n make test-e2e TEST=name`).
 
+mod ahead;
 mod answers;
 mod common;
 mod conflicts;

@@ -12,7 +12,7 @@ use postgres::Client;
 use crate::common::{TASK, assert_mentions};
 
 /// A task that follows the tables `a`, `b` and `journal` (without a key), not `c`.
-fn mirrored() -> Pair {
+pub(crate) fn mirrored() -> Pair {
     let pair = Pair::builder()
         .source_conf("logical_decoding_work_mem", "64kB")
         .source_conf("max_prepared_transactions", "5")
@@ -33,11 +33,11 @@ fn mirrored() -> Pair {
 }
 
 /// Since 14; before, the server keeps large transactions itself.
-fn spools(pair: &Pair) -> bool {
+pub(crate) fn spools(pair: &Pair) -> bool {
     pair.source.install.major() >= 14
 }
 
-fn assert_same(pair: &Pair) {
+pub(crate) fn assert_same(pair: &Pair) {
     pair.caught_up(DATABASE, TASK);
     pair.assert_same(DATABASE, &["public.a", "public.b", "public.journal"]);
     pair.source.assert_not_crashed();
@@ -45,19 +45,19 @@ fn assert_same(pair: &Pair) {
 
 /// What does not fit is replayed one by one by another worker, from the WAL and without any spool: that would hide what the
 /// first one did wrong.
-fn assert_same_at_once(pair: &Pair, worker: i32) {
+pub(crate) fn assert_same_at_once(pair: &Pair, worker: i32) {
     assert_same(pair);
     assert_eq!(pair.apply_pid(DATABASE, TASK), worker, "nothing had to be replayed one by one");
 }
 
-fn begin(pair: &Pair) -> Client {
+pub(crate) fn begin(pair: &Pair) -> Client {
     let mut session = pair.source.connect(DATABASE);
     session.batch_execute("BEGIN").expect("begin");
     session
 }
 
 /// Far more than the limit: 1000 rows of 100 bytes.
-fn insert(session: &mut Client, table: &str, from: u32) {
+pub(crate) fn insert(session: &mut Client, table: &str, from: u32) {
     let columns = if table == "journal" { "(id, what)" } else { "(id, t)" };
     let to = from + 999;
     session
