@@ -3,7 +3,8 @@
 //! `batch` collapses the changes of a table, `statements` writes the SQL, `arrays` packs rows into parameters. The
 //! applier is one object in several files: `applier` collects changes into groups, `sink` is its face to the decoder,
 //! `group` begins and ends a group on the destination, `send` and `copy_runs` send its rows, `answers` reads what the
-//! destination says, `conflicts` decides about a change that it refuses, `second` is a second session for long runs of inserts, `ahead` sends rows before their commit.
+//! destination says, `conflicts` decides about a change that it refuses, `second` is a second session
+//! for long runs of inserts, `ahead` sends rows before their commit.
 
 mod ahead;
 mod answers;

@@ -245,7 +245,7 @@ fn what_is_ahead_gives_way() {
     {
         let mut large = ahead(&pair, "a", round as u32 * 10_000);
         let mut other = pair.destination.connect(DATABASE);
-        let locker = std::thread::spawn(move || other.batch_execute("LOCK TABLE a"));
+        let locker = std::thread::spawn(move || other.batch_execute("BEGIN; LOCK TABLE a; COMMIT"));
         pair.destination.wait_until(DATABASE, "the lock is wanted", "EXISTS (SELECT FROM pg_locks WHERE NOT granted)");
         pair.source.run(DATABASE, small);
         pair.caught_up(DATABASE, TASK);
