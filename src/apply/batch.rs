@@ -60,6 +60,8 @@ pub struct TableBatch {
     pub relation: Rc<Relation>,
     /// Is it in the list of tables to send?
     pub queued: bool,
+    /// Of the room, what counts as kept.
+    pub kept_room: usize,
     fits_copy: bool,
     arena: Vec<u8>,
     entries: Vec<Entry>,
@@ -100,6 +102,7 @@ impl TableBatch {
             fits_copy: relation.fits_copy(),
             relation,
             queued: false,
+            kept_room: 0,
             arena: Vec::new(),
             entries: Vec::new(),
             has_row_deletes: false,
@@ -112,10 +115,15 @@ impl TableBatch {
         self.entries.len()
     }
 
-    pub fn clear(&mut self) {
-        const KEEP: usize = 1 << 20;
+    /// Bytes that its rows have room for.
+    pub fn room(&self) -> usize {
+        self.arena.capacity()
+    }
+
+    /// Keeps so much room for the next rows.
+    pub fn clear(&mut self, room: usize) {
         self.arena.clear();
-        self.arena.shrink_to(KEEP);
+        self.arena.shrink_to(room);
         self.entries.clear();
         self.has_row_deletes = false;
         self.index = None;
