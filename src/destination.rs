@@ -72,6 +72,9 @@ impl Destination {
             ("tcp_keepalives_interval", "10".to_owned()),
             ("tcp_keepalives_count", "3".to_owned()),
         ];
+        let since = [("idle_session_timeout", 140_000), ("transaction_timeout", 170_000)];
+        let known = since.iter().filter(|(_, version)| connection.server_version() >= *version);
+        settings.extend(known.map(|(name, _)| (*name, "0".to_owned())));
         settings.extend(data_settings().map(|(name, value)| (name, value.to_owned())));
         if purpose == Purpose::Apply {
             // One UPDATE ... FROM unnest(...) finds its rows by index. A plan made while the table was empty would

@@ -74,8 +74,12 @@ fn apply_data_settings() -> Result<()> {
     }
     xact::set_config(c"search_path", "pg_catalog, pg_temp")?;
     // Ours are background jobs with retries of their own; a default meant for users must not end them.
-    for name in [c"statement_timeout", c"lock_timeout", c"idle_in_transaction_session_timeout"] {
-        xact::set_config(name, "0")?;
+    let timeouts =
+        [c"statement_timeout", c"lock_timeout", c"idle_in_transaction_session_timeout", c"transaction_timeout"];
+    for name in timeouts {
+        if xact::config(name).is_some() {
+            xact::set_config(name, "0")?;
+        }
     }
     xact::set_config(c"default_transaction_read_only", "off")?;
     encoding::send_utf8()

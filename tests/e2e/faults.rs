@@ -61,6 +61,53 @@ fn a_locked_table_is_waited_for() {
     assert_eq!(pair.task(DATABASE, TASK, "last_error"), "", "waiting is no error");
 }
 
+/// Administrators limit how long users may be idle (14 and later) or in a transaction (17). Our sessions are both for longer.
+#[test]
+fn timeouts_that_are_meant_for_users() {
+    let pair = Pair::start();
+    create_small_tables(&pair);
+    let (source, destination) = (pair.source.install.major(), pair.destination.install.major());
+    if destination >= 14 {
+        pair.destination.run("postgres", &format!("ALTER ROLE {ROLE} SET idle_session_timeout = '300ms'"));
+    }
+    if destination >= 17 {
+        pair.destination.run("postgres", &format!("ALTER ROLE {ROLE} SET transaction_timeout = '300ms'"));
+    }
+    if source >= 17 {
+        pair.source.run(DATABASE, &format!("ALTER DATABASE {DATABASE} SET transaction_timeout = '2s'"));
+    }
+    pair.start_task(TASK, &["public.*"]);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    pair.destination.wait_until(
+        DATABASE,
+        "the session of the task has been idle for longer",
+        &format!(
+            "EXISTS (SELECT FROM pg_stat_activity WHERE usename = '{ROLE}' AND state = 'idle' \
+             AND clock_timestamp() - state_change > interval '1 s')"
+        ),
+    );
+    pair.source.wait_until(
+        DATABASE,
+        "the workers are older than that",
+        "(SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type LIKE 'pg_courier%' \
+          AND backend_type NOT LIKE '%launcher' AND clock_timestamp() - backend_start > interval '3 s')",
+    );
+    let mut lock = pair.destination.connect(DATABASE);
+    lock.batch_execute("BEGIN; LOCK TABLE journal IN ACCESS EXCLUSIVE MODE").expect("lock");
+    pair.source.run(DATABASE, "INSERT INTO journal DEFAULT VALUES");
+    pair.destination.wait_until(
+        DATABASE,
+        "the session of the task has been in a transaction for longer",
+        &format!(
+            "EXISTS (SELECT FROM pg_stat_activity WHERE usename = '{ROLE}' \
+             AND clock_timestamp() - xact_start > interval '1 s')"
+        ),
+    );
+    lock.batch_execute("COMMIT").expect("unlock");
+    pair.assert_mirrored(TASK, &SMALL);
+    assert_eq!(pair.task(DATABASE, TASK, "last_error_at"), "", "nothing went wrong on the way");
+}
+
 /// Ends or cancels what the task's sessions do on the destination, under traffic: now in the middle of a transaction that
 /// waits for a lock, now at any moment.
 fn disturbed_by(function: &str, rounds: usize) {
