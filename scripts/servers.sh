@@ -78,6 +78,8 @@ build() {
     fetch "$1" "$work"
     (
         cd "$work" || exit 1
+        # Below another make the server's own would leave out what comes first.
+        unset MAKELEVEL MAKEFLAGS MFLAGS
         exec >"$cache/build-$1.log" 2>&1
         ./configure --prefix="$2" --with-icu --with-libxml --with-openssl --without-readline \
             --without-zlib CFLAGS="-O2 -g0" || exit 1
