@@ -2,7 +2,7 @@
 //!
 //! A worker that got it wrong would show rows of a transaction that is open or rolled back, lose those that it took back
 //! or apply them twice, or let what has committed wait for what has not. `pg_stat_progress_copy` of the destination tells
-//! how many rows are there.
+//! how much is there.
 
 use pg_courier_tests::cluster::kill;
 use pg_courier_tests::pair::DATABASE;
@@ -12,24 +12,24 @@ use postgres::Client;
 use crate::common::{TASK, arrives, assert_mentions, sized};
 use crate::spool::{assert_same, assert_same_at_once, begin, insert, mirrored, spools};
 
-/// Of 1,000 rows. The last ones wait for more on the source.
-const MOST_OF_THEM: u32 = 500;
+/// Bytes of half of 1,000 rows. The last ones wait for more on the source. (Since 16 rows count there by the thousand.)
+const MOST_OF_THEM: u32 = 40_000;
 const TAKEN_BACK: &str = "the rows are taken back";
 
 /// A transaction of 1,000 rows, most of which have arrived, although it is open.
 fn ahead(pair: &Pair, table: &str, from: u32) -> Client {
     let mut large = begin(pair);
     insert(&mut large, table, from);
-    wait_for_rows(pair, MOST_OF_THEM);
+    wait_for_bytes(pair, MOST_OF_THEM);
     large
 }
 
-fn wait_for_rows(pair: &Pair, number: u32) {
+fn wait_for_bytes(pair: &Pair, number: u32) {
     if spools(pair) {
         pair.destination.wait_until(
             DATABASE,
-            &format!("{number} rows arrive ahead"),
-            &format!("(SELECT coalesce(sum(tuples_processed), 0) FROM pg_stat_progress_copy) >= {number}"),
+            &format!("{number} bytes arrive ahead"),
+            &format!("(SELECT coalesce(sum(bytes_processed), 0) FROM pg_stat_progress_copy) >= {number}"),
         );
     }
 }
