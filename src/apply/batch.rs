@@ -131,8 +131,13 @@ impl TableBatch {
     }
 
     /// The rows, if nothing but inserts was added.
-    pub fn inserts(&self) -> Option<impl Iterator<Item = &[u8]>> {
+    fn inserts(&self) -> Option<impl Iterator<Item = &[u8]>> {
         self.has_only_inserts().then(|| self.entries.iter().map(|entry| self.slice(&entry.row)))
+    }
+
+    /// The rows as the data of a COPY in binary format, if nothing but inserts was added.
+    pub fn copy_data(&self) -> Option<&[u8]> {
+        self.has_only_inserts().then_some(&self.arena[..])
     }
 
     fn has_only_inserts(&self) -> bool {
@@ -167,8 +172,7 @@ impl TableBatch {
             self.entries.push(Entry { op: Op::Delete, row, key: 0..0, partial: false });
         }
         if let Some(row) = row {
-            let row = self.store(row);
-            self.entries.push(Entry { op: Op::Insert, row, key: 0..0, partial: false });
+            self.push_insert(row);
         }
     }
 
@@ -189,8 +193,7 @@ impl TableBatch {
 
     fn add_insert(&mut self, row: &[u8]) -> Added {
         if self.index.is_none() {
-            let row = self.store(row);
-            self.entries.push(Entry { op: Op::Insert, row, key: 0..0, partial: false });
+            self.push_insert(row);
             return Added::Yes;
         }
         let key = key_of(&self.relation, row);
@@ -256,6 +259,13 @@ impl TableBatch {
         self.put(old, old_op, 0..0, false);
         self.put(&new_key, new_op, row, false);
         Added::Yes
+    }
+
+    /// As long as all are inserts the arena is the data of a COPY: each row has the number of its fields in front.
+    fn push_insert(&mut self, row: &[u8]) {
+        self.store(&(self.relation.columns.len() as i16).to_be_bytes());
+        let row = self.store(row);
+        self.entries.push(Entry { op: Op::Insert, row, key: 0..0, partial: false });
     }
 
     fn store(&mut self, bytes: &[u8]) -> Range<usize> {

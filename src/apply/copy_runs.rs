@@ -45,7 +45,6 @@ pub(super) struct CopyRuns {
     /// Definitions that were compared with the destination.
     agrees: FastMap<u64, Agreement>,
     round_trip: Option<Duration>,
-    buffer: Vec<u8>,
 }
 
 /// What the destination has for a definition of the source.
@@ -61,7 +60,7 @@ enum Agreement {
 
 impl CopyRuns {
     pub(super) fn new() -> CopyRuns {
-        CopyRuns { pipeline: true, open: None, agrees: FastMap::default(), round_trip: None, buffer: Vec::new() }
+        CopyRuns { pipeline: true, open: None, agrees: FastMap::default(), round_trip: None }
     }
 }
 
@@ -304,27 +303,15 @@ impl Applier {
     }
 
     fn queue_rows(&mut self, batch: &TableBatch, lane: Lane, flow: Flow) -> Result<()> {
-        let mut buffer = std::mem::take(&mut self.copy_runs.buffer);
-        let columns = (batch.relation.columns.len() as i16).to_be_bytes();
-        let mut send = |buffer: &mut Vec<u8>| -> Result<()> {
+        let data = batch.copy_data().ok_or_else(|| Error::internal("a COPY of something else than inserts"))?;
+        for piece in data.chunks(PIECE) {
             let connection = self.connection(lane)?;
             let outcome = match flow {
-                Flow::Queued => connection.copy_queue(buffer),
-                Flow::Sent => connection.copy_data(buffer),
+                Flow::Queued => connection.copy_queue(piece),
+                Flow::Sent => connection.copy_data(piece),
             };
-            buffer.clear();
-            outcome.map_err(|error| self.explain_copy(error, &batch.relation))
-        };
-        for row in batch.inserts().into_iter().flatten() {
-            buffer.extend_from_slice(&columns);
-            buffer.extend_from_slice(row);
-            if buffer.len() >= PIECE {
-                send(&mut buffer)?;
-            }
+            outcome.map_err(|error| self.explain_copy(error, &batch.relation))?;
         }
-        send(&mut buffer)?;
-        buffer.shrink_to(2 * PIECE);
-        self.copy_runs.buffer = buffer;
         Ok(())
     }
 

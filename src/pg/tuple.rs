@@ -13,6 +13,8 @@ use pgrx::pg_sys;
 
 use crate::logicalrep::relation::{NULL_FIELD, UNCHANGED_FIELD};
 use crate::pg::encoding;
+use crate::pg::jsonb;
+use crate::pg::numeric::Numeric;
 use crate::pg::rel::{Attribute, Described, text};
 
 /// The server's functions without a guard.
@@ -43,8 +45,17 @@ pub(super) enum Encoder {
     Bytes,
     /// uuid: sixteen bytes by reference.
     Fixed16,
+    /// Written here as far as the layout is known here, else by the send function.
+    Stored(StoredForm, Box<pg_sys::FmgrInfo>),
     Send(Box<pg_sys::FmgrInfo>),
     Output(Box<pg_sys::FmgrInfo>),
+}
+
+/// Types whose stored form is taken apart here: their send functions cost several times as much.
+#[derive(Clone, Copy)]
+pub(super) enum StoredForm {
+    Numeric,
+    Jsonb,
 }
 
 impl Encoder {
@@ -66,9 +77,14 @@ impl Encoder {
             _ => {
                 let (mut function, mut varlena) = (pg_sys::InvalidOid, false);
                 // SAFETY: by contract.
-                unsafe {
+                let function = unsafe {
                     pg_sys::getTypeBinaryOutputInfo(base, &mut function, &mut varlena);
-                    Encoder::Send(function_info(function))
+                    function_info(function)
+                };
+                match base {
+                    pg_sys::NUMERICOID => Encoder::Stored(StoredForm::Numeric, function),
+                    pg_sys::JSONBOID if encoding::passes_unchanged() => Encoder::Stored(StoredForm::Jsonb, function),
+                    _ => Encoder::Send(function),
                 }
             }
         }
@@ -116,13 +132,16 @@ impl Encoder {
             Encoder::Bytes => unsafe { varlena(datum, out) },
             // SAFETY: a value of sixteen bytes by contract.
             Encoder::Fixed16 => unsafe { bytes(out, datum.cast_mut_ptr::<u8>(), 16) },
-            Encoder::Send(function) => {
-                // SAFETY: the function info lives as long as the encoder; the result is a palloc'd bytea.
-                unsafe {
-                    let sent = raw::SendFunctionCall(&mut **function, datum);
-                    varlena(pg_sys::Datum::from(sent), out);
+            // SAFETY: a varlena by contract; the function is the type's.
+            Encoder::Stored(form, function) => unsafe {
+                let start = out.len();
+                if form.append(packed(datum), out).is_none() {
+                    out.truncate(start);
+                    send(function, datum, out);
                 }
-            }
+            },
+            // SAFETY: the function is the type's.
+            Encoder::Send(function) => unsafe { send(function, datum, out) },
             Encoder::Output(function) => {
                 // SAFETY: as above; the result is a palloc'd C string.
                 unsafe {
@@ -132,6 +151,36 @@ impl Encoder {
                 }
             }
         }
+    }
+}
+
+impl StoredForm {
+    /// Appends a field. `None` if it is one for the send function.
+    #[inline]
+    fn append(self, stored: &[u8], out: &mut Vec<u8>) -> Option<()> {
+        const VERSION: u8 = 1;
+        let start = out.len();
+        fixed(out, []);
+        match self {
+            StoredForm::Numeric => Numeric::parse(stored)?.send(out),
+            StoredForm::Jsonb => {
+                out.push(VERSION);
+                jsonb::print(stored, out)?;
+            }
+        }
+        let length = i32::try_from(out.len() - start - 4).ok()?;
+        out[start..start + 4].copy_from_slice(&length.to_be_bytes());
+        Some(())
+    }
+}
+
+/// # Safety
+/// `function` is the send function of the value's type, and its info lives as long as the encoder. Inside a guard.
+unsafe fn send(function: &mut pg_sys::FmgrInfo, datum: pg_sys::Datum, out: &mut Vec<u8>) {
+    // SAFETY: by contract; the result is a palloc'd bytea.
+    unsafe {
+        let sent = raw::SendFunctionCall(function, datum);
+        varlena(pg_sys::Datum::from(sent), out);
     }
 }
 
@@ -160,16 +209,30 @@ unsafe fn bytes(out: &mut Vec<u8>, from: *const u8, length: usize) {
 }
 
 /// # Safety
-/// `datum` is a varlena that can be detoasted. Inside a guard.
+/// As for `packed`.
 #[inline]
 unsafe fn varlena(datum: pg_sys::Datum, out: &mut Vec<u8>) {
+    // SAFETY: by contract.
+    unsafe {
+        let content = packed(datum);
+        bytes(out, content.as_ptr(), content.len());
+    }
+}
+
+/// The content of a varlena.
+///
+/// # Safety
+/// `datum` is a varlena that can be detoasted. Inside a guard. The result lives as long as the value, or as the current
+/// memory context if it had to be detoasted.
+#[inline]
+unsafe fn packed<'a>(datum: pg_sys::Datum) -> &'a [u8] {
     // SAFETY: by contract; a packed varlena has its length in its header.
     unsafe {
         let mut value = datum.cast_mut_ptr::<pg_sys::varlena>();
         if pgrx::varatt_is_1b_e(value) || pgrx::varatt_is_4b_c(value) {
             value = raw::pg_detoast_datum_packed(value);
         }
-        bytes(out, pgrx::vardata_any(value).cast::<u8>(), pgrx::varsize_any_exhdr(value));
+        std::slice::from_raw_parts(pgrx::vardata_any(value).cast::<u8>(), pgrx::varsize_any_exhdr(value))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every type, every kind of table, every kind of change.
 
 use pg_courier_tests::pair::DATABASE;
+use pg_courier_tests::sql::literal;
 use pg_courier_tests::{Answer, Pair, Rng, types};
 
 use crate::common::{TASK, arrives};
@@ -264,4 +265,103 @@ fn changes_of_a_table_without_identity_are_not_lost_in_silence() {
     } else {
         pair.assert_mirrored(TASK, &["public.t"]);
     }
+}
+
+/// A number of any size, scale and sign, as JSON has it too.
+fn any_number(rng: &mut Rng) -> String {
+    let mut digits = |most: u64| -> String {
+        let only_zeros = rng.between(0, 2) == 0;
+        let count = rng.between(0, most);
+        (0..count).map(|_| if only_zeros { '0' } else { char::from(b'0' + rng.between(0, 9) as u8) }).collect()
+    };
+    // The short stored form has room for 63 decimal places.
+    let (whole, fraction) = (digits(30), digits(80));
+    let whole = if rng.between(0, 1) == 0 { "0".to_owned() } else { format!("{}{whole}", rng.between(1, 9)) };
+    let power = match rng.between(0, 5) {
+        0 => format!("e{}", rng.between(0, 600)),
+        1 => format!("e-{}", rng.between(0, 600)),
+        _ => String::new(),
+    };
+    format!("{}{whole}.{fraction}0{power}", rng.pick(&["", "-"]))
+}
+
+fn any_text(rng: &mut Rng) -> String {
+    const PIECES: [&str; 14] = [
+        "a",
+        " ",
+        r#"\""#,
+        r"\\",
+        r"\/",
+        r"\n",
+        r"\r\t",
+        r"\b\f",
+        r"\u0001",
+        r"\u001f",
+        "\u{7f}",
+        "é",
+        r"\ud83d\ude00",
+        "x, [y]: {z}",
+    ];
+    let length = *rng.pick(&[0, 1, 3, 3, 10, 300]);
+    (0..length).map(|_| *rng.pick(&PIECES)).collect()
+}
+
+fn any_document(rng: &mut Rng, levels: u32) -> String {
+    let kind = rng.between(0, if levels == 0 { 4 } else { 9 });
+    // Beyond 32 members some of them say where they end, the others how long they are.
+    let members = *rng.pick(&[0, 1, 2, 3, 5, if levels == 1 { 200 } else { 4 }]);
+    match kind {
+        0 => "null".to_owned(),
+        1 => (*rng.pick(&["true", "false"])).to_owned(),
+        2 => any_number(rng),
+        3 | 4 => format!("\"{}\"", any_text(rng)),
+        5..=7 => {
+            let members: Vec<String> =
+                (0..members).map(|n| format!("\"{n}{}\" : {}", any_text(rng), any_document(rng, levels - 1))).collect();
+            format!("{{{}}}", members.join(" , "))
+        }
+        _ => {
+            let members: Vec<String> = (0..members).map(|_| any_document(rng, levels - 1)).collect();
+            format!("[{}]", members.join(","))
+        }
+    }
+}
+
+/// These are taken apart here instead of by the server's functions, in the copy and in the stream.
+#[test]
+fn numbers_and_documents_of_every_shape() {
+    let mut rng = Rng::from_environment("numbers_and_documents_of_every_shape");
+    let pair = Pair::start();
+    pair.source.run(DATABASE, "CREATE TABLE t (id int PRIMARY KEY, n numeric, j jsonb, ns numeric[], js jsonb[])");
+    let infinity = "CASE WHEN current_setting('server_version_num')::int >= 140000 THEN 'Infinity' ELSE 'NaN' END";
+    let special = format!(
+        "INSERT INTO t SELECT row_number() OVER (), n, j, ARRAY[n], ARRAY[j] FROM (VALUES \
+           ('NaN'::numeric, repeat('[', 63)::text || repeat(']', 63)), (({infinity})::numeric, repeat('[', 64) || repeat(']', 64)), \
+           (-({infinity})::numeric, repeat('[', 65) || repeat(']', 65)), (0, repeat('{{\"a\":', 300) || '0' || repeat('}}', 300)), \
+           (0.000, '\"\"'), ('1e-16383', '{{}}'), ('1e131071', '[[], {{}}]'), ('-1e-63', '{{\"\": null}}'), ('-1e-64', '-0.0'), (9999, '1.10'), \
+           (10000, '10000'), (-99999999.9999, '1e400'), (NULL, NULL), (0.0001, '0.00001'), \
+           (1, (SELECT jsonb_agg(n * 1.5) FROM generate_series(1, 60000) AS n)::text), \
+           (1, (SELECT jsonb_object_agg(md5(n::text), n) FROM generate_series(1, 5000) AS n)::text), \
+           (1, to_json(repeat(E'long \\x07 \"text\" ', 100000))::text)) AS v (n, t), LATERAL (SELECT t::jsonb) AS of_t (j)"
+    );
+    let mut random = |from: u32, count: u32| -> String {
+        let rows: Vec<String> = (from..from + count)
+            .map(|id| {
+                let (number, document) = (any_number(&mut rng), literal(&any_document(&mut rng, 3)));
+                format!("({id}, '{number}', {document}, '{{{number}}}', ARRAY[{document}::jsonb])")
+            })
+            .collect();
+        format!("INSERT INTO t VALUES {}", rows.join(", "))
+    };
+    pair.source.run(DATABASE, &special);
+    pair.source.run(DATABASE, &random(100, 500));
+    pair.start_task(TASK, &["public.*"]);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    pair.assert_mirrored(TASK, &["public.t"]);
+
+    for id in (1000..1200).step_by(4) {
+        pair.source.run(DATABASE, &random(id, 4));
+    }
+    pair.source.run(DATABASE, "UPDATE t SET id = -id; UPDATE t SET n = -n, ns = NULL");
+    pair.assert_mirrored(TASK, &["public.t"]);
 }
