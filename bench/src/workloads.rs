@@ -91,7 +91,7 @@ pub fn all() -> Vec<Workload> {
         Workload::of_transactions(
             "wide",
             "(g) inserts of 30 columns of mixed types, about 1 kB, transactions of 10 rows",
-            100_000,
+            300_000,
             10,
             vec![("public.wide".to_owned(), wide_table())],
             wide_insert(),

@@ -92,11 +92,19 @@ impl Applier {
     fn worth_a_copy(&self) -> Option<&Rc<Relation>> {
         let batch = self.copy_candidate()?;
         let columns = batch.relation.columns.len();
-        let values = batch.len() * columns;
-        let round_trip = self.copy_runs.round_trip.unwrap_or_default().as_micros();
-        let is_long = values >= FEWEST_VALUES && values as u128 >= round_trip * VALUES_PER_MICROSECOND;
-        let is_wide = columns as u128 * STATEMENT_PER_COLUMN >= COPY_START + round_trip * COPY_ROUND_TRIPS;
-        (is_long || is_wide).then_some(&batch.relation)
+        let is_wide = columns as u128 * STATEMENT_PER_COLUMN >= COPY_START + self.round_trip() * COPY_ROUND_TRIPS;
+        (is_wide || self.is_long(batch)).then_some(&batch.relation)
+    }
+
+    /// Is the run long enough for a COPY of a table of any width?
+    fn is_long(&self, batch: &TableBatch) -> bool {
+        let values = batch.len() * batch.relation.columns.len();
+        values >= FEWEST_VALUES && values as u128 >= self.round_trip() * VALUES_PER_MICROSECOND
+    }
+
+    /// In microseconds.
+    fn round_trip(&self) -> u128 {
+        self.copy_runs.round_trip.unwrap_or_default().as_micros()
     }
 
     /// Does what waits start a COPY? The first time a table comes by, its columns are compared with the destination's.
@@ -105,9 +113,9 @@ impl Applier {
         self.agrees(&relation)
     }
 
-    /// May what waits go to the destination as COPY while an earlier group still does?
+    /// May what waits go to the destination as COPY while an earlier group still does? A short run waits for its end.
     pub(super) fn may_overlap(&self) -> bool {
-        self.is_due()
+        (self.is_due() || self.copy_candidate().is_some_and(|batch| self.is_long(batch)))
             && self.destination.replica_role
             && !self.plan.defer_constraints
             && self.second.can_be_had()
