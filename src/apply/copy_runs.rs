@@ -91,9 +91,13 @@ impl Applier {
     /// The table whose rows wait, if they are worth a new COPY.
     fn worth_a_copy(&self) -> Option<&Rc<Relation>> {
         let batch = self.copy_candidate()?;
-        let columns = batch.relation.columns.len();
-        let is_wide = columns as u128 * STATEMENT_PER_COLUMN >= COPY_START + self.round_trip() * COPY_ROUND_TRIPS;
-        (is_wide || self.is_long(batch)).then_some(&batch.relation)
+        (self.is_wide(batch) || self.is_long(batch)).then_some(&batch.relation)
+    }
+
+    /// Is the table so wide that a COPY is worth it for any number of rows?
+    fn is_wide(&self, batch: &TableBatch) -> bool {
+        let columns = batch.relation.columns.len() as u128;
+        columns * STATEMENT_PER_COLUMN >= COPY_START + self.round_trip() * COPY_ROUND_TRIPS
     }
 
     /// Is the run long enough for a COPY of a table of any width?
@@ -115,11 +119,12 @@ impl Applier {
 
     /// May what waits go to the destination as COPY while an earlier group still does? A short run waits for its end.
     pub(super) fn may_overlap(&self) -> bool {
-        (self.is_due() || self.copy_candidate().is_some_and(|batch| self.is_long(batch)))
+        let Some(batch) = self.copy_candidate() else { return false };
+        (self.is_long(batch) || self.is_wide(batch) && self.is_due())
+            && self.is_plain(&batch.relation)
             && self.destination.replica_role
             && !self.plan.defer_constraints
             && self.second.can_be_had()
-            && self.worth_a_copy().is_some_and(|relation| self.is_plain(relation))
     }
 
     /// Is the table known to be one whose rows may come in any order?

@@ -4,10 +4,11 @@
 //! word for each member (its type, and its end or length), then the members' bytes; an object has all its keys before all
 //! its values. Numbers and containers begin at a multiple of four.
 //!
-//! The text is what `jsonb_out` writes but for spaces between tokens, which the reader drops. Whatever looks unlike a
-//! value of this layout is left to the server's function.
+//! The text reads back as the same value; `jsonb_out` writes spaces between tokens and short escapes of two more control
+//! characters. Whatever looks unlike a value of this layout is left to the server's function.
 
 use super::numeric::Numeric;
+use crate::wire::json;
 
 const COUNT: u32 = 0x0FFF_FFFF;
 const IS_SCALAR: u32 = 0x1000_0000;
@@ -96,8 +97,7 @@ fn container(stored: &[u8], deepest: usize, out: &mut Vec<u8>) -> Option<()> {
         }
         out.push(b'}');
     } else if header & IS_ARRAY != 0 {
-        let is_scalar = header & IS_SCALAR != 0;
-        if is_scalar {
+        if header & IS_SCALAR != 0 {
             return if count == 1 { value(members.next()?, deepest, out) } else { None };
         }
         out.push(b'[');
@@ -141,27 +141,11 @@ fn number(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
 }
 
 fn string(text: &[u8], out: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
     let mut rest = text;
-    while let Some(at) = rest.iter().position(|byte| *byte < b' ' || matches!(byte, b'"' | b'\\')) {
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\')) {
         out.extend_from_slice(&rest[..at]);
-        let short = match rest[at] {
-            b'"' | b'\\' => Some(rest[at]),
-            0x08 => Some(b'b'),
-            0x0C => Some(b'f'),
-            b'\n' => Some(b'n'),
-            b'\r' => Some(b'r'),
-            b'\t' => Some(b't'),
-            _ => None,
-        };
-        match short {
-            Some(letter) => out.extend_from_slice(&[b'\\', letter]),
-            None => {
-                let [high, low] = [rest[at] >> 4, rest[at] & 15].map(|half| HEX[usize::from(half)]);
-                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
-            }
-        }
+        json::escape(char::from(rest[at]), out);
         rest = &rest[at + 1..];
     }
     out.extend_from_slice(rest);

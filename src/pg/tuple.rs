@@ -160,7 +160,8 @@ impl StoredForm {
     fn append(self, stored: &[u8], out: &mut Vec<u8>) -> Option<()> {
         const VERSION: u8 = 1;
         let start = out.len();
-        fixed(out, []);
+        // The length, which is known at the end.
+        out.extend_from_slice(&[0; 4]);
         match self {
             StoredForm::Numeric => Numeric::parse(stored)?.send(out),
             StoredForm::Jsonb => {

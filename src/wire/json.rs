@@ -209,16 +209,24 @@ impl Json {
 
     fn escape(&self, character: char, out: &mut Vec<u8>) {
         match character {
-            '"' => out.extend_from_slice(b"\\\""),
-            '\\' => out.extend_from_slice(b"\\\\"),
-            '\n' => out.extend_from_slice(b"\\n"),
-            '\r' => out.extend_from_slice(b"\\r"),
-            '\t' => out.extend_from_slice(b"\\t"),
+            '"' | '\\' => escape(character, out),
             c if c >= ' ' && !self.0.ascii_only => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
-            c => {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    out.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
-                }
+            c => escape(c, out),
+        }
+    }
+}
+
+/// Appends a character as it stands in a JSON string that cannot hold it as it is.
+pub fn escape(character: char, out: &mut Vec<u8>) {
+    match character {
+        '"' => out.extend_from_slice(b"\\\""),
+        '\\' => out.extend_from_slice(b"\\\\"),
+        '\n' => out.extend_from_slice(b"\\n"),
+        '\r' => out.extend_from_slice(b"\\r"),
+        '\t' => out.extend_from_slice(b"\\t"),
+        c => {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                out.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
             }
         }
     }

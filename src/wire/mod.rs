@@ -18,7 +18,7 @@
 
 mod ali;
 mod change;
-mod json;
+pub mod json;
 mod options;
 mod text;
 mod time;

@@ -10,10 +10,15 @@ use crate::common::{SMALL, TASK, create_small_tables, mirrored_pair, more_traffi
 
 /// Waits until a session of the task waits for a lock on the destination.
 pub fn wait_until_blocked(pair: &Pair) {
+    wait_for_session(pair, "waits for a lock", "wait_event_type = 'Lock'");
+}
+
+/// Waits until the destination's `pg_stat_activity` shows this of a session of the task.
+pub fn wait_for_session(pair: &Pair, what: &str, condition: &str) {
     pair.destination.wait_until(
         DATABASE,
-        "the task waits for a lock on the destination",
-        &format!("EXISTS (SELECT FROM pg_stat_activity WHERE usename = '{ROLE}' AND wait_event_type = 'Lock')"),
+        &format!("a session of the task {what}"),
+        &format!("EXISTS (SELECT FROM pg_stat_activity WHERE usename = '{ROLE}' AND {condition})"),
     );
 }
 

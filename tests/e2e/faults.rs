@@ -15,7 +15,7 @@ use crate::common::{
     SMALL, TASK, arrives, assert_mentions, create_small_tables, mirror_small_tables, mirrored_pair, more_traffic,
     sized, small_traffic,
 };
-use crate::exactly_once::wait_until_blocked;
+use crate::exactly_once::{wait_for_session, wait_until_blocked};
 
 /// Longer than usual: recoveries of servers and the task's own pauses add up.
 const AFTER_FAULTS: Duration = Duration::from_secs(180);
@@ -45,13 +45,10 @@ fn a_locked_table_is_waited_for() {
     lock.batch_execute("BEGIN; LOCK TABLE journal IN ACCESS EXCLUSIVE MODE").expect("lock");
     let traffic = small_traffic(&pair.source, 11);
     wait_until_blocked(&pair);
-    pair.destination.wait_until(
-        DATABASE,
-        "the session of the task has waited longer than all timeouts",
-        &format!(
-            "EXISTS (SELECT FROM pg_stat_activity WHERE usename = '{ROLE}' AND wait_event_type = 'Lock' \
-             AND clock_timestamp() - xact_start > interval '1 s')"
-        ),
+    wait_for_session(
+        &pair,
+        "has waited longer than all timeouts",
+        "wait_event_type = 'Lock' AND clock_timestamp() - xact_start > interval '1 s'",
     );
     more_traffic(&traffic, 100, &pair.source);
     assert_eq!(pair.task(DATABASE, TASK, "last_error"), "");
@@ -78,13 +75,10 @@ fn timeouts_that_are_meant_for_users() {
     }
     pair.start_task(TASK, &["public.*"]);
     pair.wait_for_state(DATABASE, TASK, "synchronizing");
-    pair.destination.wait_until(
-        DATABASE,
-        "the session of the task has been idle for longer",
-        &format!(
-            "EXISTS (SELECT FROM pg_stat_activity WHERE usename = '{ROLE}' AND state = 'idle' \
-             AND clock_timestamp() - state_change > interval '1 s')"
-        ),
+    wait_for_session(
+        &pair,
+        "has been idle for longer",
+        "state = 'idle' AND clock_timestamp() - state_change > interval '1 s'",
     );
     pair.source.wait_until(
         DATABASE,
@@ -95,14 +89,7 @@ fn timeouts_that_are_meant_for_users() {
     let mut lock = pair.destination.connect(DATABASE);
     lock.batch_execute("BEGIN; LOCK TABLE journal IN ACCESS EXCLUSIVE MODE").expect("lock");
     pair.source.run(DATABASE, "INSERT INTO journal DEFAULT VALUES");
-    pair.destination.wait_until(
-        DATABASE,
-        "the session of the task has been in a transaction for longer",
-        &format!(
-            "EXISTS (SELECT FROM pg_stat_activity WHERE usename = '{ROLE}' \
-             AND clock_timestamp() - xact_start > interval '1 s')"
-        ),
-    );
+    wait_for_session(&pair, "has been in a transaction for longer", "clock_timestamp() - xact_start > interval '1 s'");
     lock.batch_execute("COMMIT").expect("unlock");
     pair.assert_mirrored(TASK, &SMALL);
     assert_eq!(pair.task(DATABASE, TASK, "last_error_at"), "", "nothing went wrong on the way");
