@@ -35,14 +35,18 @@ fn run_all(pair: &Pair, options: &Options, workloads: &[Workload], candidates: &
         |workload: &&Workload| options.only.is_empty() || options.only.iter().any(|name| name == workload.name);
     let mut all_identical = true;
     for workload in workloads.iter().filter(is_wanted) {
-        let results = measure(pair, workload, candidates, options);
-        all_identical &= results.iter().all(|result| result.identical);
-        report::print(&workload.title, &results);
+        let mut verdicts = Vec::new();
+        for round in 0..options.rounds {
+            let results = measure(pair, workload, candidates, options, round);
+            all_identical &= results.iter().all(|result| result.identical);
+            verdicts.extend(report::print(&workload.title, &results));
+        }
+        report::print_rounds(&verdicts);
     }
     all_identical
 }
 
-fn measure(pair: &Pair, workload: &Workload, candidates: &[Candidate], options: &Options) -> Vec<Result> {
+fn measure(pair: &Pair, workload: &Workload, candidates: &[Candidate], options: &Options, round: usize) -> Vec<Result> {
     let rows = ((workload.rows as f64 * options.size) as u64 / 100).max(1) * 100;
     // pglogical does not replicate updates of tables without a key.
     let fits = |candidate: &Candidate| *candidate != Candidate::Pglogical || workload.name != "keyless";
@@ -56,7 +60,10 @@ fn measure(pair: &Pair, workload: &Workload, candidates: &[Candidate], options: 
     pair.source.run("postgres", "CHECKPOINT");
 
     let names: Vec<&str> = tables.iter().map(String::as_str).collect();
-    let results = candidates.iter().map(|candidate| apply_backlog(pair, *candidate, rows, &names)).collect();
+    let first = round % candidates.len();
+    let in_turn = candidates.iter().cycle().skip(first).take(candidates.len());
+    let mut results: Vec<Result> = in_turn.map(|candidate| apply_backlog(pair, *candidate, rows, &names)).collect();
+    results.rotate_right(first);
     for candidate in &candidates {
         candidate.remove(pair);
     }

@@ -3,12 +3,13 @@
 //!
 //! ```text
 //!   make bench-apply BENCH="--size 0.5 --only single,tpcb"
+//!   make bench-apply BENCH="--only wide --rounds 5"
 //!   make bench-copy  BENCH="--scale 50"
 //! ```
 //!
 //! `apply`: all slots are created first, then the source is loaded, then one candidate after
 //! the other applies the same backlog into a database of its own. Measured from letting it go
-//! to the moment the last transaction is visible there. Afterwards latency at a steady
+//! to the moment the last transaction is visible there. Another candidate is the first in each round. Afterwards latency at a steady
 //! rate and CPU while idle. `copy`: from an empty database to a complete one.
 //!
 //! CPU is that of all processes of a server, the helpers and ended children included, less the
@@ -36,14 +37,15 @@ pub struct Options {
     pub scale: u32,
     /// Workloads of `apply` to run; all when empty.
     pub only: Vec<String>,
+    /// How often `apply` and `growth` measure each workload.
+    pub rounds: usize,
     /// Transactions a second of the latency probe.
     pub rate: u32,
     /// Seconds of the latency probe, and of the idle measurement.
     pub seconds: u32,
 }
 
-const USAGE: &str =
-    "usage: bench apply|growth|copy|precheck [--size FACTOR] [--scale N] [--only a,b] [--rate N] [--seconds N]";
+const USAGE: &str = "usage: bench apply|growth|copy|precheck [--size FACTOR] [--scale N] [--only a,b] [--rounds N] [--rate N] [--seconds N]";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -70,13 +72,14 @@ fn main() -> ExitCode {
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options = Options { size: 1.0, scale: 20, only: Vec::new(), rate: 100, seconds: 15 };
+    let mut options = Options { size: 1.0, scale: 20, only: Vec::new(), rounds: 1, rate: 100, seconds: 15 };
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
         let bad = |_| format!("{name}: {value} is not a number");
         match name.as_str() {
             "--size" => options.size = value.parse().map_err(|_| format!("{name}: {value} is not a number"))?,
             "--scale" => options.scale = value.parse().map_err(bad)?,
+            "--rounds" => options.rounds = value.parse().map_err(bad)?,
             "--rate" => options.rate = value.parse().map_err(bad)?,
             "--seconds" => options.seconds = value.parse().map_err(bad)?,
             "--only" => options.only = value.split(',').map(str::to_owned).collect(),

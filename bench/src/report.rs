@@ -25,7 +25,14 @@ impl Result {
     }
 }
 
-pub fn print(title: &str, results: &[Result]) {
+/// Ours against the fastest, and against the cheapest, of the others.
+#[derive(Debug, Clone, Copy)]
+pub struct Verdict {
+    rate: f64,
+    cost: f64,
+}
+
+pub fn print(title: &str, results: &[Result]) -> Option<Verdict> {
     println!("\n{title}");
     println!(
         "  {:<18}{:>10}{:>9}{:>12}{:>8}{:>11}{:>11}{:>13}{:>8}{:>17}  result",
@@ -40,7 +47,7 @@ pub fn print(title: &str, results: &[Result]) {
         "ratio",
         "peak MB src/dst"
     );
-    let Some(first) = results.first() else { return };
+    let first = results.first()?;
     for result in results {
         println!(
             "  {:<18}{:>10}{:>9.2}{:>12.0}{:>8.2}{:>11.2}{:>11.2}{:>13.2}{:>8.2}{:>17}  {}",
@@ -57,21 +64,36 @@ pub fn print(title: &str, results: &[Result]) {
             if result.identical { "identical" } else { "NOT IDENTICAL" }
         );
     }
-    print_verdict(results);
+    let (ours, rivals) = results.split_last()?;
+    let best = |value: fn(&Result) -> f64, better: fn(f64, f64) -> f64| rivals.iter().map(value).reduce(better);
+    let verdict = Verdict {
+        rate: ours.rate() / best(Result::rate, f64::max)?,
+        cost: ours.cost() / best(Result::cost, f64::min)?,
+    };
+    println!(
+        "  {} against the best rival: {:.2} of its rows/s, {:.2} of its CPU per row",
+        ours.candidate, verdict.rate, verdict.cost
+    );
+    Some(verdict)
 }
 
-/// Ours against the fastest of the others.
-fn print_verdict(results: &[Result]) {
-    let Some((ours, rivals)) = results.split_last() else { return };
-    let best = |value: fn(&Result) -> f64, better: fn(f64, f64) -> f64| rivals.iter().map(value).reduce(better);
-    if let (Some(rate), Some(cost)) = (best(Result::rate, f64::max), best(Result::cost, f64::min)) {
-        println!(
-            "  {} against the best rival: {:.2} of its rows/s, {:.2} of its CPU per row",
-            ours.candidate,
-            ours.rate() / rate,
-            ours.cost() / cost
-        );
+/// What several rounds came to: a single one says little on a machine whose speed changes.
+pub fn print_rounds(rounds: &[Verdict]) {
+    if rounds.len() < 2 {
+        return;
     }
+    let line = |what: &str, value: fn(&Verdict) -> f64| {
+        let mut values: Vec<f64> = rounds.iter().map(value).collect();
+        values.sort_by(f64::total_cmp);
+        let (least, most) = (values[0], values[values.len() - 1]);
+        let median = (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0;
+        println!(
+            "  of {} rounds, {what} against the best rival: median {median:.2}, {least:.2} to {most:.2}",
+            values.len()
+        );
+    };
+    line("rows/s", |verdict| verdict.rate);
+    line("CPU per row", |verdict| verdict.cost);
 }
 
 fn megabytes(bytes: Option<u64>) -> String {

@@ -30,9 +30,9 @@ use crate::logicalrep::{CopySnapshot, FastMap, Lsn, Relation};
 
 /// A group is sent when it holds this much in all, or `STATEMENT_ROWS` of one table.
 pub(super) const GROUP_BYTES: usize = 4 << 20;
-pub(super) const GROUP_ROWS: usize = 20_000;
+pub(super) const GROUP_ROWS: usize = 40_000;
 /// Rows of one table in a group while earlier groups are on their way.
-const MERGED_ROWS: usize = 8 * STATEMENT_ROWS;
+const MERGED_ROWS: usize = 20 * STATEMENT_ROWS;
 /// A group does not wait longer than this for more, whatever else is in the WAL.
 pub(super) const OLDEST_GROUP: Duration = Duration::from_millis(50);
 /// Groups on their way; beyond them the next one grows.
