@@ -115,7 +115,9 @@ impl Applier {
     }
 
     fn suits_ahead(&self, early: &Transaction, table: &Relation) -> bool {
-        self.destination.replica_role
+        // A worker that starts reads again what came before; part of that has been applied.
+        early.commit_lsn >= self.chain
+            && self.destination.replica_role
             && !self.plan.defer_constraints
             && self.second.can_be_had()
             && table.fits_copy()

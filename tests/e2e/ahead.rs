@@ -266,6 +266,25 @@ fn what_is_ahead_gives_way() {
     }
 }
 
+/// A worker that starts anew reads what it has applied again, as an older transaction is still open. To send that ahead
+/// would meet the very rows, and keep the next large transaction from going ahead.
+#[test]
+fn what_is_applied_is_not_sent_again() {
+    let pair = mirrored();
+    let mut oldest = begin(&pair);
+    oldest.batch_execute("INSERT INTO b VALUES (-1)").expect("insert");
+    let mut large = ahead(&pair, "a", 0);
+    large.batch_execute("COMMIT").expect("commit");
+    assert_same(&pair);
+    pair.call(DATABASE, "pause", TASK);
+    pair.call(DATABASE, "resume", TASK);
+    let mut large = ahead(&pair, "a", 1000);
+    large.batch_execute("COMMIT").expect("commit");
+    oldest.batch_execute("COMMIT").expect("commit");
+    assert_same(&pair);
+    assert_eq!(pair.destination.log_count(TAKEN_BACK) + pair.destination.log_count("duplicate key value"), 0);
+}
+
 /// A trigger there sees the rows in the order of the commits, so they must not come before.
 #[test]
 fn a_trigger_sees_rows_after_their_commit() {

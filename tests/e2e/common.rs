@@ -1,7 +1,10 @@
 //! What several themes need: a small table, its traffic, and questions about a server.
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
+use pg_courier_tests::account::account;
 use pg_courier_tests::pair::DATABASE;
 use pg_courier_tests::{Cluster, Pair, Rng, Traffic, wait};
 
@@ -101,5 +104,40 @@ pub fn wait_until_no_workers(cluster: &Cluster, within: Duration) {
 pub fn assert_mentions(text: &str, words: &[&str]) {
     for word in words {
         assert!(text.to_lowercase().contains(&word.to_lowercase()), "{word:?} is not mentioned in: {text}");
+    }
+}
+
+/// A small file system of its own, gone with the test.
+pub struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// `None` where this process may not mount.
+    pub fn mount(path: PathBuf, size: &str) -> Option<SmallDisk> {
+        std::fs::create_dir_all(&path).expect("the cluster's directory is writable");
+        let disk = SmallDisk(path);
+        if !disk.run("mount", &["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]) {
+            return None;
+        }
+        account().own(&disk.0).expect("root may give directories away");
+        Some(disk)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn resize(&self, size: &str) {
+        assert!(self.run("mount", &["-o", &format!("remount,size={size}")]));
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> bool {
+        let output = Command::new(program).args(arguments).arg(&self.0).output();
+        output.is_ok_and(|output| output.status.success())
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        self.run("umount", &["-l"]);
     }
 }

@@ -2,18 +2,16 @@
 //! privilege or a table goes. After each the task goes on by itself where that is right, or says what to do; either way
 //! both sides are equal in the end.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use pg_courier_tests::account::account;
 use pg_courier_tests::cluster::{Stop, kill};
 use pg_courier_tests::pair::{APPLY, DATABASE, ROLE, SUPERVISOR};
 use pg_courier_tests::{Cluster, Pair, Rng, TaskOptions, assert_same, procfs, sql, wait};
 
 use crate::common::{
-    SMALL, TASK, arrives, assert_mentions, create_small_tables, mirror_small_tables, mirrored_pair, more_traffic,
-    sized, small_traffic,
+    SMALL, SmallDisk, TASK, arrives, assert_mentions, create_small_tables, mirror_small_tables, mirrored_pair,
+    more_traffic, sized, small_traffic,
 };
 use crate::exactly_once::{wait_for_session, wait_until_blocked};
 
@@ -222,48 +220,16 @@ fn a_table_is_dropped_and_made_again() {
     pair.assert_mirrored(TASK, &SMALL);
 }
 
-/// A small file system of its own, gone with the test.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// `None` where this process may not mount.
-    fn mount(below: &Path, size: &str) -> Option<SmallDisk> {
-        let path = below.join("small_disk");
-        std::fs::create_dir(&path).expect("the cluster's directory is writable");
-        let disk = SmallDisk(path);
-        if !disk.run("mount", &["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]) {
-            return None;
-        }
-        account().own(&disk.0).expect("root may give directories away");
-        Some(disk)
-    }
-
-    fn resize(&self, size: &str) {
-        assert!(self.run("mount", &["-o", &format!("remount,size={size}")]));
-    }
-
-    fn run(&self, program: &str, arguments: &[&str]) -> bool {
-        let output = Command::new(program).args(arguments).arg(&self.0).output();
-        output.is_ok_and(|output| output.status.success())
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        self.run("umount", &["-l"]);
-    }
-}
-
 /// The disk of the destination is full. The task says so and when it tries again, the source goes on writing, and once
 /// there is room everything arrives without anybody touching the task.
 #[test]
 fn a_full_disk_on_the_destination() {
     let pair = mirrored_pair();
-    let Some(disk) = SmallDisk::mount(pair.destination.socket_directory(), "6m") else {
+    let Some(disk) = SmallDisk::mount(pair.destination.socket_directory().join("small_disk"), "6m") else {
         println!("not run: mounting a small file system takes root");
         return;
     };
-    pair.destination.run(DATABASE, &format!("CREATE TABLESPACE small LOCATION '{}'", disk.0.display()));
+    pair.destination.run(DATABASE, &format!("CREATE TABLESPACE small LOCATION '{}'", disk.path().display()));
     pair.destination.run(DATABASE, "ALTER TABLE journal SET TABLESPACE small");
     pair.source.run(
         DATABASE,
@@ -298,18 +264,18 @@ fn a_full_pg_wal_on_the_destination() {
     let pair =
         Pair::builder().destination_conf("min_wal_size", "32MB").destination_conf("max_wal_size", "32MB").start();
     mirror_small_tables(&pair);
-    let Some(disk) = SmallDisk::mount(pair.destination.socket_directory(), "400m") else {
+    let Some(disk) = SmallDisk::mount(pair.destination.socket_directory().join("small_disk"), "400m") else {
         println!("not run: mounting a small file system takes root");
         return;
     };
     pair.destination.stop(Stop::Fast);
     let wal = pair.destination.data_directory().join("pg_wal");
-    let moved = disk.0.join("pg_wal");
+    let moved = disk.path().join("pg_wal");
     assert!(Command::new("cp").arg("-a").arg(&wal).arg(&moved).status().is_ok_and(|status| status.success()));
     std::fs::remove_dir_all(&wal).expect("the server is down");
     std::os::unix::fs::symlink(&moved, &wal).expect("its place is free");
     pair.destination.start();
-    let filler = disk.0.join("filler");
+    let filler = disk.path().join("filler");
     let fills = Command::new("dd").args(["if=/dev/zero", "bs=1M"]).arg(format!("of={}", filler.display())).output();
     assert!(fills.is_ok_and(|output| !output.status.success()), "dd writes until there is no room");
 

@@ -9,7 +9,7 @@ use pg_courier_tests::pair::DATABASE;
 use pg_courier_tests::{Pair, TaskOptions, procfs, wait};
 use postgres::Client;
 
-use crate::common::{TASK, assert_mentions};
+use crate::common::{SmallDisk, TASK, assert_mentions};
 
 /// A task that follows the tables `a`, `b` and `journal` (without a key), not `c`.
 pub(crate) fn mirrored() -> Pair {
@@ -299,6 +299,37 @@ fn the_worker_ends_between_spooling_and_commit() {
     assert_eq!(pair.destination.value(DATABASE, "SELECT count(*) FROM a"), "2000");
     let left = std::fs::read_dir(pair.source.data_directory().join("base/pgsql_tmp"));
     assert_eq!(left.map_or(0, Iterator::count), 0, "no file is left");
+}
+
+/// The disk that the file lies on is full. The task says so and when it tries again, the source goes on, and once there is
+/// room everything arrives without anybody touching the task.
+#[test]
+fn a_full_disk_below_the_file() {
+    let pair = mirrored();
+    let temporary = pair.source.data_directory().join("base/pgsql_tmp");
+    let Some(disk) = SmallDisk::mount(temporary, "1m") else {
+        println!("not run: mounting a small file system takes root");
+        return;
+    };
+    let mut large = begin(&pair);
+    (0..30).for_each(|round| insert(&mut large, "a", round * 1000));
+    if spools(&pair) {
+        pair.source.wait_until(
+            DATABASE,
+            "the task tells about the disk and its next try",
+            &format!(
+                "EXISTS (SELECT FROM courier.tasks WHERE task = '{TASK}' AND retry_at IS NOT NULL \
+                 AND last_error LIKE '%spool of a large transaction: No space left on device%' \
+                 AND last_error_hint LIKE 'Free space on the disk%')"
+            ),
+        );
+    }
+    insert(&mut pair.source.connect(DATABASE), "b", 0);
+    large.batch_execute("UPDATE a SET v = 1 WHERE id % 3 = 0; COMMIT").expect("the source does not mind");
+    assert_ne!(pair.task(DATABASE, TASK, "state"), "failed", "a full disk passes");
+    disk.resize("100m");
+    assert_same(&pair);
+    assert_eq!(pair.task(DATABASE, TASK, "retry_at"), "");
 }
 
 /// A row of a large transaction meets another one on the destination: the error names it as ever, and it can be left out.
