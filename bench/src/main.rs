@@ -9,8 +9,9 @@
 //!
 //! `apply`: all slots are created first, then the source is loaded, then one candidate after
 //! the other applies the same backlog into a database of its own. Measured from letting it go
-//! to the moment the last transaction is visible there. Another candidate is the first in each round. Afterwards latency at a steady
-//! rate and CPU while idle. `copy`: from an empty database to a complete one.
+//! to the moment the last transaction is visible there; another candidate is the first in
+//! each round. Afterwards latency at a steady rate and CPU while idle. `copy`: from an empty
+//! database to a complete one.
 //!
 //! CPU is that of all processes of a server, the helpers and ended children included, less the
 //! bench's own sessions: what the machine has to pay for the job on that side.
