@@ -75,17 +75,11 @@ build: script
 	$(CARGO_PG) build --release --no-default-features \
 	    --features $(FEATURE_LIST),pgrx/no-schema-generation
 
-# The install script is one file for the server and many for people.
+# Install and upgrade scripts are one file each for the server and many for people.
 script: $(TARGET)/$(SCRIPT)
 
-$(TARGET)/$(SCRIPT): sql/files.txt $(shell sed '/^ *\(\#\|$$\)/d' sql/files.txt 2>/dev/null) pg_courier.control
-	@mkdir -p $(TARGET)
-	@set -e; { \
-	    printf '%s\n' '-- pg_courier $(VERSION). Made from the files of sql/files.txt.' \
-	        '\echo Use "CREATE EXTENSION pg_courier" to load this file. \quit'; \
-	    for file in $$(sed '/^ *\(#\|$$\)/d' sql/files.txt); do echo; cat "$$file"; done; \
-	} > $@.tmp
-	@mv $@.tmp $@
+$(TARGET)/$(SCRIPT): $(wildcard sql/*.sql sql/upgrade/*.sql) sql/files.txt scripts/sql.sh pg_courier.control
+	@scripts/sql.sh $(VERSION) $(TARGET)
 
 install: build install-files
 
@@ -94,10 +88,7 @@ install-files: script
 	$(INSTALL) -d '$(DESTDIR)$(PKGLIBDIR)' '$(DESTDIR)$(EXTDIR)'
 	$(INSTALL) -m 755 $(LIBRARY) '$(DESTDIR)$(PKGLIBDIR)/pg_courier.so'
 	$(INSTALL) -m 644 pg_courier.control '$(DESTDIR)$(EXTDIR)/pg_courier.control'
-	$(INSTALL) -m 644 $(TARGET)/$(SCRIPT) '$(DESTDIR)$(EXTDIR)/$(SCRIPT)'
-	@for upgrade in sql/pg_courier--*--*.sql; do \
-	    if [ -e "$$upgrade" ]; then $(INSTALL) -m 644 "$$upgrade" '$(DESTDIR)$(EXTDIR)/' || exit 1; fi; \
-	done
+	$(INSTALL) -m 644 $(TARGET)/pg_courier--*.sql '$(DESTDIR)$(EXTDIR)/'
 
 package: build
 	@rm -rf dist/stage && mkdir -p dist/stage

@@ -1,16 +1,5 @@
 -- What happened to the tasks: a bounded history. Written by the triggers below, so that no way of changing a task is forgotten.
 
-CREATE TABLE courier.event (
-    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    task     text,
-    owner    oid,
-    kind     text NOT NULL,
-    message  text NOT NULL,
-    detail   text
-);
-COMMENT ON TABLE courier.event IS 'Internal: what happened. See view courier.events.';
-
 CREATE FUNCTION courier.record_event(task text, owner oid, kind text, message text, detail text) RETURNS void
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp

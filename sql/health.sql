@@ -132,21 +132,6 @@ CREATE FUNCTION courier.health(OUT "check" text, OUT status text, OUT task text,
 COMMENT ON FUNCTION courier.health() IS
 'How things are: one row for each check and task of the caller, and for members of pg_monitor one for each check of the server; status is ok, warning or critical. Thresholds are settings: courier.lag_warning, courier.lag_critical, courier.retained_wal_warning, courier.retained_wal_critical, courier.disk_free_warning, courier.disk_free_critical, courier.disk_full_warning, courier.long_transaction.';
 
-CREATE TABLE courier.alert (
-    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    check_name text NOT NULL,
-    task       text,
-    owner      oid,
-    status     text NOT NULL CHECK (status IN ('warning', 'critical')),
-    detail     text,
-    hint       text,
-    raised_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    changed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    cleared_at timestamptz
-);
-COMMENT ON TABLE courier.alert IS 'Internal: findings of courier.health_check() that were not ok. See view courier.alerts.';
-CREATE UNIQUE INDEX alert_open ON courier.alert (check_name, COALESCE(task, '')) WHERE cleared_at IS NULL;
-
 CREATE VIEW courier.alerts WITH (security_barrier) AS
 SELECT a.check_name AS "check", a.task, a.status, a.detail, a.hint, a.raised_at, a.changed_at, a.cleared_at
   FROM courier.alert a

@@ -1,17 +1,5 @@
 -- Heartbeat: a row that each running task writes, decodes and brings to the destination, to measure the way it takes.
 
-CREATE TABLE courier.heartbeat (
-    task_id    integer PRIMARY KEY REFERENCES courier.task ON DELETE CASCADE,
-    task       text NOT NULL,
-    slot_name  text NOT NULL,
-    written_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    wal_lsn    pg_lsn NOT NULL DEFAULT pg_catalog.pg_current_wal_insert_lsn(),
-    beats      bigint NOT NULL DEFAULT 1
--- Room on the page keeps the updates of one row in place.
-) WITH (fillfactor = 10);
-COMMENT ON TABLE courier.heartbeat IS
-'One row a task, written every courier.heartbeat_interval while it streams. The change travels like any other; when it has arrived, the task''s row in courier.progress on the destination says so, and courier.lag shows how long it took. It also lets a slot move while only other databases write.';
-
 CREATE FUNCTION courier.lag_status(
     OUT id integer, OUT received_lsn bigint, OUT applied_lsn bigint, OUT confirmed_lsn bigint, OUT beat_written_at timestamptz,
     OUT beat_arrived_at timestamptz, OUT decode_seconds double precision, OUT apply_seconds double precision,

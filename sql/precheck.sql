@@ -1,15 +1,5 @@
 -- Prechecks: what a task needs, asked before anything is created.
 
-CREATE TABLE courier.precheck_ignored (
-    task_id    integer NOT NULL REFERENCES courier.task ON DELETE CASCADE,
-    item       text NOT NULL,
-    reason     text NOT NULL,
-    ignored_by text NOT NULL,
-    ignored_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    PRIMARY KEY (task_id, item)
-);
-COMMENT ON TABLE courier.precheck_ignored IS 'Internal: prechecks that someone decided to live with. See courier.ignore_precheck().';
-
 CREATE FUNCTION courier.precheck_task(
     task text, OUT category text, OUT item text, OUT severity text, OUT status text, OUT object text, OUT detail text, OUT fix text,
     OUT ignorable boolean, OUT place text

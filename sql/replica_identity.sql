@@ -1,20 +1,5 @@
 -- Replica identity: what lets the stream find the row that an UPDATE or DELETE means.
 
-CREATE TABLE courier.identity_task (
-    task_id integer PRIMARY KEY REFERENCES courier.task ON DELETE CASCADE
-);
-COMMENT ON TABLE courier.identity_task IS 'Internal: tasks that see to the replica identity of their tables, later ones too, since courier.set_replica_identity().';
-
-CREATE TABLE courier.identity_before (
-    task_id    integer NOT NULL REFERENCES courier.task ON DELETE CASCADE,
-    relid      oid NOT NULL,
-    setting    "char" NOT NULL,
-    index_name name,
-    changed_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    PRIMARY KEY (task_id, relid)
-);
-COMMENT ON TABLE courier.identity_before IS 'Internal: the replica identity of tables before a task changed it; courier.drop_task() can put it back.';
-
 CREATE FUNCTION courier.task_relations(task text) RETURNS SETOF oid
     LANGUAGE c VOLATILE STRICT
     AS 'MODULE_PATHNAME', 'task_relations_wrapper';

@@ -1,78 +1,5 @@
--- pg_courier: tables, views and functions of the extension. Schema "courier" is made by the control file.
+-- pg_courier: views and functions of the extension.
 -- Functions that act on behalf of a task check membership in the task's owner themselves; EXECUTE decides who may try.
-
--- ---------------------------------------------------------------------------------------------------------------------
--- Where destinations are
--- ---------------------------------------------------------------------------------------------------------------------
-
-CREATE FUNCTION courier.validator(options text[], catalog oid) RETURNS void
-    LANGUAGE c STRICT
-    AS 'MODULE_PATHNAME', 'validator_wrapper';
-COMMENT ON FUNCTION courier.validator(text[], oid) IS
-'Checks the options of servers and user mappings of foreign-data wrapper pg_courier: libpq connection options, user and secrets in the user mapping, all others on the server.';
-
-CREATE FOREIGN DATA WRAPPER pg_courier VALIDATOR courier.validator;
-COMMENT ON FOREIGN DATA WRAPPER pg_courier IS
-'Servers of this wrapper are destinations of pg_courier tasks; the wrapper offers no foreign tables.';
-
--- ---------------------------------------------------------------------------------------------------------------------
--- Tasks
--- ---------------------------------------------------------------------------------------------------------------------
-
-CREATE TABLE courier.task (
-    id                  integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    uuid                uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid() UNIQUE,
-    name                text NOT NULL UNIQUE,
-    owner               oid NOT NULL,
-    server              oid NOT NULL,
-    include             text[] NOT NULL,
-    exclude             text[] NOT NULL,
-    schema_sync         boolean NOT NULL,
-    full_copy           boolean NOT NULL,
-    incremental         boolean NOT NULL,
-    conflict            text NOT NULL DEFAULT 'error' CHECK (conflict IN ('error', 'ignore', 'overwrite')),
-    forward_origins     boolean NOT NULL DEFAULT true,
-    skip_lsn            pg_lsn,
-    wanted              text NOT NULL DEFAULT 'created' CHECK (wanted IN ('created', 'running', 'paused', 'finished')),
-    failed              boolean NOT NULL DEFAULT false,
-    stage               text NOT NULL DEFAULT 'created'
-                        CHECK (stage IN ('created', 'schema_sync', 'full_copy', 'post_data', 'catching_up', 'synchronizing')),
-    stage_at            timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    slot_lsn            pg_lsn,
-    older_gone          boolean NOT NULL DEFAULT false,
-    needs_replica_role  boolean NOT NULL DEFAULT false,
-    segment             bigint,
-    starts              integer NOT NULL DEFAULT 0,
-    starts_at           timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    created_at          timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    started_at          timestamptz,
-    finished_at         timestamptz,
-    last_error          text,
-    last_error_detail   text,
-    last_error_hint     text,
-    last_error_sqlstate text,
-    last_error_at       timestamptz,
-    retry_at            timestamptz
-);
-COMMENT ON TABLE courier.task IS 'Internal: one row a task. See view courier.tasks.';
-
-CREATE TABLE courier.task_table (
-    task_id      integer NOT NULL REFERENCES courier.task ON DELETE CASCADE,
-    relid        oid NOT NULL,
-    table_name   text NOT NULL,
-    kind         text NOT NULL CHECK (kind IN ('r', 'p')),
-    state        text NOT NULL DEFAULT 'init' CHECK (state IN ('init', 'datasync', 'finishedcopy', 'catchup', 'ready')),
-    snapshot     text,
-    sync_lsn     pg_lsn,
-    total_rows   bigint NOT NULL DEFAULT 0,
-    total_bytes  bigint NOT NULL DEFAULT 0,
-    copied_rows  bigint,
-    copied_bytes bigint,
-    started_at   timestamptz,
-    finished_at  timestamptz,
-    PRIMARY KEY (task_id, relid)
-);
-COMMENT ON TABLE courier.task_table IS 'Internal: the tables of each task and the state of their copy. See view courier.progress.';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- What the workers say, from shared memory
@@ -360,12 +287,6 @@ COMMENT ON FUNCTION courier.guard_drop_server() IS
 CREATE EVENT TRIGGER pg_courier_guard_server ON sql_drop
     WHEN TAG IN ('DROP SERVER', 'DROP FOREIGN DATA WRAPPER', 'DROP OWNED')
     EXECUTE FUNCTION courier.guard_drop_server();
-
-CREATE TABLE courier.user_object (
-    kind text NOT NULL CHECK (kind IN ('function', 'procedure', 'view')),
-    name text PRIMARY KEY
-);
-COMMENT ON TABLE courier.user_object IS 'Internal: functions and views that courier.grant_usage() opens to a role, besides those of the first file.';
 
 CREATE FUNCTION courier.grant_usage(role_name text) RETURNS void
     LANGUAGE plpgsql VOLATILE STRICT

@@ -40,13 +40,6 @@ CREATE FUNCTION courier.threshold(name text) RETURNS integer
 COMMENT ON FUNCTION courier.threshold(text) IS
 'The value of a threshold setting courier.<name> as a number, in the unit of its description. Error: 42704 no such threshold.';
 
--- How long a slot has been nobody's is not in the catalogs before 17.
-CREATE TABLE courier.orphan_slot (
-    slot_name text PRIMARY KEY,
-    since     timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
-);
-COMMENT ON TABLE courier.orphan_slot IS 'Internal: slots of this extension that no task has, and since when that is known.';
-
 CREATE VIEW courier.slots WITH (security_barrier) AS
 WITH server AS MATERIALIZED (
     SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END AS lsn,
@@ -144,13 +137,6 @@ REVOKE ALL ON FUNCTION courier.threshold(text), courier.note_orphans(), courier.
 -- ---------------------------------------------------------------------------------------------------------------------
 -- The WAL guard: courier.max_retained_wal
 -- ---------------------------------------------------------------------------------------------------------------------
-
-CREATE TABLE courier.wal_guard (
-    task_id integer PRIMARY KEY REFERENCES courier.task ON DELETE CASCADE,
-    level   text NOT NULL CHECK (level IN ('warned', 'limit')),
-    at      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
-);
-COMMENT ON TABLE courier.wal_guard IS 'Internal: tasks whose slot keeps much WAL, and what was said about it.';
 
 CREATE FUNCTION courier.guard_task(task_id integer, OUT action text, OUT message text) RETURNS record
     LANGUAGE plpgsql VOLATILE

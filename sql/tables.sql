@@ -1,0 +1,159 @@
+-- pg_courier: the tables of the extension, and the foreign-data wrapper. Schema "courier" is made by the control file.
+-- What stands here survives an upgrade as it is: a change goes into sql/upgrade/ as well. Everything that stands in the other
+-- files is dropped and made anew by one (sql/upgrade/before.sql).
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Where destinations are
+-- ---------------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION courier.validator(options text[], catalog oid) RETURNS void
+    LANGUAGE c STRICT
+    AS 'MODULE_PATHNAME', 'validator_wrapper';
+COMMENT ON FUNCTION courier.validator(text[], oid) IS
+'Checks the options of servers and user mappings of foreign-data wrapper pg_courier: libpq connection options, user and secrets in the user mapping, all others on the server.';
+
+CREATE FOREIGN DATA WRAPPER pg_courier VALIDATOR courier.validator;
+COMMENT ON FOREIGN DATA WRAPPER pg_courier IS
+'Servers of this wrapper are destinations of pg_courier tasks; the wrapper offers no foreign tables.';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Tasks
+-- ---------------------------------------------------------------------------------------------------------------------
+
+CREATE TABLE courier.task (
+    id                  integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    uuid                uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid() UNIQUE,
+    name                text NOT NULL UNIQUE,
+    owner               oid NOT NULL,
+    server              oid NOT NULL,
+    include             text[] NOT NULL,
+    exclude             text[] NOT NULL,
+    schema_sync         boolean NOT NULL,
+    full_copy           boolean NOT NULL,
+    incremental         boolean NOT NULL,
+    conflict            text NOT NULL DEFAULT 'error' CHECK (conflict IN ('error', 'ignore', 'overwrite')),
+    forward_origins     boolean NOT NULL DEFAULT true,
+    skip_lsn            pg_lsn,
+    wanted              text NOT NULL DEFAULT 'created' CHECK (wanted IN ('created', 'running', 'paused', 'finished')),
+    failed              boolean NOT NULL DEFAULT false,
+    stage               text NOT NULL DEFAULT 'created'
+                        CHECK (stage IN ('created', 'schema_sync', 'full_copy', 'post_data', 'catching_up', 'synchronizing')),
+    stage_at            timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    slot_lsn            pg_lsn,
+    older_gone          boolean NOT NULL DEFAULT false,
+    needs_replica_role  boolean NOT NULL DEFAULT false,
+    segment             bigint,
+    starts              integer NOT NULL DEFAULT 0,
+    starts_at           timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    created_at          timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    started_at          timestamptz,
+    finished_at         timestamptz,
+    last_error          text,
+    last_error_detail   text,
+    last_error_hint     text,
+    last_error_sqlstate text,
+    last_error_at       timestamptz,
+    retry_at            timestamptz
+);
+COMMENT ON TABLE courier.task IS 'Internal: one row a task. See view courier.tasks.';
+
+CREATE TABLE courier.task_table (
+    task_id      integer NOT NULL REFERENCES courier.task ON DELETE CASCADE,
+    relid        oid NOT NULL,
+    table_name   text NOT NULL,
+    kind         text NOT NULL CHECK (kind IN ('r', 'p')),
+    state        text NOT NULL DEFAULT 'init' CHECK (state IN ('init', 'datasync', 'finishedcopy', 'catchup', 'ready')),
+    snapshot     text,
+    sync_lsn     pg_lsn,
+    total_rows   bigint NOT NULL DEFAULT 0,
+    total_bytes  bigint NOT NULL DEFAULT 0,
+    copied_rows  bigint,
+    copied_bytes bigint,
+    started_at   timestamptz,
+    finished_at  timestamptz,
+    PRIMARY KEY (task_id, relid)
+);
+COMMENT ON TABLE courier.task_table IS 'Internal: the tables of each task and the state of their copy. See view courier.progress.';
+
+CREATE TABLE courier.user_object (
+    kind text NOT NULL CHECK (kind IN ('function', 'procedure', 'view')),
+    name text PRIMARY KEY
+);
+COMMENT ON TABLE courier.user_object IS 'Internal: functions and views that courier.grant_usage() opens to a role, besides those of the first file.';
+
+CREATE TABLE courier.event (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    task     text,
+    owner    oid,
+    kind     text NOT NULL,
+    message  text NOT NULL,
+    detail   text
+);
+COMMENT ON TABLE courier.event IS 'Internal: what happened. See view courier.events.';
+
+-- How long a slot has been nobody's is not in the catalogs before 17.
+CREATE TABLE courier.orphan_slot (
+    slot_name text PRIMARY KEY,
+    since     timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE courier.orphan_slot IS 'Internal: slots of this extension that no task has, and since when that is known.';
+
+CREATE TABLE courier.wal_guard (
+    task_id integer PRIMARY KEY REFERENCES courier.task ON DELETE CASCADE,
+    level   text NOT NULL CHECK (level IN ('warned', 'limit')),
+    at      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE courier.wal_guard IS 'Internal: tasks whose slot keeps much WAL, and what was said about it.';
+
+CREATE TABLE courier.precheck_ignored (
+    task_id    integer NOT NULL REFERENCES courier.task ON DELETE CASCADE,
+    item       text NOT NULL,
+    reason     text NOT NULL,
+    ignored_by text NOT NULL,
+    ignored_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (task_id, item)
+);
+COMMENT ON TABLE courier.precheck_ignored IS 'Internal: prechecks that someone decided to live with. See courier.ignore_precheck().';
+
+CREATE TABLE courier.heartbeat (
+    task_id    integer PRIMARY KEY REFERENCES courier.task ON DELETE CASCADE,
+    task       text NOT NULL,
+    slot_name  text NOT NULL,
+    written_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    wal_lsn    pg_lsn NOT NULL DEFAULT pg_catalog.pg_current_wal_insert_lsn(),
+    beats      bigint NOT NULL DEFAULT 1
+-- Room on the page keeps the updates of one row in place.
+) WITH (fillfactor = 10);
+COMMENT ON TABLE courier.heartbeat IS
+'One row a task, written every courier.heartbeat_interval while it streams. The change travels like any other; when it has arrived, the task''s row in courier.progress on the destination says so, and courier.lag shows how long it took. It also lets a slot move while only other databases write.';
+
+CREATE TABLE courier.identity_task (
+    task_id integer PRIMARY KEY REFERENCES courier.task ON DELETE CASCADE
+);
+COMMENT ON TABLE courier.identity_task IS 'Internal: tasks that see to the replica identity of their tables, later ones too, since courier.set_replica_identity().';
+
+CREATE TABLE courier.identity_before (
+    task_id    integer NOT NULL REFERENCES courier.task ON DELETE CASCADE,
+    relid      oid NOT NULL,
+    setting    "char" NOT NULL,
+    index_name name,
+    changed_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (task_id, relid)
+);
+COMMENT ON TABLE courier.identity_before IS 'Internal: the replica identity of tables before a task changed it; courier.drop_task() can put it back.';
+
+CREATE TABLE courier.alert (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    check_name text NOT NULL,
+    task       text,
+    owner      oid,
+    status     text NOT NULL CHECK (status IN ('warning', 'critical')),
+    detail     text,
+    hint       text,
+    raised_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    changed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    cleared_at timestamptz
+);
+COMMENT ON TABLE courier.alert IS 'Internal: findings of courier.health_check() that were not ok. See view courier.alerts.';
+CREATE UNIQUE INDEX alert_open ON courier.alert (check_name, COALESCE(task, '')) WHERE cleared_at IS NULL;
