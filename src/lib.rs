@@ -47,7 +47,8 @@ use pgrx::prelude::*;
 
 pgrx::pg_module_magic!(name, version);
 
-extension_sql_file!("../sql/schema.sql", name = "schema", bootstrap);
+extension_sql_file!("../sql/tables.sql", name = "tables", bootstrap);
+extension_sql_file!("../sql/schema.sql", name = "schema", requires = ["tables"]);
 extension_sql_file!("../sql/schema_ddl.sql", name = "schema_ddl", requires = ["schema"]);
 extension_sql_file!("../sql/events.sql", name = "events", requires = ["schema_ddl"]);
 extension_sql_file!("../sql/slots.sql", name = "slots", requires = ["events"]);
