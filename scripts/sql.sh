@@ -17,8 +17,8 @@ code=$(echo "$files" | grep -v '^sql/tables.sql$')
 write() {
     name=$1 command=$2 && shift 2
     {
-        echo "-- $name. Put together by scripts/sql.sh."
-        echo "\\echo Use \"$command\" to load this file. \\quit"
+        # Not echo: some shells take \e in its words for an escape character.
+        printf '%s\n' "-- $name. Put together by scripts/sql.sh." "\\echo Use \"$command\" to load this file. \\quit"
         for file; do echo && cat "$file"; done
     } >"$directory/$name.tmp"
     mv "$directory/$name.tmp" "$directory/$name"
