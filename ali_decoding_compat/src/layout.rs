@@ -1,4 +1,4 @@
-//! What the server's structures look like, major by major.
+//! What the server's structures look like, major by major, and where a minor release changed them.
 //!
 //! Each row is one fact: our name for it, the name it has in `tests/data/abi.json`, and its value in every
 //! supported version. Offsets and sizes are in bytes; a dash is written [`NONE`]: that version has no such
@@ -106,16 +106,42 @@ table! {
     error = "ERROR":                                               [  20,  20,  20,  20,  20,  20,  20,  21,  21,  21,  21,  21];
 }
 
+/// The releases of August 2018 put a field (`toplevel_xid`) into the middle of a transaction; the table has what
+/// they and later ones have. Before them the fields behind it lie 8 bytes nearer to the start.
+const MOVED_IN: [u32; 4] = [90_419, 90_514, 90_610, 100_005];
+
+static BEFORE_THE_MOVE: [Layout; MOVED_IN.len()] = {
+    // The first majors of the table, in its order.
+    let mut layouts = [LAYOUTS[0]; MOVED_IN.len()];
+    let mut i = 0;
+    while i < MOVED_IN.len() {
+        let later = LAYOUTS[i];
+        assert!(later.major == major(MOVED_IN[i]));
+        layouts[i] = Layout {
+            txn_final_lsn: later.txn_final_lsn - 8,
+            txn_end_lsn: later.txn_end_lsn - 8,
+            txn_commit_time: later.txn_commit_time - 8,
+            ..later
+        };
+        i += 1;
+    }
+    layouts
+};
+
 impl Layout {
     /// The layout for a `server_version_num`, if that major is in the table.
     pub fn of(version_num: u32) -> Option<&'static Layout> {
         let major = major(version_num);
-        LAYOUTS.iter().find(|layout| layout.major == major)
+        let place = LAYOUTS.iter().position(|layout| layout.major == major)?;
+        match MOVED_IN.get(place) {
+            Some(moved) if version_num < *moved => BEFORE_THE_MOVE.get(place),
+            _ => LAYOUTS.get(place),
+        }
     }
 }
 
 /// 904 for 9.4.26, 1500 for 15.20: as in [`MAJORS`].
-pub fn major(version_num: u32) -> u32 {
+pub const fn major(version_num: u32) -> u32 {
     version_num / 100
 }
 

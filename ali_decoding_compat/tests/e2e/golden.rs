@@ -9,6 +9,7 @@ pub fn golden_bytes(database: &Database) {
     let major = database.major();
     database.create_slot("golden", "ali_decoding");
     database.create_slot("streamed", "ali_decoding");
+    database.create_slot("reference", "test_decoding");
     database.try_file(&workload).expect("the workload runs");
     let end = database.flushed_lsn();
 
@@ -22,6 +23,9 @@ pub fn golden_bytes(database: &Database) {
         parse(message).expect("well formed");
     }
 
+    assert_eq!(ends_of(&got), ends_by_test_decoding(database));
+
+    // The original ran on another server: there only the rest can be compared.
     let ours: Vec<Vec<u8>> = got.into_iter().map(golden::masked).collect();
     let original = golden::messages();
     if major <= 10 {
@@ -38,6 +42,43 @@ pub fn golden_bytes(database: &Database) {
             assert_eq!(ours, original);
         }
     }
+}
+
+/// What BEGIN and COMMIT say of a transaction: its id, the end of its commit record, its time in microseconds.
+type End = (u32, u64, i64);
+
+fn ends_of(messages: &[Vec<u8>]) -> Vec<End> {
+    let mut open = None;
+    let mut ends = Vec::new();
+    for message in messages {
+        match parse(message).expect("well formed") {
+            Message::Begin { final_lsn, commit_time, xid, .. } => open = Some((final_lsn, commit_time, xid)),
+            Message::Commit { commit_lsn, end_lsn, commit_time, .. } => {
+                let (final_lsn, begin_time, xid) = open.take().expect("a BEGIN before each COMMIT");
+                assert!(final_lsn == commit_lsn && commit_lsn < end_lsn && begin_time == commit_time, "{xid}");
+                ends.push((xid, end_lsn, commit_time));
+            }
+            _ => {}
+        }
+    }
+    ends
+}
+
+/// The same of another plugin that reads the same WAL.
+fn ends_by_test_decoding(database: &Database) -> Vec<End> {
+    let rows = database.sql(&format!(
+        r"SELECT substring(data FROM 'COMMIT ([0-9]+)'), lsn - '0/0'::pg_lsn,
+                round(extract(epoch FROM substring(data FROM 'at (.*)\)')::timestamptz)::numeric * 1000000) - 946684800000000
+           FROM pg_logical_slot_get_changes('{}', NULL, NULL, 'include-timestamp', '1')
+          WHERE data LIKE 'COMMIT %'",
+        database.slot("reference")
+    ));
+    let end = |line: &str| {
+        let fields: Vec<&str> = line.split('|').collect();
+        let number = |field: usize| fields[field].parse::<i64>().expect("a number");
+        (number(0) as u32, number(1) as u64, number(2))
+    };
+    rows.lines().map(end).collect()
 }
 
 pub fn begin_and_commit_tell_the_truth(database: &Database) {
