@@ -34,6 +34,19 @@ if command -v sha256sum >/dev/null 2>&1; then
     }
 fi
 
+# A mistyped or guessed directory would be made, and the server would not find the library. Under DESTDIR, where a package
+# is made, there is no server.
+if [ -z "${DESTDIR:-}" ]; then
+    set -- "$PKGLIBDIR"/*.so
+    if [ ! -e "$1" ]; then
+        echo "$0: $PKGLIBDIR is not the library directory of a server: it holds no .so file; nothing was installed" >&2
+        exit 1
+    fi
+    if [ ! -d "$SHAREDIR/extension" ]; then
+        echo "$0: $SHAREDIR is not the share directory of a server: it has no directory extension; nothing was installed" >&2
+        exit 1
+    fi
+fi
 mkdir -p "$PKGLIBDIR" "$SHAREDIR/extension"
 
 # Renamed into place: a running server may have the old library mapped, and overwriting it would crash it.

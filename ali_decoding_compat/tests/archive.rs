@@ -26,6 +26,10 @@ impl Stage {
         for file in fs::read_dir(archive).expect("an archive").flatten() {
             fs::copy(file.path(), stage.archive().join(file.file_name())).expect("writable");
         }
+        // As much of a server's directories as shows that they are ones.
+        fs::create_dir_all(stage.root().join("lib")).expect("writable");
+        fs::create_dir_all(stage.root().join("share/extension")).expect("writable");
+        fs::write(stage.root().join("lib/plpgsql.so"), "").expect("writable");
         Some(stage)
     }
 
@@ -79,10 +83,10 @@ fn installs_where_pg_config_or_the_caller_says() {
     fs::write(&pg_config, text).expect("writable");
     assert!(Command::new("chmod").arg("755").arg(&pg_config).status().expect("runs").success());
     let output = stage.install(|command| {
-        command.arg(&pg_config).env("DESTDIR", stage.root());
+        command.arg(&pg_config).env("DESTDIR", stage.root().join("package"));
     });
     assert!(output.status.success(), "{output:?}");
-    assert_installed(&stage.archive(), &stage.root().join("opt/pg"));
+    assert_installed(&stage.archive(), &stage.root().join("package/opt/pg"));
 }
 
 /// A server that has the library mapped must keep the file it has.
@@ -121,5 +125,28 @@ fn a_damaged_archive_or_one_of_another_machine_installs_nothing() {
     fs::write(stage.archive().join("ARCHITECTURE"), "s390x\n").expect("writable");
     let output = stage.install(|command| stage.by_directories(command));
     assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("s390x"), "{output:?}");
-    assert!(!stage.root().exists());
+    assert_nothing_installed(&stage.root());
+}
+
+/// Where Debian and others keep the two directories apart, a guess is easily wrong.
+#[test]
+fn directories_of_no_server_are_refused() {
+    let Some(stage) = Stage::new("guess") else {
+        return;
+    };
+    for (library, share) in [("typo/lib", "share"), ("lib", "typo/share"), ("share", "share")] {
+        let output = stage.install(|command| {
+            command.env("PKGLIBDIR", stage.root().join(library)).env("SHAREDIR", stage.root().join(share));
+        });
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && said.contains("nothing was installed"), "{output:?}");
+        assert_nothing_installed(&stage.root());
+    }
+    assert!(!stage.root().join("typo").exists());
+}
+
+fn assert_nothing_installed(root: &Path) {
+    for (directory, file) in FILES {
+        assert!(!root.join(directory).join(file).exists(), "{file}");
+    }
 }
