@@ -8,23 +8,38 @@
 # the temporary directory; servers run under an account of their own, which has to get there). Nothing is installed
 # into the system: apt works with lists and keys inside the cache. Needs apt, what `make prereqs` installs,
 # bison, flex, libicu-dev and libxml2-dev. A build takes two to four minutes; delete the cache to get newer minors.
+#
+# Where the archives are is what this machine's apt knows: another release of the archive that it installs from. For the
+# other distribution, or another mirror, say it:
+#
+#   DEBIAN_ARCHIVE, DEBIAN_SECURITY_ARCHIVE, UBUNTU_ARCHIVE    addresses as in sources.list
 set -eu
 
 cache=${COURIER_CACHE:-${TMPDIR:-/tmp}/pg_courier-servers}
 
 say() { printf 'servers: %s\n' "$*" >&2; }
 
-# The archive whose source package is the newest minor of a major.
+# configured LABEL: the address of the archive with that label (Debian, Debian-Security, Ubuntu) in apt's configuration.
+configured() {
+    apt-get indextargets --format '$(LABEL)|$(COMPONENT)|$(REPO_URI)' 2>/dev/null | sed -n "s/^$1|main|//p" | head -n 1
+}
+
+# archive MAJOR: where the newest minor of a major is: distribution, address, release and component.
 archive() {
     case $1 in
-    13) echo "http://deb.debian.org/debian-security bullseye-security main" ;;
-    14) echo "http://archive.ubuntu.com/ubuntu jammy-updates main" ;;
-    15) echo "http://deb.debian.org/debian bookworm main" ;;
-    16) echo "http://archive.ubuntu.com/ubuntu noble-updates main" ;;
-    17) echo "http://deb.debian.org/debian trixie main" ;;
-    18) echo "http://deb.debian.org/debian sid main" ;;
+    13) set -- debian "${DEBIAN_SECURITY_ARCHIVE:-$(configured Debian-Security)}" DEBIAN_SECURITY_ARCHIVE bullseye-security ;;
+    14) set -- ubuntu "${UBUNTU_ARCHIVE:-$(configured Ubuntu)}" UBUNTU_ARCHIVE jammy-updates ;;
+    15) set -- debian "${DEBIAN_ARCHIVE:-$(configured Debian)}" DEBIAN_ARCHIVE bookworm ;;
+    16) set -- ubuntu "${UBUNTU_ARCHIVE:-$(configured Ubuntu)}" UBUNTU_ARCHIVE noble-updates ;;
+    17) set -- debian "${DEBIAN_ARCHIVE:-$(configured Debian)}" DEBIAN_ARCHIVE trixie ;;
+    18) set -- debian "${DEBIAN_ARCHIVE:-$(configured Debian)}" DEBIAN_ARCHIVE sid ;;
     *) say "no archive is known for PostgreSQL $1" && return 1 ;;
     esac
+    if [ -z "$2" ]; then
+        say "the sources are in release $4 of $1, and apt knows no archive of $1 here: set $3 to its address"
+        return 1
+    fi
+    echo "$1 $2 $4 main"
 }
 
 # apt with a root of its own below the cache: private_apt NAME COMMAND...
@@ -36,32 +51,39 @@ private_apt() {
         -o APT::Sandbox::User= -o Acquire::Languages=none
 }
 
-# Debian signs with keys that are here; Ubuntu's come in a package that Debian signs.
+# keyring DISTRIBUTION: where its keys are. Each distribution has the other's in a package that it signs itself; Debian from
+# trixie on.
 keyring() {
-    case $1 in
-    *ubuntu*)
-        if [ ! -e "$cache/ubuntu/usr/share/keyrings/ubuntu-archive-keyring.gpg" ]; then
-            mkdir -p "$cache/apt/keys" "$cache/ubuntu"
-            echo "deb [signed-by=$debian_keys] http://deb.debian.org/debian trixie main" >"$cache/apt/keys/sources.list"
-            private_apt keys apt-get update >&2
-            (cd "$cache/ubuntu" && private_apt keys apt-get download ubuntu-keyring >&2 && dpkg -x ./*.deb . && rm ./*.deb)
+    keys=usr/share/keyrings/$1-archive-keyring.gpg
+    for root in / "$cache/keys/"; do
+        [ -e "$root$keys" ] && echo "$root$keys" && return
+    done
+    mkdir -p "$cache/keys" "$cache/apt/keys"
+    (
+        cd "$cache/keys" || exit 1
+        for package in "$1-archive-keyring" "$1-keyring"; do
+            apt-get download -qq "$package" >&2 2>/dev/null && break
+        done
+        if ! ls ./*.deb >/dev/null 2>&1 && [ "$1" = ubuntu ]; then
+            debian=${DEBIAN_ARCHIVE:-$(configured Debian)}
+            echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $debian trixie main" >"$cache/apt/keys/sources.list"
+            private_apt keys apt-get update >&2 && private_apt keys apt-get download ubuntu-keyring >&2
         fi
-        echo "$cache/ubuntu/usr/share/keyrings/ubuntu-archive-keyring.gpg"
-        ;;
-    *) echo "$debian_keys" ;;
-    esac
+        for package in ./*.deb; do dpkg -x "$package" . && rm "$package"; done
+    ) && [ -e "$cache/keys/$keys" ] && echo "$cache/keys/$keys" && return
+    say "the keys of $1 are in no package that can be had here: install its archive keyring"
+    return 1
 }
-debian_keys=/usr/share/keyrings/debian-archive-keyring.gpg
 
 # fetch MAJOR DIRECTORY: unpacks the sources there.
 fetch() {
-    where=$(archive "$1")
-    keys=$(keyring "$where")
+    where=$(archive "$1") && keys=$(keyring "${where%% *}") || return 1
     mkdir -p "$cache/apt/$1" "$2"
-    echo "deb-src [signed-by=$keys] $where" >"$cache/apt/$1/sources.list"
+    echo "deb-src [signed-by=$keys] ${where#* }" >"$cache/apt/$1/sources.list"
     private_apt "$1" apt-get update >&2
-    (cd "$2" && private_apt "$1" apt-get source --download-only "postgresql-$1" >&2)
-    tar -C "$2" --strip-components=1 -xf "$2"/postgresql-*.orig.tar.*[!c]
+    (cd "$2" && private_apt "$1" apt-get source --download-only --tar-only "postgresql-$1" >&2)
+    tar -C "$2" --strip-components=1 -xf "$2"/postgresql-*.orig.tar.*[!c] ||
+        { say "apt could not get the sources of PostgreSQL $1 from ${where#* }" && return 1; }
 }
 
 # build MAJOR PREFIX: the server, its clients, and the contrib modules that tests use.
@@ -75,7 +97,7 @@ build() {
     work=$cache/build-$1
     rm -rf "$work"
     say "building PostgreSQL $1 in $work"
-    fetch "$1" "$work"
+    fetch "$1" "$work" || return 1
     (
         cd "$work" || exit 1
         # Below another make the server's own would leave out what comes first.
