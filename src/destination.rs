@@ -96,6 +96,13 @@ impl Destination {
             })
             .collect();
         connection.exec(&format!("SELECT {}", calls.join(", ")))?;
+        if purpose != Purpose::Apply {
+            // What is recorded here as done must survive a crash there, whatever the user's default is.
+            connection.exec(
+                "SELECT pg_catalog.set_config('synchronous_commit', 'on', false) \
+                 WHERE pg_catalog.current_setting('synchronous_commit') = 'off'",
+            )?;
+        }
         let replica_role = purpose != Purpose::Control && may_set_replica_role(&mut connection, "false")?;
         Ok(Destination { connection, replica_role })
     }

@@ -1,4 +1,5 @@
-//! `courier.wait_for(task)`: returns when the destination has everything that was committed before the call.
+//! `courier.wait_for(task)`: returns when the destination has everything that was committed before the call, and keeps it
+//! through a crash.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ fn wait_for(task: Text, timeout_seconds: f64) -> i64 {
     report::unwrap(wait(&task, timeout)).0 as i64
 }
 
-/// Waits until everything committed before now is applied, sequences included. Returns the position waited for.
+/// Waits until everything committed before now is durable on the destination, sequences included. Returns the position waited for.
 pub(super) fn wait(name: &str, timeout: Duration) -> Result<Lsn> {
     let deadline = Instant::now() + timeout;
     let task = Task::for_role(name, xact::user_id())?;
@@ -44,11 +45,13 @@ pub(super) fn wait(name: &str, timeout: Duration) -> Result<Lsn> {
             latch::wait(Some(PATIENCE.min(left)));
             continue;
         };
+        // Committed there is not enough: a crash there could take it back.
+        status.want_durable(mark);
         latch::nudge(status.apply_worker().pid.load(Relaxed));
         let patience = PATIENCE.min(left);
         status.waiters.fetch_add(1, Relaxed);
-        let applied = status.changed.wait_until(patience, patience, || status.applied() >= mark);
-        if applied {
+        let arrived = status.changed.wait_until(patience, patience, || status.durable() >= mark);
+        if arrived {
             // The values of sequences are asked for once the rows are over.
             let (segment, wanted) = match asked {
                 Some((segment, wanted)) if segment == task.segment => (segment, wanted),

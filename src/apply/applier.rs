@@ -43,6 +43,8 @@ pub(super) const BYTES_IN_FLIGHT: usize = 32 << 20;
 pub(super) const DURABLE_EVERY: Duration = Duration::from_millis(500);
 /// A durable commit for its own sake, when nothing else follows.
 const DURABLE_WHEN_IDLE: Duration = Duration::from_millis(100);
+/// What was read and concerned other tables is recorded on the destination this often, so that the slot may pass it.
+const RECORD_IDLE_EVERY: Duration = Duration::from_secs(5);
 
 /// What the worker wants to hear about a group that the destination has committed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,6 +56,18 @@ pub struct Applied {
     pub bytes: u64,
     /// When the group was sent (microseconds since 2000).
     pub sent_at: i64,
+}
+
+/// Where the decoder is after a round, and who waits.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Round {
+    /// WAL has been read up to here.
+    pub position: Lsn,
+    pub caught_up: bool,
+    /// Somebody waits until everything before is durable.
+    pub wanted: Lsn,
+    /// A test keeps the destination from making anything durable.
+    pub is_held: bool,
 }
 
 /// What the applier is told about the task.
@@ -152,7 +166,10 @@ pub struct Applier {
     pub(super) chain: Lsn,
     pub(super) applied: Lsn,
     pub(super) durable: Lsn,
+    /// End of the last group sent whose commit is durable.
+    pub(super) durable_sent: Lsn,
     pub(super) last_durable: Instant,
+    pub(super) round: Round,
 
     pub(super) params: Params,
     pub(super) statements: HashMap<StatementKey, Prepared>,
@@ -199,7 +216,9 @@ impl Applier {
             applied: start,
             // Taking over was a durable commit.
             durable: start,
+            durable_sent: start,
             last_durable: now,
+            round: Round::default(),
             params: Params::default(),
             statements: HashMap::new(),
             statements_made: 0,
@@ -216,14 +235,10 @@ impl Applier {
         self.applied
     }
 
-    /// What the destination has committed and made durable.
+    /// What the destination's progress row has, and will have after a crash. The slot may advance up to here and not
+    /// further: a row that is behind the slot then tells that the destination has lost something.
     pub fn durable(&self) -> Lsn {
         self.durable
-    }
-
-    /// Is everything that was decoded applied and durable?
-    pub fn is_settled(&self) -> bool {
-        self.is_idle() && self.durable >= self.applied
     }
 
     /// Is nothing waiting and nothing on its way?
@@ -232,20 +247,39 @@ impl Applier {
     }
 
     /// Called between rounds of decoding: sends a group that is due, reads answers, asks for durability.
-    pub fn tick(&mut self, caught_up: bool) -> Result<()> {
+    pub fn tick(&mut self, round: Round) -> Result<()> {
+        let caught_up = round.caught_up;
+        self.round = round;
         self.read_answers()?;
         let is_due = self.is_due() || self.group_age() > OLDEST_GROUP;
         if self.group.transactions > 0 && (caught_up || is_due) && self.has_room() {
             self.close_group(false)?;
         }
-        let needs_durable = self.is_idle() && self.durable < self.applied;
-        if caught_up && needs_durable && self.last_durable.elapsed() >= DURABLE_WHEN_IDLE {
-            self.close_group(true)?;
+        if self.is_to_be_recorded() {
+            self.record_position(round.position)?;
         }
         self.destination.connection.flush()?;
         self.second.rest();
         self.tend_ahead();
         Ok(())
+    }
+
+    /// Is it time to write down where the stream is, though no change asks for it? Then all that was committed before
+    /// is durable as well.
+    fn is_to_be_recorded(&self) -> bool {
+        let Round { position, caught_up, wanted, is_held } = self.round;
+        if is_held || !self.is_idle() || position <= self.durable {
+            return false;
+        }
+        let since = self.last_durable.elapsed();
+        if self.durable < wanted && wanted <= position {
+            return true;
+        }
+        match self.durable < self.applied {
+            true if caught_up => since >= DURABLE_WHEN_IDLE,
+            true => since >= DURABLE_EVERY,
+            false => since >= RECORD_IDLE_EVERY,
+        }
     }
 
     pub(super) fn is_due(&self) -> bool {
@@ -286,6 +320,8 @@ impl Applier {
     pub fn patience(&self) -> Duration {
         if self.is_idle() && self.durable < self.applied {
             DURABLE_WHEN_IDLE
+        } else if self.is_idle() && self.durable < self.round.position {
+            RECORD_IDLE_EVERY
         } else if self.second.ahead.is_some() {
             Duration::from_secs(1)
         } else {

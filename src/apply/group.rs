@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::applier::{Applied, Applier, DURABLE_EVERY, Group, Lane, Sent};
 use crate::error::Result;
 use crate::libpq::Param;
+use crate::logicalrep::Lsn;
 use crate::pg::xact;
 
 /// Makes the commit of the transaction under way wait for the disk.
@@ -54,13 +55,19 @@ impl Applier {
         Ok(())
     }
 
-    /// Sends the rest of the group and its end. With `durable` (or when it is time) the commit waits for the disk.
+    /// Records durably that the stream has come to `position`, while nothing waits and nothing is on its way: what lies
+    /// between concerned other tables.
+    pub(super) fn record_position(&mut self, position: Lsn) -> Result<()> {
+        self.group.end_lsn = position;
+        self.close_group(true)
+    }
+
+    /// Sends the rest of the group and its end. With `durable`, when it is time, or when somebody waits for what is in
+    /// it, the commit waits for the disk.
     pub(super) fn close_group(&mut self, durable: bool) -> Result<()> {
-        let durable = durable || self.is_serial() || self.last_durable.elapsed() >= DURABLE_EVERY;
-        if self.group.transactions == 0 {
-            // Nothing but a wish for durability.
-            self.group.end_lsn = self.chain;
-        }
+        let is_wanted = self.durable_sent < self.round.wanted && self.round.wanted <= self.group.end_lsn;
+        let is_due = is_wanted || self.is_serial() || self.last_durable.elapsed() >= DURABLE_EVERY;
+        let durable = durable || is_due && !self.round.is_held;
         self.group.sent_at = xact::now();
         let group = self.group;
         if self.copy_group(&group, durable)? {
@@ -88,6 +95,9 @@ impl Applier {
 
     pub(super) fn note_sent(&mut self, group: Applied, durable: bool, lane: Lane) {
         self.groups.push_back(Group { applied: group, durable, lane });
+        if durable {
+            self.durable_sent = group.end_lsn;
+        }
         self.chain = group.end_lsn;
         self.group = Applied::default();
         self.group_open = false;

@@ -107,13 +107,13 @@ pub fn count_uncopied(task: i32) -> Result<i64> {
     .parse(0)
 }
 
-/// Moves the states of copied tables on, now that the stream has come to `applied`.
-pub fn follow_stream(task: i32, applied: Lsn) -> Result<i64> {
+/// Moves the states of copied tables on, now that every stream to come begins at `durable` or behind it.
+pub fn follow_stream(task: i32, durable: Lsn) -> Result<i64> {
     spi::as_extension(|| {
         spi::execute(
             "UPDATE courier.task_table SET state = CASE WHEN sync_lsn <= $2::pg_lsn THEN 'ready' ELSE 'catchup' END \
              WHERE task_id = $1::int AND (state = 'finishedcopy' OR state = 'catchup' AND sync_lsn <= $2::pg_lsn)",
-            &[Some(&task.to_string()), Some(&applied.to_string())],
+            &[Some(&task.to_string()), Some(&durable.to_string())],
         )?;
         spi::query_one(
             "SELECT count(*) FROM courier.task_table WHERE task_id = $1::int AND state <> 'ready' AND kind = 'r'",
@@ -121,6 +121,17 @@ pub fn follow_stream(task: i32, applied: Lsn) -> Result<i64> {
         )
     })?
     .parse(0)
+}
+
+/// Behind it no copy of the task holds a change any more.
+pub fn last_sync_lsn(task: i32) -> Result<Lsn> {
+    spi::as_extension(|| {
+        spi::query_one(
+            "SELECT COALESCE(max(sync_lsn), '0/0') FROM courier.task_table WHERE task_id = $1::int AND state <> 'ready'",
+            &[Some(&task.to_string())],
+        )
+    })?
+    .lsn(0)
 }
 
 pub fn set_all_ready(task: i32) -> Result<()> {

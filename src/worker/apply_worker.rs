@@ -4,8 +4,8 @@
 //! caches filled by SQL and by decoding contradict each other. Any error ends it; the supervisor reads the error from
 //! shared memory and decides. A new worker resumes from the destination's progress row.
 //!
-//! The slot is confirmed only up to what the destination has made durable, or, when nothing waits and nothing is on its
-//! way, up to where WAL has been read: what lies between concerned other tables.
+//! The slot is confirmed only up to what the destination's progress row has durably. When nothing waits and nothing is on
+//! its way, the row is moved to where WAL has been read, now and then: what lies between concerned other tables.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use super::heartbeat::Listener;
 use super::status::TaskStatus;
 use super::{Argument, Endpoint, Mode, failpoint};
-use crate::apply::applier::{Applied, Applier, Plan};
+use crate::apply::applier::{Applied, Applier, Plan, Round};
 use crate::catalog::{Task, tables};
 use crate::destination::Purpose;
 use crate::error::{Error, Remedy, Result, sqlstate};
@@ -30,8 +30,6 @@ use crate::pg::{bgworker, latch, report, xact};
 const RECORDS_PER_STEP: usize = 2000;
 /// The slot is confirmed at most this often; each time may write its state file.
 const CONFIRM_EVERY: Duration = Duration::from_millis(500);
-/// On an idle task the slot follows other tables' WAL this often.
-const CONFIRM_IDLE_EVERY: Duration = Duration::from_secs(5);
 
 bgworker::entry_point!(pg_courier_apply_worker_main, apply_worker_main);
 
@@ -154,6 +152,7 @@ fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
     let start = start.max(decoding.confirmed());
     // Not the maximum: a destination that crashed may have lost what it had not made durable.
     status.applied_lsn.store(start.0, Relaxed);
+    status.durable_lsn.store(applier.borrow().durable().0, Relaxed);
     let mut session =
         Stream { status, applier, sleeper: Sleeper::register(), last_confirm: Instant::now(), rate: Rate::new() };
     let outcome = session.run(&mut decoding);
@@ -224,9 +223,11 @@ impl Stream {
             let caught_up = step == Step::CaughtUp;
             let position = decoding.position();
             self.status.received_lsn.store(position.0, Relaxed);
-            self.applier.borrow_mut().tick(caught_up)?;
+            let wanted = Lsn(self.status.durable_wanted.load(Relaxed));
+            let is_held = failpoint::is_armed("apply_never_durable");
+            self.applier.borrow_mut().tick(Round { position, caught_up, wanted, is_held })?;
             self.publish(position, caught_up);
-            self.confirm(decoding, position)?;
+            self.confirm(decoding)?;
             if caught_up {
                 self.rest(position)?;
             }
@@ -235,28 +236,30 @@ impl Stream {
 
     /// Tells the others where the stream is.
     fn publish(&mut self, position: Lsn, caught_up: bool) {
-        if self.applier.borrow().is_idle() {
-            let before = self.status.applied_lsn.fetch_max(position.0, Relaxed);
-            if before < position.0 {
-                self.status.announce();
-            }
+        let (is_idle, durable) = {
+            let applier = self.applier.borrow();
+            (applier.is_idle(), applier.durable())
+        };
+        let mut moved = self.status.durable_lsn.swap(durable.0, Relaxed) != durable.0;
+        if is_idle {
+            moved |= self.status.applied_lsn.fetch_max(position.0, Relaxed) < position.0;
+        }
+        if moved {
+            self.status.announce();
         }
         self.rate.update(&self.status);
-        if caught_up && self.status.caught_up.swap(1, Relaxed) == 0 {
+        let wanted = Lsn(self.status.durable_wanted.load(Relaxed));
+        if caught_up && durable >= wanted && self.status.caught_up.swap(1, Relaxed) == 0 {
             latch::nudge(self.status.supervisor_pid.load(Relaxed));
         }
     }
 
-    fn confirm(&mut self, decoding: &mut Decoding, position: Lsn) -> Result<()> {
-        let (settled, durable) = {
-            let applier = self.applier.borrow();
-            (applier.is_settled(), applier.durable())
-        };
-        let (target, every) = if settled { (position, CONFIRM_IDLE_EVERY) } else { (durable, CONFIRM_EVERY) };
-        let every = if durable > decoding.confirmed() { CONFIRM_EVERY } else { every };
-        if target > decoding.confirmed() && self.last_confirm.elapsed() >= every {
+    /// The slot never passes the progress row: a row behind the slot tells that the destination has lost something.
+    fn confirm(&mut self, decoding: &mut Decoding) -> Result<()> {
+        let durable = self.applier.borrow().durable();
+        if durable > decoding.confirmed() && self.last_confirm.elapsed() >= CONFIRM_EVERY {
             failpoint::hit("apply_after_destination_commit")?;
-            decoding.confirm(target)?;
+            decoding.confirm(durable)?;
             self.status.confirmed_lsn.store(decoding.confirmed().0, Relaxed);
             self.last_confirm = Instant::now();
         }

@@ -11,6 +11,18 @@ pub fn hit(_name: &str) -> Result<()> {
     Ok(())
 }
 
+#[cfg(not(feature = "failpoints"))]
+#[inline]
+pub fn is_armed(_name: &str) -> bool {
+    false
+}
+
+/// Is it armed, with whatever action? For what goes wrong by being left out.
+#[cfg(feature = "failpoints")]
+pub fn is_armed(name: &str) -> bool {
+    crate::guc::failpoints().split(',').any(|p| p.trim().split_once(':').is_some_and(|(armed, _)| armed == name))
+}
+
 #[cfg(feature = "failpoints")]
 pub fn hit(name: &str) -> Result<()> {
     use crate::error::{Error, sqlstate};

@@ -10,7 +10,7 @@ use crate::guc::MAX_SYNC_WORKERS;
 use crate::logicalrep::Lsn;
 use crate::pg::dsm::Condition;
 
-const MAGIC: u64 = 0x7067_636f_7572_0001;
+const MAGIC: u64 = 0x7067_636f_7572_0002;
 
 #[repr(C)]
 pub struct TaskStatus {
@@ -19,8 +19,13 @@ pub struct TaskStatus {
     pub supervisor_pid: AtomicI32,
     /// WAL decoded up to here.
     pub received_lsn: AtomicU64,
-    /// Everything before is committed on the destination.
+    /// Everything before is committed on the destination. A crash there may take it back, so it is for people.
     pub applied_lsn: AtomicU64,
+    /// The destination's progress row has this position and will have it after a crash: an apply worker that starts
+    /// anew begins here or later. What is decided for good is decided from this.
+    pub durable_lsn: AtomicU64,
+    /// Somebody waits until `durable_lsn` is there.
+    pub durable_wanted: AtomicU64,
     /// What the slot has confirmed.
     pub confirmed_lsn: AtomicU64,
     /// Commit time on the source of the transaction applied last (microseconds since 2000).
@@ -36,7 +41,7 @@ pub struct TaskStatus {
     pub slot_lsn: AtomicU64,
     /// The apply worker replays one by one up to here.
     pub serial_until: AtomicU64,
-    /// 1 once the apply worker has been at the end of the WAL.
+    /// 1 once the apply worker has been at the end of the WAL, and durable as far as was wanted.
     pub caught_up: AtomicU32,
     /// Requests for sequences, and the last one served.
     pub sequences_wanted: AtomicU32,
@@ -110,6 +115,15 @@ impl TaskStatus {
 
     pub fn applied(&self) -> Lsn {
         Lsn(self.applied_lsn.load(Relaxed))
+    }
+
+    pub fn durable(&self) -> Lsn {
+        Lsn(self.durable_lsn.load(Relaxed))
+    }
+
+    /// Asks the apply worker not to let the destination take its time with what lies before `lsn`.
+    pub fn want_durable(&self, lsn: Lsn) {
+        self.durable_wanted.fetch_max(lsn.0, Relaxed);
     }
 
     pub fn set_phase(&self, text: &str) {

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use super::heartbeat::Heart;
 use super::status::TaskStatus;
 use super::wal_guard::{Verdict, WalGuard};
-use super::{Argument, Endpoint, Mode};
+use super::{Argument, Endpoint, Mode, failpoint};
 use crate::catalog::sequences::{self, SequenceValue};
 use crate::catalog::{Stage, Task, Wanted, tables};
 use crate::destination::{Destination, Purpose, TaskRow};
@@ -230,9 +230,9 @@ impl Retry {
     }
 
     /// An attempt that gets further than those before has got over what stopped them. One that only starts has not.
-    fn advanced(&mut self, applied: Lsn) {
-        if applied > self.furthest {
-            self.furthest = applied;
+    fn advanced(&mut self, durable: Lsn) {
+        if durable > self.furthest {
+            self.furthest = durable;
             self.succeeded();
         }
     }
@@ -509,7 +509,10 @@ impl Attempt<'_> {
     /// Keeps the apply worker running; returns by an error, or when the slot keeps too much WAL.
     fn stream(&mut self, endpoint: &Endpoint, destination: Destination) -> Result<Verdict> {
         let task = self.task;
-        let target = compat::flush_lsn();
+        // A worker that starts anew must begin behind every copy: changes that a copy holds are left out only as long
+        // as its snapshot is kept.
+        let target = compat::flush_lsn().max(xact::in_transaction(|| tables::last_sync_lsn(task.id))?);
+        self.status.want_durable(target);
         let mut control = Some(destination);
         let mut synchronizing = task.stage == Stage::Synchronizing;
         let mut uncaught = true;
@@ -519,10 +522,13 @@ impl Attempt<'_> {
             if worker.is_stopped() {
                 worker = self.restart_apply_worker()?;
             }
-            let caught_up = self.status.caught_up.load(Relaxed) == 1 && self.status.applied() >= target;
+            let caught_up = self.status.caught_up.load(Relaxed) == 1 && self.status.durable() >= target;
             if uncaught {
-                let applied = self.status.applied();
-                uncaught = xact::in_transaction(|| tables::follow_stream(task.id, applied))? > 0;
+                let durable = self.status.durable();
+                uncaught = xact::in_transaction(|| tables::follow_stream(task.id, durable))? > 0;
+                if !uncaught {
+                    failpoint::hit("supervisor_tables_ready")?;
+                }
             }
             if caught_up && !uncaught && !synchronizing {
                 self.complete_schema(endpoint)?;
@@ -530,7 +536,7 @@ impl Attempt<'_> {
                 synchronizing = true;
                 self.show("watching the apply worker");
             }
-            self.retry.advanced(self.status.applied());
+            self.retry.advanced(self.status.durable());
             if caught_up {
                 self.retry.succeeded();
                 self.at_rest()?;

@@ -11,6 +11,7 @@ mod answers;
 mod common;
 mod conflicts;
 mod crashes;
+mod durability;
 mod encodings;
 mod exactly_once;
 mod faults;
