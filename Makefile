@@ -46,7 +46,7 @@ E2E_THREADS ?= 2
 TEST ?=
 
 .PHONY: help prereqs build script install install-files package demo test test-build \
-        test-unit test-support test-sql test-e2e test-nightly test-majors test-upward lint docs bench-copy bench-apply \
+        test-unit test-support test-sql test-e2e test-nightly test-majors test-upward lint audit docs bench-copy bench-apply \
         bench-growth bench-precheck clean
 
 help:
@@ -57,7 +57,7 @@ help:
 	@echo 'make test-e2e [TEST=name]    end-to-end tests on private clusters (COURIER_SEED= repeats a random one)'
 	@echo 'make test-nightly [TEST=]    the same in large sizes, with more accidents; for hours'
 	@echo 'make test-majors [MAJORS=]   the same on servers of other majors, test-upward to such destinations'
-	@echo 'make lint                    rustfmt, clippy, layering'
+	@echo 'make lint                    rustfmt, clippy, layering, licences and sources of dependencies (audit: advisories)'
 	@echo 'make docs                    write the pages that come from the code'
 	@echo 'make build | install         for the server of PG_CONFIG=$(PG_CONFIG)'
 	@echo 'make package                 dist/: what install copies, as a tarball'
@@ -108,6 +108,7 @@ demo: prereqs
 
 # The runner of the heaviest tests comes last, so the last lines are its verdict.
 test: prereqs
+	@$(MAKE) --no-print-directory lint lint-ali PG_CONFIG='$(PG_CONFIG)'
 	@$(MAKE) --no-print-directory test-unit test-support test-sql PG_CONFIG='$(PG_CONFIG)'
 	@$(MAKE) --no-print-directory test-ali MAJORS=15
 	@$(MAKE) --no-print-directory test-e2e PG_CONFIG='$(PG_CONFIG)'
@@ -164,6 +165,11 @@ lint:
 	$(CARGO_PG) clippy --no-default-features --features pg$(PG_MAJOR),failpoints -- -D warnings
 	$(CARGO) clippy --all-targets -p pg_courier_tests -p pg_courier_bench -- -D warnings
 	$(CARGO) test --quiet -p pg_courier_tests --test layering
+	scripts/deny.sh
+
+# What is publicly known against the dependencies; the list comes over the network.
+audit:
+	scripts/deny.sh advisories
 
 # --- benchmarks -----------------------------------------------------------------------
 

@@ -94,6 +94,35 @@ fn sql_functions(code: &str) -> Vec<&str> {
     parts.map(|part| part.split_once("{\n").map_or(part, |(signature, _)| signature)).collect()
 }
 
+/// Machines get packages from where their owners say: apt's and cargo's own configuration, or a variable.
+#[test]
+fn no_address_of_a_package_archive_stands_in_the_tree() {
+    // In two halves, so that this file has none either.
+    let hosts = [("deb.", "debian.org"), ("archive.", "ubuntu.com"), ("registry.", "npmjs"), ("static.", "crates.io")]
+        .map(|(host, domain)| [host, domain].concat());
+    let mut problems = Vec::new();
+    for file in text_files(&pg_courier_tests::install::project()) {
+        let Ok(text) = fs::read_to_string(&file) else { continue };
+        problems
+            .extend(hosts.iter().filter(|host| text.contains(*host)).map(|host| format!("{}: {host}", file.display())));
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+/// What is written by people: no build products, no history, no lock file.
+fn text_files(directory: &Path) -> Vec<PathBuf> {
+    const SKIPPED: [&str; 4] = [".git", "target", "dist", "Cargo.lock"];
+    let mut files = Vec::new();
+    for path in fs::read_dir(directory).expect("the tree is readable").flatten().map(|entry| entry.path()) {
+        match path.file_name().and_then(|name| name.to_str()) {
+            Some(name) if !SKIPPED.contains(&name) && path.is_dir() => files.extend(text_files(&path)),
+            Some(name) if !SKIPPED.contains(&name) => files.push(path),
+            _ => {}
+        }
+    }
+    files
+}
+
 /// The test itself: it must see what it is there to see.
 #[test]
 fn the_rules_catch_what_they_are_for() {
