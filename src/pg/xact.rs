@@ -59,15 +59,21 @@ pub fn abort() {
 pub struct RepeatableRead(());
 
 impl RepeatableRead {
-    /// With `exported` the snapshot is the one that another process keeps under this name.
-    pub fn begin(exported: Option<&str>) -> Result<RepeatableRead> {
+    /// Locks `tables` against being rewritten or truncated, and only then takes the snapshot: neither is undone for a
+    /// snapshot that is older, it would see an empty table. With `exported` the snapshot is the one that another process
+    /// keeps under this name.
+    pub fn begin(tables: &[u32], exported: Option<&str>) -> Result<RepeatableRead> {
         let exported = exported.map(CString::new).transpose().map_err(|_| Error::internal("invalid snapshot name"))?;
         // SAFETY: called outside a transaction; isolation is set, and the snapshot imported, before the first is taken.
+        // Waiting for a lock takes no snapshot; a table that is gone is found out by who opens it.
         unsafe {
             pg_sys::SetCurrentStatementStartTimestamp();
             pg_sys::StartTransactionCommand();
             pg_sys::XactIsoLevel = pg_sys::XACT_REPEATABLE_READ as i32;
             pg_sys::XactReadOnly = true;
+            for table in tables {
+                pg_sys::LockRelationOid((*table).into(), pg_sys::AccessShareLock as i32);
+            }
             if let Some(name) = exported {
                 pg_sys::ImportSnapshot(name.as_ptr());
             }

@@ -39,7 +39,7 @@ fn tablesync_worker_main() {
 fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatus) -> Result<()> {
     super::apply_data_settings()?;
     if argument.mode == Mode::HoldSnapshot {
-        return hold_snapshot(status);
+        return hold_snapshot(argument.task, status);
     }
     let (task, endpoint) = xact::in_transaction(|| {
         let task = Task::by_id(argument.task)?;
@@ -75,9 +75,14 @@ fn explain(error: Error, table: &str) -> Error {
     )
 }
 
-/// Exports a snapshot and keeps it until the supervisor ends this worker.
-fn hold_snapshot(status: &TaskStatus) -> Result<()> {
-    let _transaction = RepeatableRead::begin(None)?;
+/// Exports a snapshot and keeps it until the supervisor ends this worker. No table may be rewritten or truncated
+/// meanwhile, as under `pg_dump`.
+fn hold_snapshot(task: i32, status: &TaskStatus) -> Result<()> {
+    let mut tables: Vec<u32> = xact::in_transaction(|| tables::of_task(task))?.iter().map(|t| t.relid).collect();
+    tables.sort_unstable();
+    failpoint::hit("tablesync_before_snapshot")?;
+    bgworker::report_activity("waiting for the locks of the tables");
+    let _transaction = RepeatableRead::begin(&tables, None)?;
     let name = spi::query_one("SELECT pg_catalog.pg_export_snapshot()", &[])?.string(0)?;
     status.set_snapshot(&name);
     latch::nudge(status.supervisor_pid.load(Relaxed));
@@ -96,7 +101,7 @@ fn copy(
     exported: Option<String>,
 ) -> Result<tables::Copied> {
     failpoint::hit("tablesync_before_copy")?;
-    let transaction = RepeatableRead::begin(exported.as_deref())?;
+    let transaction = RepeatableRead::begin(&[table.relid], exported.as_deref())?;
     // What this opens it closes again before the transaction ends.
     let copied = copy_under_snapshot(task, table, destination, mine)?;
     transaction.end();
@@ -113,6 +118,7 @@ fn copy_under_snapshot(
     let sync_lsn = compat::insert_lsn();
     let source = rel::open_table(table.relid)?;
     source.check_readable(task.owner)?;
+    check_not_rewritten(table)?;
     let mut described = source.describe()?;
     let name = described.relation.qualified_name();
     let connection = &mut destination.connection;
@@ -158,6 +164,24 @@ fn copy_under_snapshot(
     Ok(tables::Copied { snapshot, sync_lsn, rows, bytes: mine.bytes.load(Relaxed) })
 }
 
+/// The lock came before the snapshot, so this cannot happen. If it did, the rows would be lost without a word.
+fn check_not_rewritten(table: &TaskTable) -> Result<()> {
+    let row = spi::query_opt(
+        "SELECT c.relfilenode OPERATOR(pg_catalog.=) pg_catalog.pg_relation_filenode(c.oid) \
+         FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) $1::pg_catalog.oid",
+        &[Some(&table.relid.to_string())],
+    )?;
+    if row.is_some_and(|row| row.bool(0).unwrap_or(false)) {
+        return Ok(());
+    }
+    const SERIALIZATION_FAILURE: &str = "40001";
+    Err(Error::new(
+        SERIALIZATION_FAILURE,
+        format!("table {} was made or rewritten after the snapshot of its copy was taken", table.name),
+    )
+    .hint("The task tries again by itself."))
+}
+
 /// A dead worker's copy committed after all.
 fn already_copied(task: &Task, relid: &str, connection: &mut crate::libpq::Connection) -> Result<tables::Copied> {
     let rows = connection.query(
@@ -172,6 +196,10 @@ fn already_copied(task: &Task, relid: &str, connection: &mut crate::libpq::Conne
 /// The table must be empty. One that this task created can be truncated in this transaction, so that its rows go in
 /// frozen; one that was there before is left as it is.
 fn prepare_destination_table(task: &Task, name: &str, connection: &mut crate::libpq::Connection) -> Result<bool> {
+    if task.schema_sync {
+        // The rows of whoever comes between the question and the TRUNCATE would go.
+        connection.exec(&format!("LOCK TABLE ONLY {name} IN ACCESS EXCLUSIVE MODE"))?;
+    }
     let empty = connection.query(&format!("SELECT NOT EXISTS (SELECT 1 FROM ONLY {name})"), &[])?;
     if !empty.first().is_some_and(|row| row.bool(0).unwrap_or(false)) {
         return Err(Error::new("55000", format!("table {name} on the destination is not empty"))

@@ -10,6 +10,7 @@ mod ahead;
 mod answers;
 mod common;
 mod conflicts;
+mod copy_snapshot;
 mod crashes;
 mod durability;
 mod encodings;

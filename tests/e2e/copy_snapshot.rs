@@ -1,0 +1,74 @@
+//! What happens to a table around the moment at which the snapshot of its copy is taken.
+
+use pg_courier_tests::pair::{DATABASE, TABLESYNC};
+use pg_courier_tests::{Pair, TaskOptions};
+
+use crate::common::{SMALL, TASK, create_small_tables};
+
+/// One table is rewritten, the other emptied and filled again, in one open transaction.
+const REWRITES: &str = "BEGIN; ALTER TABLE items ALTER COLUMN v TYPE int USING (v + 0); \
+                        TRUNCATE journal; INSERT INTO journal SELECT n, 'after' FROM generate_series(1, 500) AS n";
+
+/// The transaction is open when the worker comes to the tables. When it has committed, a snapshot from before sees them empty.
+#[track_caller]
+fn rewritten_before(failpoint: &str, incremental: bool) {
+    let pair = Pair::builder().source_conf("courier.max_sync_workers_per_task", "1").start();
+    create_small_tables(&pair);
+    pair.source.arm(&format!("{failpoint}:wait"));
+    let options = TaskOptions { incremental: Some(incremental), ..TaskOptions::default() };
+    pair.start_task_with(DATABASE, TASK, &["public.*"], &options);
+    let worker = format!("SELECT FROM pg_stat_activity WHERE backend_type = '{TABLESYNC}'");
+    pair.source.wait_until(
+        DATABASE,
+        "the worker is about to take its snapshot",
+        &format!("EXISTS ({worker} AND query = 'waiting at failpoint {failpoint}')"),
+    );
+    let mut session = pair.source.connect(DATABASE);
+    session.batch_execute(REWRITES).expect("nobody holds a lock yet");
+    pair.source.disarm();
+    pair.source.wait_until(
+        DATABASE,
+        "the worker waits for a table's lock",
+        &format!("EXISTS ({worker} AND wait_event_type = 'Lock')"),
+    );
+    session.batch_execute("COMMIT").expect("nobody is in its way");
+    if incremental {
+        pair.wait_for_state(DATABASE, TASK, "synchronizing");
+        pair.caught_up(DATABASE, TASK);
+    } else {
+        pair.wait_for_state(DATABASE, TASK, "finished");
+    }
+    pair.assert_same(DATABASE, &SMALL);
+}
+
+#[test]
+fn a_table_is_rewritten_before_its_copy() {
+    rewritten_before("tablesync_before_copy", true);
+}
+
+#[test]
+fn tables_are_rewritten_before_a_copy_without_a_stream() {
+    rewritten_before("tablesync_before_snapshot", false);
+}
+
+/// While a copy without a stream is under way no table can be rewritten or truncated before its turn.
+#[test]
+fn tables_keep_their_rows_until_their_turn() {
+    let pair = Pair::start();
+    create_small_tables(&pair);
+    pair.source.arm("tablesync_before_copy:wait");
+    let options = TaskOptions { incremental: Some(false), ..TaskOptions::default() };
+    pair.start_task_with(DATABASE, TASK, &["public.*"], &options);
+    pair.source.wait_until(
+        DATABASE,
+        "a worker is about to copy",
+        "EXISTS (SELECT FROM pg_stat_activity WHERE query = 'waiting at failpoint tablesync_before_copy')",
+    );
+    for statement in ["TRUNCATE journal", "ALTER TABLE items ALTER COLUMN v TYPE int USING (v + 0)"] {
+        let answer = pair.source.refuses(DATABASE, &format!("SET lock_timeout = '50ms'; {statement}"));
+        assert_eq!(answer.sqlstate, "55P03", "{statement}: {answer}");
+    }
+    pair.source.disarm();
+    pair.wait_for_state(DATABASE, TASK, "finished");
+    pair.assert_same(DATABASE, &SMALL);
+}
