@@ -46,7 +46,7 @@ E2E_THREADS ?= 2
 TEST ?=
 
 .PHONY: help prereqs build script install install-files package demo test test-build \
-        test-unit test-support test-sql test-e2e test-nightly test-majors test-upward lint audit docs bench-copy bench-apply \
+        test-unit old-releases test-support test-sql test-e2e test-nightly test-majors test-upward lint audit docs bench-copy bench-apply \
         bench-growth bench-precheck clean
 
 help:
@@ -109,7 +109,7 @@ demo: prereqs
 # The runner of the heaviest tests comes last, so the last lines are its verdict.
 test: prereqs
 	@$(MAKE) --no-print-directory lint lint-ali PG_CONFIG='$(PG_CONFIG)'
-	@$(MAKE) --no-print-directory test-unit test-support test-sql PG_CONFIG='$(PG_CONFIG)'
+	@$(MAKE) --no-print-directory test-unit old-releases test-support test-sql PG_CONFIG='$(PG_CONFIG)'
 	@$(MAKE) --no-print-directory test-ali MAJORS=15
 	@$(MAKE) --no-print-directory test-e2e PG_CONFIG='$(PG_CONFIG)'
 
@@ -130,14 +130,20 @@ test-support:
 test-sql: test-build
 	$(TEST_ENV) $(CARGO) test -p pg_courier_tests --test regress
 
+# What tests of upgrades begin with: built once, from the commits of tests/upgrade/releases.txt.
+OLD_RELEASES = $(abspath $(TARGET))/old-releases/$(PG_MAJOR)
+old-releases:
+	@scripts/old_releases.sh $(PG_CONFIG) '$(OLD_RELEASES)'
+
 # The format ali is compared with the plugin that it comes from.
-test-e2e: test-build ali-decoding
-	$(TEST_ENV) ALI_DECODING_DIST='$(ALI_DIST)' $(CARGO) test -p pg_courier_tests --test e2e -- --test-threads=$(E2E_THREADS) $(TEST)
+test-e2e: test-build ali-decoding old-releases
+	$(TEST_ENV) ALI_DECODING_DIST='$(ALI_DIST)' COURIER_OLD_RELEASES='$(OLD_RELEASES)' \
+	    $(CARGO) test -p pg_courier_tests --test e2e -- --test-threads=$(E2E_THREADS) $(TEST)
 
 # The end-to-end tests in their large sizes, one at a time: 10,000,000 rows, 900 MB values, 5,000 tables, 200 accidents.
 # Takes hours, 30 GB of disk and 8 GB of memory. Prints what it measured.
-test-nightly: test-build ali-decoding
-	COURIER_NIGHTLY=1 $(TEST_ENV) ALI_DECODING_DIST='$(ALI_DIST)' \
+test-nightly: test-build ali-decoding old-releases
+	COURIER_NIGHTLY=1 $(TEST_ENV) ALI_DECODING_DIST='$(ALI_DIST)' COURIER_OLD_RELEASES='$(OLD_RELEASES)' \
 	    $(CARGO) test -p pg_courier_tests --test e2e -- --test-threads=1 --nocapture $(TEST)
 
 # Not part of `test`: servers that are not installed are built first, from sources out of the distributions' archives,

@@ -1,8 +1,9 @@
--- Gives back what was granted before the upgrade; whoever might use the extension may use what is new in it.
+-- Gives back what was granted before the upgrade; whoever might use the extension may use what is new in it. Tasks that ran go on.
 DO $upgrade$
 DECLARE
     given   record;
     grantee text;
+    task    text;
 BEGIN
     FOR given IN
         SELECT g.* FROM pg_catalog.jsonb_to_recordset(pg_catalog.current_setting('courier_upgrade.grants')::jsonb)
@@ -15,6 +16,14 @@ BEGIN
         IF given.name LIKE 'courier.create_task(%' AND given.grantee IS NOT NULL THEN
             PERFORM courier.grant_usage(given.grantee);
         END IF;
+    END LOOP;
+    FOR task IN SELECT t.name FROM courier.task t WHERE t.wanted = 'running' AND NOT t.failed LOOP
+        BEGIN
+            PERFORM courier.resume(task);
+        EXCEPTION WHEN OTHERS THEN
+            RAISE WARNING USING MESSAGE = pg_catalog.format('task "%s" does not go on by itself: %s', task, SQLERRM),
+                HINT = pg_catalog.format('SELECT courier.resume(%L);', task);
+        END;
     END LOOP;
 END
 $upgrade$;

@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 
 use super::{identity, precheck};
 use crate::catalog::select::Candidate;
-use crate::catalog::{ConflictPolicy, Scope, Stage, Task, Wanted, connection, to_json};
+use crate::catalog::{ConflictPolicy, Scope, Stage, Task, Wanted, connection, to_json, version};
 use crate::destination::Purpose;
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::names;
@@ -81,6 +81,7 @@ struct NewTask<'a> {
 
 impl NewTask<'_> {
     fn create(&self) -> Result<i32> {
+        version::check()?;
         names::check_task_name(self.name)?;
         self.scope.check()?;
         let owner = xact::user_id();

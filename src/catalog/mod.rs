@@ -6,6 +6,7 @@ pub mod select;
 pub mod sequences;
 pub mod tables;
 mod task;
+pub mod version;
 
 pub use scope::Scope;
 pub use task::{ConflictPolicy, Stage, Task, Wanted, to_json};

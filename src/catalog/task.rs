@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use super::Scope;
+use super::{Scope, version};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::{Lsn, Row};
 use crate::pg::encoding::storable;
@@ -183,6 +183,7 @@ impl Task {
     }
 
     pub fn by_name(name: &str) -> Result<Task> {
+        version::check()?;
         let sql = format!("SELECT {COLUMNS} FROM courier.task t WHERE t.name = $1");
         let row = spi::as_extension(|| spi::query_opt(&sql, &[Some(name)]))?;
         let row = row.ok_or_else(|| {

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::{Argument, Mode, supervisor, wal_guard};
+use crate::catalog::version;
 use crate::error::Result;
 use crate::guc;
 use crate::pg::bgworker::{self, Spec};
@@ -88,6 +89,7 @@ fn start_supervisors() -> Result<()> {
             if !there {
                 return Ok(Vec::new());
             }
+            version::check()?;
             spi::query("SELECT id, name FROM courier.task WHERE wanted = 'running' AND NOT failed ORDER BY id", &[])
         })
     })?;

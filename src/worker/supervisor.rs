@@ -19,7 +19,7 @@ use super::status::TaskStatus;
 use super::wal_guard::{Verdict, WalGuard};
 use super::{Argument, Endpoint, Mode, failpoint};
 use crate::catalog::sequences::{self, SequenceValue};
-use crate::catalog::{Stage, Task, Wanted, tables};
+use crate::catalog::{Stage, Task, Wanted, tables, version};
 use crate::destination::{Destination, Purpose, TaskRow};
 use crate::error::{Error, Remedy, Result, sqlstate};
 use crate::guc::{self, MAX_SYNC_WORKERS};
@@ -86,6 +86,10 @@ fn supervise(argument: &Argument) -> Result<()> {
         xact::lock_task(argument.task);
         Ok(())
     })?;
+    if let Err(error) = xact::in_transaction(version::check) {
+        report::log(&error, "pg_courier supervisor does not start");
+        return Ok(());
+    }
     if !xact::try_lock_supervisor(argument.task) {
         return Ok(());
     }

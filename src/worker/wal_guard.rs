@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::catalog::Task;
+use crate::catalog::{Task, version};
 use crate::error::{Error, Result, sqlstate};
 use crate::guc;
 use crate::logicalrep::names;
@@ -83,6 +83,7 @@ pub fn look_after_unwatched() -> Result<()> {
             if !there {
                 return Ok(Vec::new());
             }
+            version::check()?;
             spi::query(
                 "SELECT t.id FROM courier.task t LEFT JOIN courier.task_status() s ON s.id = t.id \
                  WHERE t.incremental AND s.supervisor_pid IS NULL ORDER BY t.id",

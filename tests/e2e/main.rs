@@ -36,5 +36,6 @@ mod symbols;
 mod topologies;
 mod traps;
 mod types;
+mod upgrade;
 mod wire;
 mod worker;

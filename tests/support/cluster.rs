@@ -49,6 +49,12 @@ impl ClusterBuilder {
         self
     }
 
+    /// Runs another installation than the one under test.
+    pub fn of(mut self, install: &'static Install) -> Self {
+        self.install = install;
+        self
+    }
+
     /// A line of postgresql.conf; the value is quoted here.
     pub fn conf(mut self, key: &str, value: &str) -> Self {
         self.settings.push((key.to_owned(), value.to_owned()));

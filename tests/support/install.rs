@@ -19,6 +19,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::scratch::scratch;
 
@@ -50,6 +51,31 @@ impl Install {
         let other =
             INSTALL.get_or_init(|| chosen().map(|path| Install::copy(&PgConfig::ask(Path::new(&path)), "dest")));
         other.as_ref().unwrap_or_else(|| Install::get())
+    }
+
+    /// A server of its own with a released version of the extension (`scripts/old_releases.sh`), to be upgraded.
+    pub fn with_release(version: &str) -> &'static Install {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let releases = std::env::var_os("COURIER_OLD_RELEASES");
+        let releases = PathBuf::from(releases.expect("`make test-e2e` builds what upgrades begin with"));
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let mut install = Install::copy(&PgConfig::find(), &format!("old{number}"));
+        let extension = PgConfig::ask(&install.program("pg_config")).sharedir.join("extension");
+        for entry in fs::read_dir(releases.join(version)).expect("that release was built").flatten() {
+            let to = match entry.path().extension().and_then(|extension| extension.to_str()) {
+                Some("so") => &install.lib,
+                Some("sql" | "control") => &extension,
+                _ => continue,
+            };
+            fs::copy(entry.path(), to.join(entry.file_name())).expect("room for the extension");
+        }
+        install.extension = Ok(());
+        Box::leak(Box::new(install))
+    }
+
+    /// Replaces the extension's files by those under test, as a package does; the server may run.
+    pub fn upgrade(&self) {
+        install_extension(&self.program("pg_config"), &self.lib).expect("the extension is built");
     }
 
     pub fn major(&self) -> u32 {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::cluster::{Cluster, ClusterBuilder};
 use crate::compare::assert_same;
+use crate::install::Install;
 use crate::sql::{ident, literal};
 use crate::wait::DEADLINE;
 
@@ -47,6 +48,12 @@ impl PairBuilder {
 
     pub fn destination_conf(mut self, key: &str, value: &str) -> Self {
         self.destination = self.destination.conf(key, value);
+        self
+    }
+
+    /// A source with another installation than the one under test.
+    pub fn source_of(mut self, install: &'static Install) -> Self {
+        self.source = self.source.of(install);
         self
     }
 
