@@ -125,7 +125,8 @@ impl Destination {
     fn has_helper_tables(&mut self) -> Result<bool> {
         let there = self.connection.query(
             "SELECT pg_catalog.to_regclass('courier_applied.progress') IS NOT NULL \
-             AND pg_catalog.to_regclass('courier_applied.table_progress') IS NOT NULL",
+             AND pg_catalog.to_regclass('courier_applied.table_progress') IS NOT NULL \
+             AND pg_catalog.to_regclass('courier_applied.marks') IS NOT NULL",
             &[],
         )?;
         there.first().map_or(Ok(false), |row| row.bool(0))
@@ -170,6 +171,12 @@ impl Destination {
             &[Some(task_id)],
         )?;
         self.connection.exec("SET synchronous_commit = off")?;
+        // Marks of workers before this one, but not of a transaction that still has to end.
+        self.connection.execute(
+            "DELETE FROM courier_applied.marks WHERE (task_id, epoch, lane) IN (SELECT m.task_id, m.epoch, m.lane \
+             FROM courier_applied.marks AS m WHERE m.task_id = $1::uuid FOR UPDATE SKIP LOCKED)",
+            &[Some(task_id)],
+        )?;
         let row = rows.first().ok_or_else(|| {
             Error::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, "the destination has no progress row of this task")
                 .detail(
@@ -221,7 +228,7 @@ impl Destination {
                 return Ok(());
             }
             let connection = &mut destination.connection;
-            for table in ["progress", "table_progress", "conflicts"] {
+            for table in ["progress", "table_progress", "marks", "conflicts"] {
                 let sql = format!("DELETE FROM courier_applied.{table} WHERE task_id = $1::uuid");
                 connection.execute(&sql, &[Some(task_id)])?;
             }
@@ -246,7 +253,8 @@ impl Destination {
             )?;
             if rows.is_empty() {
                 connection.exec(
-                    "DROP TABLE courier_applied.progress, courier_applied.table_progress, courier_applied.conflicts",
+                    "DROP TABLE courier_applied.progress, courier_applied.table_progress, courier_applied.marks, \
+                     courier_applied.conflicts",
                 )?;
                 connection.exec("DROP SCHEMA courier_applied")?;
             }
@@ -295,7 +303,7 @@ fn may_set_replica_role(connection: &mut Connection, is_local: &str) -> Result<b
 /// Key of the advisory lock under which helper tables come and go ("courier" in ASCII).
 const HELPER_LOCK: i64 = 0x63_6f75_7269_6572;
 
-const HELPER_TABLES: [&str; 7] = [
+const HELPER_TABLES: [&str; 9] = [
     "CREATE SCHEMA IF NOT EXISTS courier_applied",
     // Room on each page keeps the frequent updates of one row in place.
     "CREATE TABLE IF NOT EXISTS courier_applied.progress ( \
@@ -309,6 +317,12 @@ const HELPER_TABLES: [&str; 7] = [
        task_id uuid NOT NULL, relid oid NOT NULL, table_name text NOT NULL, snapshot text NOT NULL, \
        sync_lsn pg_lsn NOT NULL, source_id text NOT NULL, copied_rows bigint NOT NULL DEFAULT 0, copied_at timestamptz NOT NULL DEFAULT pg_catalog.now(), \
        PRIMARY KEY (task_id, relid))",
+    // A row for each session that writes beside another: the progress row would make it wait. Not in 0.1.0.
+    "CREATE TABLE IF NOT EXISTS courier_applied.marks ( \
+       task_id uuid NOT NULL, epoch bigint NOT NULL, lane smallint NOT NULL, source_id text NOT NULL, \
+       used bigint NOT NULL DEFAULT 1, PRIMARY KEY (task_id, epoch, lane)) WITH (fillfactor = 10)",
+    "COMMENT ON TABLE courier_applied.marks IS \
+       'Where the changes of a transaction of pg_courier came from, for those that do not begin with the task''s progress'",
     "CREATE TABLE IF NOT EXISTS courier_applied.conflicts ( \
        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, task_id uuid NOT NULL, at timestamptz NOT NULL DEFAULT pg_catalog.now(), \
        lsn pg_lsn NOT NULL, commit_lsn pg_lsn NOT NULL, relid oid NOT NULL, table_name text NOT NULL, change text NOT NULL, \

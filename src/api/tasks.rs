@@ -367,6 +367,7 @@ fn forget_on_destination(task: &Task) {
             "the task's rows in schema courier_applied of the destination stay: {}; to remove them there later: \
              DELETE FROM courier_applied.progress WHERE task_id = '{uuid}'; \
              DELETE FROM courier_applied.table_progress WHERE task_id = '{uuid}'; \
+             DELETE FROM courier_applied.marks WHERE task_id = '{uuid}'; \
              DELETE FROM courier_applied.conflicts WHERE task_id = '{uuid}';",
             error.message(),
             uuid = task.uuid

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::applier::{Applier, Kind, Lane};
 use super::copy_runs::{PIECE, copy_text};
-use super::group::COMMIT_DURABLY;
+use super::group::{COMMIT_DURABLY, MarkLane};
 use super::second::Second;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
@@ -130,7 +130,7 @@ impl Applier {
         }
         let Some(mut session) = self.second.take_session() else { return Ok(false) };
         let connection = &mut session.connection;
-        let sql = format!("BEGIN; {COMMIT_DURABLY}; {}", copy_text(&table));
+        let sql = format!("BEGIN; {COMMIT_DURABLY}; {}; {}", self.mark_text(MarkLane::Ahead), copy_text(&table));
         if connection.copy_begin(&sql).and_then(|()| connection.copy_queue(COPY_HEADER)).is_err() {
             self.second.avoid();
             return Ok(false);

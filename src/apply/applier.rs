@@ -21,7 +21,7 @@ use super::copy_runs::{COPY_ROWS, CopyRuns};
 use super::second::{Open, Second};
 use super::send::STATEMENT_ROWS;
 use super::waiting::Waiting;
-use crate::catalog::ConflictPolicy;
+use crate::catalog::{ConflictPolicy, Marks};
 use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::libpq::Watch;
@@ -84,6 +84,8 @@ pub struct Plan {
     pub skip: Lsn,
     /// Are changes sent on that came to the source by replication?
     pub forward_origins: bool,
+    /// Whose word counts about where a transaction came from.
+    pub marks: Marks,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -259,8 +259,8 @@ impl Applier {
         let durably = if durable { format!("{COMMIT_DURABLY}; ") } else { String::new() };
         let Turns { take, await_earlier } = self.second.turns(self.class_of_turns());
         if let Some(lane) = beside {
-            let (copy, progress) = (copy_text(table), self.progress_text(group));
-            let sql = format!("BEGIN; {durably}{take}; {copy}; {await_earlier}; {progress}; COMMIT");
+            let (mark, copy, progress) = (self.mark_text(lane.into()), copy_text(table), self.progress_text(group));
+            let sql = format!("BEGIN; {durably}{mark}; {take}; {copy}; {await_earlier}; {progress}; COMMIT");
             let connection = self.connection(lane)?;
             match connection.copy_begin(&sql).and_then(|()| connection.copy_queue(COPY_HEADER)) {
                 Ok(()) => return Ok(lane),

@@ -11,6 +11,23 @@ use crate::pg::xact;
 /// Makes the commit of the transaction under way wait for the disk.
 pub(super) const COMMIT_DURABLY: &str = "SELECT pg_catalog.set_config('synchronous_commit', 'on', true)";
 
+/// What writes beside others, and so has a mark of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MarkLane {
+    FirstSession = 1,
+    SecondSession = 2,
+    Ahead = 3,
+}
+
+impl From<Lane> for MarkLane {
+    fn from(lane: Lane) -> MarkLane {
+        match lane {
+            Lane::First => MarkLane::FirstSession,
+            Lane::Second => MarkLane::SecondSession,
+        }
+    }
+}
+
 impl Applier {
     /// The group's first statement: locks the progress row and checks that this worker may write. With `end` known it
     /// is the progress update as well.
@@ -101,6 +118,20 @@ impl Applier {
         self.chain = group.end_lsn;
         self.group = Applied::default();
         self.group_open = false;
+    }
+
+    /// The first statement of a transaction that comes to the progress row last: it says where the changes come from, for
+    /// whoever reads them from the destination's WAL. No other session of this worker writes the lane's row.
+    pub(super) fn mark_text(&self, lane: MarkLane) -> String {
+        format!(
+            "INSERT INTO courier_applied.marks AS m (task_id, epoch, lane, source_id) \
+             SELECT p.task_id, {epoch}, {lane}, p.source_id FROM courier_applied.progress AS p \
+             WHERE p.task_id = '{task}'::pg_catalog.uuid \
+             ON CONFLICT (task_id, epoch, lane) DO UPDATE SET used = m.used + 1",
+            epoch = self.epoch,
+            lane = lane as i32,
+            task = self.plan.task_id,
+        )
     }
 
     /// The progress update with its values in the text.

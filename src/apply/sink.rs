@@ -7,16 +7,18 @@ use super::applier::{Applier, Kind, Sent};
 use super::huge::HUGE;
 use super::statements;
 use crate::error::{Error, Result};
-use crate::logicalrep::{Change, ChangeSink, Lsn, Relation, Transaction, Wanted};
+use crate::logicalrep::{Change, ChangeSink, Lsn, Mark, Relation, Transaction, Wanted};
 
 impl ChangeSink for Applier {
     fn only_local(&self) -> bool {
         !self.plan.forward_origins
     }
 
-    fn leaves_out(&mut self, source: &[u8]) -> bool {
+    fn leaves_out(&mut self, transaction: &Transaction, mark: &Mark<'_>) -> Result<bool> {
         // What came from where our changes go to would go round in circles.
-        !self.plan.forward_origins || self.destination_id.as_ref().is_some_and(|id| source == id.as_bytes())
+        let matters =
+            !self.plan.forward_origins || self.destination_id.as_ref().is_some_and(|id| mark.source == id.as_bytes());
+        if matters { self.plan.marks.believe(mark, transaction.commit_lsn) } else { Ok(false) }
     }
 
     fn wanted(&self, table: u32) -> Wanted {

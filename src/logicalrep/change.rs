@@ -39,6 +39,16 @@ pub enum Change<'a> {
     },
 }
 
+/// A row of a helper table: a task of pg_courier says that it applied the transaction here.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark<'a> {
+    pub table: u32,
+    /// The owner of the table, on whose word it depends whether this is true.
+    pub owner: u32,
+    /// The database that the changes came from, as text.
+    pub source: &'a [u8],
+}
+
 /// What a task wants of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
@@ -52,9 +62,8 @@ pub trait ChangeSink {
     /// Shall transactions that came by another replication be left out, whoever applied them?
     fn only_local(&self) -> bool;
 
-    /// A task of pg_courier applied this transaction here; `source` names the database it came from. Shall the rest of
-    /// the transaction be left out?
-    fn leaves_out(&mut self, source: &[u8]) -> bool;
+    /// The transaction has a mark. Shall the rest of it be left out? An error if that cannot be told.
+    fn leaves_out(&mut self, transaction: &Transaction, mark: &Mark<'_>) -> Result<bool>;
 
     /// What does the task want of this table? The answer holds as long as the sink lives.
     fn wanted(&self, table: u32) -> Wanted;

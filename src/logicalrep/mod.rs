@@ -9,7 +9,7 @@ pub mod row;
 pub mod snapshot;
 pub mod spool;
 
-pub use change::{Change, ChangeSink, Transaction, Wanted};
+pub use change::{Change, ChangeSink, Mark, Transaction, Wanted};
 pub use fast_map::FastMap;
 pub use lsn::Lsn;
 pub use relation::{Column, ColumnFormat, Relation};

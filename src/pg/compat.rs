@@ -158,6 +158,9 @@ pub unsafe fn table_of_file(change: *const pg_sys::ReorderBufferChange) -> pg_sy
     }
 }
 
+/// Can settings be granted?
+pub const HAS_PARAMETER_PRIVILEGES: bool = !cfg!(any(feature = "pg13", feature = "pg14"));
+
 /// Are subtransactions known as such from their first change on? In 13 that may come as late as the commit: until then
 /// one looks like a transaction.
 pub const SUBTRANSACTIONS_ARE_KNOWN: bool = !cfg!(feature = "pg13");

@@ -11,14 +11,16 @@ use crate::logicalrep::{ChangeSink, FastMap, Wanted};
 use crate::pg::rel::{self, Described};
 use crate::pg::{compat, invalidation};
 
-/// The helper tables that begin each transaction which a task applies here.
-const MARKS: [&str; 2] = ["\"courier_applied\".\"progress\"", "\"courier_applied\".\"table_progress\""];
+/// The helper tables with which each transaction begins that a task applies here. Anybody may give a table such a name:
+/// the sink judges by the owner.
+const MARKS: [&str; 3] =
+    ["\"courier_applied\".\"progress\"", "\"courier_applied\".\"table_progress\"", "\"courier_applied\".\"marks\""];
 
 pub(super) struct Met {
     pub(super) oid: u32,
     pub(super) wanted: Wanted,
-    /// Is it the helper table whose row a task of pg_courier updates first in each transaction it applies here?
-    pub(super) is_mark: bool,
+    /// The owner, if it has the name of a helper table whose row says where a transaction came from.
+    pub(super) marked_by: Option<u32>,
     described: Option<Described>,
     /// Has the definition changed since?
     stale: bool,
@@ -65,7 +67,7 @@ impl Tables {
                 return known;
             }
             let at = self.meet_table(relation, sink);
-            if !self.met[at].is_mark {
+            if self.met[at].marked_by.is_none() {
                 self.by_file.insert(file, at);
             }
             at
@@ -79,15 +81,18 @@ impl Tables {
         // SAFETY: by contract.
         let oid = unsafe { (*relation).rd_id.to_u32() };
         // SAFETY: by contract.
-        let is_mark = || unsafe { MARKS.contains(&rel::table_name(relation).as_str()) };
+        let marked_by = || unsafe {
+            let is_mark = MARKS.contains(&rel::table_name(relation).as_str());
+            is_mark.then(|| (*(*relation).rd_rel).relowner.to_u32())
+        };
         let at = *self.by_oid.entry(oid).or_insert_with(|| {
             let wanted = sink.wanted(oid);
-            self.met.push(Met { oid, wanted, is_mark: false, described: None, stale: true });
+            self.met.push(Met { oid, wanted, marked_by: None, described: None, stale: true });
             self.met.len() - 1
         });
         let met = &mut self.met[at];
         if met.stale && met.wanted == Wanted::Nothing {
-            (met.is_mark, met.stale) = (is_mark(), false);
+            (met.marked_by, met.stale) = (marked_by(), false);
         }
         at
     }

@@ -16,7 +16,7 @@ use pgrx::prelude::*;
 
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::relation::{Fields, Identity};
-use crate::logicalrep::{Change, ChangeSink, Lsn, Relation, Transaction, Wanted};
+use crate::logicalrep::{Change, ChangeSink, Lsn, Mark, Relation, Transaction, Wanted};
 use crate::pg::met::Tables;
 use crate::pg::rel::Described;
 use crate::pg::replay::Commit;
@@ -128,6 +128,7 @@ impl Decoder {
     unsafe fn read_mark(
         &mut self,
         table: usize,
+        owner: u32,
         relation: pg_sys::Relation,
         change: *mut pg_sys::ReorderBufferChange,
     ) -> Result<()> {
@@ -147,7 +148,10 @@ impl Decoder {
             let columns = described.relation.columns.iter();
             let source = columns.zip(Fields(row)).find(|(column, _)| column.name == "source_id");
             if let Some((_, field)) = source {
-                self.left_out = self.sink.leaves_out(field.get(4..).unwrap_or_default());
+                let source = field.get(4..).unwrap_or_default();
+                let mark = Mark { table: self.tables.at(table).oid, owner, source };
+                let outcome = self.sink.leaves_out(&self.transaction, &mark);
+                self.left_out = outcome.map_err(|error| error.context(where_committed(&self.transaction)))?;
             }
             Ok(())
         }
@@ -286,8 +290,8 @@ impl Decoder {
             if self.wants(table) {
                 self.tables.describe(table, relation)?;
                 self.row_change(table, change)
-            } else if self.tables.at(table).is_mark {
-                self.read_mark(table, relation, change)
+            } else if let Some(owner) = self.tables.at(table).marked_by {
+                self.read_mark(table, owner, relation, change)
             } else {
                 Ok(())
             }

@@ -24,11 +24,12 @@ use subject::Facts;
 pub use subject::Subject;
 
 use crate::catalog::connection as mapping;
+use crate::catalog::marks;
 use crate::catalog::select::Selection;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::logicalrep::Row;
-use crate::logicalrep::names::quote_qualified;
+use crate::logicalrep::names::{quote_ident, quote_qualified};
 use crate::pg::{spi, xact};
 
 /// How an item stands, in the order in which findings are shown.
@@ -139,7 +140,23 @@ impl Check<'_> {
         }
         self.ask_source(include_str!("../../sql/query/precheck/account.sql"))?;
         self.ask_source(include_str!("../../sql/query/precheck/tables.sql"))?;
+        self.marks()?;
         self.left_out(selection)
+    }
+
+    fn marks(&mut self) -> Result<()> {
+        for owner in marks::Marks::read()?.doubtful_owners() {
+            let detail = format!(
+                "Tables of schema \"courier_applied\" belong to it; it may not say that a transaction came from another server."
+            );
+            self.add("source_marks", None, Some(quote_ident(owner)), Some(detail))?;
+            if let Some(finding) = self.findings.last_mut() {
+                // Only somebody who knows whether a task writes here under this name can tell.
+                finding.fix = Some(format!("{} -- if it applies changes of pg_courier here", marks::grant_to(owner)));
+                finding.place = Some("person".to_owned());
+            }
+        }
+        Ok(())
     }
 
     fn versions(&mut self) -> Result<()> {

@@ -16,10 +16,10 @@ use super::heartbeat::Listener;
 use super::status::TaskStatus;
 use super::{Argument, Endpoint, Mode, failpoint};
 use crate::apply::applier::{Applied, Applier, Plan, Round};
-use crate::catalog::{Task, tables};
+use crate::catalog::{Marks, Task, tables};
 use crate::destination::Purpose;
 use crate::error::{Error, Remedy, Result, sqlstate};
-use crate::logicalrep::{Change, ChangeSink, FastMap, Transaction, Wanted};
+use crate::logicalrep::{Change, ChangeSink, FastMap, Mark, Transaction, Wanted};
 use crate::logicalrep::{Lsn, Relation, names};
 use crate::pg::dsm::Segment;
 use crate::pg::logical::{self, Decoding, Step};
@@ -66,8 +66,8 @@ impl ChangeSink for SharedSink {
         self.0.borrow().only_local()
     }
 
-    fn leaves_out(&mut self, source: &[u8]) -> bool {
-        self.0.borrow_mut().leaves_out(source)
+    fn leaves_out(&mut self, transaction: &Transaction, mark: &Mark<'_>) -> Result<bool> {
+        self.0.borrow_mut().leaves_out(transaction, mark)
     }
 
     fn wanted(&self, table: u32) -> Wanted {
@@ -187,6 +187,7 @@ fn prepare(argument: &Argument, status: &TaskStatus) -> Result<(Task, Endpoint, 
         conflict: task.conflict,
         skip: task.skip_lsn,
         forward_origins: task.forward_origins,
+        marks: Marks::read()?,
         serial_until: Lsn(status.serial_until.load(Relaxed)),
     };
     let endpoint = Endpoint::of(&task)?;

@@ -29,6 +29,8 @@ pub struct Options {
     pub clients: u32,
     /// Until stopped when absent.
     pub seconds: Option<u32>,
+    /// So many of each client, however long they take.
+    pub transactions: Option<u32>,
     /// Transactions a second of all clients together; as fast as they can when absent.
     pub rate: Option<u32>,
     /// A script instead of the built-in TPC-B-like transaction.
@@ -40,7 +42,11 @@ impl Pgbench {
         let mut command = cluster.program("pgbench", database);
         let clients = options.clients.max(1).to_string();
         let seconds = options.seconds.unwrap_or(86_400).to_string();
-        command.args(["-n", "-c", &clients, "-j", "1", "-T", &seconds]);
+        command.args(["-n", "-c", &clients, "-j", "1"]);
+        match options.transactions {
+            Some(transactions) => command.args(["-t", &transactions.to_string()]),
+            None => command.args(["-T", &seconds]),
+        };
         if let Some(rate) = options.rate {
             command.args(["-R", &rate.to_string()]);
         }

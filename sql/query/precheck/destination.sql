@@ -4,9 +4,9 @@ WITH s AS (
     SELECT *
       FROM pg_catalog.json_to_record($1::json) AS s(
            source_version integer, encoding text, lc_collate text, lc_ctype text, schema_sync boolean, incremental boolean,
-           full_copy boolean, tables bigint, bytes bigint, sync_workers integer, slot_there boolean)
+           full_copy boolean, tables bigint, bytes bigint, sync_workers integer, slot_there boolean, may_be_replica boolean)
 ), me AS (
-    SELECT current_user AS name, r.rolsuper, r.rolconnlimit FROM pg_catalog.pg_roles r WHERE r.rolname = current_user
+    SELECT current_user AS name, r.rolsuper, r.rolreplication, r.rolconnlimit FROM pg_catalog.pg_roles r WHERE r.rolname = current_user
 ), here AS (
     SELECT d.datname, d.datcollate, d.datctype, pg_encoding_to_char(d.encoding) AS encoding, d.datconnlimit,
            has_database_privilege(d.oid, 'CREATE') AS may_create
@@ -94,6 +94,15 @@ SELECT 'destination_connections', 'failed', quote_ident(me.name),
        format('ALTER ROLE %I CONNECTION LIMIT %s; -- on the destination', me.name, 2 + s.sync_workers), 'destination'
   FROM s, me
  WHERE me.rolconnlimit BETWEEN 0 AND 1 + s.sync_workers
+UNION ALL
+SELECT 'destination_marks', NULL, quote_ident(me.name),
+       'The extension is installed there: a task that follows changes back would stop at the first that came from here.',
+       format(CASE WHEN current_setting('server_version_num')::integer >= 150000
+                   THEN 'GRANT SET ON PARAMETER session_replication_role TO %I; -- on the destination'
+                   ELSE 'ALTER ROLE %I REPLICATION; -- on the destination' END, me.name), 'destination'
+  FROM s, me
+ WHERE s.incremental AND NOT (me.rolsuper OR me.rolreplication OR s.may_be_replica)
+   AND EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'pg_courier')
 UNION ALL
 SELECT 'destination_locks', NULL, NULL,
        format('Creating %s tables with their indexes in one transaction takes about %s locks; there is room for %s.', s.tables, s.tables * 4, room.locks_each * room.owners),

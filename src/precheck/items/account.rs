@@ -19,4 +19,10 @@ pub const ITEMS: &[Item] = &[
         All,
         "No policy hides rows from the owner: a copy that silently lacks rows is no copy.",
     ),
+    RIGHTS.warning(
+        "source_marks",
+        Incremental,
+        "Where other servers' tasks write into this database: their user there may be a replica, so that it is believed which changes \
+         came from there. Otherwise the first transaction that came from this task's destination stops the task.",
+    ),
 ];

@@ -65,6 +65,12 @@ pub const SERVER: &[Item] = &[
         "How much will come. SQL cannot ask a server for its free disk space: compare the figure yourself.",
     ),
     DESTINATION.warning(
+        "destination_marks",
+        Incremental,
+        "If the destination has the extension too: the user may be a replica, so that a task there believes which changes came from \
+         here. Otherwise a task that faces this one stops.",
+    ),
+    DESTINATION.warning(
         "destination_other_task",
         All,
         "No other task writes into the same tables. Several sources in one table is legal if their keys do not meet.",

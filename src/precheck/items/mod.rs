@@ -102,6 +102,7 @@ mod tests {
             "source_version",
             "minor_version",
             "left_out",
+            "source_marks",
             "user_mapping",
             "destination_not_empty",
             "disk_wal",
