@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use pgrx::prelude::*;
 
+use super::tasks::given;
 use crate::catalog::tables::{self, TaskTable};
 use crate::catalog::{Stage, Task, Wanted};
 use crate::destination::{Destination, Purpose, data_settings};
@@ -29,7 +30,7 @@ const CATCH_UP: Duration = Duration::from_secs(30);
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)]
 fn verify(
-    task: Text,
+    task: Option<Text>,
 ) -> TableIterator<
     'static,
     (
@@ -42,7 +43,7 @@ fn verify(
         name!(identical, bool),
     ),
 > {
-    let verdicts = report::unwrap(compare_all(&task));
+    let verdicts = report::unwrap(given("task", task).and_then(|task| compare_all(&task)));
     TableIterator::new(verdicts.into_iter().map(|v| {
         let identical = v.identical();
         let (source, destination) = (v.source, v.destination);
@@ -170,11 +171,8 @@ impl Comparison {
             self.row_number(shape),
             shape.name
         );
-        let as_map = |rows: Vec<Row>| -> BTreeMap<String, Option<String>> {
-            rows.into_iter().filter_map(|row| Some((row.opt_string(0)?, row.opt_string(1)))).collect()
-        };
-        let (ours, theirs) = (as_map(self.on_source(&buckets)?), as_map(self.on_destination(&buckets)?));
-        let differing: BTreeSet<&String> =
+        let (ours, theirs) = (by_bucket(self.on_source(&buckets)?)?, by_bucket(self.on_destination(&buckets)?)?);
+        let differing: BTreeSet<&u16> =
             ours.keys().chain(theirs.keys()).filter(|b| ours.get(*b) != theirs.get(*b)).collect();
         let mut keys = Vec::new();
         for opened in differing.into_iter().take(BUCKETS_OPENED) {
@@ -198,6 +196,11 @@ impl Comparison {
         keys.truncate(KEYS_SHOWN);
         Ok(keys)
     }
+}
+
+/// The sums of buckets. Their numbers become part of the next statement, so they have to be numbers.
+fn by_bucket(rows: Vec<Row>) -> Result<BTreeMap<u16, Option<String>>> {
+    rows.iter().map(|row| Ok((row.parse(0)?, row.opt_string(1)))).collect()
 }
 
 /// How often each (key, row hash) is there.

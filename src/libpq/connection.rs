@@ -13,6 +13,11 @@ use crate::logicalrep::Row;
 /// How long one attempt to connect may take when `connect_timeout` says nothing else.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Bytes of the rows of one answer: the largest that is asked for lists the tables of a database.
+const LARGEST_ANSWER: usize = 128 << 20;
+/// Bytes of a field of an error that are kept.
+const LARGEST_FIELD: usize = 8 << 10;
+
 /// libpq keywords and values; the only place where a password lives, so it has no `Debug`.
 #[derive(Clone, Default)]
 pub struct Parameters(Vec<(String, String)>);
@@ -226,12 +231,28 @@ impl Connection {
 
     fn run(&mut self, sql: &str, params: &[Option<&str>]) -> Result<(Vec<Row>, u64)> {
         self.send(sql, params)?;
+        // Row by row, so that an answer without end is noticed before it fills the memory. SAFETY: live connection object,
+        // a statement was just sent.
+        unsafe { pq_sys::PQsetSingleRowMode(self.ptr()) };
         let mut outcome = Ok((Vec::new(), 0));
+        let mut bytes = 0;
         while let Some(result) = self.get_result()? {
             // The first error counts; libpq may add a second result after it.
-            if outcome.is_ok() {
-                outcome = self.judge(&result).map(|()| (rows(&result), tuples(&result)));
+            let Ok((taken, count)) = &mut outcome else { continue };
+            if let Err(error) = self.judge(&result) {
+                outcome = Err(error);
+                continue;
             }
+            let more = rows(&result);
+            bytes += more.iter().map(Row::bytes).sum::<usize>();
+            if bytes > LARGEST_ANSWER {
+                // The rest is not read: whoever gets this closes the connection.
+                return Err(Error::new("54000", "an answer of the destination is too large")
+                    .origin(Origin::Destination)
+                    .detail(format!("It has more than {} MB.", LARGEST_ANSWER >> 20)));
+            }
+            taken.extend(more);
+            *count = tuples(&result);
         }
         outcome
     }
@@ -341,7 +362,7 @@ impl Connection {
             // SAFETY: the guard holds a live result; the string belongs to it and is copied here.
             let pointer = unsafe { pq_sys::PQresultErrorField(result.0.as_ptr(), c_int::from(code)) };
             // SAFETY: null or a C string, as libpq documents.
-            (!pointer.is_null()).then(|| unsafe { text(pointer) })
+            (!pointer.is_null()).then(|| unsafe { text(pointer) }).map(shortened)
         };
         // Codes of the protocol's error fields: C SQLSTATE, M message, D detail, H hint, W context, s/t/n names.
         let Some(state) = field(b'C') else {
@@ -352,7 +373,8 @@ impl Connection {
             error = error.detail(detail);
         }
         if let Some(hint) = field(b'H') {
-            error = error.hint(hint);
+            // Not ours: a hint of ours is SQL to run here.
+            error = error.hint(format!("The destination says: {hint}"));
         }
         error = error.constraint(field(b'n'));
         let name = |label: &str, code: u8| field(code).map(|n| format!("{label} \"{n}\""));
@@ -373,6 +395,16 @@ pub(super) fn c_text(text: &str) -> Result<CString> {
 pub(super) unsafe fn text(pointer: *const c_char) -> String {
     // SAFETY: by contract of this function.
     unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
+}
+
+/// Whoever answers there may say any length of things.
+fn shortened(mut text: String) -> String {
+    if text.len() > LARGEST_FIELD {
+        let end = (0..=LARGEST_FIELD).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
 }
 
 fn rows(result: &ResultGuard) -> Vec<Row> {

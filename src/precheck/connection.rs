@@ -3,9 +3,11 @@
 
 use std::net::ToSocketAddrs;
 
+use super::foreign;
 use crate::destination::{Destination, Purpose, Session};
 use crate::error::{Error, Result};
 use crate::libpq::Parameters;
+use crate::logicalrep::names::quote_ident;
 use crate::pg::{encoding, latch};
 
 pub struct Step {
@@ -105,7 +107,7 @@ fn check_session(destination: &mut Destination, steps: &mut Vec<Step>) -> Result
         .into_iter()
         .next()
         .ok_or_else(|| Error::internal("the destination answered with no row"))?;
-    steps.push(Step::new("connect", "ok", format!("PostgreSQL {}", row.text(0)?)));
+    steps.push(Step::new("connect", "ok", format!("PostgreSQL {}", foreign::line(row.text(0)?))));
     let tls = if connection.uses_tls() { "encrypted" } else { "not encrypted" };
     let tls_step = Step::new("tls", "ok", tls);
     steps.push(if connection.uses_tls() {
@@ -113,19 +115,19 @@ fn check_session(destination: &mut Destination, steps: &mut Vec<Step>) -> Result
     } else {
         tls_step.hint("Set sslmode 'verify-full' and sslrootcert for a network you do not trust.")
     });
-    steps.push(Step::new("login", "ok", format!("as \"{}\"", row.text(1)?)));
-    let database = format!("\"{}\"", row.text(2)?);
+    steps.push(Step::new("login", "ok", format!("as {}", quote_ident(&foreign::line(row.text(1)?)))));
+    let database = quote_ident(&foreign::line(row.text(2)?));
     steps.push(if row.bool(3)? || row.bool(4)? {
         Step::new("database", "failed", format!("{database} is read-only or a standby"))
             .hint("Connect to a primary server whose database accepts writes.")
     } else {
         Step::new("database", "ok", database.clone())
     });
-    let user = row.text(1)?.replace('"', "\"\"");
+    let user = quote_ident(&foreign::line(row.text(1)?));
     if !row.bool(5)? {
         steps.push(
             Step::new("privileges", "failed", format!("no CREATE on database {database}"))
-                .hint(format!("GRANT CREATE ON DATABASE {database} TO \"{user}\";")),
+                .hint(format!("GRANT CREATE ON DATABASE {database} TO {user}; -- on the destination")),
         );
         return Ok(());
     }
@@ -139,7 +141,7 @@ fn check_session(destination: &mut Destination, steps: &mut Vec<Step>) -> Result
                 "may not set session_replication_role, which tables with foreign keys or triggers need",
             );
             if row.bool(7)? {
-                step.hint(format!("GRANT SET ON PARAMETER session_replication_role TO \"{user}\";"))
+                step.hint(format!("GRANT SET ON PARAMETER session_replication_role TO {user}; -- on the destination"))
             } else {
                 step.hint("Before PostgreSQL 15 only a superuser can set it.")
             }

@@ -11,6 +11,7 @@
 pub mod connection;
 #[cfg(test)]
 mod docs;
+mod foreign;
 pub mod ignored;
 mod items;
 mod minors;
@@ -27,7 +28,7 @@ use crate::catalog::connection as mapping;
 use crate::catalog::marks;
 use crate::catalog::select::Selection;
 use crate::destination::Destination;
-use crate::error::{Error, Result};
+use crate::error::{Error, Origin, Result, sqlstate};
 use crate::logicalrep::Row;
 use crate::logicalrep::names::{quote_ident, quote_qualified};
 use crate::pg::{spi, xact};
@@ -199,7 +200,7 @@ impl Check<'_> {
         let facts = self.facts.text();
         let rows = spi::as_role(xact::user_id(), || spi::query(sql, &[Some(&facts), Some(&self.oids)]))?;
         self.queries.0 += 1;
-        rows.iter().try_for_each(|row| self.take(row))
+        rows.iter().try_for_each(|row| self.take_from_source(row))
     }
 
     // ---- destination --------------------------------------------------------------------------------------------
@@ -284,7 +285,7 @@ impl Check<'_> {
             rows.extend(connection.query(sql, &[Some(&facts), Some(&tables)])?);
             self.queries.1 += 1;
         }
-        rows.iter().try_for_each(|row| self.take(row))?;
+        rows.iter().try_for_each(|row| self.take_from_destination(row))?;
         if self.concerns(Concerns::CopyIntoExisting) { self.ask_empty(session, &tables) } else { Ok(()) }
     }
 
@@ -294,7 +295,10 @@ impl Check<'_> {
         let sql = include_str!("../../sql/query/precheck/destination_filled.sql");
         let rows = session.connection.query(sql, &[Some(tables)])?;
         self.queries.1 += 1;
-        let names = rows.iter().map(|row| row.string(0)).collect::<Result<Vec<String>>>()?;
+        let all = names_of(tables)?;
+        self.queries.0 += 1;
+        let named = |row: &Row| Ok(row.parse::<usize>(0)?.checked_sub(1).and_then(|n| all.get(n)).cloned());
+        let names: Vec<String> = rows.iter().map(named).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
         for names in names.chunks(AT_ONCE) {
             let parts: Vec<String> = names
                 .iter()
@@ -319,10 +323,31 @@ impl Check<'_> {
 
     // ---- findings -----------------------------------------------------------------------------------------------
 
-    fn take(&mut self, row: &Row) -> Result<()> {
+    fn take_from_source(&mut self, row: &Row) -> Result<()> {
         self.add(row.text(0)?, row.opt(1), row.opt_string(2), row.opt_string(3))?;
         if let Some(finding) = self.findings.last_mut() {
             (finding.fix, finding.place) = (row.opt_string(4), row.opt_string(5));
+        }
+        Ok(())
+    }
+
+    /// The destination answers about itself and nothing else. Its words are for people to read: nothing of them runs here.
+    fn take_from_destination(&mut self, row: &Row) -> Result<()> {
+        let id = row.text(0)?;
+        if !find(id).is_some_and(|item| item.category.starts_with("destination")) {
+            return Err(Error::new(
+                sqlstate::DATA_CORRUPTED,
+                "the destination answered with what it was not asked for",
+            )
+            .origin(Origin::Destination)
+            .detail(format!("Item \"{}\" is none that it is asked about.", foreign::line(id)))
+            .hint("Find out who answers there: SELECT * FROM courier.test_connection(...) shows where the way goes."));
+        }
+        let line = |column| row.opt(column).map(foreign::line);
+        self.add(id, row.opt(1), line(2), line(3))?;
+        if let Some(finding) = self.findings.last_mut() {
+            finding.fix = row.opt(4).map(foreign::statement);
+            finding.place = Some(foreign::place(row.opt(5)).to_owned());
         }
         Ok(())
     }
@@ -379,11 +404,22 @@ impl Check<'_> {
     }
 }
 
+/// The tables of the list, quoted as everywhere else.
+fn names_of(tables: &str) -> Result<Vec<String>> {
+    let sql = "SELECT pg_catalog.format('%I.%I', t.x ->> 'schema', t.x ->> 'name') \
+               FROM pg_catalog.json_array_elements($1::json) WITH ORDINALITY AS t(x, n) ORDER BY t.n";
+    let rows = spi::as_role(xact::user_id(), || spi::query(sql, &[Some(tables)]))?;
+    rows.iter().map(|row| row.string(0)).collect()
+}
+
+fn invalid_list(error: serde_json::Error) -> Error {
+    Error::internal(format!("invalid list of tables: {error}"))
+}
+
 fn schemas(tables: &str) -> Result<String> {
-    let invalid = |e: serde_json::Error| Error::internal(format!("invalid list of tables: {e}"));
-    let tables: Vec<serde_json::Value> = serde_json::from_str(tables).map_err(invalid)?;
+    let tables: Vec<serde_json::Value> = serde_json::from_str(tables).map_err(invalid_list)?;
     let mut schemas: Vec<&str> = tables.iter().filter_map(|t| t["schema"].as_str()).collect();
     schemas.sort_unstable();
     schemas.dedup();
-    serde_json::to_string(&schemas).map_err(invalid)
+    serde_json::to_string(&schemas).map_err(invalid_list)
 }

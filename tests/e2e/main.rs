@@ -19,6 +19,7 @@ mod faults;
 mod health;
 mod large;
 mod lifecycle;
+mod lying;
 mod main_job;
 mod names;
 mod net_effect;

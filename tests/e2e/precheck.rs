@@ -618,6 +618,8 @@ fn every_item_is_provoked() {
         "partitions",
         "long_names",
         "destination_locks",
+        "source_marks",
+        "destination_marks",
         "destination_other_task",
         "destination_locale",
         "destination_size",

@@ -22,6 +22,7 @@ pub mod cluster;
 pub mod compare;
 pub mod failpoint;
 pub mod install;
+pub mod liar;
 pub mod memory;
 pub mod pair;
 pub mod pgbench;
