@@ -1,13 +1,16 @@
 -- Accounts and settings: statements to read, change and run. Nothing here changes anything.
 
 CREATE FUNCTION courier.account_sql(kind text, name text) RETURNS SETOF text
-    LANGUAGE plpgsql STABLE STRICT
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     role text := quote_ident(name);
     version integer := current_setting('server_version_num')::integer;
 BEGIN
+    IF kind IS NULL OR name IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'an argument of account_sql is null';
+    END IF;
     -- No password: \password in psql sends it hashed, so that it is in no log and no history.
     CASE kind
     WHEN 'source' THEN
@@ -46,13 +49,16 @@ COMMENT ON FUNCTION courier.account_sql(text, text) IS
 CREATE FUNCTION courier.check_account(
     name text, kind text, OUT item text, OUT status text, OUT detail text, OUT fix text
 ) RETURNS SETOF record
-    LANGUAGE plpgsql VOLATILE STRICT
+    LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     r record;
     probe text := 'courier_probe_' || pg_backend_pid();
 BEGIN
+    IF name IS NULL OR kind IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'an argument of check_account is null';
+    END IF;
     PERFORM courier.account_sql(kind, name);
     SELECT * INTO r FROM pg_roles p WHERE p.rolname = check_account.name;
     item := 'role';
@@ -100,7 +106,7 @@ COMMENT ON FUNCTION courier.check_account(text, text) IS
 'Whether a role of this server has what courier.account_sql() gives its kind, with what is missing as SQL. What cannot be read from the catalogs is tried and undone. For superusers and whoever may SET ROLE to it.';
 
 CREATE FUNCTION courier.hba_lines(account text, cidr text) RETURNS SETOF text
-    LANGUAGE plpgsql STABLE STRICT
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
@@ -108,6 +114,9 @@ DECLARE
     role text := CASE WHEN account ~ '^[a-z_][a-z0-9_]*$' AND account NOT IN ('all', 'sameuser', 'samerole', 'replication')
                       THEN account ELSE '"' || replace(account, '"', '""') || '"' END;
 BEGIN
+    IF account IS NULL OR cidr IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'an argument of hba_lines is null';
+    END IF;
     IF account ~ '[\n\r]' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'the name of an account cannot have a line break';
     END IF;
@@ -128,9 +137,15 @@ COMMENT ON FUNCTION courier.hba_lines(text, text) IS
 CREATE FUNCTION courier.source_settings(
     tasks integer DEFAULT 1, OUT name text, OUT current text, OUT needed text, OUT statement text, OUT takes_effect text
 ) RETURNS SETOF record
-    LANGUAGE sql STABLE STRICT
+    LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
+#variable_conflict use_column
+BEGIN
+    IF tasks IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'an argument of source_settings is null';
+    END IF;
+    RETURN QUERY
     WITH used AS (
         SELECT (SELECT count(*) FROM pg_replication_slots) AS slots,
                (SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE '%worker%' AND backend_type NOT IN ('parallel worker', 'autovacuum worker')
@@ -158,12 +173,10 @@ CREATE FUNCTION courier.source_settings(
                         FROM unnest(string_to_array(l.list || ',pg_courier', ',')) WITH ORDINALITY AS u(p, n) WHERE trim(p, ' "') <> '')) END,
            'after a restart'
       -- Not everybody may read it.
-      FROM (SELECT (SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries') AS list) AS l
+      FROM (SELECT (SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries') AS list) AS l;
+END
     $$;
 COMMENT ON FUNCTION courier.source_settings(integer) IS
 'Settings of the source for so many more tasks: what is set, what is needed beside everything that runs now, the ALTER SYSTEM command where they differ, and when it takes effect.';
-
-INSERT INTO courier.user_object (kind, name) VALUES
-    ('function', 'courier.account_sql(text, text)'), ('function', 'courier.hba_lines(text, text)'), ('function', 'courier.source_settings(integer)');
 REVOKE ALL ON FUNCTION courier.account_sql(text, text), courier.check_account(text, text), courier.hba_lines(text, text),
     courier.source_settings(integer) FROM PUBLIC;

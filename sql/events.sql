@@ -39,16 +39,16 @@ CREATE TRIGGER note_task_change AFTER INSERT OR DELETE OR UPDATE OF wanted, fail
     FOR EACH ROW EXECUTE FUNCTION courier.note_task_change();
 
 CREATE VIEW courier.events WITH (security_barrier) AS
-SELECT e.at, e.task, e.kind, e.message, e.detail
-  FROM courier.event e
- WHERE CASE WHEN e.owner IS NULL THEN pg_catalog.pg_has_role('pg_monitor', 'USAGE')
-            ELSE EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = e.owner) AND pg_catalog.pg_has_role(e.owner, 'USAGE')
-                 OR pg_catalog.pg_has_role('pg_monitor', 'USAGE') END
+SELECT e.at, e.task, e.kind,
+       CASE WHEN e.is_hidden THEN 'The task met an error; courier.tasks says which to its owner.' ELSE e.message END AS message,
+       CASE WHEN NOT e.is_hidden THEN e.detail END AS detail
+  FROM (SELECT v.*, v.kind IN ('error', 'failed') AND NOT v.is_ours AS is_hidden
+          FROM (SELECT x.*, EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = x.owner AND pg_catalog.pg_has_role(r.oid, 'USAGE')) AS is_ours
+                  FROM courier.event x OFFSET 0) v) e
+ WHERE e.is_ours OR pg_catalog.pg_has_role('pg_monitor', 'USAGE')
  ORDER BY e.id DESC;
 COMMENT ON VIEW courier.events IS
-'What happened to the tasks of this database that the current role may use, the latest first: kind is created, running, paused, finished, stage, error, failed, dropped, wal_guard, slot, conflicts. courier.events_kept rows are kept.';
+'What happened to the tasks of this database that the current role may use, the latest first: kind is created, running, paused, finished, stage, error, failed, dropped, wal_guard, slot, conflicts. courier.events_kept rows are kept. Errors of tasks may name keys and values of rows: they are for those who may use the task, while members of pg_monitor see that there was one.';
 
 REVOKE ALL ON courier.event, courier.events FROM PUBLIC;
 REVOKE ALL ON FUNCTION courier.record_event(text, oid, text, text, text), courier.note_task_change() FROM PUBLIC;
-
-INSERT INTO courier.user_object (kind, name) VALUES ('view', 'courier.events');

@@ -133,13 +133,16 @@ COMMENT ON FUNCTION courier.health() IS
 'How things are: one row for each check and task of the caller, and for members of pg_monitor one for each check of the server; status is ok, warning or critical. Thresholds are settings: courier.lag_warning, courier.lag_critical, courier.retained_wal_warning, courier.retained_wal_critical, courier.disk_free_warning, courier.disk_free_critical, courier.disk_full_warning, courier.long_transaction.';
 
 CREATE VIEW courier.alerts WITH (security_barrier) AS
-SELECT a.check_name AS "check", a.task, a.status, a.detail, a.hint, a.raised_at, a.changed_at, a.cleared_at
-  FROM courier.alert a
- WHERE pg_catalog.pg_has_role('pg_monitor', 'USAGE')
-    OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = a.owner) AND pg_catalog.pg_has_role(a.owner, 'USAGE')
+SELECT a.check_name AS "check", a.task, a.status,
+       CASE WHEN a.is_hidden THEN 'courier.alerts says more to those who may use the task.' ELSE a.detail END AS detail,
+       CASE WHEN NOT a.is_hidden THEN a.hint END AS hint, a.raised_at, a.changed_at, a.cleared_at
+  FROM (SELECT v.*, v.check_name IN ('task', 'destination') AND v.task IS NOT NULL AND NOT v.is_ours AS is_hidden
+          FROM (SELECT x.*, EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = x.owner AND pg_catalog.pg_has_role(r.oid, 'USAGE')) AS is_ours
+                  FROM courier.alert x OFFSET 0) v) a
+ WHERE a.is_ours OR pg_catalog.pg_has_role('pg_monitor', 'USAGE')
  ORDER BY a.cleared_at IS NOT NULL, a.changed_at DESC;
 COMMENT ON VIEW courier.alerts IS
-'What courier.health_check() has found, the open alerts first; cleared_at is set once the check was ok again. Alerts of a task are for those who may use it, the others for members of pg_monitor.';
+'What courier.health_check() has found, the open alerts first; cleared_at is set once the check was ok again. Alerts of a task are for those who may use it, the others for members of pg_monitor, who see of a task''s error only that there is one: it may name keys and values of rows.';
 
 CREATE FUNCTION courier.record_alerts(
     findings json, OUT change text, OUT "check" text, OUT task text, OUT status text, OUT detail text, OUT hint text
@@ -182,9 +185,9 @@ BEGIN
              WHERE a.id = known.id;
         END IF;
         "check" := line."check"; task := line.task; status := line.status; detail := line.detail; hint := line.hint;
+        -- Anybody may listen: nothing that has to be looked up with rights.
         PERFORM pg_notify('courier_alert', json_build_object('change', change, 'check', line."check", 'task', line.task,
-            'status', line.status, 'detail', left(line.detail, 1000), 'hint', left(line.hint, 1000), 'database', current_database(),
-            'at', clock_timestamp())::text);
+            'status', line.status, 'database', current_database(), 'at', clock_timestamp())::text);
         RETURN NEXT;
     END LOOP;
     DELETE FROM courier.alert a
@@ -199,9 +202,6 @@ CREATE FUNCTION courier.health_check() RETURNS text
     LANGUAGE c VOLATILE STRICT
     AS 'MODULE_PATHNAME', 'health_check_wrapper';
 COMMENT ON FUNCTION courier.health_check() IS
-'Asks courier.health() with the caller''s rights, records what changed in courier.alerts, announces each change with NOTIFY courier_alert (JSON) and in the server log, and returns the worst status: ok, warning or critical. For pg_cron, every minute.';
-
-INSERT INTO courier.user_object (kind, name) VALUES
-    ('view', 'courier.alerts'), ('function', 'courier.health()'), ('function', 'courier.health_check()');
+'Asks courier.health() with the caller''s rights, records what changed in courier.alerts, announces each change with NOTIFY courier_alert (JSON: change, check, task, status, database, at; the rest is in the view) and in the server log, and returns the worst status: ok, warning or critical. For pg_cron, every minute.';
 REVOKE ALL ON courier.alert, courier.alerts FROM PUBLIC;
 REVOKE ALL ON FUNCTION courier.health(), courier.record_alerts(json), courier.health_check() FROM PUBLIC;

@@ -28,7 +28,5 @@ SELECT t.name AS task,
  WHERE pg_catalog.pg_has_role(t.owner, 'USAGE');
 COMMENT ON VIEW courier.lag IS
 'How far the destination of each running task is behind, and where: bytes not decoded yet, decoded and not applied, applied and not confirmed to the slot; and the way of the last heartbeat in seconds: until it was decoded, until it was sent, until the destination had committed it. outstanding_seconds is the time between the last heartbeat that arrived and the last one written.';
-
-INSERT INTO courier.user_object (kind, name) VALUES ('view', 'courier.lag'), ('function', 'courier.lag_status()');
 REVOKE ALL ON courier.heartbeat, courier.lag FROM PUBLIC;
 REVOKE ALL ON FUNCTION courier.lag_status() FROM PUBLIC;

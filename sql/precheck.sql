@@ -4,7 +4,7 @@ CREATE FUNCTION courier.precheck_task(
     task text, OUT category text, OUT item text, OUT severity text, OUT status text, OUT object text, OUT detail text, OUT fix text,
     OUT ignorable boolean, OUT place text
 ) RETURNS SETOF record
-    LANGUAGE c VOLATILE STRICT
+    LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'precheck_task_wrapper';
 COMMENT ON FUNCTION courier.precheck_task(text) IS 'Internal: courier.precheck(task), with the place where a fix runs.';
 
@@ -22,7 +22,7 @@ CREATE FUNCTION courier.precheck(
     task text, OUT category text, OUT item text, OUT severity text, OUT status text, OUT object text, OUT detail text, OUT fix text,
     OUT ignorable boolean
 ) RETURNS SETOF record
-    LANGUAGE sql VOLATILE STRICT
+    LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
     AS $$ SELECT category, item, severity, status, object, detail, fix, ignorable FROM courier.precheck_task(task) $$;
 COMMENT ON FUNCTION courier.precheck(text) IS
@@ -58,7 +58,7 @@ COMMENT ON FUNCTION courier.ignore_precheck(text, text, text) IS
 CREATE FUNCTION courier.apply_fixes(
     task text, dry_run boolean DEFAULT true, OUT item text, OUT object text, OUT statement text, OUT result text
 ) RETURNS SETOF record
-    LANGUAGE plpgsql VOLATILE STRICT
+    LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     -- Without a lock at hand it is better to fail than to queue before everybody.
     SET lock_timeout = '2s'
@@ -66,6 +66,9 @@ CREATE FUNCTION courier.apply_fixes(
 DECLARE
     finding record;
 BEGIN
+    IF task IS NULL OR dry_run IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'an argument of apply_fixes is null';
+    END IF;
     FOR finding IN
         SELECT DISTINCT ON (p.fix) p.* FROM courier.precheck_task(task) p
          WHERE p.status IN ('failed', 'warning') AND p.fix IS NOT NULL
@@ -101,12 +104,3 @@ REVOKE ALL ON courier.precheck_ignored FROM PUBLIC;
 REVOKE ALL ON FUNCTION courier.precheck_task(text), courier.precheck_server(text, text[], text[], boolean, boolean, boolean),
     courier.precheck(text), courier.precheck(text, text[], text[], boolean, boolean, boolean),
     courier.precheck_items(), courier.ignore_precheck(text, text, text), courier.apply_fixes(text, boolean) FROM PUBLIC;
-
-INSERT INTO courier.user_object (kind, name) VALUES
-    ('function', 'courier.precheck_task(text)'),
-    ('function', 'courier.precheck_server(text, text[], text[], boolean, boolean, boolean)'),
-    ('function', 'courier.precheck(text)'),
-    ('function', 'courier.precheck(text, text[], text[], boolean, boolean, boolean)'),
-    ('function', 'courier.precheck_items()'),
-    ('function', 'courier.ignore_precheck(text, text, text)'),
-    ('function', 'courier.apply_fixes(text, boolean)');

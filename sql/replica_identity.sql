@@ -1,7 +1,7 @@
 -- Replica identity: what lets the stream find the row that an UPDATE or DELETE means.
 
 CREATE FUNCTION courier.task_relations(task text) RETURNS SETOF oid
-    LANGUAGE c VOLATILE STRICT
+    LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'task_relations_wrapper';
 COMMENT ON FUNCTION courier.task_relations(text) IS
 'Internal: the tables of a task; of one that has not been started those that its patterns name now.';
@@ -60,7 +60,7 @@ COMMENT ON FUNCTION courier.identity_of(oid[]) IS 'Internal: current and advised
 CREATE FUNCTION courier.replica_identity(
     task text, OUT table_name text, OUT current text, OUT advised text, OUT reason text, OUT statement text
 ) RETURNS SETOF record
-    LANGUAGE sql VOLATILE STRICT
+    LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
     AS $$
     SELECT i.table_name, i.current, i.advised, i.reason, i.statement
@@ -89,58 +89,93 @@ END
 $$;
 COMMENT ON FUNCTION courier.try_statement(text) IS 'Internal: runs a statement with the caller''s rights; NULL, busy (no lock in lock_timeout), or the error.';
 
+CREATE FUNCTION courier.identities_to_set(task text) RETURNS oid[]
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    tables  oid[];
+    foreign_ones text;
+    many    bigint;
+BEGIN
+    SELECT array_agg(i.relid ORDER BY i.table_name) INTO tables
+      FROM courier.identity_of(ARRAY(SELECT courier.task_relations(task))) i WHERE i.statement IS NOT NULL;
+    SELECT string_agg(x.name, ', ' ORDER BY x.name) FILTER (WHERE x.n <= 10), count(*) INTO foreign_ones, many
+      FROM (SELECT format('%I.%I', n.nspname, c.relname) AS name, row_number() OVER (ORDER BY n.nspname, c.relname) AS n
+              FROM pg_class c
+              JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE c.oid = ANY (tables) AND NOT pg_has_role(c.relowner, 'USAGE')) x;
+    IF many > 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('must be owner of %s', foreign_ones || CASE WHEN many > 10 THEN format(' and %s more', many - 10) ELSE '' END),
+            DETAIL = 'Nothing has been changed.',
+            HINT = format('The owners run their statements: SELECT table_name, statement FROM courier.replica_identity(%L) WHERE statement IS NOT NULL;', task);
+    END IF;
+    RETURN COALESCE(tables, '{}');
+END
+$$;
+COMMENT ON FUNCTION courier.identities_to_set(text) IS
+'Internal: tables of a task whose replica identity is another than the advised one; an error if one is not the caller''s to alter.';
+
 CREATE PROCEDURE courier.set_replica_identity(
     task text, dry_run boolean DEFAULT true, lock_timeout interval DEFAULT '200 ms', attempts integer DEFAULT 20
 )
     LANGUAGE plpgsql
     AS $$
--- No SET clause: a procedure that commits must not have one. Everything is qualified, and the path is set for each transaction.
+-- No SET clause: a procedure that commits must not have one. A search_path that is set ends with each transaction. So everything
+-- here is qualified, types and operators too: what is not runs what the caller's search_path finds, with the caller's rights.
 DECLARE
-    tables oid[];
-    line   record;
-    answer text;
-    left_over integer := 0;
+    tables    pg_catalog.oid[];
+    line      pg_catalog.record;
+    answer    pg_catalog.text;
+    many      pg_catalog.int4;
+    left_over pg_catalog.int4 := 0;
 BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    SELECT array_agg(i.relid ORDER BY i.table_name) INTO tables
-      FROM courier.identity_of(ARRAY(SELECT courier.task_relations(task))) i WHERE i.statement IS NOT NULL;
-    IF NOT dry_run THEN
-        PERFORM courier.remember_identity(task, 0);
-        COMMIT;
+    IF task IS NULL OR dry_run IS NULL OR lock_timeout IS NULL OR attempts IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'an argument of set_replica_identity is null';
     END IF;
-    FOR n IN 1 .. COALESCE(array_length(tables, 1), 0) LOOP
+    tables := courier.identities_to_set(task);
+    many := pg_catalog.cardinality(tables::pg_catalog.oid[]);
+    IF NOT dry_run THEN
+        PERFORM courier.remember_identity(task, 0::pg_catalog.oid);
+        COMMIT;
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-        SELECT i.* INTO line FROM courier.identity_of(ARRAY[tables[n]]) i WHERE i.statement IS NOT NULL;
+    END IF;
+    FOR n IN 1 .. many LOOP
+        SELECT i.* INTO line FROM courier.identity_of(ARRAY[tables[n]]::pg_catalog.oid[]) i WHERE i.statement IS NOT NULL;
         CONTINUE WHEN line.statement IS NULL;
         IF dry_run THEN
             RAISE NOTICE '% -- is %', line.statement, line.current;
             CONTINUE;
         END IF;
         FOR attempt IN 1 .. attempts LOOP
-            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-            PERFORM pg_catalog.set_config('lock_timeout', (EXTRACT(epoch FROM lock_timeout) * 1000)::integer::text, true);
+            PERFORM pg_catalog.set_config('lock_timeout',
+                (EXTRACT(epoch FROM lock_timeout) OPERATOR(pg_catalog.*) 1000)::pg_catalog.int4::pg_catalog.text, true);
             PERFORM courier.remember_identity(task, line.relid);
             answer := courier.try_statement(line.statement);
             IF answer IS NULL THEN
                 -- The lock lasts as long as the transaction.
                 COMMIT;
+                PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
                 RAISE NOTICE '% -- was %', line.statement, line.current;
                 EXIT;
             END IF;
             ROLLBACK;
-            EXIT WHEN answer <> 'busy';
+            PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+            EXIT WHEN answer OPERATOR(pg_catalog.<>) 'busy'::pg_catalog.text;
             -- Everybody who queued behind us goes first.
-            PERFORM pg_catalog.pg_sleep(0.1 * LEAST(attempt, 10));
+            PERFORM pg_catalog.pg_sleep(
+                0.1::pg_catalog.float8 OPERATOR(pg_catalog.*) (CASE WHEN attempt OPERATOR(pg_catalog.>) 10 THEN 10 ELSE attempt END)::pg_catalog.float8);
         END LOOP;
         IF answer IS NOT NULL THEN
-            left_over := left_over + 1;
+            left_over := left_over OPERATOR(pg_catalog.+) 1;
             RAISE WARNING 'could not set the replica identity of %: %', line.table_name,
-                CASE answer WHEN 'busy' THEN 'the table was locked all the time' ELSE answer END;
+                CASE WHEN answer OPERATOR(pg_catalog.=) 'busy'::pg_catalog.text THEN 'the table was locked all the time'::pg_catalog.text ELSE answer END;
         END IF;
     END LOOP;
-    IF left_over > 0 THEN
-        RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
-            MESSAGE = format('%s tables keep their replica identity', left_over),
+    IF left_over OPERATOR(pg_catalog.>) 0 THEN
+        RAISE EXCEPTION '% tables keep their replica identity', left_over USING ERRCODE = 'lock_not_available',
             HINT = 'The others are done. Call it again, or end what holds the tables: SELECT * FROM courier.health();';
     END IF;
 END
@@ -151,7 +186,8 @@ COMMENT ON PROCEDURE courier.set_replica_identity(text, boolean, interval, integ
 CREATE FUNCTION courier.tasks_naming(relation oid) RETURNS SETOF integer
     LANGUAGE c VOLATILE STRICT
     AS 'MODULE_PATHNAME', 'tasks_naming_wrapper';
-COMMENT ON FUNCTION courier.tasks_naming(oid) IS 'Internal: tasks that see to the replica identity and whose patterns name this table.';
+COMMENT ON FUNCTION courier.tasks_naming(oid) IS
+'Internal: tasks that see to the replica identity, whose patterns name this table, and whose owner may alter it.';
 
 CREATE FUNCTION courier.identify_new_tables() RETURNS event_trigger
     LANGUAGE plpgsql
@@ -176,6 +212,17 @@ BEGIN
         -- An identity that somebody else chose stays, unless it identifies nothing.
         CONTINUE WHEN line.current = 'full'
             AND NOT EXISTS (SELECT FROM courier.identity_before b WHERE b.relid = line.relid AND b.setting <> 'f');
+        -- ALTER TABLE of a table that others use may hold a weak lock, and nobody's DDL waits for a stronger one because of us.
+        IF TG_TAG = 'ALTER TABLE' AND NOT EXISTS (
+            SELECT FROM pg_locks l WHERE l.locktype = 'relation' AND l.relation = line.relid AND l.pid = pg_backend_pid()
+               AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+               AND l.mode = 'AccessExclusiveLock' AND l.granted)
+        THEN
+            RAISE WARNING USING MESSAGE = format('%s has no replica identity that its task wants', line.table_name),
+                DETAIL = 'The lock that this statement holds is too weak to set it.',
+                HINT = line.statement;
+            CONTINUE;
+        END IF;
         INSERT INTO courier.identity_before (task_id, relid, setting, index_name)
         VALUES (owner_task, line.relid, line.setting, line.setting_index)
             ON CONFLICT (task_id, relid) DO NOTHING;
@@ -193,11 +240,7 @@ CREATE EVENT TRIGGER pg_courier_identity ON ddl_command_end
     WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE')
     EXECUTE FUNCTION courier.identify_new_tables();
 
-INSERT INTO courier.user_object (kind, name) VALUES
-    ('function', 'courier.task_relations(text)'), ('function', 'courier.identity_of(oid[])'), ('function', 'courier.replica_identity(text)'),
-    ('function', 'courier.remember_identity(text, oid)'), ('function', 'courier.try_statement(text)'),
-    ('procedure', 'courier.set_replica_identity(text, boolean, interval, integer)');
 REVOKE ALL ON courier.identity_task, courier.identity_before FROM PUBLIC;
-REVOKE ALL ON FUNCTION courier.task_relations(text), courier.identity_of(oid[]), courier.replica_identity(text),
+REVOKE ALL ON FUNCTION courier.task_relations(text), courier.identity_of(oid[]), courier.replica_identity(text), courier.identities_to_set(text),
     courier.remember_identity(text, oid), courier.try_statement(text), courier.tasks_naming(oid), courier.identify_new_tables() FROM PUBLIC;
 REVOKE ALL ON PROCEDURE courier.set_replica_identity(text, boolean, interval, integer) FROM PUBLIC;

@@ -121,7 +121,7 @@ COMMENT ON VIEW courier.progress IS
 CREATE FUNCTION courier.test_connection(
     server text, OUT step text, OUT status text, OUT detail text, OUT hint text
 ) RETURNS SETOF record
-    LANGUAGE c VOLATILE STRICT
+    LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'test_connection_wrapper';
 COMMENT ON FUNCTION courier.test_connection(text) IS
 'Tries the way to a destination with the caller''s user mapping: resolve, connect, tls, login, database, privileges; status is ok, warning, failed or skipped. Nothing is changed there.';
@@ -143,12 +143,12 @@ COMMENT ON FUNCTION courier.alter_task(text, text, boolean) IS
 'Changes options of a task that is not running; null leaves an option as it is. conflict: error stops at a change that meets another row than expected, ignore keeps the destination''s row, overwrite lets the source''s row win. forward_origins: whether changes are sent on that came to this database by replication. Errors: 22023 unknown value, 55000 the task is running.';
 
 CREATE FUNCTION courier.skip_change_internal(task text, lsn text) RETURNS void
-    LANGUAGE c VOLATILE STRICT
+    LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'skip_change_wrapper';
 COMMENT ON FUNCTION courier.skip_change_internal(text, text) IS 'Internal: courier.skip_change().';
 
 CREATE FUNCTION courier.skip_change(task text, lsn pg_lsn) RETURNS void
-    LANGUAGE sql VOLATILE STRICT
+    LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
     AS $$ SELECT courier.skip_change_internal(task, lsn::text) $$;
 COMMENT ON FUNCTION courier.skip_change(text, pg_lsn) IS
@@ -174,14 +174,10 @@ CREATE FUNCTION courier.read_conflicts(
 COMMENT ON FUNCTION courier.read_conflicts(text) IS 'Internal: see view courier.conflicts.';
 
 CREATE VIEW courier.conflicts WITH (security_barrier) AS
-SELECT t.name AS task, c.at, c.lsn, c.table_name, c.change, c.decision, c.sqlstate, c.message,
-       CASE WHEN c.readable THEN c.key END AS key,
-       CASE WHEN c.readable THEN c.source_row END AS source_row,
-       CASE WHEN c.readable THEN c.destination_row END AS destination_row
+SELECT t.name AS task, c.at, c.lsn, c.table_name, c.change, c.decision, c.sqlstate, c.message, c.key, c.source_row, c.destination_row
   FROM (SELECT t.name FROM courier.task t
          WHERE t.started_at IS NOT NULL AND t.incremental AND pg_catalog.pg_has_role(t.owner, 'USAGE') OFFSET 0) t
- CROSS JOIN LATERAL (SELECT r.*, COALESCE(pg_catalog.has_table_privilege(r.relid, 'SELECT'), false) AS readable
-                       FROM courier.read_conflicts(t.name) r) c;
+ CROSS JOIN LATERAL courier.read_conflicts(t.name) c;
 COMMENT ON VIEW courier.conflicts IS
 'Changes that met another row than expected on the destination and were not applied as they were, newest last: what was decided (ignored, overwritten, inserted, skipped), the key, and the rows of both sides for those who may read the table. Kept on the destination, in the transaction that decided, until courier.clear_conflicts() or courier.drop_task(); reading asks the destination.';
 
@@ -201,35 +197,35 @@ COMMENT ON FUNCTION courier.clear_conflicts(text, timestamptz) IS
 CREATE FUNCTION courier.plan(
     task text, OUT step integer, OUT action text, OUT object text, OUT detail text, OUT statement text, OUT reason text
 ) RETURNS SETOF record
-    LANGUAGE c VOLATILE STRICT
+    LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'plan_wrapper';
 COMMENT ON FUNCTION courier.plan(text) IS
 'What the task would do, in order: action create (with the statement), copy, stream; and what it leaves out (omit), with the reason.';
 
 CREATE FUNCTION courier.start(task text) RETURNS void
-    LANGUAGE c VOLATILE STRICT
+    LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'start_wrapper';
 COMMENT ON FUNCTION courier.start(text) IS
 'Starts a task when the transaction commits; the tables it covers are fixed now. Starts a failed or paused one again.';
 
 CREATE FUNCTION courier.pause(task text) RETURNS void
-    LANGUAGE c VOLATILE STRICT
+    LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'pause_wrapper';
 COMMENT ON FUNCTION courier.pause(text) IS
 'Ends all processes of a task. Its slot stays and keeps WAL until courier.resume() or courier.drop_task().';
 
 CREATE FUNCTION courier.resume(task text) RETURNS void
-    LANGUAGE c VOLATILE STRICT
+    LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'resume_wrapper';
 COMMENT ON FUNCTION courier.resume(text) IS 'Lets a paused or failed task go on where it stopped.';
 
 CREATE FUNCTION courier.wait_for_internal(task text, timeout_seconds double precision) RETURNS bigint
-    LANGUAGE c VOLATILE STRICT
+    LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'wait_for_wrapper';
 COMMENT ON FUNCTION courier.wait_for_internal(text, double precision) IS 'Internal: courier.wait_for().';
 
 CREATE FUNCTION courier.wait_for(task text, timeout interval DEFAULT '60 s') RETURNS pg_lsn
-    LANGUAGE sql VOLATILE STRICT
+    LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
     AS $$ SELECT courier.lsn(courier.wait_for_internal(task, EXTRACT(epoch FROM timeout)::double precision)) $$;
 COMMENT ON FUNCTION courier.wait_for(text, interval) IS
@@ -239,13 +235,13 @@ CREATE FUNCTION courier.verify(
     task text, OUT table_name text, OUT source_rows bigint, OUT destination_rows bigint, OUT source_hash text,
     OUT destination_hash text, OUT differing_keys text[], OUT identical boolean
 ) RETURNS SETOF record
-    LANGUAGE c VOLATILE STRICT
+    LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'verify_wrapper';
 COMMENT ON FUNCTION courier.verify(text) IS
 'Compares each table on both sides: rows, a hash over all rows, and up to ten keys that differ. Reads the tables in full. While a table changes, a difference may only mean that the destination is behind.';
 
 CREATE FUNCTION courier.drop_task(task text, restore_replica_identity boolean DEFAULT false) RETURNS void
-    LANGUAGE c VOLATILE STRICT
+    LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'drop_task_wrapper';
 COMMENT ON FUNCTION courier.drop_task(text, boolean) IS
 'Ends a task: its processes, slot, and helper rows on both sides go; copied tables stay. With restore_replica_identity the tables get back what courier.set_replica_identity() changed. If the destination is out of reach a warning says how to remove the rows there later. The slot does not come back if the transaction is rolled back.';
@@ -287,35 +283,6 @@ COMMENT ON FUNCTION courier.guard_drop_server() IS
 CREATE EVENT TRIGGER pg_courier_guard_server ON sql_drop
     WHEN TAG IN ('DROP SERVER', 'DROP FOREIGN DATA WRAPPER', 'DROP OWNED')
     EXECUTE FUNCTION courier.guard_drop_server();
-
-CREATE FUNCTION courier.grant_usage(role_name text) RETURNS void
-    LANGUAGE plpgsql VOLATILE STRICT
-    SET search_path = pg_catalog, pg_temp
-    AS $$
-DECLARE
-    target text := quote_ident(role_name);
-    extra  text;
-BEGIN
-    EXECUTE format('GRANT USAGE ON SCHEMA courier TO %s', target);
-    EXECUTE format('GRANT USAGE ON FOREIGN DATA WRAPPER pg_courier TO %s', target);
-    EXECUTE format('GRANT SELECT ON courier.tasks, courier.progress, courier.conflicts TO %s', target);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION courier.test_connection(text), '
-        'courier.create_task(text, text, text[], text[], boolean, boolean, boolean, text, boolean), courier.plan(text), '
-        'courier.start(text), courier.pause(text), courier.resume(text), courier.wait_for(text, interval), '
-        'courier.wait_for_internal(text, double precision), courier.verify(text), courier.drop_task(text, boolean), '
-        'courier.alter_task(text, text, boolean), courier.skip_change(text, pg_lsn), '
-        'courier.skip_change_internal(text, text), courier.conflicts_internal(text), courier.read_conflicts(text), '
-        'courier.clear_conflicts(text, timestamptz), courier.clear_conflicts_internal(text, text), '
-        'courier.lsn(bigint), courier.progress_bar(numeric), courier.task_status(), courier.copy_status() TO %s', target);
-    -- Files that come later say which of theirs a user calls.
-    FOR extra IN SELECT CASE f.kind WHEN 'view' THEN 'SELECT ON ' ELSE format('EXECUTE ON %s ', f.kind) END || f.name
-                   FROM courier.user_object f LOOP
-        EXECUTE format('GRANT %s TO %s', extra, target);
-    END LOOP;
-END
-$$;
-COMMENT ON FUNCTION courier.grant_usage(text) IS
-'Lets a role create and run tasks of its own. It still needs REPLICATION for incremental tasks, SELECT on the tables, and USAGE on a server or the right to create one.';
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA courier FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA courier FROM PUBLIC;

@@ -35,7 +35,7 @@ COMMENT ON FUNCTION courier.wal_rate() IS
 REVOKE ALL ON FUNCTION courier.disk_space(), courier.wal_rate() FROM PUBLIC;
 
 CREATE FUNCTION courier.threshold(name text) RETURNS integer
-    LANGUAGE c STABLE STRICT
+    LANGUAGE c STABLE
     AS 'MODULE_PATHNAME', 'threshold_wrapper';
 COMMENT ON FUNCTION courier.threshold(text) IS
 'The value of a threshold setting courier.<name> as a number, in the unit of its description. Error: 42704 no such threshold.';
@@ -90,12 +90,15 @@ CREATE FUNCTION courier.drop_orphaned_slots(
     dry_run boolean DEFAULT true, older_than interval DEFAULT '1 hour', named text[] DEFAULT '{}',
     OUT slot_name text, OUT owner_kind text, OUT retained_bytes bigint, OUT inactive_since timestamptz, OUT result text
 ) RETURNS SETOF record
-    LANGUAGE plpgsql VOLATILE STRICT
+    LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     slot record;
 BEGIN
+    IF dry_run IS NULL OR older_than IS NULL OR named IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'an argument of drop_orphaned_slots is null';
+    END IF;
     PERFORM courier.note_orphans();
     FOR slot IN
         SELECT s.* FROM courier.slots s
@@ -128,9 +131,6 @@ END
 $$;
 COMMENT ON FUNCTION courier.drop_orphaned_slots(boolean, interval, text[]) IS
 'Drops slots of this extension in this database whose task is gone, for instance after a restored backup, if that has been so for older_than; others only when they are named, and none that is in use. With dry_run, the default, only says what would be dropped. For superusers.';
-
-INSERT INTO courier.user_object (kind, name) VALUES
-    ('view', 'courier.slots'), ('function', 'courier.disk_space()'), ('function', 'courier.wal_rate()'), ('function', 'courier.threshold(text)');
 REVOKE ALL ON courier.slots, courier.orphan_slot FROM PUBLIC;
 REVOKE ALL ON FUNCTION courier.threshold(text), courier.note_orphans(), courier.drop_orphaned_slots(boolean, interval, text[]) FROM PUBLIC;
 

@@ -75,12 +75,6 @@ CREATE TABLE courier.task_table (
 );
 COMMENT ON TABLE courier.task_table IS 'Internal: the tables of each task and the state of their copy. See view courier.progress.';
 
-CREATE TABLE courier.user_object (
-    kind text NOT NULL CHECK (kind IN ('function', 'procedure', 'view')),
-    name text PRIMARY KEY
-);
-COMMENT ON TABLE courier.user_object IS 'Internal: functions and views that courier.grant_usage() opens to a role, besides those of the first file.';
-
 CREATE TABLE courier.event (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),

@@ -2,7 +2,7 @@
 
 use pgrx::prelude::*;
 
-use super::tasks::{given, locked, run};
+use super::tasks::{given, given_task, locked, run};
 use crate::catalog::{ConflictPolicy, Task, Wanted};
 use crate::destination::{Destination, Purpose};
 use crate::error::{Error, Result, sqlstate};
@@ -29,8 +29,8 @@ fn alter_task(task: Option<Text>, conflict: Option<Text>, forward_origins: Optio
 }
 
 #[pg_extern(sql = false)]
-fn skip_change(task: Text, lsn: Text) {
-    report::unwrap(locked(&task).and_then(|task| skip(&task, &lsn)))
+fn skip_change(task: Option<Text>, lsn: Option<Text>) {
+    report::unwrap(given_task(task).and_then(|task| skip(&task, &given("lsn", lsn)?)))
 }
 
 fn skip(task: &Task, lsn: &str) -> Result<()> {
@@ -69,9 +69,27 @@ fn conflicts_internal(task: Text) -> Vec<Text> {
 
 fn read(task: &Task) -> Result<Vec<String>> {
     let Some(mut destination) = keeper(task)? else { return Ok(Vec::new()) };
-    let sql = "SELECT pg_catalog.to_json(c) FROM courier_applied.conflicts AS c WHERE task_id = $1::uuid ORDER BY id";
-    let rows = destination.connection.query(sql, &[Some(&task.uuid)])?;
+    // Who owns the destination has the values anyway, so the values that the caller may not read may be left out there.
+    let sql = "SELECT pg_catalog.to_json(c) FROM (SELECT id, at, lsn, relid, table_name, change, decision, sqlstate, \
+               CASE WHEN shown THEN message END AS message, CASE WHEN shown THEN key END AS key, \
+               CASE WHEN shown THEN source_row END AS source_row, CASE WHEN shown THEN destination_row END AS destination_row \
+               FROM (SELECT *, relid = ANY ($2::oid[]) AS shown FROM courier_applied.conflicts WHERE task_id = $1::uuid) AS r) AS c \
+               ORDER BY id";
+    let rows = destination.connection.query(sql, &[Some(&task.uuid), Some(&readable(task)?)])?;
     rows.iter().map(|row| row.string(0)).collect()
+}
+
+/// Tables of the task that the caller may read.
+fn readable(task: &Task) -> Result<String> {
+    let (id, caller) = (task.id.to_string(), xact::user_id().to_string());
+    let row = spi::as_extension(|| {
+        spi::query_one(
+            "SELECT COALESCE(pg_catalog.array_agg(t.relid), '{}') FROM courier.task_table t WHERE t.task_id = $1::int \
+             AND COALESCE(pg_catalog.has_table_privilege($2::oid, t.relid, 'SELECT'), false)",
+            &[Some(&id), Some(&caller)],
+        )
+    })?;
+    row.string(0)
 }
 
 /// The task's destination, if it has the table already.

@@ -2,6 +2,7 @@
 
 use pgrx::prelude::*;
 
+use super::tasks::given;
 use crate::error::{Error, Result, sqlstate};
 use crate::guc;
 use crate::pg::text::Text;
@@ -11,7 +12,8 @@ use crate::pg::{report, spi, xact};
 const WARNING: &str = "01000";
 
 #[pg_extern(sql = false)]
-fn threshold(name: Text) -> i32 {
+fn threshold(name: Option<Text>) -> i32 {
+    let name = report::unwrap(given("name", name));
     let found = guc::thresholds().into_iter().find(|(known, _)| **known == *name).map(|(_, value)| value);
     report::unwrap(found.ok_or_else(|| {
         Error::new(sqlstate::UNDEFINED_OBJECT, format!("threshold \"{}\" does not exist", &*name))

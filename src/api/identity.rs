@@ -3,14 +3,16 @@
 
 use pgrx::prelude::*;
 
+use super::tasks::given;
 use crate::catalog::{Stage, Task};
-use crate::error::Result;
+use crate::error::{Error, Result, sqlstate};
 use crate::pg::text::Text;
 use crate::pg::{report, spi, xact};
 
 #[pg_extern(sql = false)]
-fn task_relations(task: Text) -> SetOfIterator<'static, pg_sys::Oid> {
-    let oids = report::unwrap(Task::for_role(&task, xact::user_id()).and_then(|task| relations(&task)));
+fn task_relations(task: Option<Text>) -> SetOfIterator<'static, pg_sys::Oid> {
+    let task = given("task", task).and_then(|task| Task::for_role(&task, xact::user_id()));
+    let oids = report::unwrap(task.and_then(|task| relations(&task)));
     SetOfIterator::new(oids.into_iter().map(pg_sys::Oid::from))
 }
 
@@ -33,8 +35,36 @@ fn remember_identity(task: Text, relation: pg_sys::Oid) {
     report::unwrap(Task::for_role(&task, xact::user_id()).and_then(|task| remember(&task, relation.to_u32())));
 }
 
+/// Each table is a transaction of its own, so there must be none around the call.
+fn check_own_transactions() -> Result<()> {
+    if !xact::is_block() {
+        return Ok(());
+    }
+    Err(Error::new("25001", "courier.set_replica_identity() cannot run inside a transaction block")
+        .detail("It commits after each table, so that no lock is held longer than needed.")
+        .hint("COMMIT; and then CALL courier.set_replica_identity(..., dry_run => false); as a statement of its own."))
+}
+
+fn check_may_alter(relation: u32) -> Result<()> {
+    let sql = "SELECT pg_catalog.pg_has_role($1::oid, c.relowner, 'USAGE'), format('%I.%I', n.nspname, c.relname) \
+               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $2::oid";
+    let (role, relation) = (xact::user_id().to_string(), relation.to_string());
+    let row = spi::as_extension(|| spi::query_opt(sql, &[Some(&role), Some(&relation)]))?;
+    match row {
+        Some(row) if !row.bool(0)? => {
+            Err(Error::new(sqlstate::INSUFFICIENT_PRIVILEGE, format!("must be owner of table {}", row.text(1)?)))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn remember(task: &Task, relation: u32) -> Result<()> {
     let id = task.id.to_string();
+    if relation == 0 {
+        check_own_transactions()?;
+    } else {
+        check_may_alter(relation)?;
+    }
     spi::as_extension(|| {
         if relation == 0 {
             let sql = "INSERT INTO courier.identity_task VALUES ($1::int) ON CONFLICT DO NOTHING";
@@ -63,8 +93,10 @@ fn naming(relation: u32) -> Result<Vec<i32>> {
         )?;
         let tasks = spi::query(
             "SELECT i.task_id FROM courier.identity_task i JOIN courier.task t ON t.id = i.task_id \
-             WHERE t.incremental ORDER BY i.task_id",
-            &[],
+             JOIN pg_class c ON c.oid = $1::oid \
+             WHERE t.incremental AND EXISTS (SELECT FROM pg_roles r WHERE r.oid = t.owner) \
+             AND pg_catalog.pg_has_role(t.owner, c.relowner, 'USAGE') ORDER BY i.task_id",
+            &[Some(&relation.to_string())],
         )?;
         Ok((name, tasks))
     })?;

@@ -2,6 +2,7 @@
 
 use pgrx::prelude::*;
 
+use super::tasks::given;
 use crate::catalog::Task;
 use crate::error::Result;
 use crate::pg::text::Text;
@@ -19,7 +20,7 @@ struct Line {
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)]
 fn plan(
-    task: Text,
+    task: Option<Text>,
 ) -> TableIterator<
     'static,
     (
@@ -31,7 +32,7 @@ fn plan(
         name!(reason, Option<Text>),
     ),
 > {
-    let lines = report::unwrap(lines(&task));
+    let lines = report::unwrap(given("task", task).and_then(|task| lines(&task)));
     TableIterator::new(lines.into_iter().enumerate().map(|(n, l)| {
         let text = |text: Option<String>| text.map(Text::from);
         (n as i32 + 1, l.action.into(), l.object.into(), text(l.detail), text(l.statement), text(l.reason))

@@ -38,8 +38,8 @@ macro_rules! returns_findings {
 }
 
 returns_findings! {
-    fn precheck_task(task: Text) {
-        Task::for_role(&task, xact::user_id()).and_then(|task| run(&Subject::of(&task)))
+    fn precheck_task(task: Option<Text>) {
+        given("task", task).and_then(|task| Task::for_role(&task, xact::user_id())).and_then(|task| run(&Subject::of(&task)))
     }
 }
 

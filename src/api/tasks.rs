@@ -50,6 +50,11 @@ pub(super) fn given<T>(argument: &str, value: Option<T>) -> Result<T> {
     value.ok_or_else(|| Error::new(sqlstate::NULL_VALUE_NOT_ALLOWED, format!("{argument} must not be null")))
 }
 
+/// The task of a call that changes it.
+pub(super) fn given_task(task: Option<Text>) -> Result<Task> {
+    locked(&given("task", task)?)
+}
+
 pub(super) fn given_scope(
     include: Option<Vec<Option<Text>>>,
     exclude: Option<Vec<Option<Text>>>,
@@ -152,13 +157,13 @@ pub(super) fn locked(name: &str) -> Result<Task> {
 }
 
 #[pg_extern(sql = false)]
-fn start(task: Text) {
-    report::unwrap(locked(&task).and_then(|task| run(&task)));
+fn start(task: Option<Text>) {
+    report::unwrap(given_task(task).and_then(|task| run(&task)));
 }
 
 #[pg_extern(sql = false)]
-fn resume(task: Text) {
-    report::unwrap(locked(&task).and_then(|task| {
+fn resume(task: Option<Text>) {
+    report::unwrap(given_task(task).and_then(|task| {
         if task.wanted == Wanted::Created {
             return Err(Error::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -284,8 +289,8 @@ fn check_readable(task: &Task, tables: &[Candidate]) -> Result<()> {
 }
 
 #[pg_extern(sql = false)]
-fn pause(task: Text) {
-    report::unwrap(locked(&task).and_then(|task| {
+fn pause(task: Option<Text>) {
+    report::unwrap(given_task(task).and_then(|task| {
         match task.wanted {
             Wanted::Running => {}
             Wanted::Paused => {
@@ -340,8 +345,9 @@ fn stop_processes(task: &Task) -> Result<()> {
 }
 
 #[pg_extern(sql = false)]
-fn drop_task(task: Text, restore_replica_identity: bool) {
-    report::unwrap(locked(&task).and_then(|task| {
+fn drop_task(task: Option<Text>, restore_replica_identity: Option<bool>) {
+    report::unwrap(given_task(task).and_then(|task| {
+        let restore_replica_identity = given("restore_replica_identity", restore_replica_identity)?;
         stop_processes(&task)?;
         if restore_replica_identity {
             identity::restore(&task)?;

@@ -2,6 +2,7 @@
 
 use pgrx::prelude::*;
 
+use super::tasks::given;
 use crate::catalog::connection;
 use crate::error::Result;
 use crate::pg::text::Text;
@@ -11,9 +12,9 @@ use crate::precheck::connection::{Step, try_connection};
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)]
 fn test_connection(
-    server: Text,
+    server: Option<Text>,
 ) -> TableIterator<'static, (name!(step, Text), name!(status, Text), name!(detail, Text), name!(hint, Option<Text>))> {
-    let steps = report::unwrap(steps(&server));
+    let steps = report::unwrap(given("server", server).and_then(|server| steps(&server)));
     TableIterator::new(
         steps.into_iter().map(|s| (s.step.into(), s.status.into(), s.detail.into(), s.hint.map(Text::from))),
     )

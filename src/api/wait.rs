@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use pgrx::prelude::*;
 
+use super::tasks::given;
 use crate::catalog::{Stage, Task, Wanted};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::Lsn;
@@ -18,9 +19,12 @@ use crate::worker::status::TaskStatus;
 const PATIENCE: Duration = Duration::from_millis(200);
 
 #[pg_extern(sql = false)]
-fn wait_for(task: Text, timeout_seconds: f64) -> i64 {
-    let timeout = Duration::try_from_secs_f64(timeout_seconds.clamp(0.0, 1e8)).unwrap_or(Duration::MAX);
-    report::unwrap(wait(&task, timeout)).0 as i64
+fn wait_for(task: Option<Text>, timeout_seconds: Option<f64>) -> i64 {
+    let wait = || {
+        let seconds = given("timeout", timeout_seconds)?.clamp(0.0, 1e8);
+        wait(&given("task", task)?, Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+    };
+    report::unwrap(wait()).0 as i64
 }
 
 /// Waits until everything committed before now is durable on the destination, sequences included. Returns the position waited for.

@@ -190,6 +190,12 @@ pub fn process_id() -> i32 {
     unsafe { pg_sys::MyProcPid }
 }
 
+/// Is a transaction block open, or one implied by several statements in one message? Then nothing here may commit.
+pub fn is_block() -> bool {
+    // SAFETY: plain read.
+    unsafe { pg_sys::IsTransactionBlock() }
+}
+
 pub fn user_id() -> u32 {
     // SAFETY: plain read.
     unsafe { pg_sys::GetUserId().to_u32() }

@@ -146,3 +146,346 @@ fn without_the_right_to_be_a_replica() {
     pair.source.run(DATABASE, "INSERT INTO tied.b VALUES (1, 1); DELETE FROM tied.a");
     pair.assert_mirrored("tied", &["tied.a", "tied.b"]);
 }
+
+/// Whoever may create functions in a schema of somebody's search_path waits for a superuser to call ours. A body that names
+/// a function, an operator or a type without its schema finds a better match there than in pg_catalog; in a procedure even
+/// behind SET search_path, which ends with the first COMMIT.
+#[test]
+fn nothing_is_found_by_the_path_of_the_caller() {
+    let pair = pair_with_owner();
+    let without_path = pair.source.rows(
+        DATABASE,
+        "SELECT p.proname FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang \
+         WHERE p.pronamespace = 'courier'::regnamespace AND l.lanname IN ('sql', 'plpgsql') \
+         AND NOT COALESCE(p.proconfig::text LIKE '%search_path=pg_catalog, pg_temp%', false)",
+    );
+    let names: Vec<String> = without_path.into_iter().flatten().flatten().collect();
+    assert_eq!(names, ["set_replica_identity"], "a procedure that commits may not have the clause: test it below");
+
+    pair.source.run(DATABASE, TROJANS);
+    pair.source.run(
+        DATABASE,
+        "CREATE TABLE app.bare (id int); CREATE TABLE app.held (id int); \
+         SELECT courier.create_task('all', server => 'dr', include => ARRAY['app.*'])",
+    );
+    let mut holder = pair.source.connect(DATABASE);
+    holder.batch_execute("BEGIN; SELECT FROM app.held").expect("a reader");
+    let mut caller = pair.source.connect(DATABASE);
+    caller.batch_execute("SET search_path = evil, pg_catalog").expect("anybody may");
+    let call = "CALL courier.set_replica_identity('all', dry_run => false, lock_timeout => '10 ms', attempts => 2)";
+    let answer = caller.batch_execute(call).map_err(|e| Answer::from(&e)).expect_err("a table is locked");
+    assert_eq!(answer.sqlstate, "55P03", "{answer}");
+    drop(holder);
+    let calls = [
+        "CALL courier.set_replica_identity('all')",
+        call,
+        "SELECT * FROM courier.plan('all')",
+        "SELECT * FROM courier.precheck('all')",
+        "SELECT * FROM courier.apply_fixes('all')",
+        "SELECT * FROM courier.test_connection('dr')",
+        "SELECT courier.start('all')",
+        "SELECT courier.wait_for('all')",
+        "CREATE TABLE app.later (id int)",
+        "SELECT * FROM courier.tasks",
+        "SELECT * FROM courier.progress",
+        "SELECT * FROM courier.lag",
+        "SELECT * FROM courier.slots",
+        "SELECT * FROM courier.verify('all')",
+        "SELECT * FROM courier.conflicts",
+        "SELECT courier.clear_conflicts('all')",
+        "SELECT courier.health_check()",
+        "SELECT * FROM courier.alerts",
+        "SELECT * FROM courier.events",
+        "SELECT courier.pause('all')",
+        "SELECT courier.alter_task('all', conflict => 'ignore')",
+        "SELECT courier.resume('all')",
+        "SELECT courier.grant_usage('outsider')",
+        "SELECT * FROM courier.source_settings()",
+        "SELECT * FROM courier.drop_orphaned_slots()",
+        "SELECT courier.drop_task('all', restore_replica_identity => true)",
+    ];
+    for call in calls {
+        caller.batch_execute(call).unwrap_or_else(|e| panic!("{call}: {}", Answer::from(&e)));
+    }
+    let ran = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM evil.ran";
+    assert_eq!(pair.source.value(DATABASE, ran), "0", "functions of schema evil ran");
+    caller.batch_execute("SELECT array_length('{1}'::pg_catalog.oid[], 1)").expect("a trap");
+    assert_eq!(pair.source.value(DATABASE, ran), "1", "the traps work");
+}
+
+/// For what bodies are made of: functions of the same names and operators of the same types as those of pg_catalog, and
+/// exact ones where pg_catalog's take anything. Each says that it ran.
+const TROJANS: &str = r#"
+CREATE SCHEMA evil;
+CREATE SEQUENCE evil.ran;
+CREATE DOMAIN evil.text AS pg_catalog.text;
+CREATE DOMAIN evil.oid AS pg_catalog.int8;
+CREATE DOMAIN evil.int4 AS pg_catalog.text;
+CREATE TYPE evil.record AS (nothing pg_catalog.bool);
+GRANT ALL ON SCHEMA evil TO PUBLIC;
+GRANT ALL ON SEQUENCE evil.ran TO PUBLIC;
+CREATE FUNCTION evil.trap() RETURNS pg_catalog.bool LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_catalog.nextval('evil.ran'); RETURN true; END $$;
+CREATE FUNCTION evil.array_length(pg_catalog.oid[], pg_catalog.int4) RETURNS pg_catalog.int4 LANGUAGE plpgsql AS $$ BEGIN PERFORM evil.trap(); RETURN 0; END $$;
+CREATE FUNCTION evil.cardinality(pg_catalog.oid[]) RETURNS pg_catalog.int4 LANGUAGE plpgsql AS $$ BEGIN PERFORM evil.trap(); RETURN 0; END $$;
+CREATE FUNCTION evil.format(pg_catalog.text, pg_catalog.int4) RETURNS pg_catalog.text LANGUAGE plpgsql AS $$ BEGIN PERFORM evil.trap(); RETURN ''; END $$;
+CREATE FUNCTION evil.format(pg_catalog.text, pg_catalog.text) RETURNS pg_catalog.text LANGUAGE plpgsql AS $$ BEGIN PERFORM evil.trap(); RETURN ''; END $$;
+CREATE FUNCTION evil.array_agg(pg_catalog.oid) RETURNS pg_catalog.oid[] LANGUAGE plpgsql AS $$ BEGIN PERFORM evil.trap(); RETURN '{}'; END $$;
+DO $$
+DECLARE
+    f record;
+BEGIN
+    FOR f IN
+        SELECT p.proname, pg_catalog.oidvectortypes(p.proargtypes) AS arguments, p.prorettype::pg_catalog.regtype::pg_catalog.text AS result
+          FROM pg_catalog.pg_proc p
+         WHERE p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace AND p.prokind = 'f' AND NOT p.proretset AND p.provariadic = 0
+           AND p.proname IN ('set_config', 'current_setting', 'pg_sleep', 'now', 'quote_ident', 'quote_literal', 'pg_advisory_xact_lock',
+               'hashtext', 'clock_timestamp', 'left', 'pg_notify', 'to_regclass', 'pg_get_userbyid', 'has_table_privilege', 'pg_has_role',
+               'date_part', 'extract', 'round', 'replace', 'upper', 'lower', 'to_hex', 'pg_backend_pid', 'md5', 'pg_size_pretty', 'int4',
+               'text', 'numeric', 'float8', 'int8', 'timestamptz', 'current_database', 'obj_description', 'pg_relation_size', 'pg_export_snapshot',
+               'pg_current_snapshot', 'pg_replication_slot_advance', 'pg_drop_replication_slot', 'getdatabaseencoding')
+           AND NOT (ARRAY['internal', 'anyelement', 'anyarray', 'trigger', 'record']::pg_catalog.regtype[] && p.proargtypes::pg_catalog.oid[]::pg_catalog.regtype[])
+    LOOP
+        EXECUTE pg_catalog.format('CREATE FUNCTION evil.%I(%s) RETURNS %s LANGUAGE plpgsql AS $f$ BEGIN PERFORM evil.trap(); RETURN%s; END $f$',
+                                  f.proname, f.arguments, f.result, CASE f.result WHEN 'void' THEN '' ELSE ' NULL' END);
+    END LOOP;
+    FOR f IN
+        SELECT o.oprname AS name, o.oprleft::pg_catalog.regtype AS l, o.oprright::pg_catalog.regtype AS r, o.oprresult::pg_catalog.regtype AS result,
+               pg_catalog.row_number() OVER () AS n
+          FROM pg_catalog.pg_operator o
+         WHERE o.oprnamespace = 'pg_catalog'::pg_catalog.regnamespace AND o.oprleft <> 0
+           AND o.oprname IN ('=', '<>', '<', '>', '>=', '<=', '+', '-', '*', '/', '||', '~~', '~', '->>', '->', '<<', '>>', '&')
+           AND o.oprleft::pg_catalog.regtype IN ('int4', 'int8', 'text', 'name', 'oid', 'bool', 'numeric', 'float8', 'pg_lsn', 'timestamptz',
+               'interval', 'json', 'jsonb', '"char"')
+    LOOP
+        EXECUTE pg_catalog.format('CREATE FUNCTION evil.operator_%s(%s, %s) RETURNS %s LANGUAGE plpgsql AS $f$ BEGIN PERFORM evil.trap(); RETURN NULL; END $f$',
+                                  f.n, f.l, f.r, f.result);
+        EXECUTE pg_catalog.format('CREATE OPERATOR evil.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = evil.operator_%s)', f.name, f.l, f.r, f.n);
+    END LOOP;
+END
+$$;
+"#;
+
+/// Each table is a transaction, so there can be none around the call: it says so before anything is written down.
+#[test]
+fn replica_identities_are_set_outside_of_a_transaction() {
+    let pair = pair_with_owner();
+    pair.source.run(
+        DATABASE,
+        "CREATE TABLE app.bare (id int); SELECT courier.create_task('all', server => 'dr', include => ARRAY['app.*'])",
+    );
+    let answer =
+        pair.source.refuses(DATABASE, "BEGIN; CALL courier.set_replica_identity('all', dry_run => false); COMMIT");
+    assert_eq!(answer.sqlstate, "25001");
+    assert_mentions(&answer.to_string(), &["set_replica_identity", "transaction block"]);
+    assert_eq!(pair.source.value(DATABASE, "SELECT count(*) FROM courier.identity_task"), "0");
+}
+
+/// A role that owns no table has a task whose patterns name all of them. Nothing of others is changed for it: not by its
+/// call, and not by the event trigger when they create or alter their tables.
+#[test]
+fn identities_of_others_stay() {
+    let pair = pair_with_owner();
+    pair.source.run(DATABASE, "CREATE TABLE app.bare (id int); ALTER TABLE app.bare REPLICA IDENTITY NOTHING; GRANT SELECT ON app.bare TO owner");
+    ask(&pair, "owner", "SELECT courier.create_task('mine', server => 'dr', include => ARRAY['*.*'])")
+        .unwrap_or_else(|e| panic!("{e}"));
+    let call = "CALL courier.set_replica_identity('mine', dry_run => false)";
+    let answer = ask(&pair, "owner", call).expect_err("not its table");
+    assert_eq!(answer.sqlstate, "42501");
+    assert_mentions(&answer.to_string(), &["app.bare", "owner"]);
+    assert_eq!(pair.source.value(DATABASE, "SELECT count(*) FROM courier.identity_task"), "0");
+
+    // A task of one's own tables, whose patterns name others' as well.
+    pair.source.run(DATABASE, "DROP TABLE app.bare; GRANT CREATE ON SCHEMA app TO owner");
+    ask(&pair, "owner", "CREATE TABLE app.own (id int)").unwrap_or_else(|e| panic!("{e}"));
+    ask(&pair, "owner", call).unwrap_or_else(|e| panic!("{e}"));
+    pair.source.run(DATABASE, "CREATE TABLE app.others (id int); ALTER TABLE app.others ADD COLUMN v int");
+    ask(&pair, "owner", "CREATE TABLE app.later (id int)").unwrap_or_else(|e| panic!("{e}"));
+    let identities = "SELECT string_agg(relname || ' ' || relreplident::text, ', ' ORDER BY relname) FROM pg_class \
+                      WHERE relnamespace = 'app'::regnamespace AND relkind = 'r' AND relname IN ('own', 'others', 'later')";
+    assert_eq!(pair.source.value(DATABASE, identities), "later f, others d, own f");
+}
+
+/// ALTER TABLE with a weak lock, while somebody reads the table: the event trigger must not ask for a stronger one, as
+/// everybody would queue behind it. It says what to run instead. A statement that has the strong lock anyway is used.
+#[test]
+fn weak_locks_stay_weak() {
+    let pair = pair_with_owner();
+    pair.source.run(DATABASE, "SELECT courier.create_task('all', server => 'dr', include => ARRAY['app.*'])");
+    pair.source.run(DATABASE, "CALL courier.set_replica_identity('all', dry_run => false)");
+    pair.source.run(
+        DATABASE,
+        "CREATE TABLE app.hot (id int, CONSTRAINT positive CHECK (id > 0) NOT VALID); ALTER TABLE app.hot REPLICA IDENTITY DEFAULT",
+    );
+    let identity = "SELECT relreplident FROM pg_class WHERE oid = 'app.hot'::regclass";
+    pair.source.run(
+        DATABASE,
+        "ALTER EVENT TRIGGER pg_courier_identity DISABLE; ALTER TABLE app.hot REPLICA IDENTITY DEFAULT; \
+                               ALTER EVENT TRIGGER pg_courier_identity ENABLE",
+    );
+    assert_eq!(pair.source.value(DATABASE, identity), "d");
+    let mut reader = pair.source.connect(DATABASE);
+    reader.batch_execute("BEGIN; SELECT FROM app.hot").expect("a reader");
+    let output =
+        pair.source.psql(DATABASE, "SET statement_timeout = '20s'; ALTER TABLE app.hot VALIDATE CONSTRAINT positive;");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert_mentions(&said, &["ALTER TABLE app.hot REPLICA IDENTITY FULL"]);
+    assert_eq!(pair.source.value(DATABASE, identity), "d");
+    drop(reader);
+    pair.source.run(DATABASE, "ALTER TABLE app.hot ADD COLUMN v int");
+    assert_eq!(pair.source.value(DATABASE, identity), "f");
+}
+
+/// A role that may write every table (pg_write_all_data; here by grants, which 13 has as well) gets nothing from ours: not
+/// a superuser's task, and no statement that a superuser runs. Not even with triggers switched off.
+#[test]
+fn who_may_write_all_tables_is_no_superuser() {
+    let pair = pair_with_owner();
+    pair.source.run(
+        DATABASE,
+        "SELECT courier.create_task('all', server => 'dr', include => ARRAY['app.t']); \
+         GRANT USAGE ON SCHEMA courier TO outsider; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA courier TO outsider",
+    );
+    if pair.source.install.major() >= 15 {
+        pair.source.run(DATABASE, "GRANT SET ON PARAMETER session_replication_role TO outsider");
+    }
+    let mut outsider = pair.source.connect_as(DATABASE, "outsider", "pw");
+    let tables = pair.source.rows(
+        DATABASE,
+        "SELECT c.relname, (SELECT quote_ident(a.attname) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.attidentity = '' LIMIT 1) \
+         FROM pg_class c WHERE c.relnamespace = 'courier'::regnamespace AND c.relkind = 'r' ORDER BY 1",
+    );
+    assert!(tables.len() > 5);
+    for row in &tables {
+        let (table, column) = (row[0].as_deref().unwrap_or_default(), row[1].as_deref().unwrap_or_default());
+        for statement in [
+            format!("INSERT INTO courier.{table} DEFAULT VALUES"),
+            format!("UPDATE courier.{table} SET {column} = {column}"),
+            format!("DELETE FROM courier.{table}"),
+        ] {
+            for role in ["origin", "replica"].into_iter().take(if pair.source.install.major() >= 15 { 2 } else { 1 }) {
+                outsider.batch_execute(&format!("SET session_replication_role = {role}")).ok();
+                let answer = outsider.batch_execute(&statement).map_err(|e| Answer::from(&e)).expect_err(&statement);
+                assert_eq!(answer.sqlstate, "42501", "{role}: {statement}: {answer}");
+            }
+        }
+    }
+    assert_eq!(
+        pair.source.value(DATABASE, "SELECT to_regclass('courier.user_object')"),
+        "",
+        "a list that a superuser would run"
+    );
+}
+
+/// A row that is in the way on the destination, with a number in it that is nobody's business. The alert goes to whoever
+/// listens, and the lists to pg_monitor: none of them may see it, and the owner does.
+#[test]
+fn errors_show_values_of_rows_to_the_owner_only() {
+    const SECRET: &str = "078-05-1120";
+    let pair = pair_with_owner();
+    pair.source.run(
+        DATABASE,
+        "CREATE TABLE app.patients (ssn text PRIMARY KEY); GRANT SELECT ON app.patients TO owner; \
+         CREATE ROLE watcher LOGIN PASSWORD 'pw' IN ROLE pg_monitor; SELECT courier.grant_usage('watcher')",
+    );
+    ask(&pair, "owner", "SELECT courier.create_task('mine', server => 'dr', include => ARRAY['app.patients'])")
+        .unwrap_or_else(|e| panic!("{e}"));
+    ask(&pair, "owner", "SELECT courier.start('mine')").unwrap_or_else(|e| panic!("{e}"));
+    pair.wait_for_state(DATABASE, "mine", "synchronizing");
+    pair.destination.run(DATABASE, &format!("INSERT INTO app.patients VALUES ('{SECRET}')"));
+    pair.source.run(DATABASE, &format!("INSERT INTO app.patients VALUES ('{SECRET}')"));
+    pair.wait_for_state(DATABASE, "mine", "failed");
+    let heard = pair.source.psql_ok(DATABASE, "LISTEN courier_alert; SELECT courier.health_check();");
+    assert_mentions(&heard, &["\"check\" : \"task\"", "\"status\" : \"critical\""]);
+    assert!(!heard.contains(SECRET) && !heard.contains("detail") && !heard.contains("hint"), "{heard}");
+    let mut watcher = pair.source.connect_as(DATABASE, "watcher", "pw");
+    let mut owner = pair.source.connect_as(DATABASE, "owner", "pw");
+    for view in ["events", "alerts"] {
+        let all = format!(
+            "SELECT count(*)::text || ' ' || coalesce(string_agg(v::text, ' '), '') FROM courier.{view} v WHERE task = 'mine'"
+        );
+        let of = |client: &mut postgres::Client| {
+            pg_courier_tests::sql::value(client, &all)
+                .unwrap_or_else(|e| panic!("{view}: {}", Answer::from(&e)))
+                .unwrap_or_default()
+        };
+        let (theirs, its) = (of(&mut watcher), of(&mut owner));
+        assert!(!theirs.contains(SECRET) && !theirs.starts_with("0 "), "{view}: {theirs}");
+        assert!(its.contains(SECRET), "{view}: {its}");
+    }
+}
+
+/// The functions below the view of conflicts are granted too: they show no more than the view.
+#[test]
+fn rows_of_conflicts_are_for_who_may_read_the_table() {
+    let pair = pair_with_owner();
+    ask(
+        &pair,
+        "owner",
+        "SELECT courier.create_task('mine', server => 'dr', include => ARRAY['app.t'], conflict => 'ignore')",
+    )
+    .unwrap_or_else(|e| panic!("{e}"));
+    ask(&pair, "owner", "SELECT courier.start('mine')").unwrap_or_else(|e| panic!("{e}"));
+    pair.wait_for_state(DATABASE, "mine", "synchronizing");
+    pair.destination.run(DATABASE, "INSERT INTO app.t VALUES (1000, 'theirs')");
+    pair.source.run(DATABASE, "INSERT INTO app.t VALUES (1000, 'secret salary')");
+    pair.caught_up(DATABASE, "mine");
+    let sources = [
+        "unnest(courier.conflicts_internal('mine')) AS c",
+        "courier.read_conflicts('mine') AS c",
+        "courier.conflicts AS c",
+    ];
+    for (readable, change) in [(true, "SELECT"), (false, "REVOKE SELECT ON app.t FROM owner")] {
+        pair.source.run(DATABASE, change);
+        let mut owner = pair.source.connect_as(DATABASE, "owner", "pw");
+        for from in sources {
+            let shown = pg_courier_tests::sql::value(&mut owner, &format!("SELECT c::text FROM {from}")).expect(from);
+            let shown = shown.expect("a conflict");
+            assert_eq!(shown.contains("secret salary"), readable, "{from}: {shown}");
+            assert!(shown.contains("ignored"), "{from}: {shown}");
+        }
+    }
+}
+
+/// A script with an empty variable: a call with NULL must not pass for one that did something.
+#[test]
+fn null_arguments_are_refused() {
+    let pair = pair_with_owner();
+    pair.source.run(DATABASE, "SELECT courier.create_task('all', server => 'dr', include => ARRAY['app.t'])");
+    for call in [
+        "SELECT courier.start(NULL)",
+        "SELECT courier.pause(NULL)",
+        "SELECT courier.resume(NULL)",
+        "SELECT courier.drop_task(NULL)",
+        "SELECT courier.drop_task('all', NULL)",
+        "SELECT courier.wait_for(NULL)",
+        "SELECT courier.wait_for('all', NULL)",
+        "SELECT courier.skip_change(NULL, '0/1')",
+        "SELECT courier.skip_change('all', NULL)",
+        "SELECT courier.alter_task(NULL)",
+        "SELECT courier.clear_conflicts(NULL)",
+        "SELECT courier.clear_conflicts('all', NULL)",
+        "SELECT courier.create_task(NULL, 'dr', '{app.t}')",
+        "SELECT courier.ignore_precheck(NULL, 'wal_level', 'why')",
+        "SELECT courier.grant_usage(NULL)",
+        "SELECT courier.threshold(NULL)",
+        "SELECT * FROM courier.test_connection(NULL)",
+        "SELECT * FROM courier.plan(NULL)",
+        "SELECT * FROM courier.verify(NULL)",
+        "SELECT * FROM courier.precheck(NULL)",
+        "SELECT * FROM courier.precheck(NULL, '{app.t}')",
+        "SELECT * FROM courier.apply_fixes(NULL)",
+        "SELECT * FROM courier.apply_fixes('all', NULL)",
+        "SELECT * FROM courier.replica_identity(NULL)",
+        "CALL courier.set_replica_identity(NULL)",
+        "CALL courier.set_replica_identity('all', NULL)",
+        "SELECT * FROM courier.account_sql(NULL, 'x')",
+        "SELECT * FROM courier.check_account('postgres', NULL)",
+        "SELECT * FROM courier.hba_lines(NULL, '::1/128')",
+        "SELECT * FROM courier.source_settings(NULL)",
+        "SELECT * FROM courier.drop_orphaned_slots(NULL)",
+    ] {
+        let answer = pair.source.refuses(DATABASE, call);
+        assert_eq!(answer.sqlstate, "22004", "{call}: {answer}");
+    }
+}
