@@ -63,6 +63,7 @@ extension_sql_file!("../sql/health.sql", name = "health", requires = ["accounts"
 pub extern "C-unwind" fn _PG_init() {
     pg::bgworker::forget_backtraces();
     guc::define();
+    pg::hooks::guard_own_objects();
     if pg::bgworker::is_preloading() {
         pg::wake::install();
         pg::hooks::install();

@@ -323,6 +323,21 @@ pub unsafe fn char_to_encoding(name: &CStr) -> i32 {
     }
 }
 
+/// May the current user drop this database?
+///
+/// # Safety
+/// Inside a transaction.
+pub unsafe fn owns_database(database: pg_sys::Oid) -> bool {
+    // SAFETY: by contract; catalog lookups.
+    unsafe {
+        let role = pg_sys::GetUserId();
+        #[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
+        return pg_sys::pg_database_ownercheck(database, role);
+        #[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
+        return pg_sys::object_ownercheck(pg_sys::DatabaseRelationId, database, role);
+    }
+}
+
 /// # Safety
 /// `handler` is a signal handler of the server.
 pub unsafe fn set_signal_handler(signal: i32, handler: unsafe extern "C-unwind" fn(i32)) {

@@ -6,9 +6,11 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use crate::error::{Error, sqlstate};
-use crate::pg::{logical, report, spi};
+use crate::logicalrep::names;
+use crate::pg::{compat, logical, report, spi};
 
 static mut PREVIOUS_UTILITY: pg_sys::ProcessUtility_hook_type = None;
+static mut PREVIOUS_ACCESS: pg_sys::object_access_hook_type = None;
 
 /// From `_PG_init` while preloading.
 pub fn install() {
@@ -16,6 +18,65 @@ pub fn install() {
     unsafe {
         PREVIOUS_UTILITY = pg_sys::ProcessUtility_hook;
         pg_sys::ProcessUtility_hook = Some(utility);
+    }
+}
+
+/// From `_PG_init`, in every process that loads the library.
+pub fn guard_own_objects() {
+    // SAFETY: once in a process; the hook is chained.
+    unsafe {
+        PREVIOUS_ACCESS = pg_sys::object_access_hook;
+        pg_sys::object_access_hook = Some(object_access);
+    }
+}
+
+/// Sees each object that is dropped, whatever the statement: DROP EXTENSION, DROP SCHEMA ... CASCADE, DROP OWNED BY.
+unsafe extern "C-unwind" fn object_access(
+    access: pg_sys::ObjectAccessType::Type,
+    class: pg_sys::Oid,
+    object: pg_sys::Oid,
+    part: std::ffi::c_int,
+    argument: *mut std::ffi::c_void,
+) {
+    // SAFETY: the server's arguments, handed on unchanged.
+    unsafe {
+        if let Some(previous) = PREVIOUS_ACCESS {
+            previous(access, class, object, part, argument);
+        }
+    }
+    // The extension itself comes last, when its tables are gone and the names of its tasks with them.
+    if access == pg_sys::ObjectAccessType::OAT_DROP && class == pg_sys::RelationRelationId && part == 0 {
+        check_drop_of_table(object);
+    }
+}
+
+#[pg_guard]
+extern "C-unwind" fn check_drop_of_table(table: pg_sys::Oid) {
+    // SAFETY: inside the transaction that drops the table, which is still there; names are C strings or null.
+    unsafe {
+        let name = pg_sys::get_rel_name(table);
+        if name.is_null() || CStr::from_ptr(name) != c"task" {
+            return;
+        }
+        let extension = pg_sys::getExtensionOfObject(pg_sys::RelationRelationId, table);
+        if extension == pg_sys::InvalidOid || extension != pg_sys::get_extension_oid(c"pg_courier".as_ptr(), true) {
+            return;
+        }
+    }
+    let tasks = spi::as_extension(|| spi::query("SELECT name FROM courier.task ORDER BY name", &[]));
+    let tasks: Vec<String> = report::unwrap(tasks).iter().filter_map(|row| row.opt_string(0)).collect();
+    if let Some(first) = tasks.first() {
+        report::raise(
+            &Error::new(sqlstate::OBJECT_IN_USE, "cannot drop extension pg_courier while it has tasks")
+                .detail(format!(
+                    "Tasks: {}. Each has a replication slot that would stay and keep WAL.",
+                    tasks.join(", ")
+                ))
+                .hint(format!(
+                    "SELECT courier.drop_task({}); and so on for each of them.",
+                    names::quote_literal(first)
+                )),
+        );
     }
 }
 
@@ -115,6 +176,10 @@ unsafe extern "C-unwind" fn check_drop_database(statement: *mut pg_sys::DropdbSt
     unsafe {
         let name = (*statement).dbname;
         let database = pg_sys::get_database_oid(name, true);
+        // Whoever may not drop it hears that from the server, and no names of tasks from us.
+        if database == pg_sys::InvalidOid || !compat::owns_database(database) {
+            return;
+        }
         let tasks = active_tasks(database);
         if !tasks.is_empty() {
             report::raise(&drop_database_error(&crate::pg::rel::text(name), &tasks));
@@ -157,58 +222,7 @@ fn active_tasks(database: pg_sys::Oid) -> Vec<String> {
     tasks
 }
 
-/// Event trigger on DROP EXTENSION: refuses to drop this one while it has tasks, which would leave slots behind.
+/// Event trigger before statements that can drop the extension. It does nothing, but to be called it loads the library, and
+/// with it the hook that does: without `shared_preload_libraries` a session may have come without.
 #[pg_extern(sql = false)]
-fn guard_drop_extension(fcinfo: pg_sys::FunctionCallInfo) {
-    // SAFETY: called by the event trigger machinery, which passes its data as the call's context.
-    let names_us = unsafe {
-        let data = (*fcinfo).context.cast::<pg_sys::EventTriggerData>();
-        !data.is_null()
-            && (*data.cast::<pg_sys::Node>()).type_ == pg_sys::NodeTag::T_EventTriggerData
-            && names_extension((*data).parsetree)
-    };
-    if !names_us {
-        return;
-    }
-    let tasks = spi::as_extension(|| spi::query("SELECT name FROM courier.task ORDER BY name", &[]));
-    let tasks: Vec<String> = report::unwrap(tasks).iter().filter_map(|r| r.opt_string(0)).collect();
-    if !tasks.is_empty() {
-        report::raise(
-            &Error::new(sqlstate::OBJECT_IN_USE, "cannot drop extension pg_courier while it has tasks")
-                .detail(format!("Tasks: {}.", tasks.join(", ")))
-                .hint(format!("SELECT courier.drop_task('{}'); and so on for each of them.", tasks[0])),
-        );
-    }
-}
-
-/// # Safety
-/// `tree` is the parse tree of a DROP statement.
-unsafe fn names_extension(tree: *mut pg_sys::Node) -> bool {
-    // SAFETY: by contract; for DROP EXTENSION the list holds string nodes.
-    unsafe {
-        if tree.is_null() || (*tree).type_ != pg_sys::NodeTag::T_DropStmt {
-            return false;
-        }
-        let statement = tree.cast::<pg_sys::DropStmt>();
-        if (*statement).removeType != pg_sys::ObjectType::OBJECT_EXTENSION || (*statement).objects.is_null() {
-            return false;
-        }
-        let list = (*statement).objects;
-        (0..(*list).length as usize).any(|index| {
-            let node = (*(*list).elements.add(index)).ptr_value;
-            string_value(node) == b"pg_courier"
-        })
-    }
-}
-
-/// # Safety
-/// `node` is a string node, whose C string lives as long as the parse tree.
-unsafe fn string_value<'a>(node: *mut std::ffi::c_void) -> &'a [u8] {
-    // SAFETY: by contract.
-    unsafe {
-        #[cfg(any(feature = "pg13", feature = "pg14"))]
-        return CStr::from_ptr((*node.cast::<pg_sys::Value>()).val.str_).to_bytes();
-        #[cfg(not(any(feature = "pg13", feature = "pg14")))]
-        CStr::from_ptr((*node.cast::<pg_sys::String>()).sval).to_bytes()
-    }
-}
+fn guard_drop_extension(_fcinfo: pg_sys::FunctionCallInfo) {}
