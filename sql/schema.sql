@@ -244,16 +244,16 @@ CREATE FUNCTION courier.drop_task(task text, restore_replica_identity boolean DE
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'drop_task_wrapper';
 COMMENT ON FUNCTION courier.drop_task(text, boolean) IS
-'Ends a task: its processes, slot, and helper rows on both sides go; copied tables stay. With restore_replica_identity the tables get back what courier.set_replica_identity() changed. If the destination is out of reach a warning says how to remove the rows there later. The slot does not come back if the transaction is rolled back.';
+'Ends a task: its processes, slot, and helper rows on both sides go; copied tables stay. With restore_replica_identity the tables get back what courier.set_replica_identity() changed. If the destination is out of reach a warning says how to remove the rows there later. Slot and rows go when the transaction commits; if it is rolled back the task goes on. Error: 0A000 the transaction is prepared.';
 
 CREATE FUNCTION courier.guard_drop_extension() RETURNS event_trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'guard_drop_extension_wrapper';
 COMMENT ON FUNCTION courier.guard_drop_extension() IS
-'Refuses DROP EXTENSION pg_courier while there are tasks: their slots would stay and keep WAL for ever.';
+'Sees to it that no statement can drop extension pg_courier while there are tasks (their slots would stay and keep WAL for ever), also where the library is not preloaded.';
 
 CREATE EVENT TRIGGER pg_courier_guard ON ddl_command_start
-    WHEN TAG IN ('DROP EXTENSION')
+    WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED', 'DROP LANGUAGE')
     EXECUTE FUNCTION courier.guard_drop_extension();
 
 -- Reads the tasks for whoever drops a server of his own.

@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 use crate::error::Result;
 use crate::pg::dsm::Segment;
 use crate::pg::text::Text;
-use crate::pg::{compat, latch, report, spi, xact};
+use crate::pg::{compat, report, spi, xact};
 use crate::worker::status::TaskStatus;
 
 /// Rates older than this are history.
@@ -25,10 +25,6 @@ fn statuses() -> Result<Vec<(i32, Segment<TaskStatus>)>> {
         }
     }
     Ok(found)
-}
-
-fn alive(pid: i32) -> Option<i32> {
-    latch::is_alive(pid).then_some(pid)
 }
 
 #[pg_extern(sql = false)]
@@ -67,8 +63,8 @@ fn task_status() -> TableIterator<
             };
             (
                 id,
-                alive(status.supervisor_pid.load(Relaxed)),
-                alive(status.apply_worker().pid.load(Relaxed)),
+                status.supervisor.pid(),
+                status.apply_worker().process.pid(),
                 number(&status.received_lsn),
                 number(&status.applied_lsn),
                 lag,
@@ -100,8 +96,10 @@ fn copy_status() -> TableIterator<
     let mut rows = Vec::new();
     for (id, status) in report::unwrap(statuses()) {
         for worker in &status.workers[1..] {
-            let (table, pid) = (worker.table.load(Relaxed), worker.pid.load(Relaxed));
-            if table != 0 && latch::is_alive(pid) {
+            let table = worker.table.load(Relaxed);
+            if table != 0
+                && let Some(pid) = worker.process.pid()
+            {
                 let seconds = (now - worker.started_at.load(Relaxed)) as f64 / 1e6;
                 let (copied, bytes) = (worker.rows.load(Relaxed) as i64, worker.bytes.load(Relaxed) as i64);
                 rows.push((id, pg_sys::Oid::from(table), copied, bytes, seconds, pid));

@@ -12,6 +12,7 @@ use crate::destination::Purpose;
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::names;
 use crate::pg::dsm::Segment;
+use crate::pg::latch::Process;
 use crate::pg::text::Text;
 use crate::pg::{latch, logical, report, spi, wake, xact};
 use crate::worker::status::TaskStatus;
@@ -306,7 +307,6 @@ fn pause(task: Option<Text>) {
             }
         }
         task.update("wanted = $2", &[Some(Wanted::Paused.as_str())])?;
-        // If this transaction is rolled back, the postmaster starts the supervisor again and it finds its task running.
         stop_processes(&task)
     }));
 }
@@ -316,21 +316,23 @@ fn status_of(task: &Task) -> Option<Segment<TaskStatus>> {
 }
 
 fn supervisor_is_alive(task: &Task) -> bool {
-    status_of(task).is_some_and(|status| latch::is_alive(status.supervisor_pid.load(Relaxed)))
+    status_of(task).is_some_and(|status| status.supervisor.is_alive())
 }
 
-/// Ends all processes of the task and waits until they are gone.
+/// Ends all processes of the task and waits until they are gone. They come back if the transaction is rolled back.
 fn stop_processes(task: &Task) -> Result<()> {
+    if supervisor_is_alive(task) {
+        let (id, name) = (task.id, task.name.clone());
+        xact::after_rollback(move || {
+            if let Err(error) = supervisor::start(id, &name) {
+                report::log(&error, "pg_courier cannot start the task again whose stop was rolled back");
+            }
+        });
+    }
     let deadline = Instant::now() + STOP_WITHIN;
     loop {
-        let pids: Vec<i32> = match status_of(task) {
-            None => Vec::new(),
-            Some(status) => std::iter::once(&status.supervisor_pid)
-                .chain(status.workers.iter().map(|w| &w.pid))
-                .map(|pid| pid.load(Relaxed))
-                .filter(|pid| latch::is_alive(*pid))
-                .collect(),
-        };
+        let Some(status) = status_of(task) else { return Ok(()) };
+        let pids: Vec<i32> = status.processes().filter_map(Process::pid).collect();
         if pids.is_empty() {
             return Ok(());
         }
@@ -339,7 +341,8 @@ fn stop_processes(task: &Task) -> Result<()> {
                 .detail(format!("Still running: {pids:?}."))
                 .hint("Try again; look at these processes in pg_stat_activity."));
         }
-        pids.iter().for_each(|pid| latch::terminate(*pid));
+        status.stopping.store(1, Relaxed);
+        status.processes().for_each(Process::terminate);
         latch::wait(Some(Duration::from_millis(10)));
     }
 }
@@ -352,20 +355,26 @@ fn drop_task(task: Option<Text>, restore_replica_identity: Option<bool>) {
         if restore_replica_identity {
             identity::restore(&task)?;
         }
-        if task.wanted != Wanted::Created {
-            forget_on_destination(&task);
-        }
+        let slot = own_slot(&task)?;
+        let endpoint = (task.wanted != Wanted::Created).then(|| Endpoint::of(&task));
         spi::as_extension(|| {
             spi::execute("DELETE FROM courier.task WHERE id = $1::int", &[Some(&task.id.to_string())])
         })?;
-        // Last, as a slot does not come back with a rollback.
-        drop_slot(&task)
+        // No rollback brings back a slot, or rows on another server.
+        xact::before_commit(move || {
+            slot.map_or(Ok(()), |slot| logical::drop_slot(&slot))?;
+            if let Some(endpoint) = endpoint {
+                forget_on_destination(&task, endpoint);
+            }
+            Ok(())
+        });
+        Ok(())
     }));
 }
 
 /// A destination that is gone for good must not keep a slot, and with it WAL, on the source: its rows stay then.
-fn forget_on_destination(task: &Task) {
-    let outcome = Endpoint::of(task)
+fn forget_on_destination(task: &Task, endpoint: Result<Endpoint>) {
+    let outcome = endpoint
         .and_then(|endpoint| endpoint.open(Purpose::Control))
         .and_then(|mut destination| destination.forget_task(&task.uuid));
     if let Err(error) = outcome {
@@ -381,7 +390,8 @@ fn forget_on_destination(task: &Task) {
     }
 }
 
-fn drop_slot(task: &Task) -> Result<()> {
+/// The task's slot, if it is there and of this database.
+fn own_slot(task: &Task) -> Result<Option<String>> {
     let slot = names::slot_name(&task.name);
     let ours = spi::as_extension(|| {
         spi::query_opt(
@@ -390,5 +400,5 @@ fn drop_slot(task: &Task) -> Result<()> {
             &[Some(&slot)],
         )
     })?;
-    if ours.is_some() { logical::drop_slot(&slot) } else { Ok(()) }
+    Ok(ours.map(|_| slot))
 }

@@ -51,7 +51,7 @@ pub(super) fn wait(name: &str, timeout: Duration) -> Result<Lsn> {
         };
         // Committed there is not enough: a crash there could take it back.
         status.want_durable(mark);
-        latch::nudge(status.apply_worker().pid.load(Relaxed));
+        status.apply_worker().process.nudge();
         let patience = PATIENCE.min(left);
         status.waiters.fetch_add(1, Relaxed);
         let arrived = status.changed.wait_until(patience, patience, || status.durable() >= mark);
@@ -62,7 +62,7 @@ pub(super) fn wait(name: &str, timeout: Duration) -> Result<Lsn> {
                 _ => (task.segment, status.sequences_wanted.fetch_add(1, Relaxed) + 1),
             };
             asked = Some((segment, wanted));
-            latch::nudge(status.supervisor_pid.load(Relaxed));
+            status.supervisor.nudge();
             let done = || status.sequences_done.load(Relaxed).wrapping_sub(wanted) as i32 >= 0;
             if status.changed.wait_until(patience, patience, done) {
                 status.waiters.fetch_sub(1, Relaxed);

@@ -9,6 +9,17 @@ pub mod tables;
 mod task;
 pub mod version;
 
+use crate::error::Result;
+use crate::pg::spi;
+
 pub use marks::Marks;
 pub use scope::Scope;
 pub use task::{ConflictPolicy, Stage, Task, Wanted, to_json};
+
+/// Is the extension in this database? Not only something of its name: the tables have to be its own.
+pub fn is_installed() -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass \
+               AND d.refobjid = e.oid AND d.deptype = 'e' AND d.classid = 'pg_class'::regclass \
+               AND d.objid = to_regclass('courier.task') WHERE e.extname = 'pg_courier')";
+    spi::as_extension(|| spi::query_one(sql, &[])?.bool(0))
+}

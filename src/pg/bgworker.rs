@@ -1,7 +1,10 @@
 //! Background workers: registering, starting, watching, and what each does first.
 
+use std::cell::Cell;
 use std::ffi::{CStr, c_char};
+use std::path::Path;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pgrx::pg_sys;
 
@@ -128,29 +131,90 @@ fn copy_text(buffer: &mut [c_char], text: &str) {
     }
 }
 
-/// First thing in a worker: the server's own handlers, so that a stop works wherever the worker waits.
+/// Was this worker asked to end?
+static ASKED_TO_END: AtomicBool = AtomicBool::new(false);
+
+/// First thing in a worker: handlers for signals, so that a stop works wherever the worker waits.
+///
+/// SIGTERM does not do what it does in a client's session, where it is a FATAL error with a line in the log and exit
+/// status 1, for which the postmaster would start a supervisor again. It cancels what the server does for us, and the
+/// worker ends in good order at its next look ([`leave_if_asked`]).
 pub fn prepare_signals() {
-    // SAFETY: called once at the start of a worker; the handlers are the server's.
+    // SAFETY: called once at the start of a worker; the handlers only set flags and the latch.
     unsafe {
-        compat::set_signal_handler(libc::SIGTERM, raw::die);
+        compat::set_signal_handler(libc::SIGTERM, end);
         compat::set_signal_handler(libc::SIGHUP, raw::SignalHandlerForConfigReload);
         pg_sys::BackgroundWorkerUnblockSignals();
     }
 }
 
+unsafe extern "C-unwind" fn end(_signal: i32) {
+    ASKED_TO_END.store(true, Ordering::SeqCst);
+    // SAFETY: flags of the server that its own handlers set as well, and the latch of this process; errno is put back,
+    // as the interrupted code may be about to read it.
+    unsafe {
+        let errno = libc::__errno_location();
+        let before = *errno;
+        pg_sys::InterruptPending = 1;
+        pg_sys::QueryCancelPending = 1;
+        raw::SetLatch(pg_sys::MyLatch);
+        *errno = before;
+    }
+}
+
+thread_local! {
+    static STATUS_WHEN_ASKED: Cell<fn() -> i32> = const { Cell::new(|| 0) };
+}
+
+/// Decides on the exit status when the worker is asked to end; 0 unless this was called.
+pub fn when_asked(status: fn() -> i32) {
+    STATUS_WHEN_ASKED.set(status);
+}
+
+/// Ends this worker if it was asked to; others come back. Not in a critical section. An open transaction is aborted by the
+/// server's exit callbacks.
+pub fn leave_if_asked() {
+    if ASKED_TO_END.load(Ordering::SeqCst) {
+        exit(STATUS_WHEN_ASKED.get()());
+    }
+}
+
 mod raw {
-    // The bindings' versions are Rust functions and cannot be installed as handlers.
+    // The bindings' versions are Rust functions and cannot be (in) handlers.
     unsafe extern "C-unwind" {
-        pub fn die(signal: i32);
+        pub fn SetLatch(latch: *mut pgrx::pg_sys::Latch);
         pub fn SignalHandlerForConfigReload(signal: i32);
     }
 }
 
-/// Connects this worker to a database as the bootstrap superuser; `None`: to the shared catalogs only.
+/// Connects this worker to a database as the bootstrap superuser; `None`: to the shared catalogs only. A worker whose
+/// database is gone ends: to try would be a FATAL error, and the postmaster would have it tried again for ever. One that lets
+/// nobody in any more, as before a switchover, lets our workers in: what it has shall arrive.
 pub fn connect(database: Option<u32>) {
+    if database.is_some_and(|database| !database_has_files(database)) {
+        exit(0);
+    }
     let database = database.map_or(pg_sys::InvalidOid, pg_sys::Oid::from);
     // SAFETY: called once, before any SQL.
-    unsafe { pg_sys::BackgroundWorkerInitializeConnectionByOid(database, pg_sys::InvalidOid, 0) }
+    unsafe {
+        pg_sys::BackgroundWorkerInitializeConnectionByOid(
+            database,
+            pg_sys::InvalidOid,
+            pg_sys::BGWORKER_BYPASS_ALLOWCONN,
+        )
+    }
+}
+
+/// A database is a directory in one tablespace or another; the catalogs cannot be asked before there is a connection.
+fn database_has_files(database: u32) -> bool {
+    let version = |directory: &Path| directory.join(database.to_string()).join("PG_VERSION").exists();
+    let children = |directory: &Path| {
+        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    // Relative to the data directory, where every process of the server is.
+    version(Path::new("base"))
+        || children(Path::new("pg_tblspc")).iter().flat_map(|space| children(space)).any(|of| version(&of))
 }
 
 /// The argument this worker was started with.
@@ -223,18 +287,18 @@ pub fn databases() -> Vec<u32> {
     found
 }
 
-/// Runs `f` when this process ends by itself or is asked to, before it lets go of shared memory.
-pub fn before_exit(f: fn()) {
+/// Runs `f` when this process ends, unless it is killed, before it lets go of shared memory. Once for a worker.
+pub fn before_exit(f: impl Fn() + 'static) {
     thread_local! {
-        static CALLBACK: std::cell::Cell<Option<fn()>> = const { std::cell::Cell::new(None) };
+        static CALLBACK: Cell<Option<Box<dyn Fn()>>> = const { Cell::new(None) };
     }
     unsafe extern "C-unwind" fn call(_code: i32, _argument: pg_sys::Datum) {
-        if let Some(f) = CALLBACK.get() {
+        if let Some(f) = CALLBACK.take() {
             f();
         }
     }
-    CALLBACK.set(Some(f));
-    // SAFETY: registered once for a worker; the callback only sends signals.
+    CALLBACK.set(Some(Box::new(f)));
+    // SAFETY: registered once for a worker; the callback only writes to shared memory and sends signals.
     unsafe { pg_sys::before_shmem_exit(Some(call), pg_sys::Datum::from(0)) }
 }
 

@@ -1,7 +1,8 @@
 //! Waiting on the process latch, alone or together with sockets. Every wait ends for signals and postmaster death.
 
 use std::ffi::c_long;
-use std::time::Duration;
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
 
 use pgrx::pg_sys;
 
@@ -11,6 +12,14 @@ use crate::libpq::{Interest, Watch};
 /// Waits for a nudge (the latch), or until the time is over. `None` waits without limit.
 pub fn wait(timeout: Option<Duration>) {
     wait_sockets(&mut [], timeout);
+}
+
+/// Waits the whole time, whatever nudges.
+pub fn wait_for(time: Duration) {
+    let deadline = Instant::now() + time;
+    while let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        wait(Some(left));
+    }
 }
 
 /// Waits for one of the sockets, a nudge or the time; notes what the sockets are ready for. Runs the process's
@@ -84,31 +93,68 @@ fn wait_several(watches: &mut [Watch], milliseconds: Option<c_long>) -> bool {
     nudged
 }
 
-/// Nudges another process of this server; nothing happens when it is gone.
-pub fn nudge(pid: i32) {
-    if pid <= 0 {
-        return;
-    }
-    // SAFETY: BackendPidGetProc returns null or a PGPROC in shared memory, which stays mapped; setting the latch of a
-    // process that has just ended and been replaced wakes a stranger once, which is harmless.
-    unsafe {
-        let process = pg_sys::BackendPidGetProc(pid);
-        if !process.is_null() {
-            pg_sys::SetLatch(&raw mut (*process).procLatch);
-        }
-    }
-}
-
 /// Is there a process with this id connected to the server?
 pub fn is_alive(pid: i32) -> bool {
-    // SAFETY: as in `nudge`; only compared with null.
+    // SAFETY: only compared with null.
     pid > 0 && unsafe { !pg_sys::BackendPidGetProc(pid).is_null() }
 }
 
-/// Asks a process of this server to end, as `pg_terminate_backend` does.
-pub fn terminate(pid: i32) {
-    if is_alive(pid) {
-        // SAFETY: plain signal to a process that this server started.
-        unsafe { libc::kill(pid, libc::SIGTERM) };
+/// A process of this server, as others find it in shared memory; empty while it is all zeros.
+///
+/// A process id alone may be given to somebody else after its owner has ended. So it counts only together with the
+/// owner's place among the server's processes, and background workers have places that no client's session ever gets.
+#[repr(C)]
+pub struct Process {
+    pid: AtomicI32,
+    place: AtomicUsize,
+}
+
+impl Process {
+    /// Makes it this process. [`bgworker::before_exit`](super::bgworker::before_exit) is where it says goodbye.
+    pub fn enter(&self) {
+        // SAFETY: plain read of this process's own entry.
+        self.place.store(unsafe { pg_sys::MyProc } as usize, SeqCst);
+        self.pid.store(xact::process_id(), SeqCst);
+    }
+
+    /// Empties it, if it is this process.
+    pub fn leave(&self) {
+        let _ = self.pid.compare_exchange(xact::process_id(), 0, SeqCst, SeqCst);
+    }
+
+    /// Null unless it runs.
+    fn entry(&self) -> *mut pg_sys::PGPROC {
+        let (pid, place) = (self.pid.load(SeqCst), self.place.load(SeqCst));
+        // SAFETY: BackendPidGetProc returns null or an entry in shared memory, which stays mapped and where it is.
+        let entry = if pid > 0 { unsafe { pg_sys::BackendPidGetProc(pid) } } else { std::ptr::null_mut() };
+        if entry as usize == place { entry } else { std::ptr::null_mut() }
+    }
+
+    pub fn is_alive(&self) -> bool {
+        !self.entry().is_null()
+    }
+
+    /// Its id, while it runs.
+    pub fn pid(&self) -> Option<i32> {
+        let pid = self.pid.load(SeqCst);
+        self.is_alive().then_some(pid)
+    }
+
+    /// Nudges it; nothing happens when it is gone.
+    pub fn nudge(&self) {
+        let entry = self.entry();
+        if !entry.is_null() {
+            // SAFETY: the entry stays mapped. Setting the latch of a process that has just ended and been replaced
+            // wakes a stranger once, which is harmless.
+            unsafe { pg_sys::SetLatch(&raw mut (*entry).procLatch) };
+        }
+    }
+
+    /// Asks it to end, as `pg_terminate_backend` does.
+    pub fn terminate(&self) {
+        if let Some(pid) = self.pid() {
+            // SAFETY: plain signal to a process that this server started.
+            unsafe { libc::kill(pid, libc::SIGTERM) };
+        }
     }
 }

@@ -11,7 +11,7 @@ use pgrx::pg_sys::panic::{CaughtError, ErrorReport, ErrorReportWithLevel};
 use pgrx::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::pg::encoding;
+use crate::pg::{bgworker, encoding};
 
 mod raw {
     use super::*;
@@ -47,6 +47,10 @@ pub fn catch<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
         .execute();
     // SAFETY: as above.
     unsafe { pg_sys::error_context_stack = outer };
+    if result.is_err() {
+        // The error may be that very request.
+        bgworker::leave_if_asked();
+    }
     result.map_err(|caught| match caught {
         Caught::Ours(error) => error,
         Caught::Raised(caught) => from_caught(*caught, &original),

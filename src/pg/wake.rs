@@ -35,16 +35,35 @@ struct Slot {
     latch: AtomicPtr<pg_sys::Latch>,
 }
 
+#[repr(C)]
+struct Shared {
+    slots: [Slot; SLOTS],
+    /// How often a scout could not start all tasks of its database.
+    unstarted: AtomicU32,
+}
+
 /// Set in the postmaster, inherited by every process; null when not preloaded.
-static SLOTS_IN_SHARED_MEMORY: AtomicPtr<Slot> = AtomicPtr::new(std::ptr::null_mut());
+static SHARED: AtomicPtr<Shared> = AtomicPtr::new(std::ptr::null_mut());
+
+fn shared() -> Option<&'static Shared> {
+    // SAFETY: set by `startup` to a zero-initialized area of this size in the main shared memory segment.
+    unsafe { SHARED.load(Ordering::Relaxed).as_ref() }
+}
 
 fn slots() -> &'static [Slot] {
-    let first = SLOTS_IN_SHARED_MEMORY.load(Ordering::Relaxed);
-    if first.is_null() {
-        return &[];
+    shared().map_or(&[], |shared| &shared.slots)
+}
+
+/// For the scout, who has no other way to answer the launcher: tasks of its database are left to be started.
+pub fn note_unstarted() {
+    if let Some(shared) = shared() {
+        shared.unstarted.fetch_add(1, Ordering::SeqCst);
     }
-    // SAFETY: set by `startup` to an array of SLOTS zero-initialized slots in the main shared memory segment.
-    unsafe { std::slice::from_raw_parts(first, SLOTS) }
+}
+
+/// Changes with each call of [`note_unstarted`] in this server.
+pub fn unstarted() -> u32 {
+    shared().map_or(0, |shared| shared.unstarted.load(Ordering::SeqCst))
 }
 
 static mut PREVIOUS_STARTUP: pg_sys::shmem_startup_hook_type = None;
@@ -58,7 +77,7 @@ pub fn install() {
         PREVIOUS_STARTUP = pg_sys::shmem_startup_hook;
         pg_sys::shmem_startup_hook = Some(startup);
         #[cfg(any(feature = "pg13", feature = "pg14"))]
-        pg_sys::RequestAddinShmemSpace(size_of::<[Slot; SLOTS]>());
+        pg_sys::RequestAddinShmemSpace(size_of::<Shared>());
         #[cfg(not(any(feature = "pg13", feature = "pg14")))]
         {
             PREVIOUS_REQUEST = pg_sys::shmem_request_hook;
@@ -76,7 +95,7 @@ unsafe extern "C-unwind" fn request() {
         if let Some(previous) = PREVIOUS_REQUEST {
             previous();
         }
-        pg_sys::RequestAddinShmemSpace(size_of::<[Slot; SLOTS]>());
+        pg_sys::RequestAddinShmemSpace(size_of::<Shared>());
     }
 }
 
@@ -88,12 +107,12 @@ unsafe extern "C-unwind" fn startup() {
             previous();
         }
         let mut found = false;
-        let size = size_of::<[Slot; SLOTS]>();
-        let area = pg_sys::ShmemInitStruct(c"pg_courier wake slots".as_ptr(), size, &mut found);
+        let size = size_of::<Shared>();
+        let area = pg_sys::ShmemInitStruct(c"pg_courier".as_ptr(), size, &mut found);
         if !found {
             std::ptr::write_bytes(area.cast::<u8>(), 0, size);
         }
-        SLOTS_IN_SHARED_MEMORY.store(area.cast::<Slot>(), Ordering::Relaxed);
+        SHARED.store(area.cast::<Shared>(), Ordering::Relaxed);
     }
 }
 

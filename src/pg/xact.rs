@@ -1,15 +1,17 @@
 //! Transactions, interrupts, and the small facts about the session.
 
+use std::cell::RefCell;
 use std::ffi::{CStr, CString};
 
 use pgrx::pg_sys;
 
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::Lsn;
-use crate::pg::report;
+use crate::pg::{bgworker, report};
 
 /// Serves pending interrupts; ends the process when it was asked to stop.
 pub fn check_for_interrupts() {
+    bgworker::leave_if_asked();
     // SAFETY: called outside critical sections only.
     unsafe {
         if pg_sys::InterruptPending != 0 {
@@ -88,6 +90,95 @@ impl RepeatableRead {
         unsafe {
             pg_sys::PopActiveSnapshot();
             pg_sys::CommitTransactionCommand();
+        }
+    }
+}
+
+/// What waits for the end of the present transaction.
+enum Waiting {
+    BeforeCommit(Box<dyn FnOnce() -> Result<()>>),
+    AfterRollback(Box<dyn FnOnce()>),
+}
+
+thread_local! {
+    /// Each with the (sub)transaction that it shares its fate with.
+    static WAITING: RefCell<Vec<(pg_sys::SubTransactionId, Waiting)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Runs `f` when the present transaction is about to commit, not if what has been done since is rolled back: for what no
+/// rollback brings back. No SQL in it; its error rolls the transaction back. Such a transaction cannot be prepared.
+pub fn before_commit(f: impl FnOnce() -> Result<()> + 'static) {
+    wait_for_end(Waiting::BeforeCommit(Box::new(f)));
+}
+
+/// Runs `f` if what has been done since is rolled back, with the transaction or to a savepoint. No SQL in it.
+pub fn after_rollback(f: impl FnOnce() + 'static) {
+    wait_for_end(Waiting::AfterRollback(Box::new(f)));
+}
+
+fn wait_for_end(what: Waiting) {
+    static REGISTERED: std::sync::Once = std::sync::Once::new();
+    // SAFETY: in a session's own process; the callbacks stay registered for its life.
+    REGISTERED.call_once(|| unsafe {
+        pg_sys::RegisterXactCallback(Some(at_transaction_end), std::ptr::null_mut());
+        pg_sys::RegisterSubXactCallback(Some(at_subtransaction_end), std::ptr::null_mut());
+    });
+    // SAFETY: inside a transaction.
+    let now = unsafe { pg_sys::GetCurrentSubTransactionId() };
+    WAITING.with_borrow_mut(|waiting| waiting.push((now, what)));
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn at_transaction_end(event: pg_sys::XactEvent::Type, _arg: *mut std::ffi::c_void) {
+    use pg_sys::XactEvent::{XACT_EVENT_ABORT, XACT_EVENT_COMMIT, XACT_EVENT_PRE_COMMIT, XACT_EVENT_PRE_PREPARE};
+    let is_irrevocable = |(_, what): &(_, Waiting)| matches!(what, Waiting::BeforeCommit(_));
+    match event {
+        XACT_EVENT_PRE_COMMIT => {
+            let due = WAITING.with_borrow_mut(|waiting| {
+                let (due, rest) = std::mem::take(waiting).into_iter().partition(is_irrevocable);
+                *waiting = rest;
+                due as Vec<_>
+            });
+            for (_, what) in due {
+                if let Waiting::BeforeCommit(f) = what {
+                    report::unwrap(f());
+                }
+            }
+        }
+        XACT_EVENT_PRE_PREPARE if WAITING.with_borrow(|waiting| waiting.iter().any(is_irrevocable)) => {
+            report::raise(&Error::new("0A000", "cannot prepare a transaction that drops a task of pg_courier"));
+        }
+        XACT_EVENT_ABORT => WAITING.take().into_iter().for_each(|(_, what)| what.rolled_back()),
+        XACT_EVENT_COMMIT => drop(WAITING.take()),
+        _ => {}
+    }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn at_subtransaction_end(
+    event: pg_sys::SubXactEvent::Type,
+    ended: pg_sys::SubTransactionId,
+    parent: pg_sys::SubTransactionId,
+    _arg: *mut std::ffi::c_void,
+) {
+    use pg_sys::SubXactEvent::{SUBXACT_EVENT_ABORT_SUB, SUBXACT_EVENT_COMMIT_SUB};
+    match event {
+        SUBXACT_EVENT_COMMIT_SUB => WAITING.with_borrow_mut(|waiting| {
+            waiting.iter_mut().filter(|(of, _)| *of == ended).for_each(|(of, _)| *of = parent);
+        }),
+        SUBXACT_EVENT_ABORT_SUB => {
+            let (over, rest) = WAITING.take().into_iter().partition::<Vec<_>, _>(|(of, _)| *of == ended);
+            WAITING.set(rest);
+            over.into_iter().for_each(|(_, what)| what.rolled_back());
+        }
+        _ => {}
+    }
+}
+
+impl Waiting {
+    fn rolled_back(self) {
+        if let Waiting::AfterRollback(f) = self {
+            f();
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::logicalrep::{Lsn, Relation, names};
 use crate::pg::dsm::Segment;
 use crate::pg::logical::{self, Decoding, Step};
 use crate::pg::wake::Sleeper;
-use crate::pg::{bgworker, latch, report, xact};
+use crate::pg::{bgworker, report, xact};
 
 /// WAL records between two looks at the destination.
 const RECORDS_PER_STEP: usize = 2000;
@@ -39,9 +39,8 @@ fn apply_worker_main() {
     bgworker::connect(Some(argument.database));
     let Some(status) = attach(argument.segment, argument.task) else { bgworker::exit(0) };
     let mine = status.apply_worker();
-    mine.pid.store(xact::process_id(), Relaxed);
+    super::take_place(&status, 0);
     let outcome = report::catch(|| run(&argument, status.clone()));
-    mine.pid.store(0, Relaxed);
     let Err(error) = outcome else { bgworker::exit(0) };
     xact::abort();
     if error.remedy() != Remedy::ReplaySerially {
@@ -251,7 +250,7 @@ impl Stream {
         self.rate.update(&self.status);
         let wanted = Lsn(self.status.durable_wanted.load(Relaxed));
         if caught_up && durable >= wanted && self.status.caught_up.swap(1, Relaxed) == 0 {
-            latch::nudge(self.status.supervisor_pid.load(Relaxed));
+            self.status.supervisor.nudge();
         }
     }
 
@@ -269,8 +268,7 @@ impl Stream {
 
     /// Waits for WAL, for the destination, or for a nudge.
     fn rest(&mut self, position: Lsn) -> Result<()> {
-        let supervisor = self.status.supervisor_pid.load(Relaxed);
-        if !latch::is_alive(supervisor) {
+        if !self.status.supervisor.is_alive() {
             return Err(Error::new(sqlstate::OBJECT_IN_USE, "the supervisor of the task is gone"));
         }
         let (mut sockets, patience) = {

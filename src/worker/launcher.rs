@@ -1,21 +1,24 @@
 //! `pg_courier launcher`: after a start of the server, finds the tasks that should run.
 //!
 //! Which databases have tasks is known only inside each of them, so a short-lived scout looks into one after the
-//! other. Tasks started later register their supervisor themselves, and the postmaster restarts one that died. What is
-//! left is to look after slots that nobody reads, if `courier.max_retained_wal` limits them.
+//! other. Tasks started later register their supervisor themselves, and the postmaster restarts one that died. From then on
+//! it looks every minute where a task may have been left behind: into databases where a scout could not start everything,
+//! as there were too few worker slots, and into those with a slot of ours that nobody reads. If `courier.max_retained_wal`
+//! limits what such slots keep, a scout looks after that as well.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Argument, Mode, supervisor, wal_guard};
-use crate::catalog::version;
+use crate::catalog::{self, Task, version};
 use crate::error::Result;
 use crate::guc;
 use crate::pg::bgworker::{self, Spec};
-use crate::pg::{latch, report, slots, spi, xact};
+use crate::pg::{latch, report, slots, spi, wake, xact};
 
 pub const NAME: &str = "pg_courier launcher";
 pub const FUNCTION: &str = "pg_courier_launcher_main";
-/// Worker slots were all taken: look again after this time.
+/// The time between two looks.
 const AGAIN: Duration = Duration::from_secs(60);
 
 bgworker::entry_point!(pg_courier_launcher_main, launcher_main);
@@ -23,10 +26,10 @@ bgworker::entry_point!(pg_courier_launcher_main, launcher_main);
 fn launcher_main() {
     bgworker::prepare_signals();
     bgworker::connect(None);
-    while !scan_all() {
-        latch::wait(Some(AGAIN));
-    }
+    let mut open: BTreeSet<u32> = bgworker::databases().into_iter().collect();
     loop {
+        open.extend(slots::databases_keeping(0));
+        open.retain(|database| !start_tasks(*database));
         // With a limit on retained WAL: slots of tasks that are paused or failed have no supervisor that watches them.
         let limit = guc::max_retained_wal();
         if let Some(limit) = limit {
@@ -35,20 +38,21 @@ fn launcher_main() {
                     .unwrap_or_else(|error| report::log(&error, "pg_courier launcher"));
             }
         }
-        latch::wait(limit.map(|_| AGAIN));
+        // A reload of the configuration nudges: what somebody has just changed may have made room.
+        latch::wait(Some(AGAIN));
     }
 }
 
-/// Sends a scout into every database; false when one could not be sent or did not get all tasks started.
-fn scan_all() -> bool {
-    let mut complete = true;
-    for database in bgworker::databases() {
-        if let Err(error) = send_scout(database, Mode::Run) {
+/// Sends a scout into a database; false when it could not be sent or did not get all tasks started.
+fn start_tasks(database: u32) -> bool {
+    let before = wake::unstarted();
+    match send_scout(database, Mode::Run) {
+        Ok(()) => wake::unstarted() == before,
+        Err(error) => {
             report::log(&error, "pg_courier launcher will look again in a minute");
-            complete = false;
+            false
         }
     }
-    complete
 }
 
 /// Sends a scout and waits until it is back.
@@ -77,6 +81,7 @@ fn scout_main() {
     };
     if let Err(error) = outcome {
         xact::abort();
+        wake::note_unstarted();
         report::log(&error, "pg_courier scout");
     }
     bgworker::exit(0)
@@ -85,16 +90,24 @@ fn scout_main() {
 fn start_supervisors() -> Result<()> {
     let tasks = xact::in_transaction(|| {
         spi::as_extension(|| {
-            let there = spi::query_one("SELECT to_regclass('courier.task') IS NOT NULL", &[])?.bool(0)?;
-            if !there {
+            if !catalog::is_installed()? {
                 return Ok(Vec::new());
             }
             version::check()?;
-            spi::query("SELECT id, name FROM courier.task WHERE wanted = 'running' AND NOT failed ORDER BY id", &[])
+            spi::query(
+                "SELECT t.id FROM courier.task t LEFT JOIN courier.task_status() s ON s.id = t.id \
+                 WHERE t.wanted = 'running' AND NOT t.failed AND s.supervisor_pid IS NULL ORDER BY t.id",
+                &[],
+            )
         })
     })?;
     for row in &tasks {
-        supervisor::start(row.parse(0)?, row.text(1)?)?;
+        let Some(task) = xact::in_transaction(|| Task::find_by_id(row.parse(0)?))? else { continue };
+        if let Err(error) = supervisor::start(task.id, &task.name) {
+            wake::note_unstarted();
+            task.log(&error);
+            xact::in_transaction(|| task.record_error(&error, false, Some(AGAIN.as_secs())))?;
+        }
     }
     Ok(())
 }

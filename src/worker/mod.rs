@@ -16,10 +16,15 @@ pub mod supervisor;
 pub mod tablesync_worker;
 mod wal_guard;
 
+use std::rc::Rc;
+
+use status::TaskStatus;
+
 use crate::catalog::{Task, connection};
 use crate::destination::{Session, data_settings};
 use crate::error::{Error, Result};
-use crate::pg::{encoding, latch, xact};
+use crate::pg::dsm::Segment;
+use crate::pg::{bgworker, encoding, latch, xact};
 
 /// What a worker of a task is started with; travels as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +88,19 @@ fn apply_data_settings() -> Result<()> {
     }
     xact::set_config(c"default_transaction_read_only", "off")?;
     encoding::send_utf8()
+}
+
+/// Shows the others that this worker runs, until it ends, however that comes about.
+fn take_place(status: &Rc<Segment<TaskStatus>>, number: usize) {
+    let status = status.clone();
+    if let Some(worker) = status.workers.get(number) {
+        worker.process.enter();
+    }
+    bgworker::before_exit(move || {
+        if let Some(worker) = status.workers.get(number) {
+            worker.process.leave();
+        }
+    });
 }
 
 /// Everything a destination session of the task needs.

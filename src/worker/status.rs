@@ -9,14 +9,17 @@ use crate::error::{Error, Origin, Remedy};
 use crate::guc::MAX_SYNC_WORKERS;
 use crate::logicalrep::Lsn;
 use crate::pg::dsm::Condition;
+use crate::pg::latch::Process;
 
-const MAGIC: u64 = 0x7067_636f_7572_0002;
+const MAGIC: u64 = 0x7067_636f_7572_0003;
 
 #[repr(C)]
 pub struct TaskStatus {
     magic: AtomicU64,
     pub task: AtomicI32,
-    pub supervisor_pid: AtomicI32,
+    pub supervisor: Process,
+    /// 1 when somebody who stops the task asks its processes to end: the supervisor is not to be started again.
+    pub stopping: AtomicU32,
     /// WAL decoded up to here.
     pub received_lsn: AtomicU64,
     /// Everything before is committed on the destination. A crash there may take it back, so it is for people.
@@ -61,7 +64,7 @@ pub struct TaskStatus {
 
 #[repr(C)]
 pub struct WorkerStatus {
-    pub pid: AtomicI32,
+    pub process: Process,
     /// The table being copied.
     pub table: AtomicU32,
     pub rows: AtomicU64,
@@ -101,7 +104,7 @@ impl<const N: usize> Text<N> {
     }
 }
 
-// Atomics, arrays of them, and a Condition; zero bytes are valid values.
+// Atomics, arrays of them, a Process, and a Condition; zero bytes are valid values.
 crate::pg::dsm::share!(TaskStatus, |status: &TaskStatus| {
     status.magic.store(MAGIC, Relaxed);
     status.changed.initialize();
@@ -140,6 +143,11 @@ impl TaskStatus {
 
     pub fn phase(&self) -> String {
         self.phase.get()
+    }
+
+    /// The supervisor and all workers.
+    pub fn processes(&self) -> impl Iterator<Item = &Process> {
+        std::iter::once(&self.supervisor).chain(self.workers.iter().map(|worker| &worker.process))
     }
 
     pub fn apply_worker(&self) -> &WorkerStatus {

@@ -19,7 +19,7 @@ use super::status::TaskStatus;
 use super::wal_guard::{Verdict, WalGuard};
 use super::{Argument, Endpoint, Mode, failpoint};
 use crate::catalog::sequences::{self, SequenceValue};
-use crate::catalog::{Stage, Task, Wanted, tables, version};
+use crate::catalog::{self, Stage, Task, Wanted, tables, version};
 use crate::destination::{Destination, Purpose, TaskRow};
 use crate::error::{Error, Remedy, Result, sqlstate};
 use crate::guc::{self, MAX_SYNC_WORKERS};
@@ -32,8 +32,12 @@ use crate::schema_sync::{self, Item, When};
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The states of tables follow the stream this often while it catches up.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+/// The task's row is asked this often whether the task is wanted; who pauses or drops it tells us, but a DROP EXTENSION that
+/// got past its guards does not.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// Starts the supervisor of a task; it waits for the transaction that asked for it.
+/// Starts the supervisor of a task; it waits for the transaction that asked for it. The postmaster starts it again when it
+/// ends with a status other than 0.
 pub fn start(task: i32, name: &str) -> Result<()> {
     let argument = Argument { database: xact::database_id(), task, segment: 0, number: 0, mode: Mode::Run };
     bgworker::start(&Spec {
@@ -56,7 +60,7 @@ fn terminate_workers() {
     STATUS.with_borrow(|status| {
         if let Some(status) = status {
             for worker in &status.workers {
-                latch::terminate(worker.pid.load(Relaxed));
+                worker.process.terminate();
             }
         }
     });
@@ -93,16 +97,22 @@ fn supervise(argument: &Argument) -> Result<()> {
     if !xact::try_lock_supervisor(argument.task) {
         return Ok(());
     }
-    bgworker::before_exit(terminate_workers);
+    bgworker::before_exit(|| {
+        terminate_workers();
+        STATUS.with_borrow(|status| status.iter().for_each(|status| status.supervisor.leave()));
+    });
+    // Who stops the task does not want another supervisor; an administrator who ended only this process does.
+    bgworker::when_asked(|| {
+        let stopping = |status: &Rc<Segment<TaskStatus>>| status.stopping.load(Relaxed) == 1;
+        STATUS.with_borrow(|status| i32::from(!status.as_ref().is_some_and(stopping)))
+    });
+    let Some(Asked::Run(_)) = xact::in_transaction(|| Asked::look(argument.task))? else { return Ok(()) };
     if xact::in_transaction(|| crashes_too_often(argument.task))? {
         return Ok(());
     }
     let mut retry = Retry::default();
     loop {
-        let Some(task) = xact::in_transaction(|| Task::find_by_id(argument.task))? else { return Ok(()) };
-        if task.wanted != Wanted::Running || task.failed {
-            return Ok(());
-        }
+        let Some(Asked::Run(task)) = xact::in_transaction(|| Asked::look(argument.task))? else { return Ok(()) };
         let status = match STATUS.with_borrow(|s| s.clone()) {
             Some(status) => status,
             None => make_status(&task)?,
@@ -114,23 +124,28 @@ fn supervise(argument: &Argument) -> Result<()> {
             sequences: SequenceSync::default(),
             heart: Heart::default(),
             guard: WalGuard::default(),
+            looked: Instant::now(),
             is_at_rest: false,
         };
         let outcome = report::catch(|| attempt.run());
         let error = match outcome {
             Ok(Ended::Finished) => return Ok(()),
             Ok(Ended::Guarded(verdict)) => return end_for_guard(&task, &status, verdict),
+            Ok(Ended::NotWanted) => return end_unwanted(&task),
             Err(error) => error,
         };
         xact::abort();
         terminate_workers();
+        if !matches!(xact::in_transaction(|| Asked::look(task.id))?, Some(Asked::Run(_))) {
+            return end_unwanted(&task);
+        }
         task.log(&error);
         let Some(pause) = retry.pause(&error) else {
             return xact::in_transaction(|| task.record_error(&error, true, None));
         };
         xact::in_transaction(|| task.record_error(&error, false, Some(pause.as_secs().max(1))))?;
         show(&status, "waiting before the next attempt");
-        rest(pause);
+        latch::wait_for(pause);
         // A destination that is away for long is what fills the disk.
         if let Some(verdict) = WalGuard::default().look(&task)? {
             return end_for_guard(&task, &status, verdict);
@@ -139,16 +154,58 @@ fn supervise(argument: &Argument) -> Result<()> {
     }
 }
 
+/// What the task's row asks of its supervisor; `None` when there is no row any more, or no extension.
+enum Asked {
+    Run(Box<Task>),
+    Rest,
+}
+
+impl Asked {
+    fn look(task: i32) -> Result<Option<Asked>> {
+        if !catalog::is_installed()? {
+            return Ok(None);
+        }
+        let task = Task::find_by_id(task)?;
+        Ok(task.map(|task| match task.wanted {
+            Wanted::Running if !task.failed => Asked::Run(Box::new(task)),
+            _ => Asked::Rest,
+        }))
+    }
+}
+
 /// How an attempt ended that no error ended.
 enum Ended {
     Finished,
     Guarded(Verdict),
+    NotWanted,
+}
+
+/// The task's row does not ask for processes any more, and nobody told us. If the extension was dropped below its tasks the
+/// guards of that were evaded, and what keeps WAL now is nobody's.
+fn end_unwanted(task: &Task) -> Result<()> {
+    terminate_workers();
+    if xact::in_transaction(|| Asked::look(task.id))?.is_some() || !task.incremental {
+        return Ok(());
+    }
+    let slot = names::slot_name(&task.name);
+    let drop = format!("SELECT pg_catalog.pg_drop_replication_slot({});", names::quote_literal(&slot));
+    task.log(
+        &Error::new(sqlstate::UNDEFINED_OBJECT, "the task is gone, its processes end")
+            .detail(format!(
+                "The extension was dropped, or the task's row deleted. Replication slot \"{slot}\" stays and keeps WAL."
+            ))
+            .hint(drop),
+    );
+    Ok(())
 }
 
 /// The slot keeps too much WAL: the task is recorded as paused or failed, and its processes go.
 fn end_for_guard(task: &Task, status: &TaskStatus, verdict: Verdict) -> Result<()> {
+    /// A worker that does not end in this time keeps its slot; the launcher looks after that.
+    const PATIENCE: Duration = Duration::from_secs(60);
     terminate_workers();
-    while status.workers.iter().any(|worker| latch::is_alive(worker.pid.load(Relaxed))) {
+    let deadline = Instant::now() + PATIENCE;
+    while status.workers.iter().any(|worker| worker.process.is_alive()) && Instant::now() < deadline {
         latch::wait(Some(Duration::from_millis(20)));
     }
     verdict.carry_out(task)
@@ -174,19 +231,11 @@ fn crashes_too_often(task: i32) -> Result<bool> {
     Ok(true)
 }
 
-/// Waits the whole time, whatever nudges.
-fn rest(time: Duration) {
-    let deadline = Instant::now() + time;
-    while let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-        latch::wait(Some(left));
-    }
-}
-
 fn make_status(task: &Task) -> Result<Rc<Segment<TaskStatus>>> {
     xact::in_transaction(|| {
         let (status, handle) = Segment::<TaskStatus>::create();
         status.task.store(task.id, Relaxed);
-        status.supervisor_pid.store(xact::process_id(), Relaxed);
+        status.supervisor.enter();
         task.update("segment = $2::bigint", &[Some(&handle.to_string())])?;
         let status = Rc::new(status);
         STATUS.with_borrow_mut(|kept| *kept = Some(status.clone()));
@@ -249,6 +298,8 @@ struct Attempt<'a> {
     sequences: SequenceSync,
     heart: Heart,
     guard: WalGuard,
+    /// When the task's row was last asked whether the task is wanted.
+    looked: Instant,
     is_at_rest: bool,
 }
 
@@ -275,13 +326,13 @@ impl Attempt<'_> {
             destination.ensure_progress(&row, Lsn::INVALID)?;
         }
         if task.stage < Stage::CatchingUp {
-            if let Some(verdict) = self.prepare_and_copy(&mut destination)? {
-                return Ok(Ended::Guarded(verdict));
+            if let Some(ended) = self.prepare_and_copy(&mut destination)? {
+                return Ok(ended);
             }
             self.retry.succeeded();
         }
         if task.incremental {
-            return self.stream(&endpoint, destination).map(Ended::Guarded);
+            return self.stream(&endpoint, destination);
         }
         self.sequences.sync(task, &mut destination)?;
         xact::in_transaction(|| {
@@ -293,6 +344,24 @@ impl Attempt<'_> {
 
     fn show(&self, text: &str) {
         show(&self.status, text);
+    }
+
+    /// Now and then: is there anything that ends the attempt, besides errors?
+    fn look_around(&mut self) -> Result<Option<Ended>> {
+        if let Some(verdict) = self.guard.look_now_and_then(self.task)? {
+            return Ok(Some(Ended::Guarded(verdict)));
+        }
+        if self.look_due_in().is_zero() {
+            self.looked = Instant::now();
+            if !matches!(xact::in_transaction(|| Asked::look(self.task.id))?, Some(Asked::Run(_))) {
+                return Ok(Some(Ended::NotWanted));
+            }
+        }
+        Ok(None)
+    }
+
+    fn look_due_in(&self) -> Duration {
+        LOOK_EVERY.saturating_sub(self.looked.elapsed())
     }
 
     // ---- slot ---------------------------------------------------------------------------------------------------
@@ -362,7 +431,7 @@ impl Attempt<'_> {
 
     // ---- schema and copy ----------------------------------------------------------------------------------------
 
-    fn prepare_and_copy(&mut self, destination: &mut Destination) -> Result<Option<Verdict>> {
+    fn prepare_and_copy(&mut self, destination: &mut Destination) -> Result<Option<Ended>> {
         let task = self.task;
         let items = if task.schema_sync { self.schema_statements()? } else { Vec::new() };
         if task.stage < Stage::FullCopy {
@@ -372,9 +441,9 @@ impl Attempt<'_> {
             xact::in_transaction(|| task.set_stage(Stage::FullCopy))?;
         }
         if task.full_copy && task.stage < Stage::PostData {
-            let verdict = self.copy_tables()?;
-            if verdict.is_some() {
-                return Ok(verdict);
+            let ended = self.copy_tables()?;
+            if ended.is_some() {
+                return Ok(ended);
             }
         }
         xact::in_transaction(|| task.set_stage(Stage::PostData))?;
@@ -411,7 +480,7 @@ impl Attempt<'_> {
         })
     }
 
-    fn copy_tables(&mut self) -> Result<Option<Verdict>> {
+    fn copy_tables(&mut self) -> Result<Option<Ended>> {
         let task = self.task;
         xact::in_transaction(|| tables::reset_unfinished(task.id))?;
         let holder = if task.incremental { None } else { Some(self.hold_snapshot()?) };
@@ -422,8 +491,8 @@ impl Attempt<'_> {
                 break;
             }
             self.show(&format!("copying; {left} tables to go"));
-            if let Some(verdict) = self.guard.look_now_and_then(task)? {
-                return Ok(Some(verdict));
+            if let Some(ended) = self.look_around()? {
+                return Ok(Some(ended));
             }
             for number in 1..=guc::sync_workers().min(MAX_SYNC_WORKERS as u32 - 1).min(left as u32) {
                 if let std::collections::hash_map::Entry::Vacant(free) = handles.entry(number) {
@@ -443,7 +512,7 @@ impl Attempt<'_> {
             if handles.is_empty() {
                 // Killed ones left their tables behind; do not start new ones in a tight circle.
                 xact::in_transaction(|| tables::reset_unfinished(task.id))?;
-                rest(Duration::from_millis(100));
+                latch::wait_for(Duration::from_millis(100));
             }
         }
         // The last ones are on their way out.
@@ -510,8 +579,8 @@ impl Attempt<'_> {
 
     // ---- stream -------------------------------------------------------------------------------------------------
 
-    /// Keeps the apply worker running; returns by an error, or when the slot keeps too much WAL.
-    fn stream(&mut self, endpoint: &Endpoint, destination: Destination) -> Result<Verdict> {
+    /// Keeps the apply worker running; returns by an error, or when the task is to rest.
+    fn stream(&mut self, endpoint: &Endpoint, destination: Destination) -> Result<Ended> {
         let task = self.task;
         // A worker that starts anew must begin behind every copy: changes that a copy holds are left out only as long
         // as its snapshot is kept.
@@ -550,11 +619,11 @@ impl Attempt<'_> {
             }
             self.serve_sequences(endpoint, &mut control);
             self.heart.beat(task);
-            if let Some(verdict) = self.guard.look_now_and_then(task)? {
-                return Ok(verdict);
+            if let Some(ended) = self.look_around()? {
+                return Ok(ended);
             }
             let settled = synchronizing && !uncaught;
-            let due = self.sequences.due_in().min(self.heart.due_in()).min(self.guard.due_in());
+            let due = self.sequences.due_in().min(self.heart.due_in()).min(self.guard.due_in()).min(self.look_due_in());
             latch::wait(Some(if settled { due } else { FOLLOW_EVERY }));
         }
     }
@@ -575,7 +644,7 @@ impl Attempt<'_> {
             }
             Some((_, error)) => return Err(error),
             // Killed, or ended by an administrator: it goes on where it was, after a moment.
-            None => rest(Duration::from_millis(500)),
+            None => latch::wait_for(Duration::from_millis(500)),
         }
         self.start_apply_worker(Mode::Run)
     }

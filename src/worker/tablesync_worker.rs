@@ -25,10 +25,9 @@ fn tablesync_worker_main() {
     bgworker::connect(Some(argument.database));
     let Some(status) = super::apply_worker::attach(argument.segment, argument.task) else { bgworker::exit(0) };
     let Some(mine) = status.workers.get(argument.number as usize) else { bgworker::exit(0) };
-    mine.pid.store(xact::process_id(), Relaxed);
+    super::take_place(&status, argument.number as usize);
     let outcome = report::catch(|| run(&argument, &status, mine));
     mine.table.store(0, Relaxed);
-    mine.pid.store(0, Relaxed);
     let Err(error) = outcome else { bgworker::exit(0) };
     xact::abort();
     report::log(&error, "pg_courier tablesync worker stops");
@@ -85,7 +84,7 @@ fn hold_snapshot(task: i32, status: &TaskStatus) -> Result<()> {
     let _transaction = RepeatableRead::begin(&tables, None)?;
     let name = spi::query_one("SELECT pg_catalog.pg_export_snapshot()", &[])?.string(0)?;
     status.set_snapshot(&name);
-    latch::nudge(status.supervisor_pid.load(Relaxed));
+    status.supervisor.nudge();
     bgworker::report_activity("keeping the snapshot of the copy");
     loop {
         latch::wait(None);

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::catalog::{Task, version};
+use crate::catalog::{self, Task, version};
 use crate::error::{Error, Result, sqlstate};
 use crate::guc;
 use crate::logicalrep::names;
@@ -79,8 +79,7 @@ impl WalGuard {
 pub fn look_after_unwatched() -> Result<()> {
     let tasks = xact::in_transaction(|| {
         spi::as_extension(|| {
-            let there = spi::query_one("SELECT to_regclass('courier.task') IS NOT NULL", &[])?.bool(0)?;
-            if !there {
+            if !catalog::is_installed()? {
                 return Ok(Vec::new());
             }
             version::check()?;

@@ -27,6 +27,7 @@ mod network;
 mod options;
 mod origins;
 mod precheck;
+mod processes;
 mod replay;
 mod rights;
 mod schema;
