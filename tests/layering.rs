@@ -94,6 +94,31 @@ fn sql_functions(code: &str) -> Vec<&str> {
     parts.map(|part| part.split_once("{\n").map_or(part, |(signature, _)| signature)).collect()
 }
 
+/// Each promise of docs/security.md names a test that keeps it.
+#[test]
+fn promises_of_security_have_tests() {
+    let project = pg_courier_tests::install::project();
+    let page = fs::read_to_string(project.join("docs/security.md")).expect("the page");
+    let section = page
+        .split_once("### Who might want more")
+        .and_then(|(_, rest)| rest.split_once("\n## "))
+        .expect("the section")
+        .0;
+    let (mut problems, mut promises) = (Vec::new(), 0);
+    for line in section.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| who ")) {
+        promises += 1;
+        let named = line.rsplit('`').nth(1).and_then(|name| name.split_once("::"));
+        let exists = named.is_some_and(|(module, test)| {
+            let file = project.join("tests/e2e").join(format!("{module}.rs"));
+            fs::read_to_string(file).is_ok_and(|code| code.contains(&format!("#[test]\nfn {test}()")))
+        });
+        if !exists {
+            problems.push(line);
+        }
+    }
+    assert!(promises > 10 && problems.is_empty(), "no such test:\n{}", problems.join("\n"));
+}
+
 /// Machines get packages from where their owners say: apt's and cargo's own configuration, or a variable.
 #[test]
 fn no_address_of_a_package_archive_stands_in_the_tree() {

@@ -147,10 +147,9 @@ impl Check<'_> {
 
     fn marks(&mut self) -> Result<()> {
         for owner in marks::Marks::read()?.doubtful_owners() {
-            let detail = format!(
-                "Tables of schema \"courier_applied\" belong to it; it may not say that a transaction came from another server."
-            );
-            self.add("source_marks", None, Some(quote_ident(owner)), Some(detail))?;
+            let detail = "Tables of schema \"courier_applied\" belong to it; it may not say that a transaction came from \
+                          another server.";
+            self.add("source_marks", None, Some(quote_ident(owner)), Some(detail.to_owned()))?;
             if let Some(finding) = self.findings.last_mut() {
                 // Only somebody who knows whether a task writes here under this name can tell.
                 finding.fix = Some(format!("{} -- if it applies changes of pg_courier here", marks::grant_to(owner)));

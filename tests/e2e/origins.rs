@@ -122,6 +122,52 @@ fn large_transactions_do_not_come_back() {
     assert_eq!(changes(&pair.destination, "onward"), 0);
 }
 
+/// The copy of a table, while a task that faces it streams already.
+#[test]
+fn a_copy_does_not_come_back() {
+    let pair = symmetric_pair();
+    let journal = "CREATE TABLE journal (item bigint, what text); ALTER TABLE journal REPLICA IDENTITY FULL";
+    pair.source.run(DATABASE, "DROP TABLE items; ALTER TABLE journal REPLICA IDENTITY FULL");
+    pair.source.run(DATABASE, &format!("CREATE ROLE {ROLE} SUPERUSER LOGIN PASSWORD {}", literal(PASSWORD)));
+    pair.destination.run(DATABASE, &format!("{journal}; ALTER TABLE journal OWNER TO {ROLE}"));
+    task_from_destination(&pair, &pair.source, DATABASE, ", schema_sync => false, full_copy => false");
+    let options = TaskOptions { schema_sync: Some(false), ..Default::default() };
+    pair.start_task_with(DATABASE, TASK, &["public.*"], &options);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    settle(&pair);
+    pair.assert_same(DATABASE, &["public.journal"]);
+    assert_eq!(changes(&pair.destination, "onward"), 0);
+}
+
+/// Changes that are applied one by one, with a conflict among them that is left out and listed.
+#[test]
+fn conflicts_do_not_come_back() {
+    let pair = symmetric_pair();
+    pair.source.run(DATABASE, &format!("CREATE ROLE {ROLE} SUPERUSER LOGIN PASSWORD {}", literal(PASSWORD)));
+    let options = TaskOptions { conflict: Some("ignore"), ..Default::default() };
+    pair.start_task_with(DATABASE, TASK, &["public.items"], &options);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    task_from_destination(
+        &pair,
+        &pair.source,
+        DATABASE,
+        ", schema_sync => false, full_copy => false, conflict => 'ignore'",
+    );
+    pair.destination.run(DATABASE, "SELECT courier.pause('onward')");
+    pair.destination.run(DATABASE, "INSERT INTO items VALUES (20005, 2, 'theirs')");
+    pair.source.run(DATABASE, "INSERT INTO items SELECT i, 1, 'ours' FROM generate_series(20001, 20010) AS i");
+    pair.caught_up(DATABASE, TASK);
+    assert_eq!(pair.source.value(DATABASE, "SELECT count(*) FROM courier.conflicts"), "1");
+    pair.destination.run(DATABASE, "SELECT courier.resume('onward')");
+    settle(&pair);
+    assert_eq!(changes(&pair.destination, "onward"), 1, "its own row, which meets one there, and nothing else");
+    let differ = "SELECT string_agg(note, ' ') FROM items WHERE id BETWEEN 20001 AND 20010 AND note <> 'ours'";
+    assert_eq!(
+        (pair.source.value(DATABASE, differ), pair.destination.value(DATABASE, differ)),
+        (String::new(), "theirs".to_owned())
+    );
+}
+
 /// What came by replication is not sent on if the task says so, however it came.
 #[test]
 fn bursts_do_not_go_on_in_a_cascade_of_own_changes() {
