@@ -87,6 +87,19 @@ CREATE FUNCTION courier.health(OUT "check" text, OUT status text, OUT task text,
      WHERE t.incremental AND t.runs
      GROUP BY t.task
     UNION ALL
+    -- What the patterns name and the task does not follow is lost, also before its first row stops the task.
+    SELECT 'coverage',
+           CASE WHEN count(c.table_name) > 0 THEN 'critical' ELSE 'ok' END, t.task,
+           CASE WHEN count(c.table_name) > 0 THEN concat_ws(' ', (array_agg(c.detail ORDER BY c.table_name))[1],
+                                                            CASE WHEN count(c.table_name) > 1 THEN format('%s tables in all.', count(c.table_name)) END)
+                ELSE 'The task follows what its patterns name.' END,
+           CASE WHEN count(c.table_name) = 1 THEN min(c.hint)
+                WHEN count(c.table_name) > 1 THEN format('SELECT * FROM courier.coverage(%L); has the way out for each.', t.task) END
+      FROM t
+      LEFT JOIN LATERAL courier.coverage(t.task) AS c ON true
+     WHERE t.incremental AND t.state NOT IN ('created', 'finished')
+     GROUP BY t.task
+    UNION ALL
     SELECT 'other_slots',
            CASE WHEN count(o.slot_name) > 0 THEN 'warning' ELSE 'ok' END, NULL,
            CASE WHEN count(o.slot_name) > 0 THEN format('Nobody reads %s; it keeps WAL.', string_agg(format('slot %s (%s, %s)', o.slot_name, o.owner_kind, pg_size_pretty(o.retained_bytes)), ', '))

@@ -27,7 +27,7 @@ DECLARE
         'courier.wait_for_internal(text, double precision)',
         'courier.verify(text)',
         'courier.drop_task(text, boolean)',
-        'courier.alter_task(text, text, boolean)',
+        'courier.alter_task(text, text, boolean, text[])', 'courier.add_table(text, regclass)', 'courier.coverage(text)',
         'courier.skip_change(text, pg_lsn)',
         'courier.skip_change_internal(text, text)',
         'courier.conflicts_internal(text)',

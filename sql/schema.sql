@@ -136,11 +136,27 @@ CREATE FUNCTION courier.create_task(
 COMMENT ON FUNCTION courier.create_task(text, text, text[], text[], boolean, boolean, boolean, text, boolean) IS
 'Describes a task and returns the number of tables it covers now; nothing happens before courier.start(). Patterns are schema.table with * and ?, double quotes keep capitals. The caller becomes the owner. Errors: 42602 bad name, 42710 name taken, 42704 unknown server, 22023 bad pattern, 42P01 no table matches.';
 
-CREATE FUNCTION courier.alter_task(task text, conflict text DEFAULT NULL, forward_origins boolean DEFAULT NULL) RETURNS void
+CREATE FUNCTION courier.alter_task(
+    task text, conflict text DEFAULT NULL, forward_origins boolean DEFAULT NULL, exclude text[] DEFAULT NULL
+) RETURNS void
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'alter_task_wrapper';
-COMMENT ON FUNCTION courier.alter_task(text, text, boolean) IS
-'Changes options of a task that is not running; null leaves an option as it is. conflict: error stops at a change that meets another row than expected, ignore keeps the destination''s row, overwrite lets the source''s row win. forward_origins: whether changes are sent on that came to this database by replication. Errors: 22023 unknown value, 55000 the task is running.';
+COMMENT ON FUNCTION courier.alter_task(text, text, boolean, text[]) IS
+'Changes options of a task that is not running; null leaves an option as it is. conflict: error stops at a change that meets another row than expected, ignore keeps the destination''s row, overwrite lets the source''s row win. forward_origins: whether changes are sent on that came to this database by replication. exclude: patterns of tables that the task leaves out from now on, besides those it leaves out already; their rows on the destination stay. Errors: 22023 unknown value, bad pattern or no table left, 55000 the task is running.';
+
+CREATE FUNCTION courier.coverage(
+    task text, OUT table_name text, OUT problem text, OUT detail text, OUT hint text
+) RETURNS SETOF record
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'coverage_wrapper';
+COMMENT ON FUNCTION courier.coverage(text) IS
+'Where a task that has started and what its patterns name have come apart, with the way out; no row if all is well. problem: not followed (the patterns name the table, or it is a partition of a followed tree; it was created, attached, renamed or made logged later), dropped, renamed, unlogged. Rows written to a table that is not followed stop the task before they could be left out. For those who may use the task, and members of pg_monitor.';
+
+CREATE FUNCTION courier.add_table(task text, "table" regclass) RETURNS void
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'add_table_wrapper';
+COMMENT ON FUNCTION courier.add_table(text, regclass) IS
+'Lets a task that is paused or has failed follow a table that its patterns name; of a partitioned table, all partitions that it does not follow. It is copied when the task is resumed, and then followed. A table that is followed already is copied anew. It has to be on the destination, and empty. Errors: 22023 the patterns do not name it, 42809 no table that a task can follow, 42P01 it is not on the destination, 42501 the task''s owner may not read it, 55000 the task is running or has not been started, or the table there is not empty.';
 
 CREATE FUNCTION courier.skip_change_internal(task text, lsn text) RETURNS void
     LANGUAGE c VOLATILE
@@ -200,7 +216,7 @@ CREATE FUNCTION courier.plan(
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'plan_wrapper';
 COMMENT ON FUNCTION courier.plan(text) IS
-'What the task would do, in order: action create (with the statement), copy, stream; and what it leaves out (omit), with the reason.';
+'What the task would do, in order: action create (with the statement), copy, stream; and what it leaves out (omit), with the reason. Of a task that has started: what it still copies, what it follows, and where the source is not as it was then (courier.coverage()).';
 
 CREATE FUNCTION courier.start(task text) RETURNS void
     LANGUAGE c VOLATILE
@@ -238,7 +254,7 @@ CREATE FUNCTION courier.verify(
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'verify_wrapper';
 COMMENT ON FUNCTION courier.verify(text) IS
-'Compares each table on both sides: rows, a hash over all rows, and up to ten keys that differ. Reads the tables in full. While a table changes, a difference may only mean that the destination is behind.';
+'Compares each table on both sides: rows, a hash over all rows, and up to ten keys that differ. Reads the tables in full. While a table changes, a difference may only mean that the destination is behind. A table that the patterns name and the task does not follow, and one that was renamed or dropped on the source, is not identical.';
 
 CREATE FUNCTION courier.drop_task(task text, restore_replica_identity boolean DEFAULT false) RETURNS void
     LANGUAGE c VOLATILE

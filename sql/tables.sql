@@ -71,6 +71,7 @@ CREATE TABLE courier.task_table (
     copied_bytes bigint,
     started_at   timestamptz,
     finished_at  timestamptz,
+    destination_relid oid,
     PRIMARY KEY (task_id, relid)
 );
 COMMENT ON TABLE courier.task_table IS 'Internal: the tables of each task and the state of their copy. See view courier.progress.';

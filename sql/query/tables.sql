@@ -15,7 +15,7 @@ SELECT c.oid,
                        AND ((c.relreplident = 'd' AND i.indisprimary)
                             OR (c.relreplident = 'i' AND i.indisreplident))) AS has_identity,
        c.relpersistence,
-       COALESCE((SELECT pg_catalog.json_agg(pg_catalog.json_build_array(an.nspname, ac.relname))
+       COALESCE((SELECT pg_catalog.json_agg(pg_catalog.json_build_array(ac.oid::bigint, an.nspname, ac.relname))
                    FROM pg_catalog.pg_partition_ancestors(c.oid) a
                    JOIN pg_catalog.pg_class ac ON ac.oid = a.relid
                    JOIN pg_catalog.pg_namespace an ON an.oid = ac.relnamespace

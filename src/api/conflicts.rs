@@ -2,7 +2,8 @@
 
 use pgrx::prelude::*;
 
-use super::tasks::{given, given_task, locked, run};
+use super::coverage;
+use super::tasks::{all_given, given, given_task, locked, run};
 use crate::catalog::{ConflictPolicy, Task, Wanted};
 use crate::destination::{Destination, Purpose};
 use crate::error::{Error, Result, sqlstate};
@@ -11,21 +12,32 @@ use crate::pg::{report, spi, xact};
 use crate::worker::Endpoint;
 
 #[pg_extern(sql = false)]
-fn alter_task(task: Option<Text>, conflict: Option<Text>, forward_origins: Option<bool>) {
+fn alter_task(
+    task: Option<Text>,
+    conflict: Option<Text>,
+    forward_origins: Option<bool>,
+    exclude: Option<Vec<Option<Text>>>,
+) {
     let alter = || {
         let task = locked(&given("task", task)?)?;
-        if task.wanted == Wanted::Running && !task.failed {
-            return Err(Error::new(
-                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                format!("task \"{}\" is running", task.name),
-            )
-            .hint(format!("SELECT courier.pause('{}'); change it, then courier.resume().", task.name)));
+        check_stopped(&task)?;
+        if exclude.is_some() {
+            coverage::exclude(&task, all_given("exclude", exclude)?)?;
         }
         let policy = conflict.map(|text| ConflictPolicy::parse(&text)).transpose()?.unwrap_or(task.conflict);
         let forward = if forward_origins.unwrap_or(task.forward_origins) { "t" } else { "f" };
         task.update("conflict = $2, forward_origins = $3::bool", &[Some(policy.as_str()), Some(forward)])
     };
     report::unwrap(alter())
+}
+
+/// The task's description is read by its workers when they start.
+pub(super) fn check_stopped(task: &Task) -> Result<()> {
+    if task.wanted != Wanted::Running || task.failed {
+        return Ok(());
+    }
+    Err(Error::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, format!("task \"{}\" is running", task.name))
+        .hint(format!("SELECT courier.pause('{}'); change it, then courier.resume().", task.name)))
 }
 
 #[pg_extern(sql = false)]

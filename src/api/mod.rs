@@ -4,6 +4,7 @@
 //! extension are read and written with the extension's rights, everything of the user's with the owner's.
 
 mod conflicts;
+mod coverage;
 mod disk;
 mod fdw;
 mod health;

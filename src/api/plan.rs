@@ -3,7 +3,7 @@
 use pgrx::prelude::*;
 
 use super::tasks::given;
-use crate::catalog::Task;
+use crate::catalog::{Stage, Task, coverage, tables};
 use crate::error::Result;
 use crate::pg::text::Text;
 use crate::pg::{report, xact};
@@ -41,6 +41,9 @@ fn plan(
 
 fn lines(name: &str) -> Result<Vec<Line>> {
     let task = Task::for_role(name, xact::user_id())?;
+    if task.stage > Stage::Created {
+        return lines_of_started(&task);
+    }
     let selection = task.selection()?;
     let oids: Vec<u32> = selection.tables.iter().map(|t| t.oid).collect();
     let items = if task.schema_sync { schema_sync::statements(&oids)? } else { Vec::new() };
@@ -88,6 +91,24 @@ fn lines(name: &str) -> Result<Vec<Line>> {
             reason: Some(omission.reason),
         }));
     }
+    Ok(lines)
+}
+
+/// What a task follows was decided when it started.
+fn lines_of_started(task: &Task) -> Result<Vec<Line>> {
+    let line = |action, object: String, reason| Line { action, object, detail: None, statement: None, reason };
+    let mut tables = tables::of_task(task.id)?;
+    tables.sort_by(|a, b| a.name.cmp(&b.name));
+    let uncopied = tables.iter().filter(|table| table.state == "init" || table.state == "datasync");
+    let mut lines: Vec<Line> = uncopied.map(|table| line("copy", table.name.clone(), None)).collect();
+    if task.incremental {
+        lines.extend(tables.iter().map(|table| line("stream", table.name.clone(), None)));
+    }
+    let gaps = coverage::gaps(task)?;
+    lines.extend(gaps.iter().map(|gap| {
+        let reason = format!("{}: {} {}", gap.kind(), gap.detail(), gap.hint(task, &gaps));
+        line("omit", gap.table().qualified(), Some(reason))
+    }));
     Ok(lines)
 }
 

@@ -72,7 +72,7 @@ pub(super) fn given_scope(
     })
 }
 
-fn all_given(argument: &str, list: Option<Vec<Option<Text>>>) -> Result<Vec<String>> {
+pub(super) fn all_given(argument: &str, list: Option<Vec<Option<Text>>>) -> Result<Vec<String>> {
     let pattern = |pattern| given(&format!("a pattern of {argument}"), pattern).map(Text::into_string);
     given(argument, list)?.into_iter().map(pattern).collect()
 }
@@ -247,25 +247,38 @@ fn fix_tables(task: &Task) -> Result<()> {
     spi::as_extension(|| {
         spi::execute("DELETE FROM courier.task_table WHERE task_id = $1::int", &[Some(&id)])?;
         spi::execute(
-            "INSERT INTO courier.task_table (task_id, relid, table_name, kind, total_rows, total_bytes) \
-             SELECT $1::int, u.a::oid, u.b, u.c, u.d::bigint, u.e::bigint FROM ROWS FROM ( \
+            // What is not to be copied is complete as it is.
+            "INSERT INTO courier.task_table (task_id, relid, table_name, kind, total_rows, total_bytes, state) \
+             SELECT $1::int, u.a::oid, u.b, u.c, u.d::bigint, u.e::bigint, \
+             CASE WHEN $7::bool THEN 'init' ELSE 'ready' END FROM ROWS FROM ( \
              json_array_elements_text($2::json), json_array_elements_text($3::json), \
              json_array_elements_text($4::json), json_array_elements_text($5::json), \
              json_array_elements_text($6::json)) AS u(a, b, c, d, e)",
-            &[Some(&id), Some(&oids), Some(&names), Some(&kinds), Some(&rows), Some(&bytes)],
-        )?;
-        spi::execute(
-            "UPDATE courier.task SET needs_replica_role = EXISTS (SELECT FROM courier.task_table t \
-             JOIN pg_trigger g ON g.tgrelid = t.relid WHERE t.task_id = $1::int AND g.tgenabled IN ('O', 'A')) \
-             WHERE id = $1::int",
-            &[Some(&id)],
+            &[
+                Some(&id),
+                Some(&oids),
+                Some(&names),
+                Some(&kinds),
+                Some(&rows),
+                Some(&bytes),
+                Some(if task.full_copy { "t" } else { "f" }),
+            ],
         )
     })?;
-    Ok(())
+    note_triggers(task)
+}
+
+/// Do tables of the task have triggers or foreign keys, which have to keep quiet on the destination?
+pub(super) fn note_triggers(task: &Task) -> Result<()> {
+    task.update(
+        "needs_replica_role = EXISTS (SELECT FROM courier.task_table t \
+         JOIN pg_trigger g ON g.tgrelid = t.relid WHERE t.task_id = $1::int AND g.tgenabled IN ('O', 'A'))",
+        &[],
+    )
 }
 
 /// The copy reads whole tables for the owner of the task.
-fn check_readable(task: &Task, tables: &[Candidate]) -> Result<()> {
+pub(super) fn check_readable(task: &Task, tables: &[Candidate]) -> Result<()> {
     let oids: Vec<String> = tables.iter().filter(|t| t.kind == 'r').map(|t| t.oid.to_string()).collect();
     let rows = spi::as_extension(|| {
         spi::query(

@@ -11,6 +11,7 @@ use std::time::Duration;
 use pgrx::prelude::*;
 
 use super::tasks::given;
+use crate::catalog::coverage::{self, Gap};
 use crate::catalog::tables::{self, TaskTable};
 use crate::catalog::{Stage, Task, Wanted};
 use crate::destination::{Destination, Purpose, data_settings};
@@ -65,10 +66,16 @@ struct Verdict {
     source: Option<Digest>,
     destination: Option<Digest>,
     keys: Vec<String>,
+    /// The source calls it by another name than the destination.
+    is_renamed: bool,
 }
 
 impl Verdict {
     fn identical(&self) -> bool {
+        self.holds_the_same() && !self.is_renamed
+    }
+
+    fn holds_the_same(&self) -> bool {
         self.source.is_some() && self.source == self.destination
     }
 }
@@ -76,6 +83,8 @@ impl Verdict {
 /// A table's definition as far as comparing needs it.
 struct Shape {
     name: String,
+    /// What it is called on the destination.
+    name_there: String,
     columns: Vec<String>,
     key: Vec<String>,
 }
@@ -91,11 +100,18 @@ fn compare_all(name: &str) -> Result<Vec<Verdict>> {
     tables.sort_by(|a, b| a.name.cmp(&b.name));
     for table in &tables {
         let mut verdict = comparison.compare(table)?;
-        if !verdict.identical() && streaming && task.incremental {
+        if !verdict.holds_the_same() && streaming && task.incremental {
             super::wait::wait(name, CATCH_UP)?;
             verdict = comparison.compare(table)?;
         }
         verdicts.push(verdict);
+    }
+    // What is missing as a whole.
+    for gap in coverage::gaps(&task)? {
+        if let Gap::NotFollowed { table, .. } = gap {
+            let table = table.qualified();
+            verdicts.push(Verdict { table, source: None, destination: None, keys: Vec::new(), is_renamed: false });
+        }
     }
     Ok(verdicts)
 }
@@ -129,21 +145,26 @@ impl Comparison {
     }
 
     fn compare(&mut self, table: &TaskTable) -> Result<Verdict> {
-        let mut verdict = Verdict { table: table.name.clone(), source: None, destination: None, keys: Vec::new() };
-        let Some(shape) = shape(table.relid)? else { return Ok(verdict) };
-        let digest = format!(
-            "SELECT pg_catalog.count(*), pg_catalog.md5(COALESCE(pg_catalog.sum({}), 0)::pg_catalog.text) FROM ONLY {} AS t",
-            self.row_number(&shape),
-            shape.name
-        );
-        verdict.source = Some(read_digest(&self.on_source(&digest)?)?);
-        verdict.destination = match self.on_destination(&digest) {
+        let (name, keys) = (table.name.clone(), Vec::new());
+        let mut verdict = Verdict { table: name, source: None, destination: None, keys, is_renamed: false };
+        let Some(mut shape) = shape(table.relid)? else { return Ok(verdict) };
+        verdict.is_renamed = shape.name != table.name;
+        shape.name_there = table.name.clone();
+        let digest = |name: &str| {
+            format!(
+                "SELECT pg_catalog.count(*), pg_catalog.md5(COALESCE(pg_catalog.sum({}), 0)::pg_catalog.text) FROM ONLY {name} AS t",
+                self.row_number(&shape),
+            )
+        };
+        let (here, there) = (digest(&shape.name), digest(&shape.name_there));
+        verdict.source = Some(read_digest(&self.on_source(&here)?)?);
+        verdict.destination = match self.on_destination(&there) {
             Ok(rows) => Some(read_digest(&rows)?),
             // No such table or column there: as different as can be.
             Err(error) if matches!(error.sqlstate(), "42P01" | "42703" | "3F000") => None,
             Err(error) => return Err(error.context(format!("While comparing {}.", table.name))),
         };
-        if verdict.destination.is_some() && !verdict.identical() {
+        if verdict.destination.is_some() && !verdict.holds_the_same() {
             verdict.keys = self.differing_keys(&shape)?;
         }
         Ok(verdict)
@@ -166,22 +187,22 @@ impl Comparison {
         let key_columns = if shape.key.is_empty() { &shape.columns } else { &shape.key };
         let key = row_text(key_columns);
         let bucket = number(&self.hash(&key), 3);
-        let buckets = format!(
-            "SELECT {bucket}, pg_catalog.sum({}) FROM ONLY {} AS t GROUP BY 1",
-            self.row_number(shape),
-            shape.name
-        );
-        let (ours, theirs) = (by_bucket(self.on_source(&buckets)?)?, by_bucket(self.on_destination(&buckets)?)?);
+        let buckets = |name: &str| {
+            let number = self.row_number(shape);
+            format!("SELECT {bucket}, pg_catalog.sum({number}) FROM ONLY {name} AS t GROUP BY 1")
+        };
+        let (here, there) = (buckets(&shape.name), buckets(&shape.name_there));
+        let (ours, theirs) = (by_bucket(self.on_source(&here)?)?, by_bucket(self.on_destination(&there)?)?);
         let differing: BTreeSet<&u16> =
             ours.keys().chain(theirs.keys()).filter(|b| ours.get(*b) != theirs.get(*b)).collect();
         let mut keys = Vec::new();
         for opened in differing.into_iter().take(BUCKETS_OPENED) {
-            let rows = format!(
-                "SELECT {key}, {} FROM ONLY {} AS t WHERE {bucket} = {opened}",
-                self.hash(&row_text(&shape.columns)),
-                shape.name
-            );
-            let (ours, theirs) = (count_rows(self.on_source(&rows)?), count_rows(self.on_destination(&rows)?));
+            let rows = |name: &str| {
+                let hash = self.hash(&row_text(&shape.columns));
+                format!("SELECT {key}, {hash} FROM ONLY {name} AS t WHERE {bucket} = {opened}")
+            };
+            let (here, there) = (rows(&shape.name), rows(&shape.name_there));
+            let (ours, theirs) = (count_rows(self.on_source(&here)?), count_rows(self.on_destination(&there)?));
             let different: BTreeSet<&str> = ours
                 .keys()
                 .chain(theirs.keys())
@@ -245,8 +266,8 @@ fn shape(relid: u32) -> Result<Option<Shape>> {
         )
     })?;
     let Some(first) = rows.first() else { return Ok(None) };
-    let mut shape =
-        Shape { name: quote_qualified(first.text(0)?, first.text(1)?), columns: Vec::new(), key: Vec::new() };
+    let name = quote_qualified(first.text(0)?, first.text(1)?);
+    let mut shape = Shape { name_there: name.clone(), name, columns: Vec::new(), key: Vec::new() };
     for row in rows.iter().filter(|row| row.opt(2).is_some()) {
         shape.columns.push(row.string(2)?);
         if row.bool(3)? {

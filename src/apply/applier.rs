@@ -25,8 +25,9 @@ use crate::catalog::{ConflictPolicy, Marks};
 use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::libpq::Watch;
+use crate::logicalrep::coverage::Coverage;
 use crate::logicalrep::{Change, Transaction};
-use crate::logicalrep::{CopySnapshot, FastMap, Lsn, Relation};
+use crate::logicalrep::{FastMap, Lsn, Relation};
 
 /// A group is sent when it holds this much in all, or `STATEMENT_ROWS` of one table.
 pub(super) const GROUP_BYTES: usize = 4 << 20;
@@ -73,8 +74,8 @@ pub struct Round {
 /// What the applier is told about the task.
 pub struct Plan {
     pub task_id: String,
-    /// The selected tables, with the snapshot of their copy as long as the stream may overlap it.
-    pub tables: FastMap<u32, Option<CopySnapshot>>,
+    /// The tables of the task, and what becomes of others.
+    pub coverage: Coverage,
     /// Do selected tables have deferrable constraints? Then they are deferred to the end of each group.
     pub defer_constraints: bool,
     /// Replay one by one up to here.

@@ -7,7 +7,8 @@ use super::applier::{Applier, Kind, Sent};
 use super::huge::HUGE;
 use super::statements;
 use crate::error::{Error, Result};
-use crate::logicalrep::{Change, ChangeSink, Lsn, Mark, Relation, Transaction, Wanted};
+use crate::logicalrep::coverage::{Interest, Seen};
+use crate::logicalrep::{Change, ChangeSink, Lsn, Mark, Relation, Transaction};
 
 impl ChangeSink for Applier {
     fn only_local(&self) -> bool {
@@ -21,17 +22,28 @@ impl ChangeSink for Applier {
         if matters { self.plan.marks.believe(mark, transaction.commit_lsn) } else { Ok(false) }
     }
 
-    fn wanted(&self, table: u32) -> Wanted {
-        match self.plan.tables.get(&table) {
-            None => Wanted::Nothing,
-            Some(None) => Wanted::Everything,
-            Some(Some(_)) => Wanted::InParts,
-        }
+    fn precedes_start(&self, transaction: &Transaction) -> bool {
+        self.plan.coverage.is_settled(transaction)
+    }
+
+    fn follows(&self, table: u32) -> bool {
+        self.plan.coverage.follows(table)
+    }
+
+    fn followed(&self) -> Vec<u32> {
+        self.plan.coverage.followed.keys().copied().collect()
+    }
+
+    fn interest(&self, table: &Seen<'_>, settled: bool) -> Result<Interest> {
+        self.plan.coverage.interest(table, settled)
+    }
+
+    fn is_unlogged(&self, table: u32, transaction: &Transaction) -> Result<()> {
+        self.plan.coverage.is_unlogged(table, transaction)
     }
 
     fn wants(&self, table: u32, transaction: &Transaction) -> bool {
-        let snapshot = self.plan.tables.get(&table).and_then(Option::as_ref);
-        snapshot.is_none_or(|snapshot| !snapshot.contains(transaction.xid, transaction.commit_lsn))
+        self.plan.coverage.wants(table, transaction)
     }
 
     /// While changes are replayed one by one, an error shows the row.

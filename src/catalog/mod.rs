@@ -1,6 +1,7 @@
 //! Our own tables and the source's catalogs, as typed rows. Runs inside a transaction of the caller.
 
 pub mod connection;
+pub mod coverage;
 pub mod marks;
 mod scope;
 pub mod select;

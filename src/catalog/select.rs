@@ -1,6 +1,9 @@
 //! Which tables a task covers.
 
+use std::collections::HashSet;
+
 use crate::error::{Error, Result, sqlstate};
+use crate::logicalrep::coverage::TableName;
 use crate::logicalrep::names::{Pattern, quote_qualified};
 use crate::pg::{encoding, spi};
 
@@ -26,7 +29,7 @@ impl Candidate {
         quote_qualified(&self.schema, &self.name)
     }
 
-    fn with_a_name(self) -> Result<Candidate> {
+    pub fn with_a_name(self) -> Result<Candidate> {
         if !encoding::is_damaged(&self.schema) && !encoding::is_damaged(&self.name) {
             return Ok(self);
         }
@@ -67,7 +70,7 @@ pub fn select(include: &[String], exclude: &[String]) -> Result<Selection> {
             }
         }
         // A partitioned table comes with its partitions.
-        named = named || candidate.ancestors.iter().any(|(s, t)| include.iter().any(|p| p.matches(s, t)));
+        named = named || candidate.ancestors.iter().any(|(_, t)| include.iter().any(|p| p.matches(&t.schema, &t.name)));
         if !named {
             continue;
         }
@@ -95,6 +98,21 @@ pub fn select(include: &[String], exclude: &[String]) -> Result<Selection> {
     Ok(selection)
 }
 
+/// The tables of a task that has started, as far as they are there.
+pub fn of_task(task: i32) -> Result<Selection> {
+    let rows = spi::as_extension(|| {
+        spi::query("SELECT relid FROM courier.task_table WHERE task_id = $1::int", &[Some(&task.to_string())])
+    })?;
+    let followed = rows.iter().map(|row| row.parse(0)).collect::<Result<HashSet<u32>>>()?;
+    let mut tables = Vec::new();
+    for Found { table, .. } in candidates()? {
+        if followed.contains(&table.oid) {
+            tables.push(table.with_a_name()?);
+        }
+    }
+    Ok(Selection { tables, omitted: Vec::new(), idle_patterns: Vec::new() })
+}
+
 /// Do the patterns name a relation, whatever it is?
 pub fn named(include: &[String], exclude: &[String]) -> Result<impl Fn(&str, &str) -> bool> {
     let parse = |list: &[String]| list.iter().map(|p| Pattern::parse(p)).collect::<Result<Vec<_>>>();
@@ -103,12 +121,13 @@ pub fn named(include: &[String], exclude: &[String]) -> Result<impl Fn(&str, &st
     Ok(move |schema: &str, name: &str| any(&include, schema, name) && !any(&exclude, schema, name))
 }
 
-struct Found {
-    table: Candidate,
-    ancestors: Vec<(String, String)>,
+pub struct Found {
+    pub table: Candidate,
+    pub ancestors: Vec<(u32, TableName)>,
 }
 
-fn candidates() -> Result<Vec<Found>> {
+/// Every table of the database that could be synchronized.
+pub fn candidates() -> Result<Vec<Found>> {
     let rows = spi::as_extension(|| spi::query(include_str!("../../sql/query/tables.sql"), &[]))?;
     rows.iter()
         .map(|row| {
@@ -126,9 +145,10 @@ fn candidates() -> Result<Vec<Found>> {
                     _ => None,
                 },
             };
-            let ancestors: Vec<(String, String)> = serde_json::from_str(row.text(8)?)
+            let ancestors: Vec<(u32, String, String)> = serde_json::from_str(row.text(8)?)
                 .map_err(|e| Error::internal(format!("invalid list of ancestors: {e}")))?;
-            Ok(Found { table, ancestors })
+            let ancestors = ancestors.into_iter().map(|(oid, schema, name)| (oid, TableName { schema, name }));
+            Ok(Found { table, ancestors: ancestors.collect() })
         })
         .collect()
 }

@@ -5,6 +5,7 @@
 
 use std::rc::Rc;
 
+use super::coverage::{Interest, Seen};
 use super::{Lsn, Relation};
 use crate::error::Result;
 
@@ -65,8 +66,23 @@ pub trait ChangeSink {
     /// The transaction has a mark. Shall the rest of it be left out? An error if that cannot be told.
     fn leaves_out(&mut self, transaction: &Transaction, mark: &Mark<'_>) -> Result<bool>;
 
-    /// What does the task want of this table? The answer holds as long as the sink lives.
-    fn wanted(&self, table: u32) -> Wanted;
+    /// Did the transaction commit before the sink looked how things are? Then that is what tables are judged by.
+    fn precedes_start(&self, _transaction: &Transaction) -> bool {
+        false
+    }
+
+    /// Is it a table whose rows the task follows, whatever it is called now?
+    fn follows(&self, table: u32) -> bool;
+
+    /// All of them.
+    fn followed(&self) -> Vec<u32>;
+
+    /// What does the task want of this table? The answer holds as long as its definition, and those of the tables it is
+    /// part of, and as long as transactions are settled or are not. An error if its rows must not be left out.
+    fn interest(&self, table: &Seen<'_>, settled: bool) -> Result<Interest>;
+
+    /// A table is unlogged at the start of a transaction. An error if its rows must not be left out.
+    fn is_unlogged(&self, table: u32, transaction: &Transaction) -> Result<()>;
 
     /// Does it want this table's changes of this transaction? Asked where the interest is in parts.
     fn wants(&self, table: u32, transaction: &Transaction) -> bool;

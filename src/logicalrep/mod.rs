@@ -1,6 +1,7 @@
 //! The values that flow: LSNs, snapshots, relations, names. Pure: nothing here knows that a server exists.
 
 pub mod change;
+pub mod coverage;
 pub mod fast_map;
 pub mod lsn;
 pub mod names;

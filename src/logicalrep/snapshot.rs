@@ -42,6 +42,11 @@ impl CopySnapshot {
         Ok(CopySnapshot { xmin, xmax, xip, sync_lsn })
     }
 
+    /// Shows nothing.
+    pub fn nothing(sync_lsn: Lsn) -> CopySnapshot {
+        CopySnapshot { xmin: 0, xmax: 0, xip: Vec::new(), sync_lsn }
+    }
+
     /// Is a change already in the copy? `xid` is the 32-bit id of the committed top-level transaction.
     pub fn contains(&self, xid: u32, commit_lsn: Lsn) -> bool {
         if commit_lsn > self.sync_lsn {

@@ -4,6 +4,7 @@ use pgrx::pg_sys;
 use std::ffi::CStr;
 
 use crate::logicalrep::{Lsn, Transaction};
+use crate::pg::report;
 
 /// How far WAL is durable on this server.
 pub fn flush_lsn() -> Lsn {
@@ -160,6 +161,22 @@ pub unsafe fn table_of_file(change: *const pg_sys::ReorderBufferChange) -> pg_sy
 
 /// Can settings be granted?
 pub const HAS_PARAMETER_PRIVILEGES: bool = !cfg!(any(feature = "pg13", feature = "pg14"));
+
+/// The partitioned tables above a partition, the nearest first.
+///
+/// # Safety
+/// Where catalogs can be read.
+pub unsafe fn partition_ancestors(table: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    // Not in the bindings.
+    unsafe extern "C-unwind" {
+        fn get_partition_ancestors(table: pg_sys::Oid) -> *mut pg_sys::List;
+    }
+    // SAFETY: by contract; the list is ours.
+    unsafe {
+        let list = report::guarded(|| get_partition_ancestors(table));
+        pgrx::PgList::<pg_sys::Oid>::from_pg(list).iter_oid().collect()
+    }
+}
 
 /// Are subtransactions known as such from their first change on? In 13 that may come as late as the commit: until then
 /// one looks like a transaction.

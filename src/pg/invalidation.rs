@@ -11,6 +11,14 @@ thread_local! {
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
     /// Tables whose definition may have changed since the last look; `None` among them means all.
     static STALE: RefCell<Vec<Option<u32>>> = const { RefCell::new(Vec::new()) };
+    /// Tables whose row in pg_class may have changed since the last look of another kind (`take_changed`).
+    static CHANGED: RefCell<Changed> = const { RefCell::new(Changed::All) };
+}
+
+/// Which tables may have changed.
+pub(super) enum Changed {
+    All,
+    These(Vec<u32>),
 }
 
 /// Asks the server to tell this process, once and for all.
@@ -35,16 +43,47 @@ pub(super) fn drain(mut forget: impl FnMut(Option<u32>)) {
     STALE.with_borrow_mut(|stale| stale.drain(..).for_each(&mut forget));
 }
 
+/// Has any table changed since `take_changed`?
+pub(super) fn has_changed() -> bool {
+    CHANGED.with_borrow(|changed| !matches!(changed, Changed::These(tables) if tables.is_empty()))
+}
+
+/// Forgets those of them that do not matter. Is any left?
+pub(super) fn keep_changed(matters: impl Fn(u32) -> bool) -> bool {
+    CHANGED.with_borrow_mut(|changed| match changed {
+        Changed::All => true,
+        Changed::These(tables) => {
+            tables.retain(|table| matters(*table));
+            !tables.is_empty()
+        }
+    })
+}
+
+/// The tables that may have changed since the last call; all of them at the first.
+pub(super) fn take_changed() -> Changed {
+    CHANGED.replace(Changed::These(Vec::new()))
+}
+
 unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, oid: pg_sys::Oid) {
-    note((oid != pg_sys::InvalidOid).then(|| oid.to_u32()));
+    let table = (oid != pg_sys::InvalidOid).then(|| oid.to_u32());
+    note(table);
+    CHANGED.with(|changed| {
+        let Ok(mut changed) = changed.try_borrow_mut() else { return };
+        match (&mut *changed, table) {
+            (Changed::These(tables), Some(table)) if tables.len() < MANY => tables.push(table),
+            (changed, _) => *changed = Changed::All,
+        }
+    });
 }
 
 unsafe extern "C-unwind" fn catalog_changed(_arg: pg_sys::Datum, _cache: i32, _hash: u32) {
     note(None);
 }
 
+/// More than so many are all.
+const MANY: usize = 1000;
+
 fn note(table: Option<u32>) {
-    const MANY: usize = 1000;
     STALE.with(|stale| {
         // The list is only borrowed while it is drained, where no catalog is touched.
         if let Ok(mut stale) = stale.try_borrow_mut() {

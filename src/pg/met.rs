@@ -7,9 +7,11 @@
 use pgrx::pg_sys;
 
 use crate::error::{Error, Result};
-use crate::logicalrep::{ChangeSink, FastMap, Wanted};
+use crate::logicalrep::coverage::TableName;
+use crate::logicalrep::{ChangeSink, FastMap, Transaction, Wanted};
+use crate::pg::compat;
+use crate::pg::invalidation::{self, Changed};
 use crate::pg::rel::{self, Described};
-use crate::pg::{compat, invalidation};
 
 /// The helper tables with which each transaction begins that a task applies here. Anybody may give a table such a name:
 /// the sink judges by the owner.
@@ -21,9 +23,13 @@ pub(super) struct Met {
     pub(super) wanted: Wanted,
     /// The owner, if it has the name of a helper table whose row says where a transaction came from.
     pub(super) marked_by: Option<u32>,
+    /// What it is called on the destination.
+    name: Option<TableName>,
     described: Option<Described>,
     /// Has the definition changed since?
     stale: bool,
+    /// When the sink was asked what it wants of it ([`Tables::moment`]).
+    asked: u64,
 }
 
 #[derive(Default)]
@@ -33,20 +39,54 @@ pub(super) struct Tables {
     by_file: FastMap<u64, usize>,
     /// The file and the table of the last lookup: most changes follow one of the same table.
     last: (u64, usize),
+    /// Counts the moments at which any answer of the sink may have become another: a definition changed, perhaps that of
+    /// a table's partition parent, or settled transactions gave way to others.
+    moment: u64,
+    settled: bool,
 }
 
 impl Tables {
     /// Takes notice of changed definitions.
     pub(super) fn refresh(&mut self) {
-        let Tables { met, by_oid, by_file, last } = self;
+        let Tables { met, by_oid, by_file, last, moment, .. } = self;
         invalidation::drain(|table| {
             by_file.clear();
             *last = Default::default();
+            *moment += 1;
             match table {
                 Some(oid) => by_oid.get(&oid).into_iter().for_each(|at| met[*at].stale = true),
                 None => met.iter_mut().for_each(|table| table.stale = true),
             }
         });
+    }
+
+    /// A transaction begins to be replayed.
+    pub(super) fn enter(&mut self, transaction: &Transaction, sink: &dyn ChangeSink) {
+        let settled = sink.precedes_start(transaction);
+        if self.settled != settled {
+            self.settled = settled;
+            self.moment += 1;
+            self.by_file.clear();
+            self.last = Default::default();
+        }
+    }
+
+    /// Refuses to go on with a table whose rows have not been in the WAL for a while.
+    ///
+    /// # Safety
+    /// Inside the callback that begins the transaction.
+    pub(super) unsafe fn check_changed(&self, transaction: &Transaction, sink: &dyn ChangeSink) -> Result<()> {
+        let changed = match invalidation::take_changed() {
+            Changed::All => sink.followed(),
+            Changed::These(tables) => tables.into_iter().filter(|table| sink.follows(*table)).collect(),
+        };
+        for table in changed {
+            // SAFETY: by contract catalogs can be read.
+            if unsafe { rel::is_unlogged(table) } {
+                sink.is_unlogged(table, transaction)?;
+            }
+        }
+        Ok(())
     }
 
     /// The table of a change that the server hands over, and from now on of every change in its file.
@@ -58,43 +98,67 @@ impl Tables {
         relation: pg_sys::Relation,
         change: *const pg_sys::ReorderBufferChange,
         sink: &dyn ChangeSink,
-    ) -> usize {
+        settled: bool,
+    ) -> Result<usize> {
         self.refresh();
         // SAFETY: by contract.
         unsafe {
             let file = compat::file(change);
             if let Some(known) = self.of_file(file) {
-                return known;
+                return Ok(known);
             }
-            let at = self.meet_table(relation, sink);
+            let at = self.meet_table(relation, sink, settled)?;
             if self.met[at].marked_by.is_none() {
                 self.by_file.insert(file, at);
             }
-            at
+            Ok(at)
         }
     }
 
     /// # Safety
     /// `relation` is open, inside a callback.
-    pub(super) unsafe fn meet_table(&mut self, relation: pg_sys::Relation, sink: &dyn ChangeSink) -> usize {
+    pub(super) unsafe fn meet_table(
+        &mut self,
+        relation: pg_sys::Relation,
+        sink: &dyn ChangeSink,
+        settled: bool,
+    ) -> Result<usize> {
         self.refresh();
         // SAFETY: by contract.
         let oid = unsafe { (*relation).rd_id.to_u32() };
-        // SAFETY: by contract.
-        let marked_by = || unsafe {
-            let is_mark = MARKS.contains(&rel::table_name(relation).as_str());
-            is_mark.then(|| (*(*relation).rd_rel).relowner.to_u32())
-        };
         let at = *self.by_oid.entry(oid).or_insert_with(|| {
-            let wanted = sink.wanted(oid);
-            self.met.push(Met { oid, wanted, marked_by: None, described: None, stale: true });
+            let wanted = Wanted::Nothing;
+            self.met.push(Met {
+                oid,
+                wanted,
+                marked_by: None,
+                name: None,
+                described: None,
+                stale: true,
+                asked: u64::MAX,
+            });
             self.met.len() - 1
         });
         let met = &mut self.met[at];
-        if met.stale && met.wanted == Wanted::Nothing {
-            (met.marked_by, met.stale) = (marked_by(), false);
+        if met.asked != self.moment {
+            // SAFETY: by contract.
+            let interest = unsafe { rel::interest(relation, sink, settled)? };
+            if interest.name != met.name {
+                (met.name, met.stale) = (interest.name, true);
+            }
+            met.wanted = interest.wanted;
+            // SAFETY: by contract.
+            let owner = || unsafe { (*(*relation).rd_rel).relowner.to_u32() };
+            // SAFETY: by contract.
+            let is_mark = || unsafe { MARKS.contains(&rel::table_name(relation).as_str()) };
+            met.marked_by = (met.wanted == Wanted::Nothing && is_mark()).then(owner);
+            met.asked = self.moment;
         }
-        at
+        Ok(at)
+    }
+
+    pub(super) fn settled(&self) -> bool {
+        self.settled
     }
 
     /// The table whose changes this file holds, if the server has said so.
@@ -123,7 +187,7 @@ impl Tables {
         let met = &mut self.met[table];
         if met.stale || met.described.is_none() {
             // SAFETY: by contract.
-            let fresh = unsafe { rel::describe(relation, table)? };
+            let fresh = unsafe { rel::describe(relation, table, met.name.as_ref())? };
             met.described = Some(match met.described.take() {
                 Some(known) => fresh.keep_generation_of(&known),
                 None => fresh,

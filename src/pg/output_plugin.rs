@@ -18,7 +18,7 @@ use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::relation::{Fields, Identity};
 use crate::logicalrep::{Change, ChangeSink, Lsn, Mark, Relation, Transaction, Wanted};
 use crate::pg::met::Tables;
-use crate::pg::rel::Described;
+use crate::pg::rel::{self, Described};
 use crate::pg::replay::Commit;
 use crate::pg::spools::Spools;
 use crate::pg::tuple::{Deformed, OldTuple, Purpose, Scratch};
@@ -246,7 +246,8 @@ unsafe extern "C-unwind" fn begin(context: *mut pg_sys::LogicalDecodingContext, 
             reader.begin(context, txn);
         } else if let Some(decoder) = decoder(context) {
             decoder.begin(compat::transaction(txn));
-            if let Err(error) = decoder.play_spool((*context).reorder, txn, None) {
+            let checked = decoder.check_changed();
+            if let Err(error) = checked.and_then(|()| decoder.play_spool((*context).reorder, txn, None)) {
                 fail(decoder, error);
             }
         }
@@ -279,6 +280,18 @@ impl Decoder {
     pub(super) fn begin(&mut self, transaction: Transaction) {
         self.transaction = transaction;
         self.left_out = false;
+        self.tables.enter(&transaction, &*self.sink);
+    }
+
+    /// # Safety
+    /// Inside the callback that begins the transaction.
+    unsafe fn check_changed(&mut self) -> Result<()> {
+        if !invalidation::has_changed() {
+            return Ok(());
+        }
+        // SAFETY: by contract.
+        let checked = unsafe { self.tables.check_changed(&self.transaction, &*self.sink) };
+        checked.map_err(|error| error.context(where_committed(&self.transaction)))
     }
 
     /// # Safety
@@ -286,7 +299,12 @@ impl Decoder {
     unsafe fn change(&mut self, relation: pg_sys::Relation, change: *mut pg_sys::ReorderBufferChange) -> Result<()> {
         // SAFETY: by contract.
         unsafe {
-            let table = self.tables.meet(relation, change, &*self.sink);
+            let table = self.tables.meet(relation, change, &*self.sink, self.tables.settled()).map_err(|error| {
+                let (name, lsn) = (rel::table_name(relation), Lsn((*change).lsn));
+                error
+                    .context(format!("Source change: {} on {name}, LSN {lsn}.", verb_of(change)))
+                    .context(where_committed(&self.transaction))
+            })?;
             if self.wants(table) {
                 self.tables.describe(table, relation)?;
                 self.row_change(table, change)
@@ -466,6 +484,18 @@ impl Rows {
     }
 }
 
+/// # Safety
+/// `change` is a row change.
+unsafe fn verb_of(change: *const pg_sys::ReorderBufferChange) -> &'static str {
+    use pg_sys::ReorderBufferChangeType::{REORDER_BUFFER_CHANGE_DELETE, REORDER_BUFFER_CHANGE_INSERT};
+    // SAFETY: by contract.
+    match unsafe { (*change).action } {
+        REORDER_BUFFER_CHANGE_INSERT => "INSERT",
+        REORDER_BUFFER_CHANGE_DELETE => "DELETE",
+        _ => "UPDATE",
+    }
+}
+
 fn where_committed(transaction: &Transaction) -> String {
     format!("Source transaction {}, commit LSN {}.", transaction.xid, transaction.commit_lsn)
 }
@@ -508,7 +538,20 @@ unsafe extern "C-unwind" fn truncate(
             if (*(*relation).rd_rel).relkind as u8 != pg_sys::RELKIND_RELATION {
                 continue;
             }
-            let table = decoder.tables.meet_table(relation, &*decoder.sink);
+            let table = match decoder.tables.meet_table(relation, &*decoder.sink, decoder.tables.settled()) {
+                Ok(table) => table,
+                Err(error) => {
+                    let error = error
+                        .context(format!(
+                            "Source change: TRUNCATE {}, LSN {}.",
+                            rel::table_name(relation),
+                            Lsn((*change).lsn)
+                        ))
+                        .context(where_committed(&decoder.transaction));
+                    drop(wanted);
+                    fail(decoder, error)
+                }
+            };
             if !decoder.wants(table) {
                 continue;
             }

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use pgrx::{PgList, pg_sys};
 
 use crate::error::{Error, Result, sqlstate};
-use crate::logicalrep::names::quote_qualified;
+use crate::logicalrep::coverage::{Interest, Names, Seen, TableName};
 use crate::logicalrep::relation::Identity;
-use crate::logicalrep::{Column, ColumnFormat, Relation};
-use crate::pg::compat;
+use crate::logicalrep::{ChangeSink, Column, ColumnFormat, Relation};
 use crate::pg::tuple::Encoder;
+use crate::pg::{compat, encoding};
 
 /// OIDs below are given out by initdb's catalogs and are the same on every server.
 const FIRST_UNPINNED_OBJECT: u32 = 10_000;
@@ -103,9 +103,10 @@ pub fn open_table(oid: u32) -> Result<OpenTable> {
 }
 
 impl OpenTable {
-    pub fn describe(&self) -> Result<Described> {
+    /// `name` is what it is called on the destination.
+    pub fn describe(&self, name: Option<&TableName>) -> Result<Described> {
         // SAFETY: the relation is open and locked.
-        unsafe { describe(self.0, 0) }
+        unsafe { describe(self.0, 0, name) }
     }
 
     /// May `role` read all of it? Says why not.
@@ -134,17 +135,90 @@ impl OpenTable {
 /// # Safety
 /// `relation` is open.
 pub(super) unsafe fn table_name(relation: pg_sys::Relation) -> String {
+    // SAFETY: by contract.
+    unsafe { name_of(relation).qualified() }
+}
+
+/// # Safety
+/// `relation` is open.
+unsafe fn name_of(relation: pg_sys::Relation) -> TableName {
     // SAFETY: by contract; names are C strings in fixed buffers or palloc'd.
     unsafe {
         let form = (*relation).rd_rel;
         let schema = text(pg_sys::get_namespace_name((*form).relnamespace));
-        quote_qualified(&schema, &text((*form).relname.data.as_ptr()))
+        TableName { schema, name: text((*form).relname.data.as_ptr()) }
+    }
+}
+
+/// Names as the catalogs show them where decoding is.
+struct Catalog;
+
+impl Names for Catalog {
+    fn table(&self, oid: u32) -> Option<TableName> {
+        // SAFETY: made by `interest` only, where catalogs can be read; null means that it is gone.
+        unsafe {
+            let name = pg_sys::get_rel_name(oid.into());
+            let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(oid.into()));
+            (!name.is_null() && !schema.is_null()).then(|| TableName { schema: text(schema), name: text(name) })
+        }
+    }
+
+    fn has_schema(&self, name: &str) -> bool {
+        let Ok(name) = encoding::to_server(name) else { return false };
+        // SAFETY: as above; a C string.
+        unsafe { pg_sys::get_namespace_oid(name.as_ptr(), true) != pg_sys::InvalidOid }
+    }
+}
+
+/// What the sink wants of a table that rows were written to.
+///
+/// # Safety
+/// `relation` is open, in a state where catalogs can be read.
+pub(super) unsafe fn interest(relation: pg_sys::Relation, sink: &dyn ChangeSink, settled: bool) -> Result<Interest> {
+    // SAFETY: by contract.
+    unsafe {
+        let id = (*relation).rd_id;
+        let mut seen = Seen {
+            oid: id.to_u32(),
+            name: name_of(relation),
+            ancestors: Vec::new(),
+            is_users: true,
+            catalog: &Catalog,
+        };
+        if !sink.follows(seen.oid) {
+            let form = (*relation).rd_rel;
+            seen.is_users = (*form).relkind as u8 == pg_sys::RELKIND_RELATION
+                && pg_sys::getExtensionOfObject(pg_sys::RelationRelationId, id) == pg_sys::InvalidOid;
+            if (*form).relispartition {
+                let named = |oid: pg_sys::Oid| Catalog.table(oid.to_u32()).map(|name| (oid.to_u32(), name));
+                seen.ancestors = compat::partition_ancestors(id).into_iter().filter_map(named).collect();
+            }
+        }
+        sink.interest(&seen, settled)
+    }
+}
+
+/// Is the table unlogged? Not if it is gone.
+///
+/// # Safety
+/// Where catalogs can be read.
+pub(super) unsafe fn is_unlogged(table: u32) -> bool {
+    // SAFETY: by contract; the cached tuple is released after the look.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as i32, pg_sys::Datum::from(table));
+        if tuple.is_null() {
+            return false;
+        }
+        let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_class>();
+        let unlogged = (*form).relpersistence as u8 == pg_sys::RELPERSISTENCE_UNLOGGED;
+        pg_sys::ReleaseSysCache(tuple);
+        unlogged
     }
 }
 
 /// # Safety
-/// `relation` is open, in a state where catalogs can be read.
-pub(super) unsafe fn describe(relation: pg_sys::Relation, slot: usize) -> Result<Described> {
+/// `relation` is open, in a state where catalogs can be read. `name` is what it is called elsewhere.
+pub(super) unsafe fn describe(relation: pg_sys::Relation, slot: usize, name: Option<&TableName>) -> Result<Described> {
     static GENERATION: AtomicU64 = AtomicU64::new(1);
     // SAFETY: by contract; attribute indexes stay below natts.
     unsafe {
@@ -167,12 +241,13 @@ pub(super) unsafe fn describe(relation: pg_sys::Relation, slot: usize) -> Result
             columns.push(column);
             attributes.push(described);
         }
+        let TableName { schema, name } = name.cloned().unwrap_or_else(|| name_of(relation));
         let relation = Relation {
             oid: (*relation).rd_id.to_u32(),
             slot,
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
-            schema: text(pg_sys::get_namespace_name((*form).relnamespace)),
-            name: text((*form).relname.data.as_ptr()),
+            schema,
+            name,
             columns,
             identity,
             key,

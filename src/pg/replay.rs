@@ -15,8 +15,8 @@ use pgrx::pg_sys;
 
 use crate::error::Result;
 use crate::logicalrep::{Lsn, Transaction, Wanted};
-use crate::pg::compat;
 use crate::pg::output_plugin::Decoder;
+use crate::pg::{compat, invalidation};
 
 /// A commit record that says nothing but that a transaction without subtransactions has committed.
 #[derive(Clone, Copy)]
@@ -77,16 +77,18 @@ impl Decoder {
         // SAFETY: by contract; the transaction lives until the server forgets it.
         unsafe {
             let Some(txn) = transaction(buffer, commit.xid) else { return Ok(false) };
-            if !is_plain(txn) || !self.knows_tables(txn) {
-                return Ok(false);
-            }
-            self.begin(Transaction {
+            let transaction = Transaction {
                 xid: commit.xid.into(),
                 commit_lsn: commit.commit_lsn,
                 end_lsn: commit.end_lsn,
                 commit_time: commit.time,
                 change_lsn: Lsn::INVALID,
-            });
+            };
+            self.tables.enter(&transaction, &*self.sink);
+            if !is_plain(txn) || self.has_changed() || !self.knows_tables(txn) {
+                return Ok(false);
+            }
+            self.begin(transaction);
             let found = std::mem::take(&mut self.found);
             self.play_spool(buffer, txn, Some(&found))?;
             let snapshot = HistoricSnapshot::set((*txn).base_snapshot);
@@ -101,6 +103,11 @@ impl Decoder {
             compat::count_transaction(buffer, txn);
             Ok(true)
         }
+    }
+
+    /// Has a table that is followed changed, so that the server's replay has to look at it?
+    fn has_changed(&self) -> bool {
+        invalidation::has_changed() && invalidation::keep_changed(|table| self.sink.follows(table))
     }
 
     /// Are the tables of all changes known, so that nothing has to be looked up?

@@ -215,12 +215,13 @@ impl Decoder {
                 let form = (*relation).rd_rel;
                 // Neither out-of-line values nor the new file of a table that is being rewritten.
                 if (*form).relkind as u8 == pg_sys::RELKIND_RELATION && (*form).relrewrite == pg_sys::InvalidOid {
-                    let met = self.tables.meet(relation, change, &*self.sink);
-                    let is_wanted = self.tables.at(met).wanted != Wanted::Nothing;
                     // An error is for the commit, if that comes.
-                    if !is_wanted || self.tables.describe(met, relation).is_ok() {
-                        // A mark is not known by its file.
-                        table = self.tables.of_file(compat::file(change));
+                    if let Ok(met) = self.tables.meet(relation, change, &*self.sink, false) {
+                        let is_wanted = self.tables.at(met).wanted != Wanted::Nothing;
+                        if !is_wanted || self.tables.describe(met, relation).is_ok() {
+                            // A mark is not known by its file.
+                            table = self.tables.of_file(compat::file(change));
+                        }
                     }
                 }
                 pg_sys::RelationClose(relation);

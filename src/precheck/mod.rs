@@ -25,8 +25,8 @@ use subject::Facts;
 pub use subject::Subject;
 
 use crate::catalog::connection as mapping;
-use crate::catalog::marks;
-use crate::catalog::select::Selection;
+use crate::catalog::select::{self, Selection};
+use crate::catalog::{Task, coverage, marks};
 use crate::destination::Destination;
 use crate::error::{Error, Origin, Result, sqlstate};
 use crate::logicalrep::Row;
@@ -90,7 +90,12 @@ pub fn run(subject: &Subject) -> Result<Outcome> {
 }
 
 fn ask(subject: &Subject) -> Result<Outcome> {
-    let selection = subject.scope.selection()?;
+    // What a task follows was decided when it started.
+    let begun = subject.task.as_ref().filter(|_| subject.begun).map(|(task, _)| *task);
+    let selection = match begun {
+        Some(task) => select::of_task(task)?,
+        None => subject.scope.selection()?,
+    };
     let facts = subject.facts(&selection)?;
     let tables: Vec<u32> = selection.tables.iter().map(|t| t.oid).collect();
     let list: Vec<String> = tables.iter().map(u32::to_string).collect();
@@ -103,6 +108,9 @@ fn ask(subject: &Subject) -> Result<Outcome> {
         queries: (2, 0),
     };
     check.source(&selection)?;
+    if let Some(task) = begun {
+        check.coverage(&Task::by_id(task)?)?;
+    }
     check.destination()?;
     let (mut findings, queries) = (check.complete(), check.queries);
     if let Some((task, _)) = &subject.task {
@@ -155,6 +163,16 @@ impl Check<'_> {
                 finding.fix = Some(format!("{} -- if it applies changes of pg_courier here", marks::grant_to(owner)));
                 finding.place = Some("person".to_owned());
             }
+        }
+        Ok(())
+    }
+
+    /// What the patterns name, against what the task follows.
+    fn coverage(&mut self, task: &Task) -> Result<()> {
+        let gaps = coverage::gaps(task)?;
+        for gap in &gaps {
+            let detail = format!("{} {}", gap.detail(), gap.hint(task, &gaps));
+            self.add("coverage", None, Some(gap.table().qualified()), Some(detail))?;
         }
         Ok(())
     }

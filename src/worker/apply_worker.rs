@@ -16,10 +16,11 @@ use super::heartbeat::Listener;
 use super::status::TaskStatus;
 use super::{Argument, Endpoint, Mode, failpoint};
 use crate::apply::applier::{Applied, Applier, Plan, Round};
-use crate::catalog::{Marks, Task, tables};
+use crate::catalog::{Marks, Task, coverage, tables};
 use crate::destination::Purpose;
 use crate::error::{Error, Remedy, Result, sqlstate};
-use crate::logicalrep::{Change, ChangeSink, FastMap, Mark, Transaction, Wanted};
+use crate::logicalrep::coverage::{Interest, Seen};
+use crate::logicalrep::{Change, ChangeSink, Mark, Transaction};
 use crate::logicalrep::{Lsn, Relation, names};
 use crate::pg::dsm::Segment;
 use crate::pg::logical::{self, Decoding, Step};
@@ -69,8 +70,27 @@ impl ChangeSink for SharedSink {
         self.0.borrow_mut().leaves_out(transaction, mark)
     }
 
-    fn wanted(&self, table: u32) -> Wanted {
-        if self.1.is_heartbeat(table) { Wanted::Everything } else { self.0.borrow().wanted(table) }
+    fn precedes_start(&self, transaction: &Transaction) -> bool {
+        self.0.borrow().precedes_start(transaction)
+    }
+
+    fn follows(&self, table: u32) -> bool {
+        self.1.is_heartbeat(table) || self.0.borrow().follows(table)
+    }
+
+    fn followed(&self) -> Vec<u32> {
+        self.0.borrow().followed()
+    }
+
+    fn interest(&self, table: &Seen<'_>, settled: bool) -> Result<Interest> {
+        if self.1.is_heartbeat(table.oid) {
+            return Ok(Interest::EVERYTHING);
+        }
+        self.0.borrow().interest(table, settled)
+    }
+
+    fn is_unlogged(&self, table: u32, transaction: &Transaction) -> Result<()> {
+        self.0.borrow().is_unlogged(table, transaction)
     }
 
     fn wants(&self, table: u32, transaction: &Transaction) -> bool {
@@ -175,13 +195,9 @@ fn create_slot(argument: &Argument, status: &TaskStatus) -> Result<()> {
 
 fn prepare(argument: &Argument, status: &TaskStatus) -> Result<(Task, Endpoint, Plan)> {
     let task = Task::by_id(argument.task)?;
-    let mut tables_by_oid = FastMap::default();
-    for table in tables::of_task(task.id)? {
-        tables_by_oid.insert(table.relid, table.copy_snapshot()?);
-    }
     let plan = Plan {
         task_id: task.uuid.clone(),
-        tables: tables_by_oid,
+        coverage: coverage::at_start(&task)?,
         defer_constraints: tables::have_deferrable_constraints(task.id)?,
         conflict: task.conflict,
         skip: task.skip_lsn,

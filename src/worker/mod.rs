@@ -11,6 +11,7 @@ pub mod apply_worker;
 pub mod failpoint;
 pub mod heartbeat;
 pub mod launcher;
+mod renames;
 pub mod status;
 pub mod supervisor;
 pub mod tablesync_worker;

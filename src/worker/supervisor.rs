@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use super::heartbeat::Heart;
 use super::status::TaskStatus;
 use super::wal_guard::{Verdict, WalGuard};
-use super::{Argument, Endpoint, Mode, failpoint};
+use super::{Argument, Endpoint, Mode, failpoint, renames};
 use crate::catalog::sequences::{self, SequenceValue};
 use crate::catalog::{self, Stage, Task, Wanted, tables, version};
 use crate::destination::{Destination, Purpose, TaskRow};
@@ -440,7 +440,7 @@ impl Attempt<'_> {
             schema_sync::create_pre_data(destination, &items, &task.uuid)?;
             xact::in_transaction(|| task.set_stage(Stage::FullCopy))?;
         }
-        if task.full_copy && task.stage < Stage::PostData {
+        if task.stage < Stage::PostData {
             let ended = self.copy_tables()?;
             if ended.is_some() {
                 return Ok(ended);
@@ -452,12 +452,7 @@ impl Attempt<'_> {
             // All tables were copied under one snapshot.
             self.create_post_data(destination, &items, When::Consistent)?;
         }
-        xact::in_transaction(|| {
-            if !task.full_copy {
-                tables::set_all_ready(task.id)?;
-            }
-            task.set_stage(Stage::CatchingUp)
-        })?;
+        xact::in_transaction(|| task.set_stage(Stage::CatchingUp))?;
         Ok(None)
     }
 
@@ -483,6 +478,9 @@ impl Attempt<'_> {
     fn copy_tables(&mut self) -> Result<Option<Ended>> {
         let task = self.task;
         xact::in_transaction(|| tables::reset_unfinished(task.id))?;
+        if xact::in_transaction(|| tables::count_uncopied(task.id))? == 0 {
+            return Ok(None);
+        }
         let holder = if task.incremental { None } else { Some(self.hold_snapshot()?) };
         let mut handles: HashMap<u32, Handle> = HashMap::new();
         loop {
@@ -586,6 +584,8 @@ impl Attempt<'_> {
         // as its snapshot is kept.
         let target = compat::flush_lsn().max(xact::in_transaction(|| tables::last_sync_lsn(task.id))?);
         self.status.want_durable(target);
+        let mut destination = destination;
+        renames::take_notice(task, &mut destination)?;
         let mut control = Some(destination);
         let mut synchronizing = task.stage == Stage::Synchronizing;
         let mut uncaught = true;

@@ -13,6 +13,7 @@ use crate::catalog::Task;
 use crate::catalog::tables::{self, TaskTable};
 use crate::destination::{Destination, Purpose};
 use crate::error::{Error, Origin, Result};
+use crate::logicalrep::coverage::TableName;
 use crate::pg::dsm::Segment;
 use crate::pg::xact::RepeatableRead;
 use crate::pg::{bgworker, compat, latch, rel, report, scan, spi, xact};
@@ -118,7 +119,7 @@ fn copy_under_snapshot(
     let source = rel::open_table(table.relid)?;
     source.check_readable(task.owner)?;
     check_not_rewritten(table)?;
-    let mut described = source.describe()?;
+    let mut described = source.describe(TableName::parse(&table.name).as_ref())?;
     let name = described.relation.qualified_name();
     let connection = &mut destination.connection;
     connection.exec("BEGIN")?;

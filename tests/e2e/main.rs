@@ -11,6 +11,7 @@ mod answers;
 mod common;
 mod conflicts;
 mod copy_snapshot;
+mod coverage;
 mod crashes;
 mod durability;
 mod encodings;

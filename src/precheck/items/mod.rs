@@ -103,6 +103,7 @@ mod tests {
             "minor_version",
             "left_out",
             "source_marks",
+            "coverage",
             "user_mapping",
             "destination_not_empty",
             "disk_wal",

@@ -34,6 +34,12 @@ pub const ITEMS: &[Item] = &[
         "What the patterns name and no task can carry: unlogged and temporary tables (not in the WAL), foreign tables, \
          materialized views.",
     ),
+    OBJECTS.failed(
+        "coverage",
+        Incremental,
+        "A task that has started follows what its patterns name: nothing was added since, renamed, dropped, or made unlogged. See \
+         `courier.coverage()`.",
+    ),
     OBJECTS.warning("foreign_keys", All, "Both sides of each foreign key are covered."),
     OBJECTS.warning("loose_sequences", All, "Sequences of the covered schemas that belong to no covered table."),
     OBJECTS.warning("sequence_end", All, "Sequences that have used more than 80 % of their values."),

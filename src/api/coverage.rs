@@ -1,0 +1,208 @@
+//! What a task that has started follows, and the ways to change it: `courier.coverage`, `courier.add_table`, and
+//! patterns that `courier.alter_task` adds to what is left out.
+
+use pgrx::prelude::*;
+
+use super::conflicts::check_stopped;
+use super::tasks::{check_readable, given, given_task, note_triggers};
+use crate::catalog::coverage::{self, FollowedTable};
+use crate::catalog::select::{self, Candidate, Found};
+use crate::catalog::{Stage, Task, to_json};
+use crate::destination::Purpose;
+use crate::error::{Error, Origin, Result, sqlstate};
+use crate::logicalrep::coverage::TableName;
+use crate::logicalrep::names::{Pattern, quote_literal};
+use crate::pg::text::Text;
+use crate::pg::{report, spi, xact};
+use crate::schema_sync;
+use crate::worker::Endpoint;
+
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)]
+fn coverage(
+    task: Option<Text>,
+) -> TableIterator<'static, (name!(table_name, Text), name!(problem, Text), name!(detail, Text), name!(hint, Text))> {
+    let rows = report::unwrap(given("task", task).and_then(|task| rows(&task)));
+    TableIterator::new(
+        rows.into_iter()
+            .map(|[table, problem, detail, hint]| (table.into(), problem.into(), detail.into(), hint.into())),
+    )
+}
+
+/// For whoever may use the task, and for those who watch the server: names of tables, no rows.
+fn rows(name: &str) -> Result<Vec<[String; 4]>> {
+    let watches = spi::query_one("SELECT pg_catalog.pg_has_role('pg_monitor', 'USAGE')", &[])?.bool(0)?;
+    let task = if watches { Task::by_name(name)? } else { Task::for_role(name, xact::user_id())? };
+    let gaps = coverage::gaps(&task)?;
+    let row = |gap: &coverage::Gap| [gap.table().shown(), gap.kind().to_owned(), gap.detail(), gap.hint(&task, &gaps)];
+    Ok(gaps.iter().map(row).collect())
+}
+
+#[pg_extern(sql = false)]
+fn add_table(task: Option<Text>, table: Option<pg_sys::Oid>) {
+    report::unwrap(given_task(task).and_then(|task| add(&task, given("table", table)?.to_u32())));
+}
+
+/// Lets the task copy a table, and what is missing below it, before its stream goes on: from then on it follows it.
+fn add(task: &Task, oid: u32) -> Result<()> {
+    check_stopped(task)?;
+    if task.stage == Stage::Created || !task.incremental {
+        return Err(Error::new(
+            sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("task \"{}\" does not follow tables", task.name),
+        )
+        .detail("It has not been started, or has no stream (incremental => false).")
+        .hint("Its patterns say which tables it takes: see include of courier.create_task()."));
+    }
+    let followed = coverage::followed(task.id)?;
+    let scope = coverage::scope(task, &followed)?;
+    let mut found: Vec<Found> = select::candidates()?;
+    found.retain(|f| f.table.oid == oid || f.ancestors.iter().any(|(parent, _)| *parent == oid));
+    let Some(asked) = found.iter().find(|f| f.table.oid == oid) else {
+        return Err(Error::new("42809", "a task cannot follow this relation")
+            .detail("It is no table, or one of the system, of an extension, or of this session."));
+    };
+    let name = TableName::new(asked.table.schema.clone(), asked.table.name.clone());
+    if !scope.names(&name, asked.ancestors.iter().map(|(oid, name)| (*oid, name))) {
+        return Err(Error::new(
+            sqlstate::INVALID_PARAMETER_VALUE,
+            format!("the patterns of task \"{}\" do not name table {}", task.name, name.shown()),
+        )
+        .hint("Create a task of its own for it."));
+    }
+    // A table that is followed is copied anew if it is asked for, not if it is part of what is asked for.
+    let is_followed = |table: &Candidate| followed.iter().any(|f| f.relid == table.oid);
+    let mut tables = Vec::new();
+    for Found { table, .. } in found {
+        match table.refused {
+            Some(reason) if table.oid == oid => {
+                return Err(Error::new("42809", format!("a task cannot follow table {}", name.shown()))
+                    .detail(format!("It is an {reason}."))
+                    .hint(format!("ALTER TABLE {} SET LOGGED;", name.shown())));
+            }
+            Some(_) => {}
+            None if table.oid == oid || !is_followed(&table) => tables.push(table.with_a_name()?),
+            None => {}
+        }
+    }
+    check_readable(task, &tables)?;
+    prepare_destination(task, &tables, &followed)?;
+    for table in &tables {
+        let name = table.qualified_name();
+        // A table that was dropped and made anew takes the place of the one before.
+        let gone = followed.iter().filter(|f| f.now.is_none() && f.name.qualified() == name).map(|f| f.relid);
+        forget(task, gone)?;
+        insert(task, table)?;
+    }
+    note_triggers(task)?;
+    if task.stage >= Stage::PostData {
+        // Before the new copy every transaction has to be visible whose commit record is behind the stream.
+        task.update("stage = $2, stage_at = now(), older_gone = false", &[Some(Stage::FullCopy.as_str())])?;
+    }
+    Ok(())
+}
+
+/// Each table has to be there, and empty; of a former copy nothing is known any more.
+fn prepare_destination(task: &Task, tables: &[Candidate], followed: &[FollowedTable]) -> Result<()> {
+    let mut destination = Endpoint::of(task)?.open(Purpose::Control)?;
+    for table in tables.iter().filter(|table| table.kind == 'r') {
+        let known = followed.iter().find(|f| f.relid == table.oid).map(|f| f.name.clone());
+        let name = known.unwrap_or_else(|| TableName::new(table.schema.clone(), table.name.clone()));
+        let shown = name.shown();
+        let there = destination.connection.query(
+            "SELECT c.relkind FROM pg_catalog.pg_class c \
+             JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+             WHERE n.nspname OPERATOR(pg_catalog.=) $1 AND c.relname OPERATOR(pg_catalog.=) $2",
+            &[Some(&name.schema), Some(&name.name)],
+        )?;
+        if !there.first().is_some_and(|row| matches!(row.opt(0), Some("r" | "p"))) {
+            return Err(Error::new(sqlstate::UNDEFINED_TABLE, format!("table {shown} is not on the destination"))
+                .origin(Origin::Destination)
+                .hint(format!(
+                    "Create it there, empty:\n{}\nThen again: SELECT courier.add_table({}, {});",
+                    definition(table)?,
+                    quote_literal(&task.name),
+                    quote_literal(&shown)
+                )));
+        }
+        let filled = destination.connection.query(&format!("SELECT 1 FROM ONLY {} LIMIT 1", name.qualified()), &[])?;
+        if !filled.is_empty() {
+            return Err(Error::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("table {shown} on the destination is not empty"),
+            )
+            .origin(Origin::Destination)
+            .detail("The copy would mix with rows that are there.")
+            .hint(format!("TRUNCATE {shown}; there, if they are not needed.")));
+        }
+        destination.connection.execute(
+            "DELETE FROM courier_applied.table_progress \
+             WHERE task_id OPERATOR(pg_catalog.=) $1::pg_catalog.uuid AND relid OPERATOR(pg_catalog.=) $2::pg_catalog.oid",
+            &[Some(&task.uuid), Some(&table.oid.to_string())],
+        )?;
+    }
+    Ok(())
+}
+
+/// The statements that create a table as it is on the source.
+fn definition(table: &Candidate) -> Result<String> {
+    let items = schema_sync::statements(&[table.oid])?;
+    let statements: Vec<String> = items
+        .iter()
+        .filter(|item| item.kind == "table")
+        .map(|item| format!("{};", item.statement.trim_end_matches(';')))
+        .collect();
+    Ok(statements.join("\n"))
+}
+
+fn insert(task: &Task, table: &Candidate) -> Result<()> {
+    spi::as_extension(|| {
+        spi::execute(
+            "INSERT INTO courier.task_table (task_id, relid, table_name, kind, total_rows, total_bytes) \
+             VALUES ($1::int, $2::oid, $3, $4, $5::bigint, $6::bigint) ON CONFLICT (task_id, relid) DO UPDATE \
+             SET state = 'init', snapshot = NULL, sync_lsn = NULL, total_rows = EXCLUDED.total_rows, \
+             total_bytes = EXCLUDED.total_bytes, copied_rows = NULL, copied_bytes = NULL, started_at = NULL, finished_at = NULL",
+            &[
+                Some(&task.id.to_string()),
+                Some(&table.oid.to_string()),
+                Some(&table.qualified_name()),
+                Some(&table.kind.to_string()),
+                Some(&table.rows.to_string()),
+                Some(&table.bytes.to_string()),
+            ],
+        )
+    })
+    .map(|_| ())
+}
+
+/// Adds patterns to what a task leaves out; a table that they name is not followed any more.
+pub(super) fn exclude(task: &Task, patterns: Vec<String>) -> Result<()> {
+    let parsed = patterns.iter().map(|p| Pattern::parse(p)).collect::<Result<Vec<_>>>()?;
+    let is_named = |name: &TableName| parsed.iter().any(|p| p.matches(&name.schema, &name.name));
+    let (left_out, kept): (Vec<FollowedTable>, Vec<FollowedTable>) = coverage::followed(task.id)?
+        .into_iter()
+        .filter(|table| table.kind == 'r')
+        .partition(|table| is_named(&table.name) || table.now.as_ref().is_some_and(is_named));
+    if !left_out.is_empty() && kept.is_empty() {
+        return Err(Error::new(
+            sqlstate::INVALID_PARAMETER_VALUE,
+            format!("task \"{}\" would follow no table any more", task.name),
+        )
+        .hint(format!("SELECT courier.drop_task({}); ends it.", quote_literal(&task.name))));
+    }
+    let mut all = task.exclude.clone();
+    all.extend(patterns.into_iter().filter(|pattern| !task.exclude.contains(pattern)));
+    task.update("exclude = ARRAY(SELECT json_array_elements_text($2::json))", &[Some(&to_json(&all)?)])?;
+    forget(task, left_out.iter().map(|table| table.relid))
+}
+
+fn forget(task: &Task, tables: impl Iterator<Item = u32>) -> Result<()> {
+    let oids: Vec<String> = tables.map(|relid| relid.to_string()).collect();
+    spi::as_extension(|| {
+        spi::execute(
+            "DELETE FROM courier.task_table WHERE task_id = $1::int AND relid = ANY ($2::oid[])",
+            &[Some(&task.id.to_string()), Some(&format!("{{{}}}", oids.join(",")))],
+        )
+    })
+    .map(|_| ())
+}

@@ -1,0 +1,195 @@
+//! What a task that has started follows, against what its patterns name now: the difference is what the destination
+//! lacks, or keeps too much, or calls by another name.
+
+use std::collections::HashMap;
+
+use super::select::{self, Found};
+use super::{Stage, Task, tables};
+use crate::error::{Error, Result};
+use crate::logicalrep::coverage::{
+    Coverage, Followed, Scope, TableName, not_followed_hint, rename_statements, unlogged_hint,
+};
+use crate::logicalrep::names::quote_literal;
+use crate::logicalrep::{CopySnapshot, FastMap};
+use crate::pg::{compat, spi};
+
+/// What is not as it was when the task started.
+pub enum Gap {
+    /// The patterns name it, or it is a partition of a followed tree.
+    NotFollowed {
+        oid: u32,
+        table: TableName,
+    },
+    Gone {
+        table: TableName,
+    },
+    Renamed {
+        before: TableName,
+        now: TableName,
+    },
+    Unlogged {
+        table: TableName,
+    },
+}
+
+impl Gap {
+    pub fn table(&self) -> &TableName {
+        match self {
+            Gap::NotFollowed { table, .. } | Gap::Gone { table } | Gap::Unlogged { table } => table,
+            Gap::Renamed { before, .. } => before,
+        }
+    }
+
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Gap::NotFollowed { .. } => "not followed",
+            Gap::Gone { .. } => "dropped",
+            Gap::Renamed { .. } => "renamed",
+            Gap::Unlogged { .. } => "unlogged",
+        }
+    }
+
+    pub fn detail(&self) -> String {
+        let table = self.table().shown();
+        match self {
+            Gap::NotFollowed { .. } => {
+                format!("The patterns of the task name {table}, and the task does not follow it.")
+            }
+            Gap::Gone { .. } => {
+                format!("{table} does not exist any more on the source; the destination keeps its rows.")
+            }
+            Gap::Renamed { now, .. } => format!("{table} is called {} on the source.", now.shown()),
+            Gap::Unlogged { .. } => {
+                format!("{table} is unlogged on the source: what is written to it is not in the WAL.")
+            }
+        }
+    }
+
+    pub fn hint(&self, task: &Task, all: &[Gap]) -> String {
+        match self {
+            Gap::NotFollowed { table, .. } => not_followed_hint(&task.name, table),
+            Gap::Unlogged { table } => unlogged_hint(&task.name, table),
+            Gap::Gone { table } => {
+                let (name, pattern) = (quote_literal(&task.name), quote_literal(&table.qualified()));
+                format!(
+                    "DROP TABLE {}; on the destination; SELECT courier.pause({name}); \
+                     SELECT courier.alter_task({name}, exclude => ARRAY[{pattern}]); SELECT courier.resume({name});",
+                    table.shown()
+                )
+            }
+            Gap::Renamed { .. } => {
+                let moves: Vec<_> = all
+                    .iter()
+                    .filter_map(|gap| match gap {
+                        Gap::Renamed { before, now } => Some((before.clone(), now.clone())),
+                        _ => None,
+                    })
+                    .collect();
+                let name = quote_literal(&task.name);
+                format!(
+                    "SELECT courier.pause({name}); on the destination: {} Then here: SELECT courier.resume({name});",
+                    rename_statements(&moves).join(" ")
+                )
+            }
+        }
+    }
+}
+
+/// Compares a task with the source as it is now. Nothing is found of a task that has not started, or has no stream.
+pub fn gaps(task: &Task) -> Result<Vec<Gap>> {
+    if task.stage == Stage::Created || !task.incremental {
+        return Ok(Vec::new());
+    }
+    let followed = followed(task.id)?;
+    let scope = scope(task, &followed)?;
+    let known: FastMap<u32, ()> = followed.iter().map(|table| (table.relid, ())).collect();
+    let mut gaps = Vec::new();
+    for Found { table, ancestors } in select::candidates()? {
+        let name = TableName::new(table.schema, table.name);
+        let parents = ancestors.iter().map(|(oid, name)| (*oid, name));
+        if table.kind == 'r'
+            && table.refused.is_none()
+            && !known.contains_key(&table.oid)
+            && scope.names(&name, parents)
+        {
+            gaps.push(Gap::NotFollowed { oid: table.oid, table: name });
+        }
+    }
+    for table in followed.into_iter().filter(|table| table.kind == 'r') {
+        let before = table.name;
+        match table.now {
+            // One that was made anew says it all.
+            None if gaps.iter().any(|gap| *gap.table() == before) => {}
+            None => gaps.push(Gap::Gone { table: before }),
+            Some(now) if now != before => gaps.push(Gap::Renamed { before, now }),
+            Some(_) if table.is_unlogged => gaps.push(Gap::Unlogged { table: before }),
+            Some(_) => {}
+        }
+    }
+    gaps.sort_by(|a, b| (&a.table().schema, &a.table().name).cmp(&(&b.table().schema, &b.table().name)));
+    Ok(gaps)
+}
+
+/// What the stream of a worker that starts now has to know.
+pub fn at_start(task: &Task) -> Result<Coverage> {
+    // Before anything is looked up: what this snapshot shows is what the look has seen.
+    let snapshot = spi::query_one("SELECT pg_catalog.pg_current_snapshot()", &[])?.string(0)?;
+    let start = CopySnapshot::parse(&snapshot, compat::insert_lsn()).map_err(Error::internal)?;
+    let tables = followed(task.id)?;
+    let scope = scope(task, &tables)?;
+    let names: HashMap<u32, (TableName, Option<TableName>)> =
+        tables.into_iter().map(|table| (table.relid, (table.name, table.now))).collect();
+    let mut coverage = Coverage { task: task.name.clone(), scope, start, ..Coverage::default() };
+    for table in tables::of_task(task.id)? {
+        let snapshot = table.copy_snapshot()?;
+        let (name, now) =
+            names.get(&table.relid).cloned().ok_or_else(|| Error::internal("a table of the task is gone"))?;
+        coverage.followed.insert(table.relid, Followed { name, now, snapshot });
+    }
+    for gap in gaps(task)? {
+        if let Gap::NotFollowed { oid, table } = gap {
+            coverage.missing.insert(oid, table);
+        }
+    }
+    Ok(coverage)
+}
+
+pub struct FollowedTable {
+    pub relid: u32,
+    pub kind: char,
+    /// On the destination.
+    pub name: TableName,
+    /// On the source, unless it is gone.
+    pub now: Option<TableName>,
+    is_unlogged: bool,
+}
+
+/// The tables of a task, partitioned ones among them.
+pub fn followed(task: i32) -> Result<Vec<FollowedTable>> {
+    let rows = spi::as_extension(|| {
+        spi::query(
+            "SELECT t.relid, t.kind, t.table_name, n.nspname, c.relname, COALESCE(c.relpersistence = 'u', false) \
+             FROM courier.task_table t LEFT JOIN pg_class c ON c.oid = t.relid \
+             LEFT JOIN pg_namespace n ON n.oid = c.relnamespace WHERE t.task_id = $1::int",
+            &[Some(&task.to_string())],
+        )
+    })?;
+    rows.iter()
+        .map(|row| {
+            let name = row.text(2)?;
+            Ok(FollowedTable {
+                relid: row.parse(0)?,
+                kind: row.text(1)?.chars().next().unwrap_or('r'),
+                name: TableName::parse(name)
+                    .ok_or_else(|| Error::internal(format!("invalid name of a table: {name}")))?,
+                now: row.opt_string(3).zip(row.opt_string(4)).map(|(schema, name)| TableName { schema, name }),
+                is_unlogged: row.bool(5)?,
+            })
+        })
+        .collect()
+}
+
+pub fn scope(task: &Task, followed: &[FollowedTable]) -> Result<Scope> {
+    let parents = followed.iter().filter(|table| table.kind == 'p').map(|table| table.relid).collect();
+    Scope::parse(&task.include, &task.exclude, parents)
+}

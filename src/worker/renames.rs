@@ -1,0 +1,162 @@
+//! Tables that were renamed: what each table of a task is called on the destination.
+//!
+//! `courier.task_table.table_name` says it, and rows go there. A table that gets another name on the source stops the task
+//! (`logicalrep::coverage`); when it has got that name on the destination too, the stream goes on. That it is the same
+//! table there, and not a new one of that name, its OID tells, which is noted when a stream begins. So tables can
+//! exchange their names as well.
+
+use std::collections::HashMap;
+
+use crate::catalog::Task;
+use crate::destination::Destination;
+use crate::error::{Error, Result};
+use crate::logicalrep::coverage::TableName;
+use crate::pg::{spi, xact};
+
+struct Known {
+    relid: String,
+    /// On the destination, as far as is known.
+    name: TableName,
+    oid: Option<u32>,
+    /// On the source.
+    now: Option<TableName>,
+}
+
+/// The tables of the destination that concern a task.
+#[derive(Default)]
+struct There {
+    by_name: HashMap<(String, String), u32>,
+    by_oid: HashMap<u32, TableName>,
+}
+
+impl There {
+    fn oid(&self, name: &TableName) -> Option<u32> {
+        self.by_name.get(&(name.schema.clone(), name.name.clone())).copied()
+    }
+}
+
+/// Takes notice of the names that tables have on the destination.
+pub fn take_notice(task: &Task, destination: &mut Destination) -> Result<()> {
+    let known = xact::in_transaction(|| known(task.id))?;
+    let there = ask(destination, &known)?;
+    for table in &known {
+        let (name, oid) = what_now(table, &there);
+        if name == table.name && oid == table.oid {
+            continue;
+        }
+        let oid = oid.map(|oid| oid.to_string());
+        xact::in_transaction(|| {
+            spi::as_extension(|| {
+                spi::execute(
+                    "UPDATE courier.task_table SET table_name = $3, destination_relid = $4::oid \
+                     WHERE task_id = $1::int AND relid = $2::oid",
+                    &[Some(&task.id.to_string()), Some(&table.relid), Some(&name.qualified()), oid.as_deref()],
+                )
+            })
+        })?;
+    }
+    Ok(())
+}
+
+/// Name and OID of a table on the destination.
+fn what_now(table: &Known, there: &There) -> (TableName, Option<u32>) {
+    let same = table.name.clone();
+    let now = || table.now.clone().filter(|now| *now != table.name);
+    match (table.oid, there.oid(&table.name)) {
+        (Some(oid), Some(found)) if oid != found => match there.by_oid.get(&oid) {
+            // Another table has its name: two that were exchanged.
+            Some(elsewhere) if now().as_ref() == Some(elsewhere) => (elsewhere.clone(), Some(oid)),
+            // The same name on another destination.
+            _ => (same, Some(found)),
+        },
+        (_, Some(found)) => (same, Some(found)),
+        (Some(oid), None) => (there.by_oid.get(&oid).cloned().unwrap_or(same), Some(oid)),
+        // Nobody has noted its OID: it can only be the one that is called as on the source.
+        (None, None) => match now().and_then(|now| there.oid(&now).map(|oid| (now, oid))) {
+            Some((now, oid)) => (now, Some(oid)),
+            None => (same, None),
+        },
+    }
+}
+
+fn known(task: i32) -> Result<Vec<Known>> {
+    let rows = spi::as_extension(|| {
+        spi::query(
+            "SELECT t.relid, t.table_name, t.destination_relid, n.nspname, c.relname FROM courier.task_table t \
+             LEFT JOIN pg_class c ON c.oid = t.relid LEFT JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE t.task_id = $1::int AND t.kind = 'r'",
+            &[Some(&task.to_string())],
+        )
+    })?;
+    rows.iter()
+        .map(|row| {
+            let name = row.text(1)?;
+            Ok(Known {
+                relid: row.string(0)?,
+                name: TableName::parse(name)
+                    .ok_or_else(|| Error::internal(format!("invalid name of a table: {name}")))?,
+                oid: row.opt(2).map(|_| row.parse(2)).transpose()?,
+                now: row.opt_string(3).zip(row.opt_string(4)).map(|(schema, name)| TableName { schema, name }),
+            })
+        })
+        .collect()
+}
+
+fn ask(destination: &mut Destination, known: &[Known]) -> Result<There> {
+    let names: Vec<[&str; 2]> = known
+        .iter()
+        .flat_map(|table| std::iter::once(&table.name).chain(&table.now))
+        .map(|name| [name.schema.as_str(), name.name.as_str()])
+        .collect();
+    let names = serde_json::to_string(&names).map_err(|e| Error::internal(format!("invalid list of names: {e}")))?;
+    let oids: Vec<String> = known.iter().filter_map(|table| table.oid).map(|oid| oid.to_string()).collect();
+    let rows = destination.connection.query(
+        "SELECT c.oid, n.nspname, c.relname FROM pg_catalog.pg_class c \
+         JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+         WHERE c.relkind IN ('r', 'p') AND (c.oid OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.oid[]) \
+            OR (n.nspname, c.relname) IN (SELECT (j.item OPERATOR(pg_catalog.->>) 0)::pg_catalog.name, \
+                                                 (j.item OPERATOR(pg_catalog.->>) 1)::pg_catalog.name \
+                                            FROM pg_catalog.json_array_elements($2::pg_catalog.json) AS j(item)))",
+        &[Some(&format!("{{{}}}", oids.join(","))), Some(&names)],
+    )?;
+    let mut there = There::default();
+    for row in &rows {
+        let (oid, schema, name) = (row.parse(0)?, row.string(1)?, row.string(2)?);
+        there.by_name.insert((schema.clone(), name.clone()), oid);
+        there.by_oid.insert(oid, TableName { schema, name });
+    }
+    Ok(there)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(name: &str) -> TableName {
+        TableName::new("s", name)
+    }
+
+    fn there(tables: &[(u32, &str)]) -> There {
+        let mut there = There::default();
+        for (oid, table) in tables {
+            there.by_name.insert(("s".to_owned(), (*table).to_owned()), *oid);
+            there.by_oid.insert(*oid, name(table));
+        }
+        there
+    }
+
+    #[test]
+    fn a_table_is_known_by_its_oid() {
+        let table = |oid, now: Option<&str>| Known { relid: "1".to_owned(), name: name("j"), oid, now: now.map(name) };
+        let outcome = |oid, now, tables: &[(u32, &str)]| what_now(&table(oid, now), &there(tables));
+        assert_eq!(outcome(None, Some("j"), &[(7, "j")]), (name("j"), Some(7)), "noted");
+        assert_eq!(outcome(Some(7), Some("j2"), &[(7, "j2")]), (name("j2"), Some(7)), "renamed on both sides");
+        assert_eq!(outcome(Some(7), Some("j3"), &[(7, "j2")]), (name("j2"), Some(7)), "one name behind");
+        assert_eq!(outcome(Some(7), Some("j2"), &[(7, "j"), (8, "j2")]), (name("j"), Some(7)), "another one was made");
+        assert_eq!(outcome(Some(7), Some("k"), &[(7, "k"), (8, "j")]), (name("k"), Some(7)), "exchanged");
+        assert_eq!(outcome(Some(7), Some("j"), &[(9, "j")]), (name("j"), Some(9)), "another destination");
+        assert_eq!(outcome(Some(7), Some("j"), &[(9, "j"), (7, "x")]), (name("j"), Some(9)), "another destination");
+        assert_eq!(outcome(None, Some("j2"), &[(7, "j2")]), (name("j2"), Some(7)), "renamed before anybody noted it");
+        assert_eq!(outcome(Some(7), None, &[]), (name("j"), Some(7)), "gone");
+    }
+}
