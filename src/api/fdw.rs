@@ -15,13 +15,40 @@ const SUPERUSER_ONLY: [&str; 9] = [
     "sslcert",
     "sslkey",
     "sslkeylogfile",
-    "oauth_ca_file",
     "krbsrvname",
+    "gsslib",
     "gssdelegation",
 ];
 /// Set by the workers themselves.
 const RESERVED: [&str; 5] =
     ["client_encoding", "application_name", "fallback_application_name", "options", "replication"];
+
+/// Options that have a few values. The libpq that is built in has no GSSAPI, so encryption by it cannot be required.
+const CHOICES: [(&str, &[&str]); 15] = [
+    ("sslmode", &["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]),
+    ("sslnegotiation", &["postgres", "direct"]),
+    ("sslcertmode", &["disable", "allow", "require"]),
+    ("sslcompression", SWITCH),
+    ("sslsni", SWITCH),
+    ("keepalives", SWITCH),
+    ("gssdelegation", SWITCH),
+    ("gssencmode", &["disable", "prefer"]),
+    ("channel_binding", &["disable", "prefer", "require"]),
+    ("target_session_attrs", &["any", "read-write", "read-only", "primary", "standby", "prefer-standby"]),
+    ("load_balance_hosts", &["disable", "random"]),
+    ("min_protocol_version", &["3.0", "3.2", "latest"]),
+    ("max_protocol_version", &["3.0", "3.2", "latest"]),
+    ("ssl_min_protocol_version", TLS),
+    ("ssl_max_protocol_version", TLS),
+];
+const SWITCH: &[&str] = &["0", "1"];
+const TLS: &[&str] = &["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
+
+const AUTHENTICATION: [&str; 7] = ["password", "md5", "gss", "sspi", "scram-sha-256", "oauth", "none"];
+
+/// Seconds, milliseconds, a number of packets.
+const NUMBERS: [&str; 5] =
+    ["connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"];
 
 #[pg_extern(sql = false)]
 fn validator(options: Vec<Option<Text>>, catalog: pg_sys::Oid) {
@@ -57,11 +84,33 @@ fn validate(options: &[Option<Text>], catalog: u32) -> Result<()> {
             .detail("It makes the server use files or identities of its operating system user.")
             .hint("Let a superuser set it."));
         }
-        if keyword == "port" && !value.split(',').all(|p| p.is_empty() || p.parse::<u16>().is_ok_and(|p| p > 0)) {
-            return Err(Error::new(sqlstate::INVALID_PARAMETER_VALUE, format!("invalid port \"{value}\"")));
-        }
+        check_value(keyword, value)?;
     }
     Ok(())
+}
+
+/// What libpq would find out at every attempt to connect.
+fn check_value(keyword: &str, value: &str) -> Result<()> {
+    let invalid = || Error::new(sqlstate::INVALID_PARAMETER_VALUE, format!("invalid {keyword} \"{value}\""));
+    let all = |is_valid: fn(&str) -> bool| value.split(',').map(str::trim).all(is_valid);
+    if let Some((_, choices)) = CHOICES.iter().find(|(name, _)| *name == keyword)
+        && !choices.iter().any(|choice| choice == &value)
+    {
+        return Err(invalid().hint(format!("Values are {}.", choices.join(", "))));
+    }
+    if NUMBERS.contains(&keyword) && !value.trim().parse::<i32>().is_ok_and(|number| number >= 0) {
+        return Err(invalid().hint("The value is a whole number."));
+    }
+    match keyword {
+        "port" if !all(|p| p.is_empty() || p.parse::<u16>().is_ok_and(|p| p > 0)) => Err(invalid()),
+        "hostaddr" if !all(|a| a.is_empty() || a.parse::<std::net::IpAddr>().is_ok()) => {
+            Err(invalid().hint("The value is an IP address; names are for option host."))
+        }
+        "require_auth" if !all(|m| AUTHENTICATION.contains(&m.strip_prefix('!').unwrap_or(m))) => {
+            Err(invalid().hint(format!("Values are {}, or !value.", AUTHENTICATION.join(", "))))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,12 +120,46 @@ enum Place {
 }
 
 fn place_of(keyword: &str) -> Option<Place> {
-    if RESERVED.contains(&keyword) {
+    // The libpq that is built in cannot log in by OAuth.
+    if RESERVED.contains(&keyword) || keyword.starts_with("oauth_") {
         return None;
     }
     match (known_option(keyword)?, keyword) {
         (OptionKind::Debug, _) => None,
         (OptionKind::Secret, _) | (_, "user" | "sslcert" | "sslkey" | "passfile") => Some(Place::UserMapping),
         (OptionKind::Plain, _) => Some(Place::Server),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_checked_before_anybody_connects() {
+        for (keyword, value) in [
+            ("sslmode", "verify-full"),
+            ("port", "5432,5433"),
+            ("connect_timeout", " 10 "),
+            ("hostaddr", "10.0.0.1,::1"),
+            ("require_auth", "!none,!gss"),
+            ("ssl_min_protocol_version", "TLSv1.3"),
+            ("host", "anything"),
+        ] {
+            assert!(check_value(keyword, value).is_ok(), "{keyword} {value}");
+        }
+        for (keyword, value) in [
+            ("sslmode", "bogus"),
+            ("sslmode", ""),
+            ("gssencmode", "require"),
+            ("port", "0"),
+            ("connect_timeout", "-1"),
+            ("tcp_user_timeout", "1 min"),
+            ("hostaddr", "localhost"),
+            ("require_auth", "scram"),
+        ] {
+            let error = check_value(keyword, value).expect_err(keyword);
+            assert_eq!(error.sqlstate(), "22023", "{keyword} {value}");
+        }
     }
 }

@@ -10,6 +10,12 @@ CREATE SERVER bad FOREIGN DATA WRAPPER pg_courier OPTIONS (host 'h', password 's
 CREATE SERVER bad FOREIGN DATA WRAPPER pg_courier OPTIONS (host 'h', user 'u');
 CREATE SERVER bad FOREIGN DATA WRAPPER pg_courier OPTIONS (host 'h', replication 'database');
 ALTER SERVER dr OPTIONS (SET port 'many');
+CREATE SERVER bad FOREIGN DATA WRAPPER pg_courier OPTIONS (host 'h', sslmode 'bogus');
+CREATE SERVER bad FOREIGN DATA WRAPPER pg_courier OPTIONS (hostaddr 'localhost');
+CREATE SERVER bad FOREIGN DATA WRAPPER pg_courier OPTIONS (host 'h', connect_timeout '5 s');
+CREATE SERVER bad FOREIGN DATA WRAPPER pg_courier OPTIONS (host 'h', gssencmode 'require');
+CREATE SERVER bad FOREIGN DATA WRAPPER pg_courier OPTIONS (host 'h', require_auth 'scram');
+CREATE SERVER bad FOREIGN DATA WRAPPER pg_courier OPTIONS (host 'h', oauth_issuer 'https://login');
 CREATE USER MAPPING FOR PUBLIC SERVER dr OPTIONS (user 'u', host 'h');
 CREATE USER MAPPING FOR PUBLIC SERVER dr OPTIONS (usr 'u');
 CREATE FOREIGN TABLE t (a int) SERVER dr;
