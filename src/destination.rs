@@ -6,7 +6,7 @@
 //! its transaction follows the one before without a gap. A batch of a killed worker that the destination still had in its
 //! socket can therefore commit before the next worker takes over, or fail; never twice, never out of order.
 
-use crate::error::{Error, Origin, Result, sqlstate};
+use crate::error::{Error, Result, sqlstate};
 use crate::libpq::{Connection, Parameters, WaitFn};
 use crate::logicalrep::Lsn;
 use crate::logicalrep::names::quote_literal;
@@ -42,19 +42,17 @@ pub struct Session<'a> {
     pub task: &'a str,
     /// The encoding in which text is sent.
     pub encoding: &'static str,
-    /// The owner of the task is no superuser, so the password must have been needed: without it the connection would
-    /// use what the server's operating system user may do.
+    /// The owner of the task is no superuser: see [`Parameters::for_ordinary_role`].
     pub password_required: bool,
 }
 
 impl Destination {
     pub fn open(session: &Session<'_>, purpose: Purpose, wait: WaitFn) -> Result<Destination> {
-        let mut connection = Connection::open(session.parameters, wait)?;
-        if session.password_required && !connection.used_password() {
-            return Err(Error::new("2F003", "a password is required")
-                .origin(Origin::Source)
-                .detail("The destination let us in without asking for the password of the user mapping.")
-                .hint("Make the destination ask for a password, or let a superuser own the task."));
+        let own = session.password_required.then(|| session.parameters.for_ordinary_role()).transpose()?;
+        let parameters = own.as_ref().unwrap_or(session.parameters);
+        let mut connection = Connection::open(parameters, wait)?;
+        if session.password_required {
+            connection.demand_password(parameters)?;
         }
         let mut settings = vec![
             ("application_name", format!("pg_courier: {}", session.task)),

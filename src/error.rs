@@ -64,6 +64,8 @@ struct Parts {
 pub mod sqlstate {
     pub const CONNECTION_FAILURE: &str = "08006";
     pub const UNABLE_TO_CONNECT: &str = "08001";
+    pub const FEATURE_NOT_SUPPORTED: &str = "0A000";
+    pub const PASSWORD_REQUIRED: &str = "2F003";
     pub const INVALID_PARAMETER_VALUE: &str = "22023";
     pub const NULL_VALUE_NOT_ALLOWED: &str = "22004";
     pub const INVALID_NAME: &str = "42602";
@@ -175,7 +177,9 @@ impl Error {
         let state = self.0.sqlstate.as_str();
         let class = state.get(..2).unwrap_or("");
         match (self.0.origin, class, state) {
-            // Wrong password, unknown role or database, refused by pg_hba.conf: waiting does not help.
+            // The password has been changed on the destination, and the user mapping follows soon: the task finds it there.
+            (Origin::Connection, _, "28P01") => Remedy::RetryConnection,
+            // Unknown role or database, refused by pg_hba.conf: waiting does not help.
             (Origin::Connection, "28" | "3D", _) => Remedy::Stop,
             (Origin::Connection, "42", _) => Remedy::Stop,
             (Origin::Connection, "22" | "55" | "0A", _) => Remedy::Stop,
@@ -209,10 +213,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lost_connection_is_retried_and_a_wrong_password_is_not() {
+    fn a_lost_connection_and_a_changed_password_are_retried_and_an_unknown_role_is_not() {
         assert_eq!(Error::connection("gone").remedy(), Remedy::RetryConnection);
-        let wrong = Error::new("28P01", "password authentication failed").origin(Origin::Connection);
-        assert_eq!(wrong.remedy(), Remedy::Stop);
+        let refused = |state| Error::new(state, "refused").origin(Origin::Connection).remedy();
+        assert_eq!(refused("28P01"), Remedy::RetryConnection);
+        assert_eq!(refused("28000"), Remedy::Stop);
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub fn parameters(role: u32, server: u32) -> Result<Parameters> {
     spi::as_extension(|| {
         let row = spi::query_opt(
             "SELECT s.srvname, has_server_privilege($1::oid, s.oid, 'USAGE'), w.fdwname = 'pg_courier', \
-             pg_get_userbyid($1::oid), EXISTS (SELECT FROM pg_user_mapping m WHERE m.umserver = s.oid \
+             pg_get_userbyid($1::oid), (SELECT max(m.umuser) FROM pg_user_mapping m WHERE m.umserver = s.oid \
              AND m.umuser IN ($1::oid, 0)) \
              FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw WHERE s.oid = $2::oid",
             &[role_param, server_param],
@@ -35,7 +35,7 @@ pub fn parameters(role: u32, server: u32) -> Result<Parameters> {
             )
             .hint("CREATE SERVER ... FOREIGN DATA WRAPPER pg_courier OPTIONS (host ..., port ..., dbname ...);"));
         }
-        if !row.bool(4)? {
+        let Some(mapped) = row.opt(4) else {
             return Err(Error::new(
                 sqlstate::UNDEFINED_OBJECT,
                 format!("no user mapping for \"{user}\" on \"{name}\""),
@@ -43,7 +43,7 @@ pub fn parameters(role: u32, server: u32) -> Result<Parameters> {
             .hint(format!(
                 "CREATE USER MAPPING FOR \"{user}\" SERVER \"{name}\" OPTIONS (user '...', password '...');"
             )));
-        }
+        };
         let options = spi::query(
             "SELECT o.option_name, o.option_value FROM pg_foreign_server s, pg_options_to_table(s.srvoptions) o \
              WHERE s.oid = $2::oid \
@@ -53,7 +53,7 @@ pub fn parameters(role: u32, server: u32) -> Result<Parameters> {
              pg_options_to_table(m.umoptions) o",
             &[role_param, server_param],
         )?;
-        let mut parameters = Parameters::default();
+        let mut parameters = Parameters::of(name, (mapped != "0").then_some(user));
         // A dead network is noticed within a minute, unless the server's options say otherwise.
         for (keyword, value) in
             [("tcp_user_timeout", "60000"), ("keepalives_idle", "30"), ("keepalives_interval", "10")]
@@ -62,6 +62,14 @@ pub fn parameters(role: u32, server: u32) -> Result<Parameters> {
         }
         for option in &options {
             parameters.set(option.text(0)?, option.opt(1).unwrap_or_default());
+        }
+        // Otherwise libpq would look for a local socket where its builder thought that there might be one.
+        if ["host", "hostaddr", "service"].iter().all(|keyword| parameters.get(keyword).is_none()) {
+            return Err(Error::new(
+                sqlstate::INVALID_PARAMETER_VALUE,
+                format!("server \"{name}\" does not say where the destination is"),
+            )
+            .hint(parameters.alter_server("host", "...")));
         }
         Ok(parameters)
     })

@@ -4,9 +4,9 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr::{self, NonNull};
 use std::time::{Duration, Instant};
 
-use pq_sys::{ConnStatusType, ExecStatusType, PGconn, PGresult, PostgresPollingStatusType};
+use pq_sys::{ConnStatusType, ExecStatusType, PGVerbosity, PGconn, PGresult, PostgresPollingStatusType};
 
-use super::{Interest, WaitFn, Watch};
+use super::{Interest, Parameters, WaitFn, Watch, refusal};
 use crate::error::{Error, Origin, Result, sqlstate};
 use crate::logicalrep::Row;
 
@@ -17,44 +17,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 const LARGEST_ANSWER: usize = 128 << 20;
 /// Bytes of a field of an error that are kept.
 const LARGEST_FIELD: usize = 8 << 10;
-
-/// libpq keywords and values; the only place where a password lives, so it has no `Debug`.
-#[derive(Clone, Default)]
-pub struct Parameters(Vec<(String, String)>);
-
-impl Parameters {
-    /// Sets a keyword; an earlier value gives way.
-    pub fn set(&mut self, keyword: &str, value: &str) {
-        self.0.retain(|(k, _)| k != keyword);
-        self.0.push((keyword.to_owned(), value.to_owned()));
-    }
-
-    pub fn get(&self, keyword: &str) -> Option<&str> {
-        self.0.iter().find(|(k, _)| k == keyword).map(|(_, v)| v.as_str())
-    }
-
-    /// Where a connection goes, for messages: never the secret parts.
-    pub fn describe(&self) -> String {
-        let part = |keyword: &str, otherwise: &str| self.get(keyword).unwrap_or(otherwise).to_owned();
-        let host = self.get("hostaddr").or_else(|| self.get("host")).unwrap_or("local socket");
-        format!(
-            "host \"{host}\", port {}, database \"{}\", user \"{}\"",
-            part("port", "5432"),
-            part("dbname", "(default)"),
-            part("user", "(default)")
-        )
-    }
-
-    fn to_c(&self) -> Result<(Vec<CString>, Vec<CString>)> {
-        let c = |text: &str| {
-            CString::new(text)
-                .map_err(|_| Error::new(sqlstate::INVALID_PARAMETER_VALUE, "a connection option contains a zero byte"))
-        };
-        let keywords = self.0.iter().map(|(k, _)| c(k)).collect::<Result<_>>()?;
-        let values = self.0.iter().map(|(_, v)| c(v)).collect::<Result<_>>()?;
-        Ok((keywords, values))
-    }
-}
 
 pub struct Connection {
     pub(super) conn: NonNull<PGconn>,
@@ -97,6 +59,7 @@ impl Connection {
     /// Connects without blocking the process: signals and shutdown end the wait.
     /// (Resolving a host name is the one step libpq does in one go; `hostaddr` avoids it.)
     pub fn open(parameters: &Parameters, wait: WaitFn) -> Result<Connection> {
+        parameters.check_files()?;
         let (keywords, values) = parameters.to_c()?;
         let pointers =
             |list: &[CString]| -> Vec<*const c_char> { list.iter().map(|c| c.as_ptr()).chain([ptr::null()]).collect() };
@@ -106,9 +69,12 @@ impl Connection {
         let conn = NonNull::new(conn).ok_or_else(|| Error::new("53200", "out of memory"))?;
         let current = super::pipeline::Current::default();
         let mut connection = Connection { conn, wait, outstanding: 0, current, stall: None, waits_since: None };
+        // SAFETY: live connection object. Only while connecting: then it is the one way to a SQLSTATE.
+        unsafe { pq_sys::PQsetErrorVerbosity(connection.ptr(), PGVerbosity::PQERRORS_VERBOSE) };
         connection.finish_connecting(parameters)?;
         // SAFETY: the connection is open; the receiver is a function that keeps nothing.
         unsafe {
+            pq_sys::PQsetErrorVerbosity(connection.ptr(), PGVerbosity::PQERRORS_DEFAULT);
             pq_sys::PQsetNoticeReceiver(connection.ptr(), Some(ignore_notice), ptr::null_mut());
             if pq_sys::PQsetnonblocking(connection.ptr(), 1) != 0 {
                 return Err(connection.loss());
@@ -168,39 +134,22 @@ impl Connection {
         text.trim().to_owned()
     }
 
-    /// Why an attempt to connect failed. libpq keeps no SQLSTATE for that, so the well-known texts are told apart.
     fn refusal(&self, parameters: &Parameters) -> Error {
-        let message = self.message();
-        let has = |needle: &str| message.contains(needle);
-        let (state, hint) = if has("password authentication failed") || has("no password supplied") {
-            ("28P01", "Set the right password: ALTER USER MAPPING ... OPTIONS (SET password '...').")
-        } else if has("no pg_hba.conf entry") || has("pg_hba.conf rejects") {
-            ("28000", "Add a line for this source to pg_hba.conf of the destination and reload it.")
-        } else if has("does not exist") && has("role") {
-            ("28000", "Create the role on the destination, or set another user in the user mapping.")
-        } else if has("does not exist") && has("database") {
-            ("3D000", "Create the database on the destination, or set option dbname of the server.")
-        } else if has("permission denied for database") || has("not permitted to log in") {
-            ("42501", "Grant the role CONNECT on the database and LOGIN.")
-        } else if has("certificate") || has("SSL is not enabled") || has("does not support SSL") {
-            ("28000", "Check sslmode and the certificate options of the server.")
-        } else {
-            (sqlstate::UNABLE_TO_CONNECT, "Check host, port and firewall, and that the server accepts connections.")
-        };
-        Error::new(state, "could not connect to the destination")
-            .origin(Origin::Connection)
-            .detail(format!("Tried {}: {message}", parameters.describe()))
-            .hint(hint)
+        // SAFETY: live connection object.
+        let password_missing = unsafe { pq_sys::PQconnectionNeedsPassword(self.ptr()) != 0 };
+        refusal::error(parameters, &self.message(), password_missing)
+    }
+
+    /// Refuses a session for which the destination did not want the password of the user mapping.
+    pub fn demand_password(&self, parameters: &Parameters) -> Result<()> {
+        // SAFETY: live connection object.
+        let asked = unsafe { pq_sys::PQconnectionUsedPassword(self.ptr()) != 0 };
+        if asked { Ok(()) } else { Err(refusal::not_asked(parameters, "")) }
     }
 
     /// The connection broke while in use.
     pub(super) fn loss(&self) -> Error {
         Error::connection("lost the connection to the destination").detail(self.message())
-    }
-
-    pub fn used_password(&self) -> bool {
-        // SAFETY: live connection object.
-        unsafe { pq_sys::PQconnectionUsedPassword(self.ptr()) != 0 }
     }
 
     pub fn uses_tls(&self) -> bool {
@@ -231,6 +180,11 @@ impl Connection {
 
     fn run(&mut self, sql: &str, params: &[Option<&str>]) -> Result<(Vec<Row>, u64)> {
         self.send(sql, params)?;
+        self.receive()
+    }
+
+    /// The outcome of the statement that was just sent.
+    fn receive(&mut self) -> Result<(Vec<Row>, u64)> {
         // Row by row, so that an answer without end is noticed before it fills the memory. SAFETY: live connection object,
         // a statement was just sent.
         unsafe { pq_sys::PQsetSingleRowMode(self.ptr()) };

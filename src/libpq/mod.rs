@@ -7,10 +7,13 @@
 mod connection;
 mod copy;
 mod options;
+mod parameters;
 mod pipeline;
+mod refusal;
 
-pub use connection::{Connection, Parameters};
+pub use connection::Connection;
 pub use options::{OptionKind, known_option};
+pub use parameters::Parameters;
 pub use pipeline::{Event, Param};
 
 use std::time::Duration;

@@ -39,6 +39,11 @@ pub struct Tried {
 /// Goes the way with these parameters.
 pub fn try_connection(parameters: &Parameters, password_required: bool) -> Result<Tried> {
     let mut steps = Vec::new();
+    if password_required && let Err(error) = parameters.for_ordinary_role() {
+        let detail = error.detail_text().unwrap_or_default();
+        steps.push(Step::new("login", "failed", detail).hint(error.hint_text().unwrap_or_default()));
+        return Ok(Tried { steps: skip_rest(steps), session: None });
+    }
     let host = parameters.get("hostaddr").or_else(|| parameters.get("host")).unwrap_or("").to_owned();
     let port = parameters.get("port").and_then(|p| p.parse::<u16>().ok()).unwrap_or(5432);
     if host.is_empty() || host.starts_with('/') || host.contains(',') {

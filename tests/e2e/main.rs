@@ -12,6 +12,7 @@ mod common;
 mod conflicts;
 mod copy_snapshot;
 mod coverage;
+mod connections;
 mod crashes;
 mod durability;
 mod encodings;

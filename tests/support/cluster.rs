@@ -38,6 +38,7 @@ pub enum Stop {
 pub struct ClusterBuilder {
     name: String,
     settings: Vec<(String, String)>,
+    environment: Vec<(String, String)>,
     preload: bool,
     install: &'static Install,
 }
@@ -58,6 +59,12 @@ impl ClusterBuilder {
     /// A line of postgresql.conf; the value is quoted here.
     pub fn conf(mut self, key: &str, value: &str) -> Self {
         self.settings.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A variable of the postmaster's environment, which is otherwise free of what libpq knows.
+    pub fn env(mut self, variable: &str, value: &str) -> Self {
+        self.environment.push((variable.to_owned(), value.to_owned()));
         self
     }
 
@@ -82,6 +89,7 @@ impl ClusterBuilder {
         let cluster = Cluster {
             name: self.name,
             install: self.install,
+            environment: self.environment,
             port: free_port(),
             directory,
             postmaster: Mutex::new(None),
@@ -96,6 +104,7 @@ impl ClusterBuilder {
 pub struct Cluster {
     name: String,
     pub install: &'static Install,
+    environment: Vec<(String, String)>,
     directory: PathBuf,
     port: u16,
     postmaster: Mutex<Option<Child>>,
@@ -103,7 +112,13 @@ pub struct Cluster {
 
 impl Cluster {
     pub fn builder(name: &str) -> ClusterBuilder {
-        ClusterBuilder { name: name.to_owned(), settings: Vec::new(), preload: false, install: Install::get() }
+        ClusterBuilder {
+            name: name.to_owned(),
+            settings: Vec::new(),
+            environment: Vec::new(),
+            preload: false,
+            install: Install::get(),
+        }
     }
 
     pub fn name(&self) -> &str {
@@ -131,6 +146,7 @@ impl Cluster {
         let standby = Cluster {
             name: name.to_owned(),
             install: self.install,
+            environment: self.environment.clone(),
             port: free_port(),
             directory,
             postmaster: Mutex::new(None),
@@ -250,6 +266,7 @@ impl Cluster {
                 postgres.env_remove(variable);
             }
         }
+        postgres.envs(self.environment.iter().map(|(variable, value)| (variable, value)));
         *guard = Some(postgres.spawn().expect("the server's executable runs"));
     }
 

@@ -46,6 +46,12 @@ impl PairBuilder {
         self
     }
 
+    /// A variable of the environment of the source's postmaster.
+    pub fn source_env(mut self, variable: &str, value: &str) -> Self {
+        self.source = self.source.env(variable, value);
+        self
+    }
+
     pub fn destination_conf(mut self, key: &str, value: &str) -> Self {
         self.destination = self.destination.conf(key, value);
         self
