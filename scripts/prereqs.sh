@@ -81,7 +81,7 @@ fi
 if ! command -v dpkg-query >/dev/null 2>&1; then
     # Not Debian: say what is needed by the names that are the same everywhere.
     absent=
-    for tool in gcc make clang pkg-config; do
+    for tool in gcc make clang pkg-config openssl pgbouncer; do # the last two for the tests
         command -v "$tool" >/dev/null 2>&1 || absent="$absent $tool"
     done
     if [ -z "${PG_CONFIG:-}" ] && ! { command -v pg_config >/dev/null 2>&1 && has_server pg_config; }; then
@@ -95,6 +95,10 @@ fi
 find_missing() {
     missing=
     for package in gcc make clang libclang-dev libssl-dev; do
+        installed "$package" || missing="$missing $package"
+    done
+    # End-to-end tests make certificates, and put a pooler between.
+    for package in openssl pgbouncer; do
         installed "$package" || missing="$missing $package"
     done
     command -v pkg-config >/dev/null 2>&1 || missing="$missing pkg-config"
@@ -151,6 +155,15 @@ esac
 $as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -q --no-install-recommends \
     -o Dpkg::Options::=--force-confold $missing >&2
+
+# The tests start a pooler of their own; the service of the package is not wanted.
+case " $missing " in
+*" pgbouncer "*)
+    if command -v systemctl >/dev/null 2>&1; then
+        $as_root systemctl disable --now pgbouncer >/dev/null 2>&1 || true
+    fi
+    ;;
+esac
 
 find_missing
 if [ -n "$missing" ]; then

@@ -124,7 +124,7 @@ CREATE FUNCTION courier.test_connection(
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'test_connection_wrapper';
 COMMENT ON FUNCTION courier.test_connection(text) IS
-'Tries the way to a destination with the caller''s user mapping: resolve, connect, tls, login, database, privileges; status is ok, warning, failed or skipped. Nothing is changed there.';
+'Tries the way to a destination with the caller''s user mapping: resolve, connect, tls, login, session (no pooler shares it), database, privileges; status is ok, warning, failed or skipped. Nothing is changed there.';
 
 CREATE FUNCTION courier.create_task(
     name text, server text, include text[], exclude text[] DEFAULT '{}', schema_sync boolean DEFAULT true,

@@ -7,7 +7,7 @@
 //! socket can therefore commit before the next worker takes over, or fail; never twice, never out of order.
 
 use crate::error::{Error, Result, sqlstate};
-use crate::libpq::{Connection, Parameters, WaitFn};
+use crate::libpq::{Connection, Parameters, WaitFn, refuse_shared};
 use crate::logicalrep::Lsn;
 use crate::logicalrep::names::quote_literal;
 
@@ -54,6 +54,8 @@ impl Destination {
         if session.password_required {
             connection.demand_password(parameters)?;
         }
+        // Before anything is set.
+        refuse_shared(&mut connection, parameters, wait)?;
         let mut settings = vec![
             ("application_name", format!("pg_courier: {}", session.task)),
             ("client_encoding", session.encoding.to_owned()),

@@ -4,7 +4,10 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr::{self, NonNull};
 use std::time::{Duration, Instant};
 
-use pq_sys::{ConnStatusType, ExecStatusType, PGVerbosity, PGconn, PGresult, PostgresPollingStatusType};
+use pq_sys::{
+    ConnStatusType, ExecStatusType, PGTransactionStatusType, PGVerbosity, PGconn, PGpipelineStatus, PGresult,
+    PostgresPollingStatusType,
+};
 
 use super::{Interest, Parameters, WaitFn, Watch, refusal};
 use crate::error::{Error, Origin, Result, sqlstate};
@@ -27,6 +30,8 @@ pub struct Connection {
     stall: Option<Stall>,
     /// Since when a wait has been in vain.
     waits_since: Option<Instant>,
+    /// The server session outlives the connection, so nothing of ours may stay in it.
+    discard: bool,
 }
 
 /// What to do, once, when a wait has been in vain for so long.
@@ -47,6 +52,9 @@ impl Drop for ResultGuard {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        if self.discard {
+            self.discard_all();
+        }
         // SAFETY: `conn` is owned and not used after this; PQfinish cannot fail.
         unsafe { pq_sys::PQfinish(self.conn.as_ptr()) }
     }
@@ -68,7 +76,8 @@ impl Connection {
         let conn = unsafe { pq_sys::PQconnectStartParams(keyword_pointers.as_ptr(), value_pointers.as_ptr(), 0) };
         let conn = NonNull::new(conn).ok_or_else(|| Error::new("53200", "out of memory"))?;
         let current = super::pipeline::Current::default();
-        let mut connection = Connection { conn, wait, outstanding: 0, current, stall: None, waits_since: None };
+        let mut connection =
+            Connection { conn, wait, outstanding: 0, current, stall: None, waits_since: None, discard: false };
         // SAFETY: live connection object. Only while connecting: then it is the one way to a SQLSTATE.
         unsafe { pq_sys::PQsetErrorVerbosity(connection.ptr(), PGVerbosity::PQERRORS_VERBOSE) };
         connection.finish_connecting(parameters)?;
@@ -131,7 +140,7 @@ impl Connection {
     fn message(&self) -> String {
         // SAFETY: PQerrorMessage returns a string owned by the live connection.
         let text = unsafe { text(pq_sys::PQerrorMessage(self.ptr())) };
-        text.trim().to_owned()
+        shortened(text.trim().to_owned())
     }
 
     fn refusal(&self, parameters: &Parameters) -> Error {
@@ -152,6 +161,31 @@ impl Connection {
         Error::connection("lost the connection to the destination").detail(self.message())
     }
 
+    /// The server process as the destination named it for canceling.
+    pub(super) fn backend_pid(&self) -> i32 {
+        // SAFETY: live connection object.
+        unsafe { pq_sys::PQbackendPID(self.ptr()) }
+    }
+
+    /// From now on the end of the connection undoes what it has set.
+    pub(super) fn discard_at_end(&mut self) {
+        self.discard = true;
+    }
+
+    /// A pooler ends a session that still works instead of giving it to somebody else, so sending is enough.
+    fn discard_all(&mut self) {
+        // SAFETY: live connection object and a C string; nothing waits.
+        unsafe {
+            if pq_sys::PQstatus(self.ptr()) == ConnStatusType::CONNECTION_OK
+                && pq_sys::PQtransactionStatus(self.ptr()) == PGTransactionStatusType::PQTRANS_IDLE
+                && pq_sys::PQpipelineStatus(self.ptr()) == PGpipelineStatus::PQ_PIPELINE_OFF
+                && pq_sys::PQsendQuery(self.ptr(), c"DISCARD ALL".as_ptr()) == 1
+            {
+                pq_sys::PQflush(self.ptr());
+            }
+        }
+    }
+
     pub fn uses_tls(&self) -> bool {
         // SAFETY: live connection object.
         unsafe { pq_sys::PQsslInUse(self.ptr()) != 0 }
@@ -166,6 +200,24 @@ impl Connection {
     /// Runs one statement without parameters; returns its rows.
     pub fn exec(&mut self, sql: &str) -> Result<Vec<Row>> {
         self.query(sql, &[])
+    }
+
+    /// The same with a limit; `None` when it was over first, and then the statement still runs.
+    pub(super) fn exec_within(&mut self, sql: &str, limit: Duration) -> Result<Option<Vec<Row>>> {
+        self.send(sql, &[])?;
+        let deadline = Instant::now() + limit;
+        loop {
+            let unsent = self.flush()?;
+            // SAFETY: live connection object.
+            if unsafe { pq_sys::PQisBusy(self.ptr()) } == 0 {
+                return self.receive().map(|(rows, _)| Some(rows));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            self.wait_and_consume(unsent, Some(left))?;
+        }
     }
 
     /// Runs one statement with text parameters and waits for it.

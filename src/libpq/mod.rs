@@ -9,12 +9,14 @@ mod copy;
 mod options;
 mod parameters;
 mod pipeline;
+mod pooler;
 mod refusal;
 
 pub use connection::Connection;
 pub use options::{OptionKind, known_option};
 pub use parameters::Parameters;
 pub use pipeline::{Event, Param};
+pub use pooler::refuse_shared;
 
 use std::time::Duration;
 

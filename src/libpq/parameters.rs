@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_device_is_not_read_as_a_certificate() {
-        let error = parameters(&[("sslrootcert", "/dev/zero")]).check_files().err().expect("refused");
+        let error = parameters(&[("sslrootcert", "/dev/zero")]).check_files().expect_err("refused");
         assert_eq!(error.sqlstate(), "22023");
         assert!(parameters(&[("sslrootcert", "system"), ("sslcrl", "/not/there")]).check_files().is_ok());
     }

@@ -28,7 +28,7 @@ impl Step {
     }
 }
 
-const STEPS: [&str; 6] = ["resolve", "connect", "tls", "login", "database", "privileges"];
+const STEPS: [&str; 7] = ["resolve", "connect", "tls", "login", "session", "database", "privileges"];
 
 /// What the way to the destination is like, and the session at its end if there is one.
 pub struct Tried {
@@ -85,7 +85,8 @@ fn failed_attempt(error: &Error) -> Vec<Step> {
     match error.sqlstate() {
         "28000" if detail.contains("SSL") || detail.contains("certificate") => vec![ok("connect"), failed("tls")],
         "28000" | "28P01" | "2F003" => vec![ok("connect"), ok("tls"), failed("login")],
-        "3D000" | "42501" => vec![ok("connect"), ok("tls"), ok("login"), failed("database")],
+        "0A000" => vec![ok("connect"), ok("tls"), ok("login"), failed("session")],
+        "3D000" | "42501" => vec![ok("connect"), ok("tls"), ok("login"), ok("session"), failed("database")],
         _ => vec![failed("connect")],
     }
 }
@@ -121,6 +122,7 @@ fn check_session(destination: &mut Destination, steps: &mut Vec<Step>) -> Result
         tls_step.hint("Set sslmode 'verify-full' and sslrootcert for a network you do not trust.")
     });
     steps.push(Step::new("login", "ok", format!("as {}", quote_ident(&foreign::line(row.text(1)?)))));
+    steps.push(Step::new("session", "ok", "its own, for as long as the connection lasts"));
     let database = quote_ident(&foreign::line(row.text(2)?));
     steps.push(if row.bool(3)? || row.bool(4)? {
         Step::new("database", "failed", format!("{database} is read-only or a standby"))

@@ -470,3 +470,146 @@ fn the_certificate_of_the_operating_system_user_is_not_for_everybody() {
     );
     assert_eq!(complaints(&pair, "low", "mine"), "");
 }
+
+// --- a pooler between -----------------------------------------------------------------------
+
+/// PgBouncer before a destination, without a password; everybody is the same role there.
+struct Pooler {
+    process: std::process::Child,
+    port: u16,
+    transactions: bool,
+}
+
+impl Pooler {
+    fn start(name: &str, destination: &Cluster, mode: &str, more: &str) -> Pooler {
+        let directory = scratch().path().join(format!("pool_{name}"));
+        fs::create_dir(&directory).expect("scratch is writable");
+        account().own(&directory).expect("root may give files away");
+        let port = pg_courier_tests::port::free_port();
+        let settings = format!(
+            "[databases]\n* = host={} port={} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+             unix_socket_dir =\nauth_type = any\npool_mode = {mode}\ndefault_pool_size = 4\nserver_reset_query =\n\
+             ignore_startup_parameters = extra_float_digits\n{more}\n",
+            destination.socket_directory().display(),
+            destination.port()
+        );
+        fs::write(directory.join("ini"), settings).expect("scratch is writable");
+        let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"];
+        let program = program.into_iter().find(|path| Path::new(path).exists()).expect("pgbouncer (make prereqs)");
+        let log = fs::File::create(directory.join("log")).expect("scratch is writable");
+        let mut command = Command::new(program);
+        account().applied_to(&mut command, &directory);
+        let process = command.arg("ini").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        let pooler = Pooler { process: process.expect("pgbouncer runs"), port, transactions: mode != "statement" };
+        pg_courier_tests::wait::until(
+            "the pooler accepts connections",
+            std::time::Duration::from_secs(30),
+            || pooler.try_connect().map(drop),
+            || fs::read_to_string(directory.join("log")).unwrap_or_default(),
+        );
+        pooler
+    }
+
+    fn try_connect(&self) -> Option<postgres::Client> {
+        let mut config = postgres::Config::new();
+        config.host("127.0.0.1").port(self.port).user("postgres").dbname(DATABASE);
+        config.connect(postgres::NoTls).ok()
+    }
+
+    /// What other clients of the pool meet: the settings that matter, of as many sessions as the pool has.
+    fn settings(&self) -> Vec<String> {
+        let mut clients: Vec<_> = (0..4).map(|_| self.try_connect().expect("the pooler runs")).collect();
+        let query = "SELECT concat_ws(' ', current_setting('session_replication_role'), current_setting('search_path'), \
+                     current_setting('enable_seqscan'), current_setting('synchronous_commit'), current_setting('row_security'), \
+                     (SELECT count(*) FROM pg_prepared_statements), current_setting('application_name') LIKE 'pg_courier%')";
+        // In a transaction each, at the same time: each has a session.
+        if self.transactions {
+            clients.iter_mut().for_each(|client| client.batch_execute("BEGIN").expect("a session is free"));
+        }
+        let mut seen: Vec<String> = clients
+            .iter_mut()
+            .map(|client| {
+                let messages = client.simple_query(query).unwrap_or_else(|error| panic!("{}", Answer::from(&error)));
+                let row = messages.iter().find_map(|message| match message {
+                    postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                    _ => None,
+                });
+                row.unwrap_or_default()
+            })
+            .collect();
+        seen.dedup();
+        seen
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+const UNTOUCHED: &str = "origin \"$user\", public on on on 0 f";
+
+/// A pooler in transaction mode gives each transaction another session. The task's settings stayed behind in them: other
+/// clients of the destination had no triggers, no foreign keys and no tables. Such a pooler is found out before anything
+/// is set, by everything that connects, also when it comes between later.
+#[test]
+fn a_pooler_that_shares_sessions_is_refused() {
+    let pair = Pair::start();
+    create_small_tables(&pair);
+    pair.start_task(TASK, &["public.*"]);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    for (mode, more) in [
+        ("transaction", ""),
+        ("transaction", "server_round_robin = 1"),
+        ("statement", ""),
+        ("transaction", "default_pool_size = 1"),
+    ] {
+        let name = format!("{mode}{}", more.len());
+        let pooler = Pooler::start(&name, &pair.destination, mode, more);
+        if !more.contains("pool_size") {
+            assert_eq!(pooler.settings(), [UNTOUCHED], "before");
+        }
+        pair.route(DATABASE, pooler.port);
+        let told = complaints(&pair, "postgres", "dr");
+        assert_mentions(&told, &["session failed", "pool", "ALTER SERVER \"dr\" OPTIONS (SET port '5432');"]);
+        let finding =
+            "SELECT status FROM courier.precheck('dr', ARRAY['public.items']) WHERE item = 'destination_session'";
+        assert_eq!(pair.source.value(DATABASE, finding), "failed", "{mode} {more}");
+        // Whoever connects: verification, the list of conflicts, the end of a task.
+        let answer = pair.source.refuses(DATABASE, &format!("SELECT * FROM courier.verify('{TASK}')"));
+        assert_mentions(&answer.to_string(), &["pooler"]);
+        if !more.contains("pool_size") {
+            assert_eq!(pooler.settings(), [UNTOUCHED], "after");
+        }
+    }
+    // It comes between while the task runs.
+    let pooler = Pooler::start("later", &pair.destination, "transaction", "");
+    pair.route(DATABASE, pooler.port);
+    pair.destination
+        .run("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'courier'");
+    pair.source.run(DATABASE, "UPDATE items SET v = 8");
+    assert_mentions(&pair.failure(DATABASE, TASK), &["pooler", "ALTER SERVER \"dr\""]);
+    assert_eq!(pooler.settings(), [UNTOUCHED], "while it ran");
+    pair.route(DATABASE, pair.destination.port());
+    pair.call(DATABASE, "resume", TASK);
+    pair.assert_mirrored(TASK, &SMALL);
+}
+
+/// A pooler that keeps a session for each client is as good as a server. When the task goes, nothing of it is left in
+/// the sessions, even if the pooler cleans up nothing.
+#[test]
+fn a_pooler_that_keeps_sessions_is_as_good_as_a_server() {
+    let pair = Pair::start();
+    create_small_tables(&pair);
+    let pooler = Pooler::start("session", &pair.destination, "session", "default_pool_size = 12");
+    pair.route(DATABASE, pooler.port);
+    assert_eq!(complaints(&pair, "postgres", "dr"), "");
+    pair.start_task(TASK, &["public.*"]);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    pair.source.run(DATABASE, "UPDATE items SET v = 9; DELETE FROM items WHERE id < 10");
+    pair.assert_mirrored(TASK, &SMALL);
+    pair.call(DATABASE, "drop_task", TASK);
+    assert_eq!(pooler.settings(), [UNTOUCHED]);
+}

@@ -13,6 +13,7 @@ mod conflicts;
 mod copy_snapshot;
 mod coverage;
 mod connections;
+mod copy_snapshot;
 mod crashes;
 mod durability;
 mod encodings;

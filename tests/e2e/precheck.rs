@@ -608,6 +608,7 @@ fn every_item_is_provoked() {
         "destination_connect",
         "destination_tls",
         "destination_login",
+        "destination_session",
         "destination_database",
         "user_mapping",
         "destination_encoding",

@@ -14,6 +14,12 @@ pub const CONNECTION: &[Item] = &[
     CONNECTIVITY.failed("destination_tls", All, "TLS works as the options of the server ask for."),
     CONNECTIVITY.failed("destination_login", All, "The destination accepts user and password."),
     CONNECTIVITY.failed(
+        "destination_session",
+        All,
+        "The connection has a session of its own. A pooler in transaction or statement mode between shares sessions: what a task \
+         sets for its own (triggers off, another search_path) would reach other clients of the pool.",
+    ),
+    CONNECTIVITY.failed(
         "destination_database",
         All,
         "The database exists, and accepts writes: a primary, not a standby or a read-only instance.",
