@@ -11,25 +11,43 @@ CREATE FUNCTION courier.record_event(task text, owner oid, kind text, message te
 COMMENT ON FUNCTION courier.record_event(text, oid, text, text, text) IS
 'Internal: adds a row to courier.events and removes those beyond courier.events_kept.';
 
+CREATE FUNCTION courier.log_line(line text) RETURNS void
+    LANGUAGE c VOLATILE STRICT
+    AS 'MODULE_PATHNAME', 'log_line_wrapper';
+COMMENT ON FUNCTION courier.log_line(text) IS 'Internal: writes a line into the server log.';
+
 CREATE FUNCTION courier.note_task_change() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
     AS $$
+DECLARE
+    task   courier.task;
+    kind   text;
+    what   text;
 BEGIN
-    IF TG_OP = 'INSERT' THEN
-        PERFORM courier.record_event(NEW.name, NEW.owner, 'created', 'task created', NULL);
-    ELSIF TG_OP = 'DELETE' THEN
-        PERFORM courier.record_event(OLD.name, OLD.owner, 'dropped', 'task dropped', NULL);
-    ELSIF NEW.failed AND NOT OLD.failed THEN
+    -- Errors are in the log already, with a level that says so.
+    IF TG_OP = 'UPDATE' AND NEW.failed AND NOT OLD.failed THEN
         PERFORM courier.record_event(NEW.name, NEW.owner, 'failed', NEW.last_error, NEW.last_error_detail);
-    ELSIF NEW.last_error_at IS DISTINCT FROM OLD.last_error_at AND NEW.last_error IS NOT NULL
+        RETURN NULL;
+    ELSIF TG_OP = 'UPDATE' AND NEW.last_error_at IS DISTINCT FROM OLD.last_error_at AND NEW.last_error IS NOT NULL
           AND NEW.last_error IS DISTINCT FROM OLD.last_error THEN
         PERFORM courier.record_event(NEW.name, NEW.owner, 'error', NEW.last_error, NEW.last_error_detail);
+        RETURN NULL;
+    ELSIF TG_OP = 'INSERT' THEN
+        task := NEW; kind := 'created'; what := 'task created';
+    ELSIF TG_OP = 'DELETE' THEN
+        task := OLD; kind := 'dropped'; what := 'task dropped';
     ELSIF NEW.wanted <> OLD.wanted OR OLD.failed AND NOT NEW.failed THEN
-        PERFORM courier.record_event(NEW.name, NEW.owner, NEW.wanted, format('task is %s', NEW.wanted), NULL);
+        task := NEW; kind := NEW.wanted;
+        what := CASE WHEN NEW.wanted = 'running' THEN CASE WHEN OLD.wanted = 'created' THEN 'task is started' ELSE 'task is resumed' END
+                     ELSE format('task is %s', NEW.wanted) END;
     ELSIF NEW.stage <> OLD.stage THEN
-        PERFORM courier.record_event(NEW.name, NEW.owner, 'stage', format('task went from %s to %s', OLD.stage, NEW.stage), NULL);
+        task := NEW; kind := 'stage'; what := format('task went from %s to %s', OLD.stage, NEW.stage);
+    ELSE
+        RETURN NULL;
     END IF;
+    PERFORM courier.record_event(task.name, task.owner, kind, what, NULL);
+    PERFORM courier.log_line(format('pg_courier task "%s": %s', task.name, what));
     RETURN NULL;
 END
 $$;
@@ -51,4 +69,4 @@ COMMENT ON VIEW courier.events IS
 'What happened to the tasks of this database that the current role may use, the latest first: kind is created, running, paused, finished, stage, error, failed, dropped, wal_guard, slot, conflicts. courier.events_kept rows are kept. Errors of tasks may name keys and values of rows: they are for those who may use the task, while members of pg_monitor see that there was one.';
 
 REVOKE ALL ON courier.event, courier.events FROM PUBLIC;
-REVOKE ALL ON FUNCTION courier.record_event(text, oid, text, text, text), courier.note_task_change() FROM PUBLIC;
+REVOKE ALL ON FUNCTION courier.record_event(text, oid, text, text, text), courier.note_task_change(), courier.log_line(text) FROM PUBLIC;

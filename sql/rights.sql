@@ -8,12 +8,16 @@ CREATE FUNCTION courier.grant_usage(role_name text) RETURNS void
 DECLARE
     views      constant text[] := ARRAY[
         'courier.tasks',
+        'courier.task_details',
         'courier.progress',
         'courier.conflicts',
         'courier.events',
         'courier.alerts',
         'courier.lag',
-        'courier.slots'];
+        'courier.slots',
+        'courier.health_last',
+        'courier.unidentified',
+        'courier.copying'];
     procedures constant text[] := ARRAY[
         'courier.set_replica_identity(text, boolean, interval, integer)'];
     functions  constant text[] := ARRAY[
@@ -35,6 +39,9 @@ DECLARE
         'courier.clear_conflicts(text, timestamptz)',
         'courier.clear_conflicts_internal(text, text)',
         'courier.lsn(bigint)',
+        'courier.wal_end()',
+        'courier.is_preloaded()',
+        'courier.preload_sql(text)',
         'courier.progress_bar(numeric)',
         'courier.task_status()',
         'courier.copy_status()',

@@ -7,7 +7,7 @@
 
 CREATE FUNCTION courier.task_status(
     OUT id integer, OUT supervisor_pid integer, OUT apply_pid integer, OUT received_lsn bigint, OUT applied_lsn bigint,
-    OUT lag_seconds double precision, OUT transactions bigint, OUT changes bigint, OUT rows_per_second bigint,
+    OUT current_at timestamptz, OUT transactions bigint, OUT changes bigint, OUT rows_per_second bigint,
     OUT bytes_per_second bigint, OUT phase text
 ) RETURNS SETOF record
     LANGUAGE c VOLATILE STRICT
@@ -15,7 +15,8 @@ CREATE FUNCTION courier.task_status(
 COMMENT ON FUNCTION courier.task_status() IS 'Internal: live figures of the tasks that have processes. See view courier.tasks.';
 
 CREATE FUNCTION courier.copy_status(
-    OUT task_id integer, OUT relid oid, OUT rows bigint, OUT bytes bigint, OUT seconds double precision, OUT pid integer
+    OUT task_id integer, OUT relid oid, OUT rows bigint, OUT bytes bigint, OUT seconds double precision, OUT pid integer,
+    OUT moved_at timestamptz
 ) RETURNS SETOF record
     LANGUAGE c VOLATILE STRICT
     AS 'MODULE_PATHNAME', 'copy_status_wrapper';
@@ -34,38 +35,77 @@ CREATE FUNCTION courier.progress_bar(percent numeric) RETURNS text
     AS $$ SELECT rpad(repeat('#', (least(greatest(percent, 0), 100) / 5)::integer), 20, '.') $$;
 COMMENT ON FUNCTION courier.progress_bar(numeric) IS 'Twenty characters that show a percentage.';
 
-CREATE VIEW courier.tasks WITH (security_barrier) AS
+CREATE FUNCTION courier.wal_end() RETURNS pg_lsn
+    LANGUAGE sql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    AS $$ SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END $$;
+COMMENT ON FUNCTION courier.wal_end() IS 'Where the durable WAL of this server ends; on a standby, what it has replayed.';
+
+-- What a task is doing is told by facts that stay when its processes are gone, wherever one is to be had: a figure that vanishes with
+-- them must not look like good news.
+CREATE VIEW courier.task_details WITH (security_barrier) AS
+WITH t AS (
+    SELECT t.*, l.supervisor_pid, l.apply_pid, l.received_lsn, l.transactions, l.changes, l.rows_per_second, l.bytes_per_second, l.phase,
+           t.wanted = 'running' AND NOT t.failed AS runs,
+           t.incremental AND t.wanted IN ('running', 'paused') AS delays,
+           pg_catalog.pg_has_role(t.owner, 'USAGE') AS mine,
+           -- Of a worker that is gone only what the slot has confirmed is certain.
+           CASE WHEN l.apply_pid IS NOT NULL AND l.applied_lsn > 0 THEN courier.lsn(l.applied_lsn)
+                ELSE GREATEST(r.confirmed_flush_lsn, t.slot_lsn) END AS applied_at,
+           COALESCE(l.current_at, GREATEST(h.current_at, t.current_at), t.started_at) AS as_of
+      FROM courier.task t
+      LEFT JOIN courier.task_status() l ON l.id = t.id
+      LEFT JOIN courier.heartbeat h ON h.task_id = t.id
+      LEFT JOIN pg_catalog.pg_replication_slots r
+             ON r.slot_name = 'courier_' || t.name AND r.plugin = 'pg_courier' AND r.database = pg_catalog.current_database()
+     WHERE pg_catalog.pg_has_role(t.owner, 'USAGE') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE')
+), s AS (
+    SELECT t.*,
+           CASE WHEN t.failed THEN 'failed'
+                WHEN t.wanted <> 'running' THEN t.wanted
+                WHEN t.retry_at IS NOT NULL OR t.trouble_since IS NOT NULL AND t.last_error IS NOT NULL THEN 'retrying'
+                WHEN NOT t.reached OR t.supervisor_pid IS NULL OR t.stage = 'created' THEN 'starting'
+                WHEN t.stage = 'post_data' THEN 'full_copy'
+                ELSE t.stage
+           END AS state
+      FROM t
+)
 SELECT t.name AS task,
-       s.srvname AS server,
+       f.srvname AS server,
        pg_catalog.pg_get_userbyid(t.owner) AS owner,
-       CASE WHEN t.failed THEN 'failed'
-            WHEN t.wanted IN ('paused', 'finished', 'created') THEN t.wanted
-            WHEN t.stage = 'post_data' THEN 'full_copy'
-            ELSE t.stage
-       END AS state,
-       CASE WHEN t.wanted = 'running' AND NOT t.failed AND t.retry_at IS NOT NULL THEN 'waiting to try again'
-            WHEN t.wanted = 'running' AND NOT t.failed AND l.supervisor_pid IS NULL THEN 'waiting for a worker'
-            WHEN t.wanted = 'running' AND NOT t.failed AND l.phase <> '' THEN l.phase
-            ELSE pg_catalog.replace(t.stage, '_', ' ')
+       t.state,
+       CASE WHEN t.wanted = 'finished' OR NOT t.runs AND t.stage = 'created' THEN t.wanted
+            WHEN NOT t.runs THEN pg_catalog.replace(t.stage, '_', ' ')
+            WHEN t.supervisor_pid IS NULL THEN 'waiting for a worker'
+            WHEN t.retry_at IS NOT NULL THEN 'waiting before the next attempt'
+            ELSE COALESCE(NULLIF(t.phase, ''), pg_catalog.replace(t.stage, '_', ' '))
        END AS phase,
-       CASE WHEN l.applied_lsn > 0
-            THEN GREATEST(pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), courier.lsn(l.applied_lsn)), 0)::bigint
-       END AS lag_bytes,
-       pg_catalog.round(l.lag_seconds::numeric, 3) AS lag_seconds,
-       courier.lsn(NULLIF(l.received_lsn, 0)) AS received_lsn,
-       courier.lsn(NULLIF(l.applied_lsn, 0)) AS applied_lsn,
-       l.transactions,
-       l.changes,
-       l.rows_per_second,
-       l.bytes_per_second,
+       -- Who keeps a new slot, and the first copy, from beginning.
+       CASE WHEN t.state = 'starting' AND t.supervisor_pid IS NOT NULL
+            THEN NULLIF(pg_catalog.pg_blocking_pids(t.supervisor_pid)
+                        || COALESCE(pg_catalog.pg_blocking_pids(t.apply_pid), '{}'), '{}') END AS waits_for,
+       CASE WHEN t.delays THEN GREATEST(pg_catalog.pg_wal_lsn_diff(courier.wal_end(), t.applied_at), 0)::bigint END AS lag_bytes,
+       CASE WHEN t.delays THEN GREATEST(pg_catalog.round(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - t.as_of)::numeric, 3), 0) END AS lag_seconds,
+       CASE WHEN t.delays THEN t.as_of END AS current_at,
+       courier.lsn(NULLIF(t.received_lsn, 0)) AS received_lsn,
+       t.applied_at AS applied_lsn,
+       t.slot_lsn,
+       t.transactions,
+       t.changes,
+       t.rows_per_second,
+       t.bytes_per_second,
        t.last_error,
-       t.last_error_detail,
+       CASE WHEN t.mine THEN t.last_error_detail END AS last_error_detail,
        t.last_error_hint,
        t.last_error_sqlstate,
+       t.last_error_lsn,
        t.last_error_at,
+       t.trouble_since,
        t.retry_at,
-       l.supervisor_pid,
-       l.apply_pid,
+       t.supervisor_pid,
+       t.apply_pid,
+       t.reached,
+       t.stage,
        t.schema_sync,
        t.full_copy,
        t.incremental,
@@ -75,13 +115,73 @@ SELECT t.name AS task,
        t.exclude,
        t.created_at,
        t.started_at,
+       t.asked_at,
+       t.stage_at,
        t.finished_at
-  FROM courier.task t
-  LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid = t.server
-  LEFT JOIN courier.task_status() l ON l.id = t.id
- WHERE pg_catalog.pg_has_role(t.owner, 'USAGE');
+  FROM s t
+  LEFT JOIN pg_catalog.pg_foreign_server f ON f.oid = t.server
+ ORDER BY t.name;
+COMMENT ON VIEW courier.task_details IS
+'Everything about the tasks of this database that the current role may use, and for members of pg_monitor about all of them. In psql \x shows it best.';
+COMMENT ON COLUMN courier.task_details.task IS 'Name of the task; its slot is courier_<task>.';
+COMMENT ON COLUMN courier.task_details.server IS 'The foreign server that says where the destination is.';
+COMMENT ON COLUMN courier.task_details.owner IS 'The role that created the task and whose rights it works with.';
+COMMENT ON COLUMN courier.task_details.state IS 'created, starting, schema_sync, full_copy, catching_up, synchronizing, retrying, paused, failed, finished. retrying: an error that may pass keeps it from getting further; starting: it has not reached its destination since it was started or resumed.';
+COMMENT ON COLUMN courier.task_details.phase IS 'What is being done now, in words.';
+COMMENT ON COLUMN courier.task_details.waits_for IS 'Process ids of transactions that a starting task has to wait for; 0 is a prepared transaction.';
+COMMENT ON COLUMN courier.task_details.lag_bytes IS 'Bytes of WAL that the destination does not have yet; while no worker runs, that the slot has not confirmed. Null only for tasks without changes to apply (created, finished), and until the slot is there.';
+COMMENT ON COLUMN courier.task_details.lag_seconds IS 'Seconds since current_at. Null only for tasks without changes to apply.';
+COMMENT ON COLUMN courier.task_details.current_at IS 'What was committed on the source before this time is on the destination; before that is known, when the task was started first.';
+COMMENT ON COLUMN courier.task_details.received_lsn IS 'WAL decoded up to here; null while no worker runs.';
+COMMENT ON COLUMN courier.task_details.applied_lsn IS 'Everything before is on the destination.';
+COMMENT ON COLUMN courier.task_details.slot_lsn IS 'Where the slot of the task started.';
+COMMENT ON COLUMN courier.task_details.transactions IS 'Source transactions applied since the processes of the task started.';
+COMMENT ON COLUMN courier.task_details.changes IS 'Rows changed on the destination since then.';
+COMMENT ON COLUMN courier.task_details.rows_per_second IS 'Rows copied or changed a second, now.';
+COMMENT ON COLUMN courier.task_details.bytes_per_second IS 'Bytes sent to the destination a second, now.';
+COMMENT ON COLUMN courier.task_details.last_error IS 'The last error since the task was started or resumed.';
+COMMENT ON COLUMN courier.task_details.last_error_detail IS 'Its detail, with table, key and LSN; only for those who may use the task.';
+COMMENT ON COLUMN courier.task_details.last_error_hint IS 'What to do about it.';
+COMMENT ON COLUMN courier.task_details.last_error_sqlstate IS 'Its SQLSTATE.';
+COMMENT ON COLUMN courier.task_details.last_error_lsn IS 'The change at which the task stopped, for courier.skip_change(); null if no change is to blame.';
+COMMENT ON COLUMN courier.task_details.last_error_at IS 'When it happened last.';
+COMMENT ON COLUMN courier.task_details.trouble_since IS 'Since when errors have kept the task from getting further; null while none does.';
+COMMENT ON COLUMN courier.task_details.retry_at IS 'When the next attempt is due.';
+COMMENT ON COLUMN courier.task_details.supervisor_pid IS 'Process id of its supervisor; null while there is none.';
+COMMENT ON COLUMN courier.task_details.apply_pid IS 'Process id of its apply worker; null while there is none.';
+COMMENT ON COLUMN courier.task_details.reached IS 'Has it reached its destination since it was started or resumed?';
+COMMENT ON COLUMN courier.task_details.stage IS 'How far it has come: created, schema_sync, full_copy, post_data, catching_up, synchronizing.';
+COMMENT ON COLUMN courier.task_details.schema_sync IS 'Does it create the tables?';
+COMMENT ON COLUMN courier.task_details.full_copy IS 'Does it copy the rows that are there?';
+COMMENT ON COLUMN courier.task_details.incremental IS 'Does it follow changes?';
+COMMENT ON COLUMN courier.task_details.conflict IS 'What becomes of a change that meets another row than expected: error, ignore, overwrite.';
+COMMENT ON COLUMN courier.task_details.forward_origins IS 'Are changes sent on that came to the source by replication?';
+COMMENT ON COLUMN courier.task_details.include IS 'Patterns of tables that it covers.';
+COMMENT ON COLUMN courier.task_details.exclude IS 'Patterns of tables that it leaves out.';
+COMMENT ON COLUMN courier.task_details.created_at IS 'When it was created.';
+COMMENT ON COLUMN courier.task_details.started_at IS 'When it was started first; its tables were fixed then.';
+COMMENT ON COLUMN courier.task_details.asked_at IS 'When it was started or resumed last.';
+COMMENT ON COLUMN courier.task_details.stage_at IS 'When it came to its stage.';
+COMMENT ON COLUMN courier.task_details.finished_at IS 'When a task without changes to follow was done.';
+
+CREATE VIEW courier.tasks WITH (security_barrier) AS
+SELECT d.task, d.server, d.owner, d.state,
+       d.phase || COALESCE('; waits for pid ' || pg_catalog.array_to_string(d.waits_for, ', '), '') AS phase,
+       d.lag_bytes, d.lag_seconds, d.last_error, d.last_error_hint, d.last_error_lsn
+  FROM courier.task_details d
+ ORDER BY d.task;
 COMMENT ON VIEW courier.tasks IS
-'The tasks of this database that the current role may use: state, what is being done, lag (bytes of WAL, seconds), figures since the workers started, rates a second, the last error with its hint.';
+'The tasks of this database that the current role may use, and for members of pg_monitor all of them: state, what is being done, lag (bytes of WAL, seconds), the last error with its hint. courier.task_details has the rest.';
+COMMENT ON COLUMN courier.tasks.task IS 'Name of the task; its slot is courier_<task>.';
+COMMENT ON COLUMN courier.tasks.server IS 'The foreign server that says where the destination is.';
+COMMENT ON COLUMN courier.tasks.owner IS 'The role that created the task and whose rights it works with.';
+COMMENT ON COLUMN courier.tasks.state IS 'created, starting, schema_sync, full_copy, catching_up, synchronizing, retrying, paused, failed, finished.';
+COMMENT ON COLUMN courier.tasks.phase IS 'What is being done now, in words, and what it waits for.';
+COMMENT ON COLUMN courier.tasks.lag_bytes IS 'Bytes of WAL that the destination does not have yet; while no worker runs, that the slot has not confirmed.';
+COMMENT ON COLUMN courier.tasks.lag_seconds IS 'Seconds since everything that was committed was on the destination, as far as is known.';
+COMMENT ON COLUMN courier.tasks.last_error IS 'The last error since the task was started or resumed.';
+COMMENT ON COLUMN courier.tasks.last_error_hint IS 'What to do about it.';
+COMMENT ON COLUMN courier.tasks.last_error_lsn IS 'The change at which the task stopped, for courier.skip_change().';
 
 CREATE VIEW courier.progress WITH (security_barrier) AS
 SELECT p.task, p.table_name, p.state, p.rows, p.bytes, p.percent, courier.progress_bar(p.percent) AS bar,
@@ -109,8 +209,9 @@ SELECT p.task, p.table_name, p.state, p.rows, p.bytes, p.percent, courier.progre
           JOIN courier.task t ON t.id = tt.task_id
           LEFT JOIN courier.copy_status() c ON c.task_id = tt.task_id AND c.relid = tt.relid
          WHERE tt.kind = 'r'
-           AND pg_catalog.pg_has_role(t.owner, 'USAGE')) p
- ORDER BY p.task, p.table_name;
+           AND (pg_catalog.pg_has_role(t.owner, 'USAGE') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE'))) p
+ -- With thousands of tables those that move are to be seen first.
+ ORDER BY p.task, p.state <> 'datasync', p.table_name;
 COMMENT ON VIEW courier.progress IS
 'The tables of each task: state (init, datasync, finishedcopy, catchup, ready), rows and bytes copied, percent of the estimate, rows a second, time left. Made for \watch 1.';
 

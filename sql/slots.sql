@@ -34,6 +34,36 @@ COMMENT ON FUNCTION courier.wal_rate() IS
 
 REVOKE ALL ON FUNCTION courier.disk_space(), courier.wal_rate() FROM PUBLIC;
 
+CREATE FUNCTION courier.preload_sql(library text) RETURNS text
+    LANGUAGE plpgsql VOLATILE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    there text;
+BEGIN
+    -- Those that wait for a restart count as well.
+    BEGIN
+        SELECT f.setting INTO there FROM pg_file_settings f WHERE f.name = 'shared_preload_libraries' ORDER BY f.seqno DESC LIMIT 1;
+    EXCEPTION WHEN insufficient_privilege THEN
+        NULL;
+    END;
+    BEGIN
+        there := COALESCE(there, current_setting('shared_preload_libraries'));
+    EXCEPTION WHEN insufficient_privilege THEN
+        RETURN format('-- as a superuser: SELECT courier.preload_sql(%L);', library);
+    END;
+    -- Each library is a literal of its own: ALTER SYSTEM takes a list in one literal for one name.
+    RETURN (SELECT format('ALTER SYSTEM SET shared_preload_libraries = %s; -- then restart', string_agg(quote_literal(l.name), ', ' ORDER BY l.place))
+              FROM (SELECT min(u.place) AS place, u.name
+                      FROM (SELECT h.place, btrim(h.name, ' "') AS name FROM unnest(string_to_array(there, ',')) WITH ORDINALITY AS h(name, place)
+                            UNION ALL
+                            SELECT 1000 + g.place, btrim(g.name) FROM unnest(string_to_array(library, ',')) WITH ORDINALITY AS g(name, place)) AS u
+                     WHERE u.name <> '' GROUP BY u.name) AS l);
+END
+$$;
+COMMENT ON FUNCTION courier.preload_sql(text) IS
+'The statement that adds libraries (a list, with commas) to shared_preload_libraries and keeps those that are there.';
+
 CREATE FUNCTION courier.threshold(name text) RETURNS integer
     LANGUAGE c STABLE
     AS 'MODULE_PATHNAME', 'threshold_wrapper';
@@ -56,7 +86,7 @@ SELECT r.slot_name,
             WHEN r.plugin = 'pgoutput' THEN 'subscriber'
             ELSE 'unknown'
        END AS owner_kind,
-       CASE WHEN pg_catalog.pg_has_role(t.owner, 'USAGE') THEN t.name END AS task,
+       CASE WHEN pg_catalog.pg_has_role(t.owner, 'USAGE') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE') THEN t.name END AS task,
        r.plugin,
        r.active,
        r.active_pid,
@@ -65,14 +95,32 @@ SELECT r.slot_name,
        r.restart_lsn,
        GREATEST(pg_catalog.pg_wal_lsn_diff(server.lsn, r.restart_lsn), 0)::bigint AS retained_bytes,
        r.wal_status,
-       pg_catalog.make_interval(secs => LEAST(r.safe_wal_size / server.rate, 1e9)) AS lost_in,
-       pg_catalog.make_interval(secs => LEAST(server.free / server.rate, 1e9)) AS disk_full_in
+       -- LEAST passes over a null: no limit, or no rate, is no forecast, and not one of thirty years.
+       CASE WHEN r.safe_wal_size IS NOT NULL AND server.rate IS NOT NULL
+            THEN pg_catalog.make_interval(secs => GREATEST(LEAST(r.safe_wal_size / server.rate, 1e9), 0)) END AS lost_in,
+       CASE WHEN server.free IS NOT NULL AND server.rate IS NOT NULL
+            THEN pg_catalog.make_interval(secs => LEAST(server.free / server.rate, 1e9)) END AS disk_full_in
   FROM pg_catalog.pg_replication_slots r
  CROSS JOIN server
   LEFT JOIN courier.task t ON 'courier_' || t.name = r.slot_name AND r.plugin = 'pg_courier' AND r.database = pg_catalog.current_database()
-  LEFT JOIN courier.orphan_slot o ON o.slot_name = r.slot_name;
+  LEFT JOIN courier.orphan_slot o ON o.slot_name = r.slot_name
+ ORDER BY r.slot_name;
 COMMENT ON VIEW courier.slots IS
 'Every replication slot of the cluster: whose it is (task, orphaned, other database, subscriber, standby, unknown), the WAL it keeps, and at the average rate of WAL the time until it is lost (max_slot_wal_keep_size) or, if it does not move, the disk is full.';
+COMMENT ON COLUMN courier.slots.slot_name IS 'Name of the slot.';
+COMMENT ON COLUMN courier.slots.slot_type IS 'logical or physical.';
+COMMENT ON COLUMN courier.slots.database IS 'The database that a logical slot decodes.';
+COMMENT ON COLUMN courier.slots.owner_kind IS 'Whose it is: task, orphaned (of this extension, and its task is gone), other database, subscriber, standby, unknown.';
+COMMENT ON COLUMN courier.slots.task IS 'The task, for those who may see it.';
+COMMENT ON COLUMN courier.slots.plugin IS 'The output plugin of a logical slot.';
+COMMENT ON COLUMN courier.slots.active IS 'Does a process read it?';
+COMMENT ON COLUMN courier.slots.active_pid IS 'Which one.';
+COMMENT ON COLUMN courier.slots.inactive_since IS 'Since when nobody reads it (17 and later), or since when it is known to be nobody''s.';
+COMMENT ON COLUMN courier.slots.restart_lsn IS 'The oldest WAL that it keeps; null when it is lost, or not ready yet.';
+COMMENT ON COLUMN courier.slots.retained_bytes IS 'Bytes of WAL that it keeps.';
+COMMENT ON COLUMN courier.slots.wal_status IS 'reserved, extended, unreserved, lost: see pg_replication_slots.';
+COMMENT ON COLUMN courier.slots.lost_in IS 'Time until the slot is lost at the average rate of WAL; null without max_slot_wal_keep_size.';
+COMMENT ON COLUMN courier.slots.disk_full_in IS 'Time until the disk of pg_wal is full at the average rate of WAL, if the slot does not move.';
 
 CREATE FUNCTION courier.note_orphans() RETURNS void
     LANGUAGE sql VOLATILE
@@ -132,7 +180,7 @@ $$;
 COMMENT ON FUNCTION courier.drop_orphaned_slots(boolean, interval, text[]) IS
 'Drops slots of this extension in this database whose task is gone, for instance after a restored backup, if that has been so for older_than; others only when they are named, and none that is in use. With dry_run, the default, only says what would be dropped. For superusers.';
 REVOKE ALL ON courier.slots, courier.orphan_slot FROM PUBLIC;
-REVOKE ALL ON FUNCTION courier.threshold(text), courier.note_orphans(), courier.drop_orphaned_slots(boolean, interval, text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION courier.threshold(text), courier.preload_sql(text), courier.note_orphans(), courier.drop_orphaned_slots(boolean, interval, text[]) FROM PUBLIC;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- The WAL guard: courier.max_retained_wal
@@ -156,11 +204,14 @@ BEGIN
     SELECT * INTO t FROM courier.task k WHERE k.id = guard_task.task_id;
     SELECT s.* INTO slot FROM courier.slots s WHERE s.slot_name = 'courier_' || t.name AND s.owner_kind = 'task';
     SELECT g.level INTO level FROM courier.wal_guard g WHERE g.task_id = t.id;
-    IF slot.retained_bytes IS NULL OR slot.retained_bytes < allowed * 0.7 THEN
+    -- A slot that is lost keeps nothing that could be counted; that is no news of less WAL.
+    IF slot.slot_name IS NOT NULL AND slot.retained_bytes IS NULL THEN
+        RETURN;
+    ELSIF slot.retained_bytes IS NULL OR slot.retained_bytes < allowed * 0.7 THEN
         IF level IS NOT NULL THEN
             DELETE FROM courier.wal_guard g WHERE g.task_id = t.id;
             PERFORM courier.record_event(t.name, t.owner, 'wal_guard', 'the slot keeps less WAL again', NULL);
-            PERFORM courier.record_alerts(json_build_array(json_build_object('check', 'wal_guard', 'status', 'ok', 'task', t.name,
+            PERFORM courier.record_alerts(json_build_array(json_build_object('item', 'wal_guard', 'status', 'ok', 'task', t.name,
                 'detail', 'The slot keeps less WAL again.')));
         END IF;
         RETURN;
@@ -183,9 +234,9 @@ BEGIN
             ON CONFLICT ON CONSTRAINT wal_guard_pkey DO UPDATE SET level = 'limit', at = clock_timestamp();
     END IF;
     PERFORM courier.record_event(t.name, t.owner, 'wal_guard', message, forecast);
-    PERFORM courier.record_alerts(json_build_array(json_build_object('check', 'wal_guard', 'task', t.name,
+    PERFORM courier.record_alerts(json_build_array(json_build_object('item', 'wal_guard', 'task', t.name,
         'status', CASE WHEN slot.retained_bytes < allowed THEN 'warning' ELSE 'critical' END,
-        'detail', message || '. ' || forecast, 'hint', format('SELECT * FROM courier.lag WHERE task = %L; shows what is slow.', t.name))));
+        'detail', message || '. ' || forecast, 'hint', format('SELECT * FROM courier.lag WHERE task = %L; -- what is slow', t.name))));
     IF action = 'pause' THEN
         UPDATE courier.task k SET wanted = 'paused' WHERE k.id = t.id;
     ELSIF action = 'drop' THEN

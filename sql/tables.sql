@@ -53,9 +53,19 @@ CREATE TABLE courier.task (
     last_error_hint     text,
     last_error_sqlstate text,
     last_error_at       timestamptz,
-    retry_at            timestamptz
+    retry_at            timestamptz,
+    -- What monitoring needs while no process of the task lives.
+    last_error_lsn      pg_lsn,
+    asked_at            timestamptz,
+    reached             boolean NOT NULL DEFAULT false,
+    trouble_since       timestamptz,
+    current_at          timestamptz
 );
 COMMENT ON TABLE courier.task IS 'Internal: one row a task. See view courier.tasks.';
+COMMENT ON COLUMN courier.task.asked_at IS 'When courier.start() or courier.resume() was called last.';
+COMMENT ON COLUMN courier.task.reached IS 'Has the task reached its destination since then?';
+COMMENT ON COLUMN courier.task.trouble_since IS 'Since when errors have kept it from getting further; null while none does.';
+COMMENT ON COLUMN courier.task.current_at IS 'What was committed on the source before this time is on the destination; noted when the task stops. See courier.heartbeat.';
 
 CREATE TABLE courier.task_table (
     task_id      integer NOT NULL REFERENCES courier.task ON DELETE CASCADE,
@@ -117,11 +127,13 @@ CREATE TABLE courier.heartbeat (
     slot_name  text NOT NULL,
     written_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     wal_lsn    pg_lsn NOT NULL DEFAULT pg_catalog.pg_current_wal_insert_lsn(),
-    beats      bigint NOT NULL DEFAULT 1
+    beats      bigint NOT NULL DEFAULT 1,
+    current_at timestamptz
 -- Room on the page keeps the updates of one row in place.
 ) WITH (fillfactor = 10);
 COMMENT ON TABLE courier.heartbeat IS
-'One row a task, written every courier.heartbeat_interval while it streams. The change travels like any other; when it has arrived, the task''s row in courier.progress on the destination says so, and courier.lag shows how long it took. It also lets a slot move while only other databases write.';
+'One row a task, written every courier.heartbeat_interval while it streams. The change travels like any other; when it has arrived, the task''s row in courier_applied.progress on the destination says so, and courier.lag shows how long it took. It also lets a slot move while only other databases write.';
+COMMENT ON COLUMN courier.heartbeat.current_at IS 'What was committed on the source before this time was on the destination when the heartbeat was written.';
 
 CREATE TABLE courier.identity_task (
     task_id integer PRIMARY KEY REFERENCES courier.task ON DELETE CASCADE
@@ -151,4 +163,12 @@ CREATE TABLE courier.alert (
     cleared_at timestamptz
 );
 COMMENT ON TABLE courier.alert IS 'Internal: findings of courier.health_check() that were not ok. See view courier.alerts.';
+CREATE TABLE courier.health_run (
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    ran_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    worst     text,
+    ran_by    text NOT NULL
+);
+COMMENT ON TABLE courier.health_run IS 'Internal: when courier.health_check() ran last, what it answered, and who asked.';
+
 CREATE UNIQUE INDEX alert_open ON courier.alert (check_name, COALESCE(task, '')) WHERE cleared_at IS NULL;

@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use crate::logicalrep::Lsn;
+
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Where an error came from; it decides, together with the SQLSTATE, whether trying again can help.
@@ -58,6 +60,7 @@ struct Parts {
     context: Vec<String>,
     serially: bool,
     constraint: Option<String>,
+    lsn: Lsn,
 }
 
 /// SQLSTATEs used in more than one place, under their names in the PostgreSQL manual, appendix A.
@@ -74,6 +77,7 @@ pub mod sqlstate {
     pub const UNDEFINED_TABLE: &str = "42P01";
     pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
     pub const OBJECT_NOT_IN_PREREQUISITE_STATE: &str = "55000";
+    pub const READ_ONLY_SQL_TRANSACTION: &str = "25006";
     pub const OBJECT_IN_USE: &str = "55006";
     pub const QUERY_CANCELED: &str = "57014";
     pub const DISK_FULL: &str = "53100";
@@ -97,6 +101,7 @@ impl Error {
             context: Vec::new(),
             serially: false,
             constraint: None,
+            lsn: Lsn::INVALID,
         }))
     }
 
@@ -131,6 +136,25 @@ impl Error {
 
     pub fn context(mut self, context: impl Into<String>) -> Error {
         self.0.context.push(context.into());
+        self
+    }
+
+    /// The change of the source at which it happened; `courier.skip_change()` can leave it out.
+    pub fn lsn(mut self, lsn: Lsn) -> Error {
+        self.0.lsn = lsn;
+        self
+    }
+
+    /// Invalid when no change is to blame.
+    pub fn lsn_value(&self) -> Lsn {
+        self.0.lsn
+    }
+
+    /// Completes a hint that was written where neither the task nor the change was known: `{task}` and `{lsn}` become what they stand
+    /// for, so that what is printed runs. A sentence that skips a change goes when no change is to blame.
+    pub fn addressed_to(mut self, task: &str) -> Error {
+        let lsn = self.0.lsn;
+        self.0.hint = self.0.hint.map(|hint| complete(&hint, task, lsn));
         self
     }
 
@@ -200,6 +224,18 @@ impl Error {
     }
 }
 
+fn complete(hint: &str, task: &str, lsn: Lsn) -> String {
+    let task = crate::logicalrep::names::quote_literal(task);
+    let hint = hint.replace("{task}", &task);
+    if lsn.is_valid() {
+        return hint.replace("{lsn}", &format!("'{lsn}'"));
+    }
+    let Some(at) = hint.find("{lsn}") else { return hint };
+    let start = hint[..at].rfind(". ").map_or(0, |dot| dot + 2);
+    let end = hint[at..].find(". ").map_or(hint.len(), |dot| at + dot + 2);
+    format!("{}{}", &hint[..start], &hint[end..]).trim_end().to_owned()
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (SQLSTATE {})", self.0.message, self.0.sqlstate)
@@ -233,6 +269,25 @@ mod tests {
             let error = Error::new(state, "x").origin(Origin::Destination);
             assert_eq!(error.remedy(), Remedy::RetryOther, "{state}");
         }
+    }
+
+    #[test]
+    fn a_hint_names_the_task_and_the_change() {
+        let error = |hint: &str| Error::internal("m").hint(hint);
+        let whole = "Remove it, then SELECT courier.resume({task}); goes on. SELECT courier.skip_change({task}, {lsn}); leaves it out.";
+        let named = error(whole).lsn(Lsn(0x10)).addressed_to("shop");
+        assert_eq!(
+            named.hint_text(),
+            Some(
+                "Remove it, then SELECT courier.resume('shop'); goes on. SELECT courier.skip_change('shop', '0/10'); leaves it out."
+            )
+        );
+        let unknown = error(whole).addressed_to("shop");
+        assert_eq!(unknown.hint_text(), Some("Remove it, then SELECT courier.resume('shop'); goes on."));
+        assert_eq!(
+            error("Nothing to fill in {here}.").addressed_to("shop").hint_text(),
+            Some("Nothing to fill in {here}.")
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ static OTHER_RETRY_TIME: GucSetting<i32> = GucSetting::<i32>::new(10);
 static SYNC_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(2);
 static SEQUENCE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(10);
 static HEARTBEAT_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(10);
+static HEALTH_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(60);
 static MAX_RETAINED_WAL: GucSetting<i32> = GucSetting::<i32>::new(-1);
 static MAX_RETAINED_WAL_POLICY: GucSetting<WalPolicy> = GucSetting::<WalPolicy>::new(WalPolicy::Warn);
 static RETAINED_WAL_WARNING: GucSetting<i32> = GucSetting::<i32>::new(1024);
@@ -102,6 +103,16 @@ fn define_health() {
         c"How often a task writes its row of courier.heartbeat, to measure the delay and to move an idle slot.",
         c"In seconds; 0 switches it off.",
         &HEARTBEAT_INTERVAL,
+        0,
+        3600,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
+        c"courier.health_interval",
+        c"How often the extension itself runs courier.health_check() in every database that has tasks.",
+        c"In seconds; 0 leaves it to pg_cron or another scheduler.",
+        &HEALTH_INTERVAL,
         0,
         3600,
         GucContext::Sighup,
@@ -252,6 +263,12 @@ pub fn heartbeat_interval() -> Option<Duration> {
     (seconds > 0).then(|| Duration::from_secs(seconds as u64))
 }
 
+/// `None` when the extension runs no health check by itself.
+pub fn health_interval() -> Option<Duration> {
+    let seconds = HEALTH_INTERVAL.get();
+    (seconds > 0).then(|| Duration::from_secs(seconds as u64))
+}
+
 /// In bytes; `None` when there is no limit.
 pub fn max_retained_wal() -> Option<u64> {
     u64::try_from(MAX_RETAINED_WAL.get()).ok().map(|megabytes| megabytes << 20)
@@ -277,8 +294,9 @@ pub fn xid_age_warning() -> i32 {
 }
 
 /// The thresholds of `courier.health()` by the names of their settings.
-pub fn thresholds() -> [(&'static str, i32); 9] {
+pub fn thresholds() -> [(&'static str, i32); 10] {
     [
+        ("health_interval", HEALTH_INTERVAL.get()),
         ("max_retained_wal", MAX_RETAINED_WAL.get()),
         ("retained_wal_warning", RETAINED_WAL_WARNING.get()),
         ("retained_wal_critical", RETAINED_WAL_CRITICAL.get()),

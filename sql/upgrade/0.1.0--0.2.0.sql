@@ -4,3 +4,27 @@ ALTER TABLE courier.task_table ADD COLUMN destination_relid oid;
 -- What is not to be copied is complete as it is.
 UPDATE courier.task_table SET state = 'ready' FROM courier.task t
  WHERE t.id = task_id AND NOT t.full_copy AND task_table.state = 'init';
+-- Monitoring.
+ALTER TABLE courier.task
+    ADD COLUMN last_error_lsn pg_lsn,
+    ADD COLUMN asked_at timestamptz,
+    ADD COLUMN reached boolean NOT NULL DEFAULT false,
+    ADD COLUMN trouble_since timestamptz,
+    ADD COLUMN current_at timestamptz;
+UPDATE courier.task SET reached = started_at IS NOT NULL, asked_at = started_at;
+COMMENT ON COLUMN courier.task.asked_at IS 'When courier.start() or courier.resume() was called last.';
+COMMENT ON COLUMN courier.task.reached IS 'Has the task reached its destination since then?';
+COMMENT ON COLUMN courier.task.trouble_since IS 'Since when errors have kept it from getting further; null while none does.';
+COMMENT ON COLUMN courier.task.current_at IS 'What was committed on the source before this time is on the destination; noted when the task stops. See courier.heartbeat.';
+ALTER TABLE courier.heartbeat ADD COLUMN current_at timestamptz;
+COMMENT ON TABLE courier.heartbeat IS
+'One row a task, written every courier.heartbeat_interval while it streams. The change travels like any other; when it has arrived, the task''s row in courier_applied.progress on the destination says so, and courier.lag shows how long it took. It also lets a slot move while only other databases write.';
+COMMENT ON COLUMN courier.heartbeat.current_at IS 'What was committed on the source before this time was on the destination when the heartbeat was written.';
+CREATE TABLE courier.health_run (
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    ran_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    worst     text,
+    ran_by    text NOT NULL
+);
+COMMENT ON TABLE courier.health_run IS 'Internal: when courier.health_check() ran last, what it answered, and who asked.';
+REVOKE ALL ON courier.health_run FROM PUBLIC;

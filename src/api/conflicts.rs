@@ -7,6 +7,7 @@ use super::tasks::{all_given, given, given_task, locked, run};
 use crate::catalog::{ConflictPolicy, Task, Wanted};
 use crate::destination::{Destination, Purpose};
 use crate::error::{Error, Result, sqlstate};
+use crate::logicalrep::{Lsn, names};
 use crate::pg::text::Text;
 use crate::pg::{report, spi, xact};
 use crate::worker::Endpoint;
@@ -37,7 +38,7 @@ pub(super) fn check_stopped(task: &Task) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, format!("task \"{}\" is running", task.name))
-        .hint(format!("SELECT courier.pause('{}'); change it, then courier.resume().", task.name)))
+        .hint(format!("SELECT courier.pause('{0}'); -- then change it, then SELECT courier.resume('{0}');", task.name)))
 }
 
 #[pg_extern(sql = false)]
@@ -52,18 +53,35 @@ fn skip(task: &Task, lsn: &str) -> Result<()> {
             sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
             format!("task \"{name}\" has not stopped at a change"),
         )
-        .hint("SELECT task, state, last_error, last_error_detail FROM courier.tasks;"));
+        .hint("SELECT task, state, last_error, last_error_lsn FROM courier.tasks;"));
     }
-    let detail = task.last_error_detail.as_deref().unwrap_or_default();
-    if !detail.contains(&format!("LSN {lsn}.")) {
+    let wanted: Lsn = lsn.parse().map_err(|message: String| Error::new(sqlstate::INVALID_PARAMETER_VALUE, message))?;
+    if !task.last_error_lsn.is_valid() {
+        return Err(Error::new(
+            sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("task \"{name}\" did not stop at a change"),
+        )
+        .detail(format!("Its error: {}.", task.last_error.as_deref().unwrap_or("unknown")))
+        .hint(format!("SELECT courier.resume({}); -- after the repair", names::quote_literal(name))));
+    }
+    if wanted != task.last_error_lsn {
         return Err(Error::new(
             sqlstate::INVALID_PARAMETER_VALUE,
             format!("task \"{name}\" did not stop at a change with LSN {lsn}"),
         )
-        .hint("Use the LSN of the line \"Source change\" in last_error_detail of courier.tasks."));
+        .detail(format!(
+            "It stopped at the change with LSN {}; the LSN of a commit is not that of a change.",
+            task.last_error_lsn
+        ))
+        .hint(skip_statement(name, task.last_error_lsn)));
     }
     task.update("skip_lsn = $2::pg_lsn", &[Some(lsn)])?;
     run(task)
+}
+
+/// The statement that leaves out the change at which a task stopped.
+pub fn skip_statement(task: &str, lsn: Lsn) -> String {
+    format!("SELECT courier.skip_change({}, '{lsn}');", names::quote_literal(task))
 }
 
 /// Rows of the destination's `courier_applied.conflicts` as JSON. A destination out of reach is a warning: other tasks have

@@ -6,7 +6,7 @@ use super::tasks::given;
 use crate::error::{Error, Result, sqlstate};
 use crate::guc;
 use crate::pg::text::Text;
-use crate::pg::{report, spi, xact};
+use crate::pg::{report, spi, wake, xact};
 
 /// SQLSTATE class 01: a warning in the server log.
 const WARNING: &str = "01000";
@@ -22,21 +22,61 @@ fn threshold(name: Option<Text>) -> i32 {
 }
 
 #[pg_extern(sql = false)]
-fn health_check() -> Text {
-    report::unwrap(check()).into()
+fn is_preloaded() -> bool {
+    wake::is_preloaded()
 }
 
-fn check() -> Result<String> {
+#[pg_extern(sql = false)]
+fn log_line(text: Text) {
+    report::log_line(&text);
+}
+
+#[pg_extern(sql = false)]
+fn health_check() -> Text {
+    report::unwrap(check(None)).into()
+}
+
+/// The health check that the extension itself runs, if it is time for it: some process of every database that has tasks
+/// asks once in `courier.health_interval`. Inside a transaction.
+pub fn check_when_due() -> Result<()> {
+    let Some(interval) = guc::health_interval() else { return Ok(()) };
+    let seconds = interval.as_secs().to_string();
+    let is_due = spi::as_extension(|| spi::query_one("SELECT courier.claim_health_check($1::int)", &[Some(&seconds)]))?
+        .bool(0)?;
+    if is_due && !xact::is_in_recovery() {
+        check(Some("pg_courier"))?;
+    }
+    Ok(())
+}
+
+/// `by`: who asks, if it is not the session's role.
+fn check(by: Option<&str>) -> Result<String> {
+    if xact::is_in_recovery() {
+        return Ok("skipped".to_owned());
+    }
+    spi::as_extension(|| {
+        spi::execute(
+            "INSERT INTO courier.health_run AS r (singleton, ran_by) VALUES (true, COALESCE($1, session_user)) \
+             ON CONFLICT (singleton) DO UPDATE SET ran_at = clock_timestamp(), ran_by = excluded.ran_by",
+            &[by],
+        )
+    })?;
+    let worst = check_and_record()?;
+    spi::as_extension(|| spi::execute("UPDATE courier.health_run SET worst = $1", &[Some(&worst)]))?;
+    Ok(worst)
+}
+
+fn check_and_record() -> Result<String> {
     let found = spi::as_role(xact::user_id(), || {
         spi::query_one(
             "SELECT COALESCE(json_agg(h), '[]'), CASE WHEN bool_or(h.status = 'critical') THEN 'critical' \
-             WHEN bool_or(h.status = 'warning') THEN 'warning' ELSE 'ok' END FROM courier.health() h",
+             WHEN bool_or(h.status IN ('warning', 'unknown')) THEN 'warning' ELSE 'ok' END FROM courier.health() h",
             &[],
         )
     })?;
     let changes = spi::as_extension(|| {
         spi::query(
-            "SELECT change, \"check\", task, status, detail, hint FROM courier.record_alerts($1::json)",
+            "SELECT change, item, task, status, detail, hint FROM courier.record_alerts($1::json)",
             &[found.opt(0)],
         )
     })?;
@@ -50,7 +90,11 @@ fn check() -> Result<String> {
         if let Some(hint) = change.opt(5) {
             error = error.hint(hint);
         }
-        report::log(&error, "pg_courier");
+        if change.text(0)? == "cleared" {
+            report::log(&error, "pg_courier");
+        } else {
+            report::log_warning(&error, "pg_courier");
+        }
     }
     found.string(1)
 }

@@ -7,7 +7,7 @@ mod conflicts;
 mod coverage;
 mod disk;
 mod fdw;
-mod health;
+pub mod health;
 mod identity;
 mod plan;
 mod precheck;

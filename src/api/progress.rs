@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 use crate::error::Result;
 use crate::pg::dsm::Segment;
 use crate::pg::text::Text;
-use crate::pg::{compat, report, spi, xact};
+use crate::pg::{report, spi, xact};
 use crate::worker::status::TaskStatus;
 
 /// Rates older than this are history.
@@ -37,7 +37,7 @@ fn task_status() -> TableIterator<
         name!(apply_pid, Option<i32>),
         name!(received_lsn, i64),
         name!(applied_lsn, i64),
-        name!(lag_seconds, Option<f64>),
+        name!(current_at, Option<TimestampWithTimeZone>),
         name!(transactions, i64),
         name!(changes, i64),
         name!(rows_per_second, i64),
@@ -46,28 +46,18 @@ fn task_status() -> TableIterator<
     ),
 > {
     let now = xact::now();
-    let flushed = compat::flush_lsn();
     let rows: Vec<_> = report::unwrap(statuses())
         .into_iter()
         .map(|(id, status)| {
             let number = |value: &std::sync::atomic::AtomicU64| value.load(Relaxed) as i64;
             let recent = now - status.rated_at.load(Relaxed) < RATE_LASTS;
-            let applied = status.applied();
-            let commit_time = status.commit_time.load(Relaxed);
-            let lag = if applied >= flushed {
-                Some(0.0)
-            } else if commit_time > 0 {
-                Some(((now - commit_time) as f64 / 1e6).max(0.0))
-            } else {
-                None
-            };
             (
                 id,
                 status.supervisor.pid(),
                 status.apply_worker().process.pid(),
                 number(&status.received_lsn),
                 number(&status.applied_lsn),
-                lag,
+                timestamp(status.current_at.load(Relaxed)),
                 number(&status.transactions),
                 number(&status.changes),
                 if recent { number(&status.changes_per_second) } else { 0 },
@@ -90,6 +80,7 @@ fn copy_status() -> TableIterator<
         name!(bytes, i64),
         name!(seconds, f64),
         name!(pid, i32),
+        name!(moved_at, Option<TimestampWithTimeZone>),
     ),
 > {
     let now = xact::now();
@@ -102,7 +93,8 @@ fn copy_status() -> TableIterator<
             {
                 let seconds = (now - worker.started_at.load(Relaxed)) as f64 / 1e6;
                 let (copied, bytes) = (worker.rows.load(Relaxed) as i64, worker.bytes.load(Relaxed) as i64);
-                rows.push((id, pg_sys::Oid::from(table), copied, bytes, seconds, pid));
+                let moved_at = worker.moved_at.load(Relaxed).max(worker.started_at.load(Relaxed));
+                rows.push((id, pg_sys::Oid::from(table), copied, bytes, seconds, pid, timestamp(moved_at)));
             }
         }
     }

@@ -87,6 +87,7 @@ struct NewTask<'a> {
 
 impl NewTask<'_> {
     fn create(&self) -> Result<i32> {
+        refuse_on_standby()?;
         version::check()?;
         names::check_task_name(self.name)?;
         self.scope.check()?;
@@ -151,10 +152,21 @@ impl NewTask<'_> {
 
 /// The task, locked against other changes until the end of the transaction.
 pub(super) fn locked(name: &str) -> Result<Task> {
+    refuse_on_standby()?;
     let task = Task::for_role(name, xact::user_id())?;
     xact::lock_task(task.id);
     // As it is now: another transaction may have held the lock.
     Task::for_role(name, xact::user_id())
+}
+
+/// A standby knows the tasks of its primary and can do nothing for them.
+pub(super) fn refuse_on_standby() -> Result<()> {
+    if !xact::is_in_recovery() {
+        return Ok(());
+    }
+    Err(Error::new(sqlstate::READ_ONLY_SQL_TRANSACTION, "tasks cannot be used on a standby")
+        .detail("They run on the primary of this server; the views show what it has recorded.")
+        .hint("SELECT sender_host, sender_port FROM pg_stat_wal_receiver; -- the primary: call it there"))
 }
 
 #[pg_extern(sql = false)]
@@ -204,7 +216,7 @@ pub(super) fn run(task: &Task) -> Result<()> {
     task.update(
         "wanted = $2, failed = false, starts = 0, retry_at = NULL, last_error = NULL, last_error_detail = NULL, \
          last_error_hint = NULL, last_error_sqlstate = NULL, last_error_at = NULL, \
-         started_at = COALESCE(started_at, now())",
+         last_error_lsn = NULL, reached = false, asked_at = now(), started_at = COALESCE(started_at, now())",
         &[Some(Wanted::Running.as_str())],
     )?;
     if !wake::is_preloaded() {
@@ -320,7 +332,9 @@ fn pause(task: Option<Text>) {
             }
         }
         task.update("wanted = $2", &[Some(Wanted::Paused.as_str())])?;
-        stop_processes(&task)
+        let current_at = status_of(&task).and_then(|status| status.known_current());
+        stop_processes(&task)?;
+        task.note_current(current_at.as_deref())
     }));
 }
 

@@ -29,6 +29,7 @@ fn wait_for(task: Option<Text>, timeout_seconds: Option<f64>) -> i64 {
 
 /// Waits until everything committed before now is durable on the destination, sequences included. Returns the position waited for.
 pub(super) fn wait(name: &str, timeout: Duration) -> Result<Lsn> {
+    super::tasks::refuse_on_standby()?;
     let deadline = Instant::now() + timeout;
     let task = Task::for_role(name, xact::user_id())?;
     check_running(&task)?;

@@ -178,30 +178,30 @@ fn describe_conflict(error: Error, table: &Relation, kind: Kind) -> Error {
             .origin(Origin::Destination)
             .detail("No row there has the key of the source's change, or more than one has.")
             .hint(
-                "Put the row in place on the destination (see the key below), then SELECT courier.resume(...). \
-                 Find out who else writes there. SELECT courier.skip_change(...) leaves the change out for good.",
+                "Find out who else writes to the destination and put the row in place there (the detail has its key), then SELECT \
+                 courier.resume({task}); goes on. SELECT courier.skip_change({task}, {lsn}); leaves the change out for good.",
             );
     }
     const REFERENCED: &str = "0A000";
     if kind == Kind::Truncate && error.sqlstate() == REFERENCED {
         return error.context(format!("Destination table: {name}.")).hint(
-            "Drop the foreign key that refers to the table on the destination, then SELECT courier.resume(...). \
-             SELECT courier.skip_change(...) leaves the TRUNCATE out for good: its rows stay there.",
+            "Drop the foreign key that refers to the table on the destination, then SELECT courier.resume({task}); goes on. \
+             SELECT courier.skip_change({task}, {lsn}); leaves the TRUNCATE out for good: its rows stay there.",
         );
     }
     let hint = match error.sqlstate() {
         "23505" => {
-            "The row is already on the destination. Remove it there, then SELECT courier.resume(...). SELECT courier.skip_change(...) \
-                    leaves the change out for good."
+            "The row is already on the destination. Remove it there, then SELECT courier.resume({task}); goes on. \
+             SELECT courier.skip_change({task}, {lsn}); leaves the change out for good."
         }
-        "42P01" => "Create the table on the destination as it is on the source, then SELECT courier.resume(...).",
+        "42P01" => "Create the table on the destination as it is on the source, then SELECT courier.resume({task});",
         "42703" | "42804" | "42883" => {
-            "Alter the table on the destination as it was altered on the source, then SELECT courier.resume(...)."
+            "Alter the table on the destination as it was altered on the source, then SELECT courier.resume({task});"
         }
-        "42501" => "Grant the user of the user mapping what it lacks, then SELECT courier.resume(...).",
+        "42501" => "Grant the user of the user mapping what it lacks, then SELECT courier.resume({task});",
         // Deadlock, timeout, full disk: nobody has to resume the task.
         _ if error.remedy() != Remedy::Stop => "The task tries again by itself.",
-        _ => "Remove the cause on the destination, then SELECT courier.resume(...).",
+        _ => "Remove the cause on the destination, then SELECT courier.resume({task});",
     };
     error.or_hint(hint).context(format!("Destination table: {name}."))
 }

@@ -67,7 +67,7 @@ pub(super) fn fits_into_message(relation: &Relation, values: &[Vec<u8>], is_seri
     )
     .detail("A message to a server can have 1 GB.")
     .hint(
-        "Make the change on the destination by hand, one column after the other, then SELECT courier.skip_change(...) \
+        "Make the change on the destination by hand, one column after the other, then SELECT courier.skip_change({task}, {lsn}); \
          leaves it out of the stream.",
     );
     // Merged with others it may be too large, and not alone.

@@ -122,8 +122,11 @@ pub struct Task {
     /// Are changes sent on that came here by replication?
     pub forward_origins: bool,
     pub last_error: Option<String>,
-    pub last_error_detail: Option<String>,
     pub last_error_hint: Option<String>,
+    /// The change at which it stopped.
+    pub last_error_lsn: Lsn,
+    /// Do errors keep it from getting further?
+    pub in_trouble: bool,
 }
 
 /// A task is asked all over what it is about.
@@ -138,7 +141,7 @@ impl Deref for Task {
 const COLUMNS: &str = "t.id, t.uuid, t.name, t.owner::oid, pg_get_userbyid(t.owner), t.server, \
      to_json(t.include), to_json(t.exclude), t.schema_sync, t.full_copy, t.incremental, t.wanted, t.failed, t.stage, \
      t.slot_lsn, t.older_gone, COALESCE(t.segment, 0), t.needs_replica_role, t.last_error, t.last_error_hint, \
-     t.conflict, t.skip_lsn, t.forward_origins, t.last_error_detail";
+     t.conflict, t.skip_lsn, t.forward_origins, t.last_error_lsn, t.trouble_since IS NOT NULL";
 
 impl Task {
     fn from_row(row: &Row) -> Result<Task> {
@@ -168,7 +171,8 @@ impl Task {
             conflict: ConflictPolicy::parse(row.text(20)?)?,
             skip_lsn: row.lsn(21)?,
             forward_origins: row.bool(22)?,
-            last_error_detail: row.opt_string(23),
+            last_error_lsn: row.lsn(23)?,
+            in_trouble: row.bool(24)?,
         })
     }
 
@@ -227,7 +231,8 @@ impl Task {
         self.update(
             "last_error = $2, last_error_detail = $3, last_error_hint = $4, last_error_sqlstate = $5, \
              last_error_at = clock_timestamp(), failed = $6::bool, \
-             retry_at = clock_timestamp() + $7::int * interval '1 s'",
+             retry_at = clock_timestamp() + $7::int * interval '1 s', last_error_lsn = $8::pg_lsn, \
+             trouble_since = COALESCE(trouble_since, clock_timestamp())",
             &[
                 // The destination may speak a language that this database has no letters for.
                 Some(&storable(error.message())),
@@ -236,6 +241,7 @@ impl Task {
                 Some(error.sqlstate()),
                 Some(if failed { "t" } else { "f" }),
                 retry.as_deref(),
+                Some(error.lsn_value()).filter(|lsn| lsn.is_valid()).map(|lsn| lsn.to_string()).as_deref(),
             ],
         )
     }
@@ -256,6 +262,25 @@ impl Task {
         self.update("starts = 0", &[])
     }
 
+    /// The destination has answered since the task was started or resumed.
+    pub fn note_reached(&self) -> Result<()> {
+        self.update("reached = true", &[])
+    }
+
+    /// It gets further again.
+    pub fn note_recovered(&self) -> Result<()> {
+        self.update("reached = true, retry_at = NULL, trouble_since = NULL", &[])
+    }
+
+    /// What the destination is known to have, kept for the time when no process says so; microseconds since 2000.
+    pub fn note_current(&self, current_at: Option<&str>) -> Result<()> {
+        let Some(time) = current_at else { return Ok(()) };
+        self.update(
+            "current_at = timestamptz '2000-01-01 00:00+00' + $2::bigint * interval '1 microsecond'",
+            &[Some(time)],
+        )
+    }
+
     pub fn clear_retry(&self) -> Result<()> {
         self.update("retry_at = NULL", &[])
     }
@@ -271,7 +296,13 @@ pub fn to_json(list: &[String]) -> Result<String> {
 }
 
 impl Task {
-    pub fn log(&self, error: &Error) {
-        report::log(error, &format!("pg_courier task \"{}\"", self.name));
+    /// Something to look at: a warning, so that those who watch logs see it.
+    pub fn log(&self, error: &Error, what: &str) {
+        report::log_warning(error, &format!("pg_courier task \"{}\" {what}", self.name));
+    }
+
+    /// What goes well.
+    pub fn log_line(&self, text: &str) {
+        report::log_line(&format!("pg_courier task \"{}\": {text}", self.name));
     }
 }

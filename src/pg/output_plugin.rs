@@ -356,6 +356,7 @@ impl Decoder {
                 let shown = rows.show_key(described, old, new, shape.is_insert);
                 let (verb, name, lsn) = (shape.verb(), described.relation.qualified_name(), Lsn((*change).lsn));
                 error
+                    .lsn(lsn)
                     .context(format!("Source change: {verb} on {name}, key {shown}, LSN {lsn}."))
                     .context(where_committed(transaction))
             })
@@ -405,6 +406,7 @@ impl Decoder {
             };
             let name = relation.qualified_name();
             error
+                .lsn(lsn)
                 .context(format!("Source change: {verb} on {name}, LSN {lsn}."))
                 .context(where_committed(&self.transaction))
         })
@@ -568,6 +570,7 @@ unsafe extern "C-unwind" fn truncate(
         if let Err(error) = decoder.sink.truncate(&transaction, &wanted, restart) {
             let names: Vec<String> = wanted.iter().map(|r| r.qualified_name()).collect();
             let error = error
+                .lsn(Lsn((*change).lsn))
                 .context(format!("Source change: TRUNCATE {}, LSN {}.", names.join(", "), Lsn((*change).lsn)))
                 .context(where_committed(&transaction));
             drop((wanted, names));

@@ -146,6 +146,26 @@ pub fn log(error: &Error, prefix: &str) {
     report(PgLogLevel::LOG, error_code(error), &format!("{prefix}: {}", error.message()), error);
 }
 
+/// The same for what somebody has to look at: as a warning, which those who watch logs look for. In a session, whose
+/// client would get it too and has an answer of its own, it is a line like others.
+pub fn log_warning(error: &Error, prefix: &str) {
+    // SAFETY: plain read; set in every background worker.
+    let is_worker = unsafe { !pg_sys::MyBgworkerEntry.is_null() };
+    let level = if is_worker { PgLogLevel::WARNING } else { PgLogLevel::LOG };
+    report(level, error_code(error), &format!("{prefix}: {}", error.message()), error);
+}
+
+/// A line of the server log, for what went well.
+pub fn log_line(text: &str) {
+    // SAFETY: the stack is put back; a report at this level returns. Which function of ours wrote the line is no context.
+    unsafe {
+        let outer = pg_sys::error_context_stack;
+        pg_sys::error_context_stack = std::ptr::null_mut();
+        report(PgLogLevel::LOG, PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, text, &Error::internal(text));
+        pg_sys::error_context_stack = outer;
+    }
+}
+
 /// Tells the client something that it did not ask for.
 pub fn notice(text: &str) {
     report(PgLogLevel::NOTICE, PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, text, &Error::internal(text));

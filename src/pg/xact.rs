@@ -308,6 +308,12 @@ pub fn database_encoding() -> String {
     unsafe { CStr::from_ptr(pg_sys::GetDatabaseEncodingName()).to_string_lossy().into_owned() }
 }
 
+/// Is this server a standby?
+pub fn is_in_recovery() -> bool {
+    // SAFETY: no preconditions.
+    unsafe { pg_sys::RecoveryInProgress() }
+}
+
 /// Microseconds since 2000-01-01, the server's clock.
 pub fn now() -> i64 {
     // SAFETY: no preconditions.

@@ -157,7 +157,7 @@ fn run(connection: &mut crate::libpq::Connection, item: &Item) -> Result<()> {
         error
             .context(format!("While creating {} {} on the destination: {}", item.kind, item.object, item.statement))
             .or_hint(
-                "Remove the cause on the destination (or create the object there yourself), then courier.resume().",
+                "Remove the cause on the destination (or create the object there yourself), then SELECT courier.resume({task});",
             )
     })
 }

@@ -44,7 +44,8 @@ fn apply_worker_main() {
     let outcome = report::catch(|| run(&argument, status.clone()));
     let Err(error) = outcome else { bgworker::exit(0) };
     xact::abort();
-    if error.remedy() != Remedy::ReplaySerially {
+    // The supervisor writes it into the log, once, with what it makes of it.
+    if !status.supervisor.is_alive() {
         report::log(&error, "pg_courier apply worker stops");
     }
     mine.report(&error);
@@ -156,6 +157,9 @@ fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
         let listener = Listener::of(&task, status.clone())?;
         Ok((task, endpoint, plan, listener))
     })?;
+    super::show_task(&task.name)?;
+    // The lines that the server writes about decoding name a process only.
+    task.log_line(&format!("decodes slot \"{}\"", names::slot_name(&task.name)));
     let destination = endpoint.open(Purpose::Apply)?;
     if !destination.replica_role && task.needs_replica_role {
         return Err(destination.replica_role_error());
@@ -186,6 +190,7 @@ fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
 
 fn create_slot(argument: &Argument, status: &TaskStatus) -> Result<()> {
     let task = xact::in_transaction(|| Task::by_id(argument.task))?;
+    super::show_task(&task.name)?;
     bgworker::report_activity("creating the replication slot; waits for transactions that run now");
     let lsn = logical::create_slot(&names::slot_name(&task.name))?;
     failpoint::hit("slot_created")?;
@@ -212,7 +217,7 @@ fn prepare(argument: &Argument, status: &TaskStatus) -> Result<(Task, Endpoint, 
 fn note_applied(status: &TaskStatus, applied: &Applied) {
     status.applied_lsn.fetch_max(applied.end_lsn.0, Relaxed);
     if applied.commit_time != 0 {
-        status.commit_time.store(applied.commit_time, Relaxed);
+        status.current_at.store(applied.commit_time, Relaxed);
     }
     status.transactions.fetch_add(applied.transactions, Relaxed);
     status.changes.fetch_add(applied.changes, Relaxed);
@@ -233,6 +238,7 @@ impl Stream {
     fn run(&mut self, decoding: &mut Decoding) -> Result<()> {
         bgworker::report_activity("applying changes");
         loop {
+            let before = xact::now();
             let step = decoding.step(RECORDS_PER_STEP)?;
             xact::check_for_interrupts();
             failpoint::hit("apply_before_send")?;
@@ -242,7 +248,7 @@ impl Stream {
             let wanted = Lsn(self.status.durable_wanted.load(Relaxed));
             let is_held = failpoint::is_armed("apply_never_durable");
             self.applier.borrow_mut().tick(Round { position, caught_up, wanted, is_held })?;
-            self.publish(position, caught_up);
+            self.publish(position, caught_up.then_some(before));
             self.confirm(decoding)?;
             if caught_up {
                 self.rest(position)?;
@@ -250,14 +256,17 @@ impl Stream {
         }
     }
 
-    /// Tells the others where the stream is.
-    fn publish(&mut self, position: Lsn, caught_up: bool) {
+    /// Tells the others where the stream is, and with `caught_up_at` that it has met all WAL there was at that time.
+    fn publish(&mut self, position: Lsn, caught_up_at: Option<i64>) {
         let (is_idle, durable) = {
             let applier = self.applier.borrow();
             (applier.is_idle(), applier.durable())
         };
         let mut moved = self.status.durable_lsn.swap(durable.0, Relaxed) != durable.0;
         if is_idle {
+            if let Some(time) = caught_up_at {
+                self.status.current_at.store(time, Relaxed);
+            }
             moved |= self.status.applied_lsn.fetch_max(position.0, Relaxed) < position.0;
         }
         if moved {
@@ -265,7 +274,7 @@ impl Stream {
         }
         self.rate.update(&self.status);
         let wanted = Lsn(self.status.durable_wanted.load(Relaxed));
-        if caught_up && durable >= wanted && self.status.caught_up.swap(1, Relaxed) == 0 {
+        if caught_up_at.is_some() && durable >= wanted && self.status.caught_up.swap(1, Relaxed) == 0 {
             self.status.supervisor.nudge();
         }
     }

@@ -9,6 +9,7 @@
 
 pub mod apply_worker;
 pub mod failpoint;
+mod health;
 pub mod heartbeat;
 pub mod launcher;
 mod renames;
@@ -48,10 +49,17 @@ pub enum Mode {
     HoldSnapshot,
     /// The scout looks after slots that no supervisor watches.
     GuardSlots,
+    /// The scout runs the health check.
+    CheckHealth,
 }
 
-const MODES: [(Mode, &str); 4] =
-    [(Mode::Run, "run"), (Mode::CreateSlot, "slot"), (Mode::HoldSnapshot, "hold"), (Mode::GuardSlots, "guard")];
+const MODES: [(Mode, &str); 5] = [
+    (Mode::Run, "run"),
+    (Mode::CreateSlot, "slot"),
+    (Mode::HoldSnapshot, "hold"),
+    (Mode::GuardSlots, "guard"),
+    (Mode::CheckHealth, "health"),
+];
 
 impl Argument {
     pub fn to_text(&self) -> String {
@@ -102,6 +110,11 @@ fn take_place(status: &Rc<Segment<TaskStatus>>, number: usize) {
             worker.process.leave();
         }
     });
+}
+
+/// `pg_stat_activity`, and lines of a log in CSV or JSON, say whose worker it is.
+fn show_task(name: &str) -> Result<()> {
+    xact::set_config(c"application_name", &format!("pg_courier: {name}"))
 }
 
 /// Everything a destination session of the task needs.

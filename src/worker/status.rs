@@ -31,8 +31,8 @@ pub struct TaskStatus {
     pub durable_wanted: AtomicU64,
     /// What the slot has confirmed.
     pub confirmed_lsn: AtomicU64,
-    /// Commit time on the source of the transaction applied last (microseconds since 2000).
-    pub commit_time: AtomicI64,
+    /// What was committed on the source before this time is on the destination (microseconds since 2000); 0: not known.
+    pub current_at: AtomicI64,
     pub transactions: AtomicU64,
     pub changes: AtomicU64,
     pub bytes: AtomicU64,
@@ -70,6 +70,10 @@ pub struct WorkerStatus {
     pub rows: AtomicU64,
     pub bytes: AtomicU64,
     pub started_at: AtomicI64,
+    /// When the last rows of the table being copied were taken off our hands.
+    pub moved_at: AtomicI64,
+    /// The change that the error is about; 0: none.
+    lsn: AtomicU64,
     remedy: AtomicU32,
     origin: AtomicU32,
     sqlstate: Text<8>,
@@ -116,10 +120,6 @@ impl TaskStatus {
         self.magic.load(Relaxed) == MAGIC && self.task.load(Relaxed) == task
     }
 
-    pub fn applied(&self) -> Lsn {
-        Lsn(self.applied_lsn.load(Relaxed))
-    }
-
     pub fn durable(&self) -> Lsn {
         Lsn(self.durable_lsn.load(Relaxed))
     }
@@ -127,6 +127,11 @@ impl TaskStatus {
     /// Asks the apply worker not to let the destination take its time with what lies before `lsn`.
     pub fn want_durable(&self, lsn: Lsn) {
         self.durable_wanted.fetch_max(lsn.0, Relaxed);
+    }
+
+    /// `current_at` as a statement's parameter; `None` while it is not known.
+    pub fn known_current(&self) -> Option<String> {
+        Some(self.current_at.load(Relaxed)).filter(|time| *time != 0).map(|time| time.to_string())
     }
 
     pub fn set_phase(&self, text: &str) {
@@ -168,6 +173,7 @@ impl WorkerStatus {
         self.message.set(error.message());
         self.detail.set(&error.detail_text().unwrap_or_default());
         self.hint.set(error.hint_text().unwrap_or_default());
+        self.lsn.store(error.lsn_value().0, Relaxed);
         self.remedy.store(error.remedy() as u32, Relaxed);
     }
 
@@ -180,7 +186,8 @@ impl WorkerStatus {
         let remedy = Remedy::from_u32(remedy);
         // The origin only matters for the remedy, which is known.
         let origin = if remedy == Remedy::RetryConnection { Origin::Connection } else { Origin::Source };
-        let mut error = Error::new(&self.sqlstate.get(), self.message.get()).origin(origin);
+        let mut error =
+            Error::new(&self.sqlstate.get(), self.message.get()).origin(origin).lsn(Lsn(self.lsn.load(Relaxed)));
         let (detail, hint) = (self.detail.get(), self.hint.get());
         if !detail.is_empty() {
             error = error.detail(detail);

@@ -14,6 +14,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use super::health::HealthCheck;
 use super::heartbeat::Heart;
 use super::status::TaskStatus;
 use super::wal_guard::{Verdict, WalGuard};
@@ -111,8 +112,10 @@ fn supervise(argument: &Argument) -> Result<()> {
         return Ok(());
     }
     let mut retry = Retry::default();
+    let mut health = HealthCheck::from_now();
     loop {
         let Some(Asked::Run(task)) = xact::in_transaction(|| Asked::look(argument.task))? else { return Ok(()) };
+        super::show_task(&task.name)?;
         let status = match STATUS.with_borrow(|s| s.clone()) {
             Some(status) => status,
             None => make_status(&task)?,
@@ -121,6 +124,7 @@ fn supervise(argument: &Argument) -> Result<()> {
             task: &task,
             status: status.clone(),
             retry: &mut retry,
+            health: &mut health,
             sequences: SequenceSync::default(),
             heart: Heart::default(),
             guard: WalGuard::default(),
@@ -132,20 +136,23 @@ fn supervise(argument: &Argument) -> Result<()> {
             Ok(Ended::Finished) => return Ok(()),
             Ok(Ended::Guarded(verdict)) => return end_for_guard(&task, &status, verdict),
             Ok(Ended::NotWanted) => return end_unwanted(&task),
-            Err(error) => error,
+            Err(error) => error.addressed_to(&task.name),
         };
         xact::abort();
         terminate_workers();
         if !matches!(xact::in_transaction(|| Asked::look(task.id))?, Some(Asked::Run(_))) {
             return end_unwanted(&task);
         }
-        task.log(&error);
+        xact::in_transaction(|| task.note_current(status.known_current().as_deref()))?;
         let Some(pause) = retry.pause(&error) else {
+            task.log(&error, "failed");
             return xact::in_transaction(|| task.record_error(&error, true, None));
         };
+        task.log(&error, &format!("tries again in {} s", pause.as_secs_f32()));
         xact::in_transaction(|| task.record_error(&error, false, Some(pause.as_secs().max(1))))?;
         show(&status, "waiting before the next attempt");
         latch::wait_for(pause);
+        health.run_now_and_then();
         // A destination that is away for long is what fills the disk.
         if let Some(verdict) = WalGuard::default().look(&task)? {
             return end_for_guard(&task, &status, verdict);
@@ -195,6 +202,7 @@ fn end_unwanted(task: &Task) -> Result<()> {
                 "The extension was dropped, or the task's row deleted. Replication slot \"{slot}\" stays and keeps WAL."
             ))
             .hint(drop),
+        "ends",
     );
     Ok(())
 }
@@ -226,7 +234,7 @@ fn crashes_too_often(task: i32) -> Result<bool> {
     )
     .detail("Its processes were killed, or they crash; a crash takes the whole server through recovery.")
     .hint(format!("Look for \"terminated by signal\" in the server log, then SELECT courier.resume('{}');", task.name));
-    task.log(&error);
+    task.log(&error, "failed");
     task.record_error(&error, true, None)?;
     Ok(true)
 }
@@ -283,11 +291,13 @@ impl Retry {
     }
 
     /// An attempt that gets further than those before has got over what stopped them. One that only starts has not.
-    fn advanced(&mut self, durable: Lsn) {
-        if durable > self.furthest {
+    fn advanced(&mut self, durable: Lsn) -> bool {
+        let advanced = durable > self.furthest;
+        if advanced {
             self.furthest = durable;
             self.succeeded();
         }
+        advanced
     }
 }
 
@@ -295,6 +305,7 @@ struct Attempt<'a> {
     task: &'a Task,
     status: Rc<Segment<TaskStatus>>,
     retry: &'a mut Retry,
+    health: &'a mut HealthCheck,
     sequences: SequenceSync,
     heart: Heart,
     guard: WalGuard,
@@ -325,11 +336,13 @@ impl Attempt<'_> {
         } else {
             destination.ensure_progress(&row, Lsn::INVALID)?;
         }
+        xact::in_transaction(|| task.note_reached())?;
         if task.stage < Stage::CatchingUp {
             if let Some(ended) = self.prepare_and_copy(&mut destination)? {
                 return Ok(ended);
             }
             self.retry.succeeded();
+            xact::in_transaction(|| task.note_recovered())?;
         }
         if task.incremental {
             return self.stream(&endpoint, destination);
@@ -394,6 +407,7 @@ impl Attempt<'_> {
             }
             None if task.slot_lsn.is_valid() => Err(slot_lost(&slot)),
             None => {
+                self.show("creating the replication slot; waits for transactions that run now");
                 let handle = self.start_apply_worker(Mode::CreateSlot)?;
                 handle.wait_for_shutdown();
                 self.take_worker_error()?;
@@ -499,6 +513,7 @@ impl Attempt<'_> {
             }
             // A worker that ends nudges us.
             latch::wait(Some(FOLLOW_EVERY * 10));
+            self.health.run_now_and_then();
             let ended: Vec<u32> = handles.iter().filter(|(_, h)| h.is_stopped()).map(|(n, _)| *n).collect();
             for number in ended {
                 handles.remove(&number);
@@ -590,10 +605,13 @@ impl Attempt<'_> {
         let mut synchronizing = task.stage == Stage::Synchronizing;
         let mut uncaught = true;
         let mut worker = self.start_apply_worker(Mode::Run)?;
+        let mut worker_since = Instant::now();
+        let mut in_trouble = task.in_trouble || task.last_error.is_some();
         self.show("watching the apply worker");
         loop {
             if worker.is_stopped() {
                 worker = self.restart_apply_worker()?;
+                worker_since = Instant::now();
             }
             let caught_up = self.status.caught_up.load(Relaxed) == 1 && self.status.durable() >= target;
             if uncaught {
@@ -609,21 +627,30 @@ impl Attempt<'_> {
                 synchronizing = true;
                 self.show("watching the apply worker");
             }
-            self.retry.advanced(self.status.durable());
+            let advanced = self.retry.advanced(self.status.durable());
             if caught_up {
                 self.retry.succeeded();
                 self.at_rest()?;
-                if task.last_error.is_some() {
-                    xact::in_transaction(|| task.clear_retry())?;
-                }
+            }
+            // A worker that has lived for longer than any attempt to connect takes is at work, however large its transaction.
+            if in_trouble && (caught_up || advanced || worker_since.elapsed() > LONGEST_PAUSE) {
+                xact::in_transaction(|| task.note_recovered())?;
+                in_trouble = false;
             }
             self.serve_sequences(endpoint, &mut control);
-            self.heart.beat(task);
+            self.heart.beat(task, &self.status);
+            self.health.run_now_and_then();
             if let Some(ended) = self.look_around()? {
                 return Ok(ended);
             }
             let settled = synchronizing && !uncaught;
-            let due = self.sequences.due_in().min(self.heart.due_in()).min(self.guard.due_in()).min(self.look_due_in());
+            let due = self
+                .sequences
+                .due_in()
+                .min(self.heart.due_in())
+                .min(self.guard.due_in())
+                .min(self.health.due_in())
+                .min(self.look_due_in());
             latch::wait(Some(if settled { due } else { FOLLOW_EVERY }));
         }
     }

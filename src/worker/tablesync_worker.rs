@@ -31,7 +31,7 @@ fn tablesync_worker_main() {
     mine.table.store(0, Relaxed);
     let Err(error) = outcome else { bgworker::exit(0) };
     xact::abort();
-    report::log(&error, "pg_courier tablesync worker stops");
+    // The supervisor writes it into the log.
     mine.report(&error);
     bgworker::exit(1)
 }
@@ -46,11 +46,13 @@ fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatu
         let endpoint = Endpoint::of(&task)?;
         Ok((task, endpoint))
     })?;
+    super::show_task(&task.name)?;
     let mut destination = endpoint.open(Purpose::Copy)?;
     while let Some(table) = xact::in_transaction(|| tables::claim_next(task.id))? {
         mine.rows.store(0, Relaxed);
         mine.bytes.store(0, Relaxed);
-        mine.started_at.store(xact::now(), Relaxed);
+        let started = xact::now();
+        mine.started_at.store(started, Relaxed);
         mine.table.store(table.relid, Relaxed);
         bgworker::report_activity(&format!("copying {}", table.name));
         let copied = copy(&task, &table, &mut destination, mine, status.snapshot())
@@ -58,6 +60,8 @@ fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatu
         failpoint::hit("tablesync_after_commit")?;
         xact::in_transaction(|| tables::set_copied(task.id, table.relid, &copied))?;
         mine.table.store(0, Relaxed);
+        let seconds = (xact::now() - started) as f64 / 1e6;
+        task.log_line(&format!("{} is copied, {} rows in {seconds:.1} s", table.name, copied.rows));
         status.announce();
     }
     Ok(())
@@ -144,6 +148,7 @@ fn copy_under_snapshot(
         connection.copy_data(bytes)?;
         mine.rows.fetch_add(rows, Relaxed);
         mine.bytes.fetch_add(bytes.len() as u64, Relaxed);
+        mine.moved_at.store(xact::now(), Relaxed);
         failpoint::hit("tablesync_mid_copy")
     })?;
     let taken = connection.copy_end()?;

@@ -64,7 +64,7 @@ impl WalGuard {
                 spi::query_one("SELECT action, message FROM courier.guard_task($1::int)", &[Some(&task.id.to_string())])
             })?;
             if let Some(message) = row.opt(1) {
-                task.log(&Error::new(sqlstate::CONFIGURATION_LIMIT_EXCEEDED, message));
+                task.log(&Error::new(sqlstate::CONFIGURATION_LIMIT_EXCEEDED, message), "keeps much WAL");
             }
             Ok(match row.opt(0) {
                 Some("pause") => Some(Verdict::Pause),

@@ -189,7 +189,7 @@ fn the_supervisor_ends() {
         || (!procfs::alive(supervisor)).then_some(()),
         || pair.source.describe(DATABASE),
     );
-    pair.wait_until_in("tasks", TASK, "another supervisor runs", &format!("supervisor_pid <> {supervisor}"));
+    pair.wait_until_in("task_details", TASK, "another supervisor runs", &format!("supervisor_pid <> {supervisor}"));
     more_traffic(&traffic, 100, &pair.source);
     traffic.stop();
     settle(&pair);

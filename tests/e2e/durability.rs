@@ -52,7 +52,7 @@ fn a_worker_ends_right_after_the_tables_became_ready() {
     pair.source.wait_until(
         DATABASE,
         "another worker runs",
-        &format!("EXISTS (SELECT FROM courier.tasks WHERE apply_pid <> {pid} AND state = 'synchronizing')"),
+        &format!("EXISTS (SELECT FROM courier.task_details WHERE apply_pid <> {pid} AND state = 'synchronizing')"),
     );
     pair.assert_mirrored(TASK, &SMALL);
 }

@@ -240,7 +240,7 @@ fn a_full_disk_on_the_destination() {
         DATABASE,
         "the task tells about the disk and its next try",
         &format!(
-            "EXISTS (SELECT FROM courier.tasks WHERE task = '{TASK}' AND retry_at IS NOT NULL \
+            "EXISTS (SELECT FROM courier.task_details WHERE task = '{TASK}' AND retry_at IS NOT NULL \
              AND last_error LIKE '%No space left on device%' AND last_error_hint LIKE '%disk space%')"
         ),
     );
@@ -286,7 +286,9 @@ fn a_full_pg_wal_on_the_destination() {
     pair.source.wait_until(
         DATABASE,
         "the task tries again",
-        &format!("(SELECT retry_at IS NOT NULL OR last_error IS NOT NULL FROM courier.tasks WHERE task = '{TASK}')"),
+        &format!(
+            "(SELECT retry_at IS NOT NULL OR last_error IS NOT NULL FROM courier.task_details WHERE task = '{TASK}')"
+        ),
     );
     assert_ne!(pair.task(DATABASE, TASK, "state"), "failed", "a destination that is down is waited for");
     std::fs::remove_file(&filler).expect("it is there");
@@ -488,7 +490,7 @@ fn attempts_that_get_nowhere_are_made_with_growing_pauses() {
          ALTER TABLE items ENABLE ALWAYS TRIGGER no_space",
     );
     pair.source.run(DATABASE, "UPDATE items SET v = 77");
-    pair.wait_until_in("tasks", TASK, "the pause has grown", "retry_at - last_error_at >= '3.5 s'");
+    pair.wait_until_in("task_details", TASK, "the pause has grown", "retry_at - last_error_at >= '3.5 s'");
     pair.destination.run(DATABASE, "DROP FUNCTION no_space() CASCADE");
     pair.assert_mirrored(TASK, &SMALL);
 }
@@ -519,7 +521,7 @@ fn the_source_is_promoted_from_a_standby() {
     };
     if !synchronizes_slots {
         state("failed");
-        let error = "SELECT concat_ws(' ', last_error, last_error_detail, last_error_hint) FROM courier.tasks";
+        let error = "SELECT concat_ws(' ', last_error, last_error_detail, last_error_hint) FROM courier.task_details";
         assert_mentions(&standby.value(DATABASE, error), &["slot", "lost", "standby", "anew"]);
         return;
     }

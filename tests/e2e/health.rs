@@ -60,12 +60,12 @@ fn heartbeats_measure_the_way() {
     blocker
         .batch_execute(&format!("BEGIN; SELECT FROM courier_applied.progress WHERE task = '{TASK}' FOR UPDATE"))
         .expect("a lock");
-    pair.wait_until_in("lag", TASK, "heartbeats do not arrive", "outstanding_seconds > 2");
+    pair.wait_until_in("lag", TASK, "heartbeats do not arrive", "outstanding_seconds > 2 AND lag_seconds > 2");
     let status = "SET courier.lag_warning = 2; SET courier.lag_critical = 3600";
     let mut session = pair.source.connect(DATABASE);
     session.batch_execute(status).expect("settings");
     let row = session
-        .query_one("SELECT status, hint FROM courier.health() WHERE \"check\" = 'lag' AND task = $1", &[&TASK])
+        .query_one("SELECT status, hint FROM courier.health() WHERE item = 'lag' AND task = $1", &[&TASK])
         .expect("a row");
     assert_eq!(row.get::<_, String>(0), "warning");
     assert_mentions(&row.get::<_, String>(1), &["courier.lag"]);
@@ -105,7 +105,7 @@ fn an_alert_by_pg_cron() {
 
     pair.destination.stop(Stop::Immediate);
     let raised = format!(
-        "EXISTS (SELECT FROM courier.alerts WHERE \"check\" = 'destination' AND task = '{TASK}' AND status = 'critical' AND cleared_at IS NULL)"
+        "EXISTS (SELECT FROM courier.alerts WHERE item = 'destination' AND task = '{TASK}' AND status = 'critical' AND cleared_at IS NULL)"
     );
     pair.source.wait_until_within(DATABASE, "an alert appears", &raised, MINUTES);
     let mut payloads = Vec::new();
@@ -123,7 +123,7 @@ fn an_alert_by_pg_cron() {
 
     pair.destination.start();
     let cleared = format!(
-        "NOT {raised} AND EXISTS (SELECT FROM courier.alerts WHERE \"check\" = 'destination' AND cleared_at IS NOT NULL)"
+        "NOT {raised} AND EXISTS (SELECT FROM courier.alerts WHERE item = 'destination' AND cleared_at IS NOT NULL)"
     );
     pair.source.wait_until_within(DATABASE, "the alert is cleared", &cleared, MINUTES);
     assert!(pair.source.log_count("alert cleared: check destination") > 0);
@@ -156,7 +156,7 @@ fn the_wal_guard_pauses() {
     assert_ne!(pair.task(DATABASE, TASK, "state"), "paused");
     write_wal(&pair, 10);
     pair.wait_for_state_within(DATABASE, TASK, "paused", MINUTES);
-    let alert = "SELECT status FROM courier.alerts WHERE \"check\" = 'wal_guard' AND cleared_at IS NULL";
+    let alert = "SELECT status FROM courier.alerts WHERE item = 'wal_guard' AND cleared_at IS NULL";
     assert_eq!(pair.source.value(DATABASE, alert), "critical");
     assert!(pair.source.log_count("courier.max_retained_wal is 40 MB") > 0);
     assert_eq!(pair.source.value(DATABASE, "SELECT count(*) FROM pg_replication_slots"), "1", "the slot stays");
@@ -165,7 +165,7 @@ fn the_wal_guard_pauses() {
     pair.call(DATABASE, "resume", TASK);
     pair.source.run(DATABASE, "INSERT INTO items VALUES (7000, 1, 'after the pause')");
     pair.assert_mirrored(TASK, &SMALL);
-    let gone = "NOT EXISTS (SELECT FROM courier.alerts WHERE \"check\" = 'wal_guard' AND cleared_at IS NULL)";
+    let gone = "NOT EXISTS (SELECT FROM courier.alerts WHERE item = 'wal_guard' AND cleared_at IS NULL)";
     pair.source.run("postgres", "CHECKPOINT");
     pair.source.wait_until_within(DATABASE, "the alert is cleared when the slot has followed", gone, MINUTES);
 }
@@ -198,7 +198,7 @@ fn orphaned_slots() {
     let kinds = "SELECT string_agg(owner_kind || ' ' || slot_name, ', ' ORDER BY slot_name) FROM courier.slots";
     assert_eq!(pair.source.value(DATABASE, kinds), format!("orphaned courier_second, task courier_{TASK}"));
     assert_eq!(
-        pair.source.value(DATABASE, "SELECT status FROM courier.health() WHERE \"check\" = 'other_slots'"),
+        pair.source.value(DATABASE, "SELECT status FROM courier.health() WHERE item = 'other_slots'"),
         "warning"
     );
     let drop = |arguments: &str| {
@@ -257,7 +257,7 @@ fn replica_identity_waits_politely() {
 fn left_over(pair: &Pair, column: &str) -> String {
     let mut session = pair.source.connect(DATABASE);
     session.batch_execute("SET courier.long_transaction = 1").expect("a setting");
-    let query = format!("SELECT {column} FROM courier.health() WHERE \"check\" = 'prepared_transactions'");
+    let query = format!("SELECT {column} FROM courier.health() WHERE item = 'prepared_transactions'");
     pg_courier_tests::sql::value(&mut session, &query).expect("an answer").unwrap_or_default()
 }
 

@@ -23,6 +23,7 @@ mod large;
 mod lifecycle;
 mod lying;
 mod main_job;
+mod monitoring;
 mod names;
 mod net_effect;
 mod network;

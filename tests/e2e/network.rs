@@ -108,7 +108,7 @@ fn a_lost_destination_is_tried_again() {
     proxy.cut();
     pair.source.run(DATABASE, "UPDATE items SET v = 6");
     let retries = "retry_at IS NOT NULL AND last_error <> ''";
-    pair.wait_until_in("tasks", TASK, "the task tells that it will try again", retries);
+    pair.wait_until_in("task_details", TASK, "the task tells that it will try again", retries);
     assert_ne!(pair.task(DATABASE, TASK, "state"), "failed", "a lost destination is not a failure");
     wait::until(
         "several tries",
@@ -133,7 +133,7 @@ fn a_changed_password() {
     proxy.cut();
     pair.source.run(DATABASE, "UPDATE items SET v = 7");
     let told = "concat(last_error, last_error_detail) LIKE '%password%'";
-    pair.wait_until_in("tasks", TASK, "the task tells about the password", told);
+    pair.wait_until_in("task_details", TASK, "the task tells about the password", told);
     let shown = pair.task(DATABASE, TASK, "concat(last_error, last_error_detail, last_error_hint)");
     assert!(!shown.contains(pg_courier_tests::pair::PASSWORD), "{shown}");
     assert_mentions(&shown, &["courier"]);

@@ -57,7 +57,7 @@ fn settle(pair: &Pair) {
 
 fn changes(cluster: &Cluster, task: &str) -> i64 {
     cluster
-        .value(DATABASE, &format!("SELECT changes FROM courier.tasks WHERE task = '{task}'"))
+        .value(DATABASE, &format!("SELECT changes FROM courier.task_details WHERE task = '{task}'"))
         .parse()
         .expect("number")
 }

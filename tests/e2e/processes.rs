@@ -64,7 +64,7 @@ fn a_supervisor_whose_database_is_gone_stays_away() {
     pair.source.wait_until(
         DATABASE,
         "the task has lost its destination",
-        "EXISTS (SELECT FROM courier.tasks WHERE retry_at IS NOT NULL)",
+        "EXISTS (SELECT FROM courier.task_details WHERE retry_at IS NOT NULL)",
     );
     let unregistered = r#"unregistering background worker "pg_courier supervisor"#;
     let before = pair.source.log_count(unregistered);
@@ -85,7 +85,7 @@ fn an_end_on_purpose_is_quiet() {
     pair.source.wait_until(
         DATABASE,
         "another apply worker runs",
-        &format!("(SELECT apply_pid FROM courier.tasks) <> {apply}"),
+        &format!("(SELECT apply_pid FROM courier.task_details) <> {apply}"),
     );
     pair.assert_mirrored(TASK, &SMALL);
     pair.source.restart();

@@ -404,7 +404,7 @@ fn errors_show_values_of_rows_to_the_owner_only() {
     pair.source.run(DATABASE, &format!("INSERT INTO app.patients VALUES ('{SECRET}')"));
     pair.wait_for_state(DATABASE, "mine", "failed");
     let heard = pair.source.psql_ok(DATABASE, "LISTEN courier_alert; SELECT courier.health_check();");
-    assert_mentions(&heard, &["\"check\" : \"task\"", "\"status\" : \"critical\""]);
+    assert_mentions(&heard, &["\"item\" : \"task\"", "\"status\" : \"critical\""]);
     assert!(!heard.contains(SECRET) && !heard.contains("detail") && !heard.contains("hint"), "{heard}");
     let mut watcher = pair.source.connect_as(DATABASE, "watcher", "pw");
     let mut owner = pair.source.connect_as(DATABASE, "owner", "pw");

@@ -318,7 +318,7 @@ fn a_full_disk_below_the_file() {
             DATABASE,
             "the task tells about the disk and its next try",
             &format!(
-                "EXISTS (SELECT FROM courier.tasks WHERE task = '{TASK}' AND retry_at IS NOT NULL \
+                "EXISTS (SELECT FROM courier.task_details WHERE task = '{TASK}' AND retry_at IS NOT NULL \
                  AND last_error LIKE '%spool of a large transaction: No space left on device%' \
                  AND last_error_hint LIKE 'Free space on the disk%')"
             ),

@@ -257,7 +257,7 @@ fn changes_of_a_table_without_identity_are_not_lost_in_silence() {
         DATABASE,
         "the task has applied it or stopped",
         &format!("(SELECT state FROM courier.tasks WHERE task = '{TASK}') = 'failed' OR \
-                  (SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), applied_lsn) < 10000 FROM courier.tasks WHERE task = '{TASK}')"),
+                  (SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), applied_lsn) < 10000 FROM courier.task_details WHERE task = '{TASK}')"),
     );
     if pair.task(DATABASE, TASK, "state") == "failed" {
         let text = pair.failure(DATABASE, TASK);

@@ -66,17 +66,17 @@ fn the_numbers_are_right() {
     pair.caught_up(DATABASE, TASK);
     assert!(number("transactions") >= transactions + 10.0);
     assert!(number("changes") >= changes + 110.0);
-    let ordered = format!("SELECT applied_lsn <= received_lsn FROM courier.tasks WHERE task = '{TASK}'");
+    let ordered = format!("SELECT applied_lsn <= received_lsn FROM courier.task_details WHERE task = '{TASK}'");
     assert_eq!(pair.source.value(DATABASE, &ordered), "t");
 
     let mut lock = pair.destination.connect(DATABASE);
     lock.batch_execute("BEGIN; LOCK TABLE items IN ACCESS EXCLUSIVE MODE").expect("lock");
     pair.source.run(DATABASE, "UPDATE items SET v = v + 1");
-    pair.wait_until_in("tasks", TASK, "the lag shows", "lag_bytes > 10000");
-    pair.wait_until_in("tasks", TASK, "in seconds too", "lag_seconds >= 1");
+    pair.wait_until_in("task_details", TASK, "the lag shows", "lag_bytes > 10000");
+    pair.wait_until_in("task_details", TASK, "in seconds too", "lag_seconds >= 1");
     lock.batch_execute("ROLLBACK").expect("unlock");
     pair.caught_up(DATABASE, TASK);
-    pair.wait_until_in("tasks", TASK, "and goes", "lag_bytes < 10000");
+    pair.wait_until_in("task_details", TASK, "and goes", "lag_bytes < 10000");
 }
 
 /// While a table is copied, courier.progress shows how far it is.

@@ -17,7 +17,8 @@ fn sql_regression() {
     Install::get().require_extension();
     let directory = install::project().join("tests/regress");
     let accept = std::env::var_os("COURIER_ACCEPT").is_some();
-    let cluster = Cluster::builder("r").preload(true).conf("wal_level", "logical").start();
+    let cluster =
+        Cluster::builder("r").preload(true).conf("wal_level", "logical").conf("courier.health_interval", "0").start();
     let mut failures = Vec::new();
     for script in scripts(&directory.join("sql")) {
         let name = script.file_stem().expect("a name").to_string_lossy().into_owned();

@@ -581,7 +581,7 @@ impl Cluster {
         let extension = sql::value(&mut client, "SELECT to_regclass('courier.tasks')::text");
         let installed = extension.is_ok_and(|name| name.is_some());
         for (title, query) in [
-            ("tasks", "SELECT to_jsonb(t) FROM courier.tasks t"),
+            ("tasks", "SELECT to_jsonb(t) FROM courier.task_details t"),
             ("progress", "SELECT to_jsonb(p) FROM courier.progress p"),
             ("slots", "SELECT to_jsonb(s) FROM pg_replication_slots s"),
             (

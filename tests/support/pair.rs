@@ -197,7 +197,7 @@ impl Pair {
         );
     }
 
-    /// Waits until the task's line in a view of the extension (`tasks`, `lag`) is as the condition says.
+    /// Waits until the task's line in a view of the extension (`task_details`, `lag`) is as the condition says.
     #[track_caller]
     pub fn wait_until_in(&self, view: &str, task: &str, what: &str, condition: &str) {
         self.source.wait_until(DATABASE, what, &of_task(view, task, condition));
@@ -239,10 +239,11 @@ impl Pair {
         assert_same((&self.source, database), (&self.destination, database), tables);
     }
 
-    /// A column of the task's line in courier.tasks.
+    /// A column of the task's line in courier.task_details.
     #[track_caller]
     pub fn task(&self, database: &str, task: &str, column: &str) -> String {
-        self.source.value(database, &format!("SELECT {column} FROM courier.tasks WHERE task = {}", literal(task)))
+        self.source
+            .value(database, &format!("SELECT {column} FROM courier.task_details WHERE task = {}", literal(task)))
     }
 
     /// The last error of a task that has failed: message, detail and hint in one text.
@@ -259,7 +260,7 @@ impl Pair {
             database,
             "the apply worker runs",
             &format!(
-                "EXISTS (SELECT FROM courier.tasks t JOIN pg_stat_activity a ON a.pid = t.apply_pid \
+                "EXISTS (SELECT FROM courier.task_details t JOIN pg_stat_activity a ON a.pid = t.apply_pid \
                  WHERE t.task = {})",
                 literal(task)
             ),
@@ -279,6 +280,8 @@ pub fn source_builder() -> ClusterBuilder {
         .conf("wal_level", "logical")
         .conf("max_worker_processes", "32")
         .conf("max_replication_slots", "20")
+        // Tests of alerts say themselves who asks, and when.
+        .conf("courier.health_interval", "0")
 }
 
 /// A destination beside that of the pair, with the same login and an empty database of that name.

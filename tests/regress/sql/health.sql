@@ -68,7 +68,7 @@ SELECT courier.hba_lines(E'evil\nhost all all all trust', '10.0.0.0/8');
 SELECT name, needed, statement, takes_effect FROM courier.source_settings(3) WHERE name <> 'max_worker_processes';
 
 -- Health: every check of an idle server is fine, apart from what this machine's disks say.
-SELECT "check", status, task FROM courier.health() WHERE "check" NOT LIKE 'disk%' ORDER BY 1;
+SELECT item, status, task FROM courier.health() WHERE item NOT LIKE 'disk%' ORDER BY 1;
 SELECT courier.threshold('no_such_threshold');
 SELECT slot_name FROM pg_create_physical_replication_slot('standby', true);
 SELECT slot_name, owner_kind, active, retained_bytes >= 0 AS keeps FROM courier.slots;
@@ -84,18 +84,18 @@ SET courier.disk_free_warning = 100;
 SET courier.disk_free_critical = 0;
 SELECT courier.health_check();
 SELECT courier.health_check();
-SELECT "check", status, cleared_at IS NULL AS open FROM courier.alerts WHERE "check" = 'disk_wal';
+SELECT item, status, cleared_at IS NULL AS open FROM courier.alerts WHERE item = 'disk_wal';
 SET courier.disk_free_critical = 100;
 SELECT courier.health_check();
-SELECT "check", status, cleared_at IS NULL AS open FROM courier.alerts WHERE "check" = 'disk_wal';
+SELECT item, status, cleared_at IS NULL AS open FROM courier.alerts WHERE item = 'disk_wal';
 SET courier.disk_free_warning = 0;
 SET courier.disk_free_critical = 0;
 SELECT courier.health_check();
-SELECT "check", status, cleared_at IS NULL AS open FROM courier.alerts WHERE "check" = 'disk_wal';
+SELECT item, status, cleared_at IS NULL AS open FROM courier.alerts WHERE item = 'disk_wal';
 
 -- A role that may use the extension sees its own; what concerns the server is for pg_monitor.
 SET ROLE regress_owner;
-SELECT "check", status FROM courier.health();
+SELECT item, status FROM courier.health();
 SELECT count(*) FROM courier.alerts;
 SELECT kind FROM courier.events ORDER BY at;
 SELECT count(*) FROM courier.heartbeat;
