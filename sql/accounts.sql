@@ -1,32 +1,90 @@
 -- Accounts and settings: statements to read, change and run. Nothing here changes anything.
 
-CREATE FUNCTION courier.account_sql(kind text, name text) RETURNS SETOF text
-    LANGUAGE plpgsql STABLE
+CREATE FUNCTION courier.account_sql(kind text, name text, task text DEFAULT NULL) RETURNS SETOF text
+    LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     role text := quote_ident(name);
-    version integer := current_setting('server_version_num')::integer;
+    tables oid[];
+    schemas text[];
 BEGIN
     IF kind IS NULL OR name IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'an argument of account_sql is null';
     END IF;
+    IF name = '' OR name ~ '[\n\r]' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'the name of an account cannot be empty or have a line break';
+    END IF;
+    IF task IS NOT NULL THEN
+        tables := ARRAY(SELECT courier.task_relations(task));
+    END IF;
+    -- The schemas of the task's tables, or all that have tables of users.
+    schemas := ARRAY(SELECT DISTINCT n.nspname::text
+                       FROM pg_class c
+                       JOIN pg_namespace n ON n.oid = c.relnamespace
+                      WHERE c.relkind IN ('r', 'p')
+                        AND CASE WHEN task IS NULL THEN n.nspname NOT IN ('pg_catalog', 'information_schema', 'courier', 'courier_applied')
+                                                        AND n.nspname !~ '^pg_(toast|temp)'
+                                                        AND NOT EXISTS (SELECT FROM pg_depend d
+                                                                         WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid AND d.deptype = 'e')
+                                 ELSE c.oid = ANY (tables) END
+                      ORDER BY 1);
     -- No password: \password in psql sends it hashed, so that it is in no log and no history.
     CASE kind
     WHEN 'source' THEN
         RETURN NEXT format('CREATE ROLE %s LOGIN REPLICATION;', role);
         RETURN NEXT format('SELECT courier.grant_usage(%L);', name);
-        IF version >= 140000 THEN
-            RETURN NEXT format('GRANT pg_read_all_data TO %s; -- or USAGE on the schemas and SELECT on the tables', role);
+        -- Not pg_read_all_data: it reads the passwords in pg_user_mapping and pg_authid.
+        RETURN QUERY SELECT format('GRANT USAGE ON SCHEMA %I TO %s;', u.s, role) FROM unnest(schemas) AS u(s);
+        IF task IS NULL THEN
+            RETURN QUERY SELECT g.line
+                           FROM unnest(schemas) WITH ORDINALITY AS u(s, n),
+                                LATERAL (VALUES (1, format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %s;', u.s, role)),
+                                                (2, format('GRANT SELECT ON ALL SEQUENCES IN SCHEMA %I TO %s;', u.s, role))) AS g(k, line)
+                          ORDER BY u.n, g.k;
         ELSE
-            RETURN NEXT format('GRANT USAGE ON SCHEMA public TO %s; GRANT SELECT ON ALL TABLES IN SCHEMA public TO %1$s; -- for each schema', role);
+            RETURN QUERY SELECT format('GRANT SELECT ON %I.%I TO %s;', n.nspname, c.relname, role)
+                           FROM pg_class c
+                           JOIN pg_namespace n ON n.oid = c.relnamespace
+                          WHERE c.oid = ANY (tables)
+                          ORDER BY n.nspname, c.relname;
+            -- Values of sequences that belong to a column, or that a default names.
+            RETURN QUERY SELECT DISTINCT format('GRANT SELECT ON SEQUENCE %I.%I TO %s;', n.nspname, c.relname, role)
+                           FROM pg_class c
+                           JOIN pg_namespace n ON n.oid = c.relnamespace
+                          WHERE c.relkind = 'S'
+                            AND (EXISTS (SELECT FROM pg_depend d
+                                          WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass
+                                            AND d.refobjid = ANY (tables) AND d.deptype IN ('a', 'i'))
+                                 OR EXISTS (SELECT FROM pg_depend d
+                                              JOIN pg_attrdef a ON a.oid = d.objid
+                                             WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
+                                               AND a.adrelid = ANY (tables)))
+                          ORDER BY 1;
         END IF;
-        RETURN QUERY SELECT format('GRANT USAGE ON FOREIGN SERVER %I TO %s;', s.srvname, role)
-                       FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw WHERE w.fdwname = 'pg_courier' ORDER BY s.srvname;
+        RETURN QUERY SELECT g.line
+                       FROM pg_foreign_server s
+                       JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw,
+                            LATERAL (VALUES (1, format('GRANT USAGE ON FOREIGN SERVER %I TO %s;', s.srvname, role)),
+                                            (2, format('-- CREATE USER MAPPING FOR %s SERVER %I OPTIONS (user ''...'', password ''...''); -- the account there', role, s.srvname))) AS g(k, line)
+                      WHERE w.fdwname = 'pg_courier'
+                        -- A line break in somebody's name would end the comment.
+                        AND (g.k = 1 OR s.srvname !~ '[\n\r]')
+                      ORDER BY s.srvname, g.k;
     WHEN 'destination' THEN
         RETURN NEXT format('CREATE ROLE %s LOGIN; -- all of these on the destination', role);
         RETURN NEXT format('GRANT CONNECT, CREATE ON DATABASE %I TO %s; -- the name of the database there', current_database(), role);
+        IF 'public' = ANY (schemas) OR task IS NULL THEN
+            RETURN NEXT format('GRANT USAGE, CREATE ON SCHEMA public TO %s;', role);
+        END IF;
+        schemas := array_remove(schemas, 'public');
+        IF cardinality(schemas) > 0 THEN
+            RETURN NEXT '-- Other schemas, if they are there already:';
+            RETURN NEXT format('SELECT format(''GRANT USAGE, CREATE ON SCHEMA %%I TO %%I'', nspname, %L) FROM pg_namespace WHERE nspname IN (%s) \gexec',
+                               name, (SELECT string_agg(quote_literal(u.s), ', ' ORDER BY u.n) FROM unnest(schemas) WITH ORDINALITY AS u(s, n)));
+        END IF;
         RETURN NEXT format('GRANT SET ON PARAMETER session_replication_role TO %s; -- PostgreSQL 15 and later, for tables with foreign keys or triggers', role);
+        RETURN NEXT format('-- With schema_sync => false also GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON the tables TO %s;', role);
     WHEN 'standby' THEN
         RETURN NEXT format('CREATE ROLE %s LOGIN REPLICATION;', role);
     WHEN 'dr' THEN
@@ -43,8 +101,8 @@ BEGIN
     RETURN NEXT format('\password %s', role);
 END
 $$;
-COMMENT ON FUNCTION courier.account_sql(text, text) IS
-'The statements that make an account: kind is source (owner of tasks), destination (run them there), standby (physical replication), dr (disaster recovery of a whole instance) or monitor (health checks). For psql; the last line asks for the password. Error: 22023 unknown kind.';
+COMMENT ON FUNCTION courier.account_sql(text, text, text) IS
+'The statements that make an account: kind is source (owner of tasks), destination (run them there), standby (physical replication), dr (disaster recovery of a whole instance) or monitor (health checks). With a task the rights are those that its tables take, without one those of all schemas that have tables: leave out what the account must not read. For psql; the last line asks for the password. Errors: 22023 unknown kind, empty name.';
 
 CREATE FUNCTION courier.check_account(
     name text, kind text, OUT item text, OUT status text, OUT detail text, OUT fix text
@@ -70,7 +128,7 @@ BEGIN
     END IF;
     status := 'ok'; detail := 'It exists.'; RETURN NEXT;
     FOR item, status, detail, fix IN
-        SELECT c.item, CASE WHEN c.ok THEN 'ok' ELSE 'failed' END, c.detail, CASE WHEN NOT c.ok THEN c.fix END
+        SELECT c.item, CASE WHEN c.ok THEN 'ok' WHEN c.item = 'no more than needed' THEN 'warning' ELSE 'failed' END, c.detail, CASE WHEN NOT c.ok THEN c.fix END
           FROM (VALUES
             ('login', true, r.rolcanlogin, 'LOGIN', format('ALTER ROLE %I LOGIN;', name)),
             ('not expired', true, COALESCE(r.rolvaliduntil > clock_timestamp(), true), 'VALID UNTIL', format('ALTER ROLE %I VALID UNTIL ''infinity'';', name)),
@@ -80,7 +138,15 @@ BEGIN
             ('courier', kind IN ('source', 'monitor'), has_schema_privilege(r.oid, 'courier', 'USAGE') AND has_function_privilege(r.oid, 'courier.health()', 'EXECUTE'),
              'usage of pg_courier', format('SELECT courier.grant_usage(%L);', name)),
             ('create in database', kind = 'destination', has_database_privilege(r.oid, current_database(), 'CREATE'), 'CREATE on this database',
-             format('GRANT CREATE ON DATABASE %I TO %I;', current_database(), name))
+             format('GRANT CREATE ON DATABASE %I TO %I;', current_database(), name)),
+            ('create in public', kind = 'destination' AND to_regnamespace('public') IS NOT NULL,
+             has_schema_privilege(r.oid, to_regnamespace('public'), 'USAGE') AND has_schema_privilege(r.oid, to_regnamespace('public'), 'CREATE'),
+             'USAGE and CREATE on schema public', format('GRANT USAGE, CREATE ON SCHEMA public TO %I;', name)),
+            ('no more than needed', kind = 'source',
+             -- Not there before 14.
+             r.rolsuper OR COALESCE(NOT pg_has_role(r.oid, to_regrole('pg_read_all_data'), 'MEMBER'), true),
+             'pg_read_all_data reads the passwords in pg_user_mapping and pg_authid, and the tables of pg_courier',
+             format('REVOKE pg_read_all_data FROM %I; -- and grant what SELECT courier.account_sql(''source'', %L, ''<task>'') prints', name, name))
           ) AS c(item, asked, ok, detail, fix)
          WHERE c.asked
     LOOP
@@ -105,7 +171,7 @@ $$;
 COMMENT ON FUNCTION courier.check_account(text, text) IS
 'Whether a role of this server has what courier.account_sql() gives its kind, with what is missing as SQL. What cannot be read from the catalogs is tried and undone. For superusers and whoever may SET ROLE to it.';
 
-CREATE FUNCTION courier.hba_lines(account text, cidr text) RETURNS SETOF text
+CREATE FUNCTION courier.hba_lines(account text, cidr text, kind text DEFAULT 'destination') RETURNS SETOF text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
@@ -114,25 +180,34 @@ DECLARE
     role text := CASE WHEN account ~ '^[a-z_][a-z0-9_]*$' AND account NOT IN ('all', 'sameuser', 'samerole', 'replication')
                       THEN account ELSE '"' || replace(account, '"', '""') || '"' END;
 BEGIN
-    IF account IS NULL OR cidr IS NULL THEN
+    IF account IS NULL OR cidr IS NULL OR kind IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'an argument of hba_lines is null';
     END IF;
-    IF account ~ '[\n\r]' THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'the name of an account cannot have a line break';
+    IF account = '' OR account ~ '[\n\r]' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'the name of an account cannot be empty or have a line break';
+    END IF;
+    IF kind NOT IN ('destination', 'standby', 'dr', 'monitor') THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('account of kind "%s" needs no line of pg_hba.conf', kind),
+            HINT = 'Kinds are destination, standby, dr and monitor. The owner of tasks on the source connects to no server.';
     END IF;
     network := cidr::cidr;
     IF masklen(network) = 0 THEN
         RETURN NEXT '# This admits every address: prefer the address of the other server.';
     END IF;
     RETURN NEXT format('hostssl all         %s %s scram-sha-256', role, network);
-    RETURN NEXT format('hostssl replication %s %s scram-sha-256', role, network);
+    -- Physical replication and base backups only: a task is an ordinary client.
+    IF kind IN ('standby', 'dr') THEN
+        RETURN NEXT format('hostssl replication %s %s scram-sha-256', role, network);
+    END IF;
     RETURN NEXT '# Then: SELECT pg_reload_conf(); SELECT * FROM pg_hba_file_rules WHERE error IS NOT NULL; finds mistakes.';
-    RETURN NEXT format('# The file: %s. hostssl needs ssl = on; the line for replication is for standbys and backups only.',
-        CASE WHEN pg_has_role('pg_read_all_settings', 'USAGE') THEN current_setting('hba_file') ELSE 'SHOW hba_file;' END);
+    RETURN NEXT format('# The file: %s hostssl needs ssl = on.',
+        CASE WHEN kind = 'destination' THEN 'the destination''s; there SHOW hba_file; says where it is.'
+             WHEN pg_has_role('pg_read_all_settings', 'USAGE') THEN format('%s on this server.', current_setting('hba_file'))
+             ELSE 'SHOW hba_file; says where it is.' END);
 END
 $$;
-COMMENT ON FUNCTION courier.hba_lines(text, text) IS
-'Lines of pg_hba.conf that admit an account from a network, the same for PostgreSQL 13 to 18. A task needs none on the source; its destination does, and so do standbys. Error: 22P02 no network.';
+COMMENT ON FUNCTION courier.hba_lines(text, text, text) IS
+'Lines of pg_hba.conf that admit an account from a network, the same for PostgreSQL 13 to 18. Kind says whose file they are for: destination (the default) is that of the destination of tasks, standby, dr and monitor that of this server. A task needs none on the source. Errors: 22P02 no network, 22023 unknown kind, empty name.';
 
 CREATE FUNCTION courier.source_settings(
     tasks integer DEFAULT 1, OUT name text, OUT current text, OUT needed text, OUT statement text, OUT takes_effect text
@@ -178,5 +253,5 @@ END
     $$;
 COMMENT ON FUNCTION courier.source_settings(integer) IS
 'Settings of the source for so many more tasks: what is set, what is needed beside everything that runs now, the ALTER SYSTEM command where they differ, and when it takes effect.';
-REVOKE ALL ON FUNCTION courier.account_sql(text, text), courier.check_account(text, text), courier.hba_lines(text, text),
+REVOKE ALL ON FUNCTION courier.account_sql(text, text, text), courier.check_account(text, text), courier.hba_lines(text, text, text),
     courier.source_settings(integer) FROM PUBLIC;

@@ -34,6 +34,8 @@ const STEPS: [&str; 7] = ["resolve", "connect", "tls", "login", "session", "data
 pub struct Tried {
     pub steps: Vec<Step>,
     pub session: Option<Destination>,
+    /// May the user set session_replication_role?
+    pub may_be_replica: bool,
 }
 
 /// Goes the way with these parameters.
@@ -42,7 +44,7 @@ pub fn try_connection(parameters: &Parameters, password_required: bool) -> Resul
     if password_required && let Err(error) = parameters.for_ordinary_role() {
         let detail = error.detail_text().unwrap_or_default();
         steps.push(Step::new("login", "failed", detail).hint(error.hint_text().unwrap_or_default()));
-        return Ok(Tried { steps: skip_rest(steps), session: None });
+        return Ok(Tried { steps: skip_rest(steps), session: None, may_be_replica: false });
     }
     let host = parameters.get("hostaddr").or_else(|| parameters.get("host")).unwrap_or("").to_owned();
     let port = parameters.get("port").and_then(|p| p.parse::<u16>().ok()).unwrap_or(5432);
@@ -59,19 +61,19 @@ pub fn try_connection(parameters: &Parameters, password_required: bool) -> Resul
                     Step::new("resolve", "failed", format!("{host}: {error}"))
                         .hint("Correct option host of the server, or the name service of this machine."),
                 );
-                return Ok(Tried { steps: skip_rest(steps), session: None });
+                return Ok(Tried { steps: skip_rest(steps), session: None, may_be_replica: false });
             }
         }
     }
     let session = Session { parameters, task: "connection test", encoding: encoding::sent_as(), password_required };
     match Destination::open(&session, Purpose::Control, latch::wait_sockets) {
         Ok(mut destination) => {
-            check_session(&mut destination, &mut steps)?;
-            Ok(Tried { steps, session: Some(destination) })
+            let may_be_replica = check_session(&mut destination, &mut steps)?;
+            Ok(Tried { steps, session: Some(destination), may_be_replica })
         }
         Err(error) => {
             steps.extend(failed_attempt(&error));
-            Ok(Tried { steps: skip_rest(steps), session: None })
+            Ok(Tried { steps: skip_rest(steps), session: None, may_be_replica: false })
         }
     }
 }
@@ -100,7 +102,7 @@ fn skip_rest(mut steps: Vec<Step>) -> Vec<Step> {
     steps
 }
 
-fn check_session(destination: &mut Destination, steps: &mut Vec<Step>) -> Result<()> {
+fn check_session(destination: &mut Destination, steps: &mut Vec<Step>) -> Result<bool> {
     let connection = &mut destination.connection;
     let row = connection
         .exec(
@@ -108,7 +110,8 @@ fn check_session(destination: &mut Destination, steps: &mut Vec<Step>) -> Result
              pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', \
              has_database_privilege(current_database(), 'CREATE'), \
              (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = session_user), \
-             current_setting('server_version_num')::int >= 150000",
+             current_setting('server_version_num')::int >= 150000, \
+             (SELECT NOT has_schema_privilege(n.oid, 'USAGE') OR NOT has_schema_privilege(n.oid, 'CREATE') FROM pg_namespace n WHERE n.nspname = 'public') IS TRUE",
         )?
         .into_iter()
         .next()
@@ -136,23 +139,25 @@ fn check_session(destination: &mut Destination, steps: &mut Vec<Step>) -> Result
             Step::new("privileges", "failed", format!("no CREATE on database {database}"))
                 .hint(format!("GRANT CREATE ON DATABASE {database} TO {user}; -- on the destination")),
         );
-        return Ok(());
+        return Ok(false);
     }
-    let replica = connection.exec("SELECT pg_catalog.set_config('session_replication_role', 'replica', false)");
-    steps.push(match replica {
-        Ok(_) => Step::new("privileges", "ok", "may create objects and set session_replication_role"),
-        Err(_) => {
-            let step = Step::new(
-                "privileges",
-                "warning",
-                "may not set session_replication_role, which tables with foreign keys or triggers need",
-            );
-            if row.bool(7)? {
-                step.hint(format!("GRANT SET ON PARAMETER session_replication_role TO {user}; -- on the destination"))
-            } else {
-                step.hint("Before PostgreSQL 15 only a superuser can set it.")
-            }
+    let replica = connection.exec("SELECT pg_catalog.set_config('session_replication_role', 'replica', false)").is_ok();
+    steps.push(if !replica {
+        let step = Step::new(
+            "privileges",
+            "warning",
+            "may not set session_replication_role, which tables with foreign keys or triggers need",
+        );
+        if row.bool(7)? {
+            step.hint(format!("GRANT SET ON PARAMETER session_replication_role TO {user}; -- on the destination"))
+        } else {
+            step.hint("Before PostgreSQL 15 only a superuser can set it.")
         }
+    } else if row.bool(8)? {
+        Step::new("privileges", "warning", "may not create tables in schema public, if the task has some there")
+            .hint(format!("GRANT USAGE, CREATE ON SCHEMA public TO {user}; -- on the destination"))
+    } else {
+        Step::new("privileges", "ok", "may create objects and set session_replication_role")
     });
-    Ok(())
+    Ok(replica)
 }
