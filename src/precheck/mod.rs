@@ -235,10 +235,9 @@ impl Check<'_> {
             }
         };
         let tried = connection::try_connection(&parameters, !xact::is_superuser(self.subject.owner))?;
-        let mut may_be_replica = false;
         for step in tried.steps {
+            // Asked more closely by the queries.
             if step.step == "privileges" {
-                may_be_replica = step.status == "ok";
                 continue;
             }
             let id = format!("destination_{}", step.step);
@@ -257,19 +256,22 @@ impl Check<'_> {
             self.findings.push(finding);
         }
         match tried.session {
-            Some(mut session) => self.ask_destination(&mut session, may_be_replica),
+            Some(mut session) => self.ask_destination(&mut session, tried.may_be_replica),
             None => Ok(()),
         }
     }
 
     fn ask_destination(&mut self, session: &mut Destination, may_be_replica: bool) -> Result<()> {
         let row = spi::as_role(xact::user_id(), || {
-            spi::query_one(include_str!("../../sql/query/precheck/source_facts.sql"), &[Some(&self.oids)])
+            let owner = self.subject.owner.to_string();
+            let sql = include_str!("../../sql/query/precheck/source_facts.sql");
+            spi::query_one(sql, &[Some(&self.oids), Some(&owner)])
         })?;
         self.queries.0 += 1;
         let (tables, extensions) = (row.string(0)?, row.string(1)?);
         self.facts.learn("needs_replica_role", row.bool(2)?);
         self.facts.learn("may_be_replica", may_be_replica);
+        self.facts.learn("trusted_owners", row.bool(3)?);
         if session.connection.server_version() < 130_000 {
             for item in items::all().filter(|item| item.category.starts_with("destination")) {
                 self.skipped.insert(item.id, "The destination is older than PostgreSQL 13.".to_owned());

@@ -613,3 +613,112 @@ fn a_pooler_that_keeps_sessions_is_as_good_as_a_server() {
     pair.call(DATABASE, "drop_task", TASK);
     assert_eq!(pooler.settings(), [UNTOUCHED]);
 }
+
+// --- accounts ---------------------------------------------------------------------------------
+
+/// Runs what `account_sql` prints, as psql would, but for the question of the password.
+fn run_account_sql(pair: &Pair, place: &Cluster, arguments: &str) {
+    let lines = pair.source.rows(DATABASE, &format!("SELECT * FROM courier.account_sql({arguments})"));
+    let lines: Vec<String> = lines.into_iter().flatten().flatten().filter(|l| !l.starts_with("\\password")).collect();
+    place.psql_ok(DATABASE, &lines.join("\n"));
+}
+
+/// The accounts that `account_sql` prints are enough for a task from its prechecks to its end, and for no more: the one
+/// on the source was a member of pg_read_all_data, and read the passwords of all user mappings. The one on the destination could
+/// create nothing in schema public.
+#[test]
+fn accounts_as_printed() {
+    let pair = Pair::start();
+    if pair.destination.install.major() < 15 {
+        return; // GRANT SET ON PARAMETER
+    }
+    pair.source.run(
+        DATABASE,
+        "CREATE TABLE t (id serial PRIMARY KEY, up int REFERENCES t); INSERT INTO t (up) VALUES (1), (1); \
+         CREATE SCHEMA app; CREATE TABLE app.u (id int PRIMARY KEY, v text); INSERT INTO app.u VALUES (1, 'one'); \
+         CREATE TABLE app.private (id int PRIMARY KEY); \
+         SELECT courier.create_task('planned', server => 'dr', include => ARRAY['public.t', 'app.u'])",
+    );
+    // Not its owner, so what is granted has to be enough.
+    pair.destination.run("postgres", "ALTER DATABASE shop OWNER TO postgres");
+    pair.destination.run(DATABASE, "CREATE SCHEMA app");
+    run_account_sql(&pair, &pair.destination, "'destination', 'copier', 'planned'");
+    pair.destination.run("postgres", "ALTER ROLE copier PASSWORD 'pw'");
+    run_account_sql(&pair, &pair.source, "'source', 'mover', 'planned'");
+    pair.source.run(
+        DATABASE,
+        "ALTER ROLE mover PASSWORD 'pw'; CREATE USER MAPPING FOR mover SERVER dr OPTIONS (user 'copier', password 'pw')",
+    );
+    let ask =
+        |sql: &str| pair.source.connect_as(DATABASE, "mover", "pw").batch_execute(sql).map_err(|e| Answer::from(&e));
+    let ok = |sql: &str| ask(sql).unwrap_or_else(|answer| panic!("{sql}: {answer}"));
+    for secret in
+        ["SELECT umoptions FROM pg_user_mapping", "TABLE pg_authid", "TABLE courier.task", "TABLE app.private"]
+    {
+        assert_eq!(ask(secret).expect_err(secret).sqlstate, "42501", "{secret}");
+    }
+    assert_eq!(complaints(&pair, "mover", "dr"), "");
+    ok("SELECT courier.create_task('mine', server => 'dr', include => ARRAY['public.t', 'app.u'])");
+    let findings = "SELECT coalesce(string_agg(concat_ws(' ', item, object, detail), '; '), '') FROM courier.precheck('mine') \
+                    WHERE status = 'failed' OR status = 'warning' AND category IN ('rights', 'destination', 'destination tables')";
+    assert_eq!(pair.source.value(DATABASE, findings), "");
+    ok("SELECT courier.start('mine')");
+    pair.wait_for_state(DATABASE, "mine", "synchronizing");
+    pair.source.run(DATABASE, "INSERT INTO t (up) VALUES (2); UPDATE app.u SET v = 'two'");
+    pair.assert_mirrored("mine", &["public.t", "app.u"]);
+    let more = "SELECT status FROM courier.check_account('mover', 'source') WHERE item = 'no more than needed'";
+    assert_eq!(pair.source.value(DATABASE, more), "ok");
+    pair.source.run(DATABASE, "GRANT pg_read_all_data TO mover");
+    assert_eq!(pair.source.value(DATABASE, more), "warning");
+}
+
+/// The owner of one table of the source writes a constraint that reads and writes files wherever it is evaluated by a superuser: on the
+/// destination, if the user mapping names one. That is found before anything is created, and a person decides.
+#[test]
+fn a_superuser_on_the_destination_runs_what_table_owners_wrote() {
+    let pair = Pair::start();
+    pair.source.run(
+        DATABASE,
+        "CREATE ROLE tow; CREATE SCHEMA tow AUTHORIZATION tow; SET ROLE tow; \
+         CREATE TABLE tow.t (id int PRIMARY KEY, CHECK (pg_catalog.query_to_xml(CASE WHEN current_setting('is_superuser') = 'on' \
+         THEN 'SELECT lo_from_bytea(0, ''x'')' ELSE 'SELECT 1' END, true, false, '') IS NOT NULL))",
+    );
+    let status = "SELECT status FROM courier.precheck('theirs') WHERE item = 'destination_powers'";
+    pair.source.run(DATABASE, "SELECT courier.create_task('theirs', server => 'dr', include => ARRAY['tow.*'])");
+    pair.destination.run("postgres", "ALTER ROLE courier SUPERUSER");
+    assert_eq!(pair.source.value(DATABASE, status), "failed");
+    let answer = pair.source.refuses(DATABASE, "SELECT courier.start('theirs')");
+    assert_mentions(&answer.to_string(), &["destination_powers", "a superuser"]);
+    pair.source.run(DATABASE, "ALTER TABLE tow.t OWNER TO postgres");
+    assert_eq!(pair.source.value(DATABASE, status), "warning", "nobody else owns a table");
+    pair.source.run(DATABASE, "ALTER TABLE tow.t OWNER TO tow");
+    pair.destination.run("postgres", "ALTER ROLE courier NOSUPERUSER; GRANT pg_execute_server_program TO courier");
+    assert_eq!(pair.source.value(DATABASE, status), "failed");
+    pair.source.run(DATABASE, "SELECT courier.ignore_precheck('theirs', 'destination_powers', 'tow is one of us')");
+    assert_eq!(pair.source.value(DATABASE, status), "ignored");
+    pair.destination.run("postgres", "REVOKE pg_execute_server_program FROM courier");
+    assert_eq!(pair.source.value(DATABASE, status), "ok");
+}
+
+/// The same with tables that are there: their owners on the destination may give them triggers that fire for replicated changes.
+#[test]
+fn a_superuser_on_the_destination_runs_triggers_of_table_owners_there() {
+    let pair = Pair::start();
+    pair.source.run(DATABASE, "CREATE TABLE t (id int PRIMARY KEY)");
+    pair.destination
+        .run(DATABASE, "CREATE ROLE somebody; CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE t OWNER TO somebody");
+    pair.destination.run(DATABASE, "GRANT ALL ON t TO courier");
+    let findings = "SELECT coalesce(string_agg(concat_ws(' ', item, status, object, detail), '; '), '') FROM courier.precheck('dr', \
+                    ARRAY['public.t'], schema_sync => false) WHERE item IN ('destination_powers', 'destination_triggers') AND status <> 'ok'";
+    let name = "public.t";
+    assert_eq!(pair.source.value(DATABASE, findings), "");
+    pair.destination.run("postgres", "ALTER ROLE courier SUPERUSER");
+    assert_mentions(&pair.source.value(DATABASE, findings), &["destination_powers warning", name, "somebody"]);
+    pair.destination.run(
+        DATABASE,
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; \
+         CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f(); ALTER TABLE t ENABLE ALWAYS TRIGGER tr",
+    );
+    let told = pair.source.value(DATABASE, findings);
+    assert_mentions(&told, &["destination_triggers warning", "tr", "belongs to somebody", "rights of user courier"]);
+}

@@ -287,6 +287,14 @@ const DESTINATION: &[Case] = &[
         "CREATE TABLE w.t (id int PRIMARY KEY); GRANT ALL ON w.t TO courier; ALTER TABLE w.t ENABLE ROW LEVEL SECURITY",
     ),
     case("destination_schema", ALL, "", "CREATE SCHEMA w"),
+    case(
+        "destination_powers",
+        ALL,
+        "CREATE ROLE somebody; ALTER TABLE w.base OWNER TO somebody",
+        "GRANT pg_write_server_files TO courier",
+    )
+    .repaired_by("REVOKE pg_write_server_files FROM courier")
+    .then("DROP OWNED BY somebody; DROP ROLE somebody"),
     case("destination_connections", ALL, "", "ALTER ROLE courier CONNECTION LIMIT 1"),
     case(
         "destination_extensions",

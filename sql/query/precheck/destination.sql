@@ -4,9 +4,16 @@ WITH s AS (
     SELECT *
       FROM pg_catalog.json_to_record($1::json) AS s(
            source_version integer, encoding text, lc_collate text, lc_ctype text, schema_sync boolean, incremental boolean,
-           full_copy boolean, tables bigint, bytes bigint, sync_workers integer, slot_there boolean, may_be_replica boolean)
+           full_copy boolean, trusted_owners boolean, tables bigint, bytes bigint, sync_workers integer, slot_there boolean, may_be_replica boolean)
 ), me AS (
     SELECT current_user AS name, r.rolsuper, r.rolreplication, r.rolconnlimit FROM pg_catalog.pg_roles r WHERE r.rolname = current_user
+), powers AS (
+    SELECT CASE WHEN me.rolsuper THEN 'a superuser'
+                ELSE (SELECT 'a member of ' || string_agg(r.rolname::text, ', ' ORDER BY r.rolname)
+                        FROM pg_catalog.pg_roles r
+                       WHERE r.rolname IN ('pg_execute_server_program', 'pg_write_server_files', 'pg_read_server_files')
+                         AND pg_has_role(me.name, r.oid, 'MEMBER')) END AS names
+      FROM me
 ), here AS (
     SELECT d.datname, d.datcollate, d.datctype, pg_encoding_to_char(d.encoding) AS encoding, d.datconnlimit,
            has_database_privilege(d.oid, 'CREATE') AS may_create
@@ -65,6 +72,16 @@ SELECT 'destination_schema', NULL, 'courier_applied',
   FROM me, pg_catalog.pg_namespace n
  WHERE n.nspname = 'courier_applied'
    AND NOT (has_schema_privilege(n.oid, 'USAGE') AND (has_schema_privilege(n.oid, 'CREATE') OR to_regclass('courier_applied.progress') IS NOT NULL))
+UNION ALL
+-- Constraints, defaults, indexes and policies come from the tables of the source, and are evaluated there as this user.
+SELECT 'destination_powers', CASE WHEN s.trusted_owners THEN 'warning' ELSE 'failed' END, quote_ident(me.name),
+       format('User %I is %s there. What the owners of the source''s tables wrote into constraints, defaults, indexes and policies runs there with its rights%s.',
+              me.name, p.names,
+              CASE WHEN s.trusted_owners THEN '; all of them are superusers or the owner of the task'
+                   ELSE ', and not all of them are superusers or the owner of the task' END),
+       NULL, 'person'
+  FROM s, me, powers p
+ WHERE s.schema_sync AND p.names IS NOT NULL
 UNION ALL
 SELECT 'destination_extensions', CASE WHEN w.installed IS NULL THEN 'failed' ELSE 'warning' END, w.name,
        CASE WHEN w.installed IS NOT NULL THEN format('It has version %s there, %s on the source.', w.installed, w.version)

@@ -74,10 +74,24 @@ SELECT 'destination_keys', NULL, there.full_name,
                           = (SELECT array_agg(k ORDER BY k COLLATE "C") FROM json_array_elements_text(there.key) AS k))
 UNION ALL
 SELECT 'destination_triggers', NULL, there.full_name,
-       format('Trigger %I fires there for replicated changes too.', g.tgname),
+       format('Trigger %I fires there for replicated changes too%s.', g.tgname,
+              CASE WHEN pg_get_userbyid(there.relowner) <> me.name
+                   THEN format(', with the rights of user %I; the table belongs to %I', me.name, pg_get_userbyid(there.relowner)) END),
        format('ALTER TABLE %s ENABLE TRIGGER %I; -- on the destination: fires for ordinary sessions only', there.full_name, g.tgname), 'destination'
-  FROM there
+  FROM me, there
   JOIN pg_catalog.pg_trigger g ON g.tgrelid = there.oid AND NOT g.tgisinternal AND g.tgenabled IN ('A', 'R')
+UNION ALL
+SELECT 'destination_powers', 'warning', there.full_name,
+       format('User %I is %s there, and the table belongs to %I, who may give it triggers that fire for replicated changes, or constraints: they run with the rights of %1$I.',
+              me.name, CASE WHEN me.rolsuper THEN 'a superuser' ELSE 'a member of roles that read and write files of the server' END,
+              pg_get_userbyid(there.relowner)),
+       NULL, 'person'
+  FROM s, me, there
+  JOIN pg_catalog.pg_roles o ON o.oid = there.relowner
+ WHERE NOT schema_sync AND NOT o.rolsuper AND o.rolname <> me.name
+   AND (me.rolsuper OR EXISTS (SELECT FROM pg_catalog.pg_roles r
+                                WHERE r.rolname IN ('pg_execute_server_program', 'pg_write_server_files', 'pg_read_server_files')
+                                  AND pg_has_role(me.name, r.oid, 'MEMBER')))
 UNION ALL
 SELECT 'destination_rules', NULL, there.full_name,
        format('Rule %I changes what is written there%s.', r.rulename, CASE WHEN r.ev_enabled = 'O' THEN ', as the user may not set session_replication_role' END),

@@ -1,7 +1,7 @@
 -- What the destination is asked about: the selected tables with their columns and keys, and the extensions they need, as JSON.
--- $1: the selected tables.
+-- $1: the selected tables, $2: the task's owner.
 WITH t AS MATERIALIZED (
-    SELECT c.oid, c.relname, c.relkind, n.nspname, c.relreplident
+    SELECT c.oid, c.relname, c.relkind, c.relowner, n.nspname, c.relreplident
       FROM unnest($1::oid[]) AS u(oid)
       JOIN pg_catalog.pg_class c ON c.oid = u.oid
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -44,4 +44,5 @@ SELECT (SELECT COALESCE(json_agg(json_build_object('schema', t.nspname, 'name', 
        (SELECT COALESCE(json_agg(json_build_object('name', x.extname, 'version', x.extversion)), '[]')
           FROM pg_catalog.pg_extension x
          WHERE x.oid IN (SELECT refobjid FROM used)),
-       (SELECT EXISTS (SELECT FROM t JOIN pg_catalog.pg_trigger g ON g.tgrelid = t.oid AND g.tgenabled IN ('O', 'A')))
+       (SELECT EXISTS (SELECT FROM t JOIN pg_catalog.pg_trigger g ON g.tgrelid = t.oid AND g.tgenabled IN ('O', 'A'))),
+       (SELECT NOT EXISTS (SELECT FROM t JOIN pg_catalog.pg_roles r ON r.oid = t.relowner WHERE NOT r.rolsuper AND r.oid <> $2::oid))

@@ -51,6 +51,14 @@ pub const SERVER: &[Item] = &[
         "The user has USAGE on the schemas that are there, and CREATE with schema_sync.",
     ),
     DESTINATION.failed(
+        "destination_powers",
+        All,
+        "The user there is no superuser and no member of `pg_execute_server_program`, `pg_write_server_files` or \
+         `pg_read_server_files`. Whoever owns a table decides what constraints, defaults, indexes, policies and triggers do, and they run \
+         with that user's rights. A warning when only superusers and the owner of the task own the tables.",
+    )
+    .or_ignore(),
+    DESTINATION.failed(
         "destination_extensions",
         All,
         "Extensions that the tables' types and indexes need are there, or the user can create them. Another version is a warning.",
