@@ -1191,20 +1191,22 @@ BEGIN
         JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE u.blocked_by IS NULL AND NOT u.inherited;
 
-    -- Parents first: what is said about a partitioned table's trigger goes down to the partitions.
+    -- Parents first: what is said about a partitioned table's trigger goes down to the partitions. A trigger that is enabled
+    -- ALWAYS or REPLICA would fire for what a task applies. For everybody else it is as if ALWAYS were an ordinary trigger,
+    -- and REPLICA a disabled one: so they are made.
     RETURN QUERY
         SELECT 285, s.level, 'trigger state'::text, format('%I on %I.%I', g.tgname, n.nspname, c.relname), c.oid,
                'pg_trigger'::regclass::oid, g.oid, NULL::text,
                format('ALTER TABLE %I.%I %s TRIGGER %I', n.nspname, c.relname,
-                      CASE g.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE' END,
+                      CASE WHEN g.tgenabled IN ('D', 'R') THEN 'DISABLE' ELSE 'ENABLE' END,
                       g.tgname),
-               'trigger'::text, n.nspname::text, c.relname::text, g.tgname::text, format('o.tgenabled = %L', g.tgenabled), NULL::text[]
+               'trigger'::text, n.nspname::text, c.relname::text, g.tgname::text, format('o.tgenabled = %L', translate(g.tgenabled::text, 'AR', 'OD')), NULL::text[]
         FROM courier.schema_triggers(scope) AS u
         JOIN pg_trigger g ON g.oid = u.objid
         JOIN unnest(scope.tables, scope.table_level) AS s (oid, level) ON s.oid = u.relid
         JOIN pg_class c ON c.oid = u.relid
         JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE u.blocked_by IS NULL AND g.tgenabled <> coalesce(u.parent_enabled, 'O');
+        WHERE u.blocked_by IS NULL AND translate(g.tgenabled::text, 'AR', 'OD') <> translate(coalesce(u.parent_enabled, 'O')::text, 'AR', 'OD');
 END
 $function$;
 REVOKE ALL ON FUNCTION courier.ddl_triggers(courier.schema_scope) FROM PUBLIC;
