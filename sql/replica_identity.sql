@@ -24,7 +24,8 @@ CREATE FUNCTION courier.identity_of(
           FROM t
           JOIN pg_index i ON i.indrelid = t.oid AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
           JOIN pg_class c ON c.oid = i.indexrelid
-         WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[]) AND NOT a.attnotnull)
+         WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[])
+                             AND (NOT a.attnotnull OR a.attgenerated <> '' AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])))
     ), best AS (
         SELECT DISTINCT ON (indrelid) indrelid, relname, indisprimary FROM ix ORDER BY indrelid, indisprimary DESC, indnkeyatts, relname
     ), judged AS (
@@ -48,7 +49,7 @@ CREATE FUNCTION courier.identity_of(
                 WHEN a.wanted <> 'full' AND a.now = 'full'
                 THEN format('FULL writes the whole old row%s to the WAL on each UPDATE and DELETE; the key is enough.', ' (about ' || a.width || ' bytes)')
                 WHEN a.wanted <> 'full' THEN 'It has a key that identifies a row at no cost.'
-                ELSE format('No unique index on columns that are not null: the whole old row%s goes to the WAL on each UPDATE and DELETE (%s so far), and the destination compares all columns.',
+                ELSE format('No unique index on ordinary columns that are not null: the whole old row%s goes to the WAL on each UPDATE and DELETE (%s so far), and the destination compares all columns.',
                             ' (about ' || a.width || ' bytes)', COALESCE(pg_stat_get_tuples_updated(a.oid) + pg_stat_get_tuples_deleted(a.oid), 0)) END,
            CASE WHEN a.now <> a.wanted THEN format('ALTER TABLE %s REPLICA IDENTITY %s;', a.name,
                 CASE a.wanted WHEN 'primary key' THEN 'DEFAULT' WHEN 'full' THEN 'FULL' ELSE format('USING INDEX %I', a.best) END) END
@@ -67,7 +68,7 @@ CREATE FUNCTION courier.replica_identity(
       FROM courier.identity_of(ARRAY(SELECT courier.task_relations(task))) i
     $$;
 COMMENT ON FUNCTION courier.replica_identity(text) IS
-'For each table of a task its replica identity (primary key, index, full, none), the advised one (primary key, else the narrowest unique index on columns that are not null, else full), what it costs, and the statement that sets it.';
+'For each table of a task its replica identity (primary key, index, full, none), the advised one (primary key, else the narrowest unique index on columns that are neither null nor generated, else full), what it costs, and the statement that sets it.';
 
 CREATE FUNCTION courier.remember_identity(task text, relation oid) RETURNS void
     LANGUAGE c VOLATILE STRICT

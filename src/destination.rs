@@ -6,6 +6,8 @@
 //! its transaction follows the one before without a gap. A batch of a killed worker that the destination still had in its
 //! socket can therefore commit before the next worker takes over, or fail; never twice, never out of order.
 
+pub mod table;
+
 use crate::error::{Error, Result, sqlstate};
 use crate::libpq::{Connection, Parameters, WaitFn, refuse_shared};
 use crate::logicalrep::Lsn;
@@ -96,7 +98,9 @@ impl Destination {
             })
             .collect();
         connection.exec(&format!("SELECT {}", calls.join(", ")))?;
-        if purpose != Purpose::Apply {
+        if purpose == Purpose::Apply {
+            connection.exec(table::PREPARE_CHECK)?;
+        } else {
             // What is recorded here as done must survive a crash there, whatever the user's default is.
             connection.exec(
                 "SELECT pg_catalog.set_config('synchronous_commit', 'on', false) \
@@ -275,7 +279,8 @@ pub struct TaskRow<'a> {
     pub source_id: &'a str,
 }
 
-/// Settings that decide how values read and print; the source's workers use the same.
+/// Settings that decide how values read and print, or which rows a query finds; the source's workers use the same. Every
+/// other setting that a user may change is judged in tests/e2e/settings.rs.
 pub fn data_settings() -> impl Iterator<Item = (&'static str, &'static str)> {
     [
         ("DateStyle", "ISO, MDY"),
@@ -286,6 +291,12 @@ pub fn data_settings() -> impl Iterator<Item = (&'static str, &'static str)> {
         ("standard_conforming_strings", "on"),
         ("lc_monetary", "C"),
         ("xmloption", "content"),
+        // NULL in the text of an array is no value, and no word.
+        ("array_nulls", "on"),
+        // Names that print as values (regclass) look the same on both sides.
+        ("quote_all_identifiers", "off"),
+        // An index must find all rows.
+        ("gin_fuzzy_search_limit", "0"),
     ]
     .into_iter()
 }

@@ -12,6 +12,9 @@ SELECT c.oid,
                       FROM pg_catalog.pg_index i
                      WHERE i.indrelid = c.oid
                        AND i.indisvalid AND i.indimmediate
+                       AND NOT EXISTS (SELECT
+                                         FROM pg_catalog.pg_attribute a
+                                        WHERE a.attrelid = c.oid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]) AND a.attgenerated <> '')
                        AND ((c.relreplident = 'd' AND i.indisprimary)
                             OR (c.relreplident = 'i' AND i.indisreplident))) AS has_identity,
        c.relpersistence,

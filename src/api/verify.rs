@@ -14,8 +14,8 @@ use super::tasks::given;
 use crate::catalog::coverage::{self, Gap};
 use crate::catalog::tables::{self, TaskTable};
 use crate::catalog::{Stage, Task, Wanted};
-use crate::destination::{Destination, Purpose, data_settings};
-use crate::error::{Error, Result};
+use crate::destination::{Destination, Purpose, data_settings, table};
+use crate::error::{Error, Remedy, Result, sqlstate};
 use crate::logicalrep::Row;
 use crate::logicalrep::names::{quote_ident, quote_literal, quote_qualified};
 use crate::pg::text::Text;
@@ -83,10 +83,17 @@ impl Verdict {
 /// A table's definition as far as comparing needs it.
 struct Shape {
     name: String,
-    /// What it is called on the destination.
-    name_there: String,
+    /// What stands in FROM on the destination.
+    from_there: String,
     columns: Vec<String>,
     key: Vec<String>,
+}
+
+impl Shape {
+    /// What stands in FROM on the source.
+    fn from_here(&self) -> String {
+        format!("ONLY {}", self.name)
+    }
 }
 
 fn compare_all(name: &str) -> Result<Vec<Verdict>> {
@@ -149,20 +156,30 @@ impl Comparison {
         let mut verdict = Verdict { table: name, source: None, destination: None, keys, is_renamed: false };
         let Some(mut shape) = shape(table.relid)? else { return Ok(verdict) };
         verdict.is_renamed = shape.name != table.name;
-        shape.name_there = table.name.clone();
-        let digest = |name: &str| {
+        let only = table::read_one(&mut self.destination.connection, &table.name)?.only();
+        shape.from_there = format!("{only}{}", table.name);
+        let digest = |from: &str| {
             format!(
-                "SELECT pg_catalog.count(*), pg_catalog.md5(COALESCE(pg_catalog.sum({}), 0)::pg_catalog.text) FROM ONLY {name} AS t",
+                "SELECT pg_catalog.count(*), pg_catalog.md5(COALESCE(pg_catalog.sum({}), 0)::pg_catalog.text) FROM {from} AS t",
                 self.row_number(&shape),
             )
         };
-        let (here, there) = (digest(&shape.name), digest(&shape.name_there));
-        verdict.source = Some(read_digest(&self.on_source(&here)?)?);
+        let while_comparing = |error: Error| error.context(format!("While comparing {}.", table.name));
+        let (here, there) = (digest(&shape.from_here()), digest(&shape.from_there));
+        verdict.source = Some(read_digest(&self.on_source(&here).map_err(while_comparing)?)?);
         verdict.destination = match self.on_destination(&there) {
             Ok(rows) => Some(read_digest(&rows)?),
             // No such table or column there: as different as can be.
             Err(error) if matches!(error.sqlstate(), "42P01" | "42703" | "3F000") => None,
-            Err(error) => return Err(error.context(format!("While comparing {}.", table.name))),
+            // What a session would lose, all tables lose.
+            Err(error) if error.remedy() != Remedy::Stop || error.sqlstate() == sqlstate::QUERY_CANCELED => {
+                return Err(while_comparing(error));
+            }
+            // Row security, a missing right, a function in an index: this table cannot be compared, the others can.
+            Err(error) => {
+                report::warning(&format!("{} cannot be read on the destination: {error}", table.name));
+                None
+            }
         };
         if verdict.destination.is_some() && !verdict.holds_the_same() {
             verdict.keys = self.differing_keys(&shape)?;
@@ -187,21 +204,21 @@ impl Comparison {
         let key_columns = if shape.key.is_empty() { &shape.columns } else { &shape.key };
         let key = row_text(key_columns);
         let bucket = number(&self.hash(&key), 3);
-        let buckets = |name: &str| {
+        let buckets = |from: &str| {
             let number = self.row_number(shape);
-            format!("SELECT {bucket}, pg_catalog.sum({number}) FROM ONLY {name} AS t GROUP BY 1")
+            format!("SELECT {bucket}, pg_catalog.sum({number}) FROM {from} AS t GROUP BY 1")
         };
-        let (here, there) = (buckets(&shape.name), buckets(&shape.name_there));
+        let (here, there) = (buckets(&shape.from_here()), buckets(&shape.from_there));
         let (ours, theirs) = (by_bucket(self.on_source(&here)?)?, by_bucket(self.on_destination(&there)?)?);
         let differing: BTreeSet<&u16> =
             ours.keys().chain(theirs.keys()).filter(|b| ours.get(*b) != theirs.get(*b)).collect();
         let mut keys = Vec::new();
         for opened in differing.into_iter().take(BUCKETS_OPENED) {
-            let rows = |name: &str| {
+            let rows = |from: &str| {
                 let hash = self.hash(&row_text(&shape.columns));
-                format!("SELECT {key}, {hash} FROM ONLY {name} AS t WHERE {bucket} = {opened}")
+                format!("SELECT {key}, {hash} FROM {from} AS t WHERE {bucket} = {opened}")
             };
-            let (here, there) = (rows(&shape.name), rows(&shape.name_there));
+            let (here, there) = (rows(&shape.from_here()), rows(&shape.from_there));
             let (ours, theirs) = (count_rows(self.on_source(&here)?), count_rows(self.on_destination(&there)?));
             let different: BTreeSet<&str> = ours
                 .keys()
@@ -267,7 +284,7 @@ fn shape(relid: u32) -> Result<Option<Shape>> {
     })?;
     let Some(first) = rows.first() else { return Ok(None) };
     let name = quote_qualified(first.text(0)?, first.text(1)?);
-    let mut shape = Shape { name_there: name.clone(), name, columns: Vec::new(), key: Vec::new() };
+    let mut shape = Shape { from_there: String::new(), name, columns: Vec::new(), key: Vec::new() };
     for row in rows.iter().filter(|row| row.opt(2).is_some()) {
         shape.columns.push(row.string(2)?);
         if row.bool(3)? {

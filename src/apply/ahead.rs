@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::applier::{Applier, Kind, Lane};
-use super::copy_runs::{PIECE, copy_text};
+use super::copy_runs::PIECE;
 use super::group::{COMMIT_DURABLY, MarkLane};
 use super::second::Second;
 use crate::destination::Destination;
@@ -128,9 +128,10 @@ impl Applier {
         if !self.agrees(&table)? || !self.is_plain(&table) {
             return Ok(false);
         }
+        let copy = self.copy_text(&table)?;
         let Some(mut session) = self.second.take_session() else { return Ok(false) };
         let connection = &mut session.connection;
-        let sql = format!("BEGIN; {COMMIT_DURABLY}; {}; {}", self.mark_text(MarkLane::Ahead), copy_text(&table));
+        let sql = format!("BEGIN; {COMMIT_DURABLY}; {}; {copy}", self.mark_text(MarkLane::Ahead));
         if connection.copy_begin(&sql).and_then(|()| connection.copy_queue(COPY_HEADER)).is_err() {
             self.second.avoid();
             return Ok(false);

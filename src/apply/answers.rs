@@ -1,6 +1,7 @@
 //! The destination's answers: they come in the order of what was sent, and decide what is applied.
 
 use super::applier::{Applier, BYTES_IN_FLIGHT, Kind, Lane, Sent};
+use super::there::explain_probe;
 use crate::destination::FENCE;
 use crate::error::{Error, Origin, Remedy, Result, sqlstate};
 use crate::libpq::Event;
@@ -170,8 +171,25 @@ impl Applier {
     }
 }
 
+/// What a function or operator that does not exist usually means.
+const SEARCH_PATH: &str = "If an index, a check or a trigger of the table calls it: the task's sessions have search_path = pg_catalog, so let \
+     the calling function say where it looks, ALTER FUNCTION ... SET search_path = ...; on the destination (precheck() lists such functions). \
+     If a type is another one than on the source, alter the column. Then SELECT courier.resume({task});";
+
 fn describe_conflict(error: Error, table: &Relation, kind: Kind) -> Error {
+    if kind == Kind::Probe {
+        return explain_probe(error, table);
+    }
     let name = table.qualified_name();
+    if error.sqlstate() == sqlstate::DIVISION_BY_ZERO && kind == Kind::Insert {
+        return Error::new(
+            sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("the columns of {name} have changed on the destination"),
+        )
+        .origin(Origin::Destination)
+        .detail("Rows were about to be sent in the form of the types that they had before.")
+        .hint("The task goes on with SELECT courier.resume({task});");
+    }
     if error.sqlstate() == sqlstate::DIVISION_BY_ZERO && kind != Kind::Insert {
         let verb = if kind == Kind::Update || kind == Kind::Replace { "update" } else { "delete" };
         return Error::new(sqlstate::NO_DATA_FOUND, format!("the row to {verb} in {name} is not on the destination"))
@@ -195,8 +213,18 @@ fn describe_conflict(error: Error, table: &Relation, kind: Kind) -> Error {
              SELECT courier.skip_change({task}, {lsn}); leaves the change out for good."
         }
         "42P01" => "Create the table on the destination as it is on the source, then SELECT courier.resume({task});",
-        "42703" | "42804" | "42883" => {
+        // The server's own hint speaks of casts.
+        "42883" => {
+            return error.hint(SEARCH_PATH).context(format!("Destination table: {name}."));
+        }
+        "42703" | "42804" => {
             "Alter the table on the destination as it was altered on the source, then SELECT courier.resume({task});"
+        }
+        // The server's own hint is to give the security up.
+        "42501" if error.message().contains("row-level security") => {
+            let hint = "Let the user of the user mapping pass row security: ALTER ROLE ... BYPASSRLS; on the destination, as superuser. Then \
+             SELECT courier.resume({task});";
+            return error.hint(hint).context(format!("Destination table: {name}."));
         }
         "42501" => "Grant the user of the user mapping what it lacks, then SELECT courier.resume({task});",
         // Deadlock, timeout, full disk: nobody has to resume the task.

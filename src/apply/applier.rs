@@ -20,6 +20,7 @@ use super::conflicts::Attempt;
 use super::copy_runs::{COPY_ROWS, CopyRuns};
 use super::second::{Open, Second};
 use super::send::STATEMENT_ROWS;
+use super::there::{Probes, There};
 use super::waiting::Waiting;
 use crate::catalog::{ConflictPolicy, Marks};
 use crate::destination::Destination;
@@ -76,6 +77,8 @@ pub struct Plan {
     pub task_id: String,
     /// The tables of the task, and what becomes of others.
     pub coverage: Coverage,
+    /// The tables' names on the destination, as far as they are known before the stream is read.
+    pub names: Vec<String>,
     /// Do selected tables have deferrable constraints? Then they are deferred to the end of each group.
     pub defer_constraints: bool,
     /// Replay one by one up to here.
@@ -97,6 +100,8 @@ pub(super) enum Kind {
     Replace,
     DeleteByRow,
     Truncate,
+    /// A look for second rows.
+    Probe,
 }
 
 /// A command on its way, for the message if it fails.
@@ -140,6 +145,9 @@ pub(super) enum Lane {
 pub(super) struct Prepared {
     pub(super) number: u64,
     pub(super) name: Rc<str>,
+    /// When it was used last, in uses of all statements.
+    pub(super) used: u64,
+    pub(super) weight: usize,
 }
 
 pub(super) type StatementKey = (u64, Kind, Vec<usize>);
@@ -177,9 +185,13 @@ pub struct Applier {
     pub(super) params: Params,
     pub(super) statements: HashMap<StatementKey, Prepared>,
     pub(super) statements_made: u64,
+    pub(super) statements_used: u64,
+    pub(super) statements_weight: usize,
     pub(super) progress_prepared: bool,
     pub(super) copy_runs: CopyRuns,
     pub(super) attempt: Attempt,
+    pub(super) there: There,
+    pub(super) probes: Probes,
     /// Where the changes go, see [`crate::destination::DATABASE_ID`].
     pub(super) destination_id: Option<String>,
     pub(super) generations: FastMap<u32, u64>,
@@ -197,6 +209,7 @@ impl Applier {
         let (epoch, start) = destination.take_over(&plan.task_id)?;
         let task_id = parse_uuid(&plan.task_id)?;
         let destination_id = destination.database_id()?;
+        let there = There::learn(&mut destination.connection, &plan.names)?;
         destination.connection.enter_pipeline()?;
         let now = Instant::now();
         Ok(Applier {
@@ -225,9 +238,13 @@ impl Applier {
             params: Params::default(),
             statements: HashMap::new(),
             statements_made: 0,
+            statements_used: 0,
+            statements_weight: 0,
             progress_prepared: false,
             copy_runs: CopyRuns::new(),
             attempt: Attempt::default(),
+            there,
+            probes: Probes::default(),
             destination_id,
             generations: FastMap::default(),
         })
@@ -375,12 +392,13 @@ impl Applier {
         };
         self.send_waiting()?;
         self.waiting.forget(relation.slot);
+        self.send_probes()?;
+        self.copy_runs.forget(old);
+        self.there.forget(old, relation);
         let stale: Vec<StatementKey> = self.statements.keys().filter(|(g, _, _)| *g == old).cloned().collect();
         for key in stale {
-            if let Some(prepared) = self.statements.remove(&key) {
-                self.open_group(None)?;
-                self.send_command(&format!("DEALLOCATE {}", prepared.name))?;
-            }
+            self.open_group(None)?;
+            self.forget_statement(&key)?;
         }
         Ok(())
     }

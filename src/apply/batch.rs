@@ -155,7 +155,7 @@ impl TableBatch {
                 self.add_rows(change);
                 Added::Yes
             }
-            Identity::Key | Identity::Nothing => self.add_keyed(change),
+            Identity::Key | Identity::Nothing | Identity::Generated => self.add_keyed(change),
         }
     }
 

@@ -76,7 +76,14 @@ impl Applier {
     pub(super) fn apply_or_resolve(&mut self, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {
         self.open_group(None)?;
         for _ in 0..MOST_COLLISIONS {
-            let Some(error) = self.attempt(|applier| applier.send_change(relation, change))? else { return Ok(()) };
+            let Some(error) = self.attempt(|applier| {
+                applier.send_change(relation, change)?;
+                // A constraint that is looked at before the commit would be broken too late to leave this change out.
+                if applier.is_to_be_skipped() { applier.send_probes() } else { Ok(()) }
+            })?
+            else {
+                return Ok(());
+            };
             match self.decide(&error, change) {
                 Decision::Stop => return Err(error),
                 Decision::LeaveOut(word) => {
@@ -137,6 +144,7 @@ impl Applier {
         self.send_command("ROLLBACK TO SAVEPOINT courier_change")?;
         if not_prepared {
             self.statements.retain(|_, made| made.number <= before);
+            self.statements_weight = self.statements.values().map(|made| made.weight).sum();
         }
         self.settle()?;
         Ok(error)
@@ -231,7 +239,8 @@ impl Applier {
         }
         let is_huge = row.is_some_and(|row| row.len() >= HUGE);
         let found = if by.is_empty() || found == Found::Shown && is_huge { Found::Nothing } else { found };
-        let statement = statements::record_conflict(relation, key.is_some(), &given, found, by, &facts);
+        let there = self.there(relation)?;
+        let statement = statements::record_conflict(relation, &there, key.is_some(), &given, found, by, &facts);
         self.use_pipeline()?;
         let connection = &mut self.destination.connection;
         connection.send_prepare("", &statement.sql, &statement.types)?;

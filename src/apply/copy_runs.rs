@@ -17,10 +17,11 @@ use super::applier::{Applied, Applier, Kind, Lane, Sent};
 use super::batch::TableBatch;
 use super::group::COMMIT_DURABLY;
 use super::second::Turns;
+use crate::destination::table;
 use crate::error::{Error, Result};
 use crate::libpq::Connection;
 use crate::logicalrep::relation::{COPY_HEADER, COPY_TRAILER};
-use crate::logicalrep::{Column, ColumnFormat, FastMap, Relation};
+use crate::logicalrep::{FastMap, Relation};
 
 /// Rows of a run that is sent as one COPY.
 pub(super) const COPY_ROWS: usize = 16_000;
@@ -45,7 +46,7 @@ pub(super) struct CopyRuns {
     pub(super) pipeline: bool,
     /// The table whose COPY is open in a transaction under way.
     open: Option<Rc<Relation>>,
-    /// Definitions that were compared with the destination.
+    /// What came of comparing definitions with the destination's.
     agrees: FastMap<u64, Agreement>,
     round_trip: Option<Duration>,
 }
@@ -64,6 +65,11 @@ enum Agreement {
 impl CopyRuns {
     pub(super) fn new() -> CopyRuns {
         CopyRuns { pipeline: true, open: None, agrees: FastMap::default(), round_trip: None }
+    }
+
+    /// Forgets a definition that has been replaced by another.
+    pub(super) fn forget(&mut self, generation: u64) {
+        self.agrees.remove(&generation);
     }
 }
 
@@ -141,55 +147,24 @@ impl Applier {
         let agreement = match known {
             Some(agreement) => agreement,
             None => {
-                self.leave_pipeline()?;
                 let agreement = self.compare(relation)?;
                 self.copy_runs.agrees.insert(relation.generation, agreement);
+                self.leave_pipeline()?;
+                self.measure_round_trip()?;
                 agreement
             }
         };
         Ok(agreement != Agreement::Differs)
     }
 
+    /// Triggers that fire for replicated rows too may look at other rows; partitions may have such, or be foreign.
     fn compare(&mut self, relation: &Relation) -> Result<Agreement> {
-        if !self.types_agree(relation)? {
-            return Ok(Agreement::Differs);
-        }
-        // Triggers that fire for replicated rows too may look at other rows; partitions may have such, or be foreign.
-        const SQL: &str = "SELECT 1 FROM pg_catalog.pg_class AS c \
-             WHERE c.oid = pg_catalog.to_regclass($1) AND c.relkind = 'r' AND NOT EXISTS ( \
-               SELECT 1 FROM pg_catalog.pg_trigger AS t \
-               WHERE t.tgrelid = c.oid AND t.tgenabled IN ('A', 'R'))";
-        let rows = self.destination.connection.query(SQL, &[Some(&relation.qualified_name())])?;
-        Ok(if rows.is_empty() { Agreement::InOrder } else { Agreement::Plain })
-    }
-
-    /// A domain takes what its base type takes.
-    fn types_agree(&mut self, relation: &Relation) -> Result<bool> {
-        const SQL: &str = "WITH RECURSIVE of_column AS ( \
-               SELECT a.attname, a.atttypid AS type FROM pg_catalog.pg_attribute AS a \
-               WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped \
-               UNION ALL \
-               SELECT c.attname, t.typbasetype FROM of_column AS c \
-               JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) c.type \
-               WHERE t.typtype OPERATOR(pg_catalog.=) 'd'::pg_catalog.\"char\") \
-             SELECT c.attname, t.oid::pg_catalog.int8, \
-               (t.typtype OPERATOR(pg_catalog.=) 'e'::pg_catalog.\"char\")::pg_catalog.int4 \
-             FROM of_column AS c JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) c.type \
-             WHERE t.typtype OPERATOR(pg_catalog.<>) 'd'::pg_catalog.\"char\"";
-        let rows = self.destination.connection.query(SQL, &[Some(&relation.qualified_name())])?;
-        self.measure_round_trip()?;
-        let mut types = std::collections::HashMap::new();
-        for row in &rows {
-            types.insert(row.string(0)?, (row.parse::<u32>(1)?, row.parse::<i32>(2)? == 1));
-        }
-        let agrees = |column: &Column| {
-            types.get(&column.name).is_some_and(|(base, is_enum)| match column.format {
-                ColumnFormat::Binary { element, .. } => element == *base,
-                ColumnFormat::Label { .. } => *is_enum,
-                ColumnFormat::Text { .. } => false,
-            })
-        };
-        Ok(relation.columns.iter().all(agrees))
+        let there = self.there(relation)?;
+        Ok(match there.takes_copy_of(&relation.columns) && !self.needs_probes(&there) {
+            false => Agreement::Differs,
+            true if there.kind == table::Kind::Plain && !there.has_replica_triggers => Agreement::Plain,
+            true => Agreement::InOrder,
+        })
     }
 
     /// The shortest that was ever met: a busy machine makes single ones long, so what seems to be far away gets more than
@@ -259,7 +234,8 @@ impl Applier {
         let durably = if durable { format!("{COMMIT_DURABLY}; ") } else { String::new() };
         let Turns { take, await_earlier } = self.second.turns(self.class_of_turns());
         if let Some(lane) = beside {
-            let (mark, copy, progress) = (self.mark_text(lane.into()), copy_text(table), self.progress_text(group));
+            let (mark, copy, progress) =
+                (self.mark_text(lane.into()), self.copy_text(table)?, self.progress_text(group));
             let sql = format!("BEGIN; {durably}{mark}; {take}; {copy}; {await_earlier}; {progress}; COMMIT");
             let connection = self.connection(lane)?;
             match connection.copy_begin(&sql).and_then(|()| connection.copy_queue(COPY_HEADER)) {
@@ -317,8 +293,9 @@ impl Applier {
     }
 
     pub(super) fn start_copy(&mut self, table: &Rc<Relation>, before: &str, after: &str) -> Result<()> {
+        let copy = self.copy_text(table)?;
         self.leave_pipeline()?;
-        let outcome = self.destination.connection.copy_begin(&format!("{before}{}{after}", copy_text(table)));
+        let outcome = self.destination.connection.copy_begin(&format!("{before}{copy}{after}"));
         outcome.map_err(|error| self.explain_copy(error, table))?;
         self.destination.connection.copy_queue(COPY_HEADER)
     }
@@ -354,6 +331,12 @@ impl Applier {
         self.explain(error, Some(table), Some(Kind::Insert))
     }
 
+    /// A COPY of binary rows, behind a look whether its columns still are what they were.
+    pub(super) fn copy_text(&mut self, table: &Relation) -> Result<String> {
+        let check = self.there(table)?.before_copy();
+        Ok(format!("{check}; COPY {} ({}) FROM STDIN (FORMAT binary)", table.qualified_name(), table.column_list()))
+    }
+
     /// Ends a COPY that is open and returns to pipeline mode, before anything else is sent.
     pub(super) fn use_pipeline(&mut self) -> Result<()> {
         if self.copy_runs.pipeline {
@@ -376,10 +359,6 @@ impl Applier {
         }
         Ok(())
     }
-}
-
-pub(super) fn copy_text(table: &Relation) -> String {
-    format!("COPY {} ({}) FROM STDIN (FORMAT binary)", table.qualified_name(), table.column_list())
 }
 
 /// What becomes of data that the socket does not take at once.

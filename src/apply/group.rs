@@ -93,6 +93,7 @@ impl Applier {
         let sent_in_parts = self.group_open;
         self.open_group(Some(&group))?;
         self.send_waiting()?;
+        self.send_probes()?;
         if sent_in_parts {
             self.send_progress(&group)?;
         }

@@ -4,7 +4,8 @@
 //! applier is one object in several files: `applier` collects changes into groups, `sink` is its face to the decoder,
 //! `group` begins and ends a group on the destination, `send` and `copy_runs` send its rows, `answers` reads what the
 //! destination says, `conflicts` decides about a change that it refuses, `second` is a second session
-//! for long runs of inserts, `ahead` sends rows before their commit.
+//! for long runs of inserts, `ahead` sends rows before their commit, `there` knows the destination's tables and looks for
+//! broken constraints that do not check themselves.
 
 mod ahead;
 mod answers;
@@ -19,4 +20,5 @@ mod second;
 mod send;
 mod sink;
 pub mod statements;
+mod there;
 mod waiting;

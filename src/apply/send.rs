@@ -2,10 +2,11 @@
 
 use std::rc::Rc;
 
-use super::applier::{Applier, Kind, Prepared, Sent};
+use super::applier::{Applier, Kind, Prepared, Sent, StatementKey};
 use super::batch::{self, Keyed, TableBatch};
 use super::huge;
 use super::statements::{self, Statement};
+use crate::destination::table::Table;
 use crate::error::Result;
 use crate::libpq::Param;
 use crate::logicalrep::relation::{Fields, Identity, is_unchanged};
@@ -15,6 +16,10 @@ use crate::logicalrep::{Change, Relation};
 pub(super) const STATEMENT_ROWS: usize = 1000;
 /// Bytes of one statement's rows.
 const STATEMENT_BYTES: usize = 8 << 20;
+/// What prepared statements may weigh together: about 4 kB on the destination for each parameter, and as much as for this
+/// many parameters for the statement itself. In all some 60 MB.
+const STATEMENTS_KEPT: usize = 16_000;
+const STATEMENT_WEIGHT: usize = 4;
 
 impl Applier {
     pub(super) fn send_batch(&mut self, batch: &TableBatch) -> Result<()> {
@@ -57,7 +62,8 @@ impl Applier {
         rows.iter().for_each(|(row, _)| self.params.push(0, row, &[]));
         self.params.add_counts(rows.iter().map(|(_, count)| *count));
         let total = rows.iter().map(|(_, count)| *count).sum();
-        // This statement alone compares whole tables; a join by hash is what makes that bearable.
+        // This statement alone compares whole tables; a join by hash is what makes that bearable, whatever
+        // the statistics say.
         self.send_command(SCANS_ON)?;
         self.send_rows(relation, Kind::DeleteByRow, Vec::new(), Some(total), statements::delete_by_row)?;
         self.send_command(SCANS_OFF)
@@ -73,7 +79,10 @@ impl Applier {
             self.params.push(relation.key.len(), row, &skip);
         }
         let count = Some(rows.len() as i64);
-        self.send_rows(relation, Kind::Update, set.clone(), count, |relation| statements::update(relation, &set))
+        self.send_rows(relation, Kind::Update, set.clone(), count, |relation, there| {
+            statements::update(relation, there, &set)
+        })?;
+        self.note_written(relation, rows.iter().map(|keyed| keyed.row))
     }
 
     pub(super) fn send_replaces(&mut self, relation: &Rc<Relation>, kept: &[usize], rows: &[Keyed<'_>]) -> Result<()> {
@@ -84,8 +93,9 @@ impl Applier {
             self.params.push(relation.key.len(), row, kept);
         }
         let count = Some(rows.len() as i64);
-        let build = |relation: &Relation| statements::replace(relation, kept);
-        self.send_rows(relation, Kind::Replace, kept.to_vec(), count, build)
+        let build = |relation: &Relation, there: &Table| statements::replace(relation, there, kept);
+        self.send_rows(relation, Kind::Replace, kept.to_vec(), count, build)?;
+        self.note_written(relation, rows.iter().map(|keyed| keyed.row))
     }
 
     pub(super) fn send_inserts(&mut self, relation: &Rc<Relation>, rows: &[&[u8]]) -> Result<()> {
@@ -96,7 +106,8 @@ impl Applier {
         }
         self.params.start(relation, 0..relation.columns.len());
         rows.iter().for_each(|row| self.params.push(0, row, &[]));
-        self.send_rows(relation, Kind::Insert, Vec::new(), None, statements::insert)
+        self.send_rows(relation, Kind::Insert, Vec::new(), None, |relation, _| statements::insert(relation))?;
+        self.note_written(relation, rows.iter().copied())
     }
 
     /// Sends the prepared parameters with the statement for them, preparing it first when it is new.
@@ -106,19 +117,28 @@ impl Applier {
         kind: Kind,
         columns: Vec<usize>,
         total: Option<i64>,
-        build: impl FnOnce(&Relation) -> Statement,
+        build: impl FnOnce(&Relation, &Table) -> Statement,
     ) -> Result<()> {
         self.use_pipeline()?;
         let key = (relation.generation, kind, columns);
-        let name = match self.statements.get(&key) {
-            Some(prepared) => prepared.name.clone(),
+        self.statements_used += 1;
+        let name = match self.statements.get_mut(&key) {
+            Some(prepared) => {
+                prepared.used = self.statements_used;
+                prepared.name.clone()
+            }
             None => {
+                let there = self.there(relation)?;
                 self.statements_made += 1;
                 let name: Rc<str> = format!("courier_{}", self.statements_made).into();
-                let statement = build(relation);
+                let statement = build(relation, &there);
+                let (used, weight) = (self.statements_used, STATEMENT_WEIGHT + statement.types.len());
+                self.make_room_for_statement(weight)?;
                 self.destination.connection.send_prepare(&name, &statement.sql, &statement.types)?;
                 self.sent.push_back(Sent::Prepare { table: relation.clone(), kind });
-                self.statements.insert(key, Prepared { number: self.statements_made, name: name.clone() });
+                self.statements_weight += weight;
+                let number = self.statements_made;
+                self.statements.insert(key, Prepared { number, name: name.clone(), used, weight });
                 name
             }
         };
@@ -132,6 +152,28 @@ impl Applier {
         self.bytes_in_flight += bytes;
         self.destination.connection.flush()?;
         Ok(())
+    }
+
+    /// The destination keeps a plan for each prepared statement, and there is one for each combination of columns that
+    /// large values were left out of.
+    fn make_room_for_statement(&mut self, weight: usize) -> Result<()> {
+        if self.statements_weight + weight <= STATEMENTS_KEPT {
+            return Ok(());
+        }
+        let mut by_use: Vec<(u64, StatementKey)> =
+            self.statements.iter().map(|(key, prepared)| (prepared.used, key.clone())).collect();
+        by_use.sort_unstable_by_key(|(used, _)| *used);
+        for (_, key) in by_use.into_iter().take(self.statements.len().div_ceil(8)) {
+            self.forget_statement(&key)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets a prepared statement on both sides, inside an open group.
+    pub(super) fn forget_statement(&mut self, key: &StatementKey) -> Result<()> {
+        let Some(prepared) = self.statements.remove(key) else { return Ok(()) };
+        self.statements_weight -= prepared.weight;
+        self.send_command(&format!("DEALLOCATE {}", prepared.name))
     }
 
     pub(super) fn send_command(&mut self, sql: &str) -> Result<()> {
@@ -168,8 +210,10 @@ impl Applier {
 }
 
 const SCANS_ON: &str = "SELECT pg_catalog.set_config('enable_hashjoin', 'on', true), \
+     pg_catalog.set_config('enable_nestloop', 'off', true), \
      pg_catalog.set_config('enable_seqscan', 'on', true)";
 const SCANS_OFF: &str = "SELECT pg_catalog.set_config('enable_hashjoin', 'off', true), \
+     pg_catalog.set_config('enable_nestloop', 'on', true), \
      pg_catalog.set_config('enable_seqscan', 'off', true)";
 
 /// Cuts rows into statements.

@@ -156,7 +156,9 @@ impl Applier {
     }
 
     pub(super) fn send_truncate(&mut self, relations: &[Rc<Relation>], restart_sequences: bool) -> Result<()> {
-        let list: Vec<&Relation> = relations.iter().map(Rc::as_ref).collect();
+        let there = relations.iter().map(|relation| self.there(relation)).collect::<Result<Vec<_>>>()?;
+        let list: Vec<(&Relation, &str)> =
+            relations.iter().zip(&there).map(|(relation, there)| (relation.as_ref(), there.only())).collect();
         self.use_pipeline()?;
         self.destination.connection.send_simple(&statements::truncate(&list, restart_sequences))?;
         let table = relations.first().cloned();

@@ -4,8 +4,10 @@
 //! found as many as it was given: `1 / (count = expected)::int` raises "division by zero" inside the transaction, before
 //! it can commit, without a round trip. Names are always qualified and quoted, operators carry their schema.
 
-use crate::logicalrep::Relation;
-use crate::logicalrep::names::quote_ident;
+use super::there::FOUND_TWICE;
+use crate::destination::table::{Deferrable, Kind, Table};
+use crate::logicalrep::names::{quote_ident, quote_literal};
+use crate::logicalrep::{Column, Relation};
 
 /// A statement and the types of its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,38 +76,60 @@ pub fn insert(relation: &Relation) -> Statement {
     Statement { sql, types: source.types }
 }
 
+/// The value of a column that is in `source` already, to be set in a row `t` that is there. A domain's constraint that is
+/// not valid may be broken by the value that is there, so a value that does not change must not be cast to the domain.
+fn new_value(relation: &Relation, there: &Table, column: usize, value: String) -> String {
+    let name = &relation.columns[column].name;
+    match there.lenient_type(name) {
+        Some(type_name) => {
+            let name = quote_ident(name);
+            format!(
+                "CASE WHEN t.{name}::pg_catalog.text IS NOT DISTINCT FROM u.c{column}::pg_catalog.text THEN t.{name} \
+                 ELSE {value}::{type_name} END"
+            )
+        }
+        None => value,
+    }
+}
+
 /// Updates `set` columns of the rows with the given keys. Parameters: key columns, `set` columns, the number of rows.
-pub fn update(relation: &Relation, set: &[usize]) -> Statement {
+pub fn update(relation: &Relation, there: &Table, set: &[usize]) -> Statement {
     let mut source = Source::new(relation);
     let condition = key_condition(&mut source);
     let mut assignments: Vec<String> = set
         .iter()
         .map(|c| {
             let value = source.add("c", *c);
+            let value = new_value(relation, there, *c, value);
             format!("{} = {value}", quote_ident(&relation.columns[*c].name))
         })
         .collect();
+    let (only, name, from) = (there.only(), relation.qualified_name(), source.from());
     if assignments.is_empty() {
-        // Nothing but the key: the row must still be there, and its update counts.
-        let key = relation.key.first().copied().unwrap_or(0);
-        let name = quote_ident(&relation.columns[key].name);
-        assignments.push(format!("{name} = t.{name}"));
+        // Nothing changes: the row must still be there, and its update counts. Any column will do that may be set at all.
+        let Some(column) = relation.columns.iter().find(|column| !column.identity_always) else {
+            let body = format!(
+                "WITH touched AS (SELECT 1 FROM {only}{name} AS t, {from} WHERE {condition} FOR NO KEY UPDATE OF t)"
+            );
+            return source.counted(body);
+        };
+        let column = quote_ident(&column.name);
+        assignments.push(format!("{column} = t.{column}"));
     }
     let body = format!(
-        "WITH touched AS (UPDATE ONLY {} AS t SET {} FROM {} WHERE {condition} RETURNING 1)",
-        relation.qualified_name(),
+        "WITH touched AS (UPDATE {only}{name} AS t SET {} FROM {from} WHERE {condition} RETURNING 1)",
         assignments.join(", "),
-        source.from()
     );
     source.counted(body)
 }
 
 /// Deletes the rows with the given keys. Parameters: key columns, the number of rows.
-pub fn delete(relation: &Relation) -> Statement {
+pub fn delete(relation: &Relation, there: &Table) -> Statement {
     let mut source = Source::new(relation);
     let condition = key_condition(&mut source);
     let body = format!(
-        "WITH touched AS (DELETE FROM ONLY {} AS t USING {} WHERE {condition} RETURNING 1)",
+        "WITH touched AS (DELETE FROM {}{} AS t USING {} WHERE {condition} RETURNING 1)",
+        there.only(),
         relation.qualified_name(),
         source.from()
     );
@@ -114,7 +138,7 @@ pub fn delete(relation: &Relation) -> Statement {
 
 /// Replaces rows by new ones, key included; columns in `kept` keep the old row's value. Parameters: old key columns, all
 /// columns but the kept ones, the number of rows.
-pub fn replace(relation: &Relation, kept: &[usize]) -> Statement {
+pub fn replace(relation: &Relation, there: &Table, kept: &[usize]) -> Statement {
     let mut source = Source::new(relation);
     let condition = key_condition(&mut source);
     let mut returned = Vec::new();
@@ -124,13 +148,15 @@ pub fn replace(relation: &Relation, kept: &[usize]) -> Statement {
             returned.push(format!("t.{} AS c{column}", quote_ident(&relation.columns[column].name)));
         } else {
             let value = source.add("c", column);
+            let value = new_value(relation, there, column, value);
             returned.push(format!("{value} AS c{column}"));
         }
         selected.push(format!("d.c{column}"));
     }
     let body = format!(
-        "WITH d AS (DELETE FROM ONLY {name} AS t USING {from} WHERE {condition} RETURNING {returned}), \
+        "WITH d AS (DELETE FROM {only}{name} AS t USING {from} WHERE {condition} RETURNING {returned}), \
          touched AS (INSERT INTO {name} ({columns}) OVERRIDING SYSTEM VALUE SELECT {selected} FROM d RETURNING 1)",
+        only = there.only(),
         name = relation.qualified_name(),
         from = source.from(),
         returned = returned.join(", "),
@@ -143,24 +169,71 @@ pub fn replace(relation: &Relation, kept: &[usize]) -> Statement {
 /// Deletes rows of a table without a key: for each given row, `n` of those equal to it. Rows are compared by their
 /// text, which tells apart what `=` does not (1.0 and 1.00) and exists for types without `=` (json, point).
 /// Parameters: every column, the counts, the number of rows in all.
-pub fn delete_by_row(relation: &Relation) -> Statement {
+pub fn delete_by_row(relation: &Relation, there: &Table) -> Statement {
     let mut source = Source::new(relation);
     let given: Vec<String> = (0..relation.columns.len()).map(|c| source.add("c", c)).collect();
     source.add_counts();
     let stored: Vec<String> = relation.columns.iter().map(|c| format!("t.{}", quote_ident(&c.name))).collect();
+    let (only, name) = (there.only(), relation.qualified_name());
+    // A place is one in a table without partitions.
+    let places = match there.kind {
+        Kind::Partitioned => format!(
+            "{name} AS t USING found WHERE t.tableoid OPERATOR(pg_catalog.=) found.part \
+             AND t.ctid OPERATOR(pg_catalog.=) found.place AND found.i <= found.n"
+        ),
+        _ => format!("ONLY {name} AS t WHERE t.ctid = ANY (ARRAY(SELECT place FROM found WHERE i <= n))"),
+    };
     let body = format!(
         "WITH wanted AS (SELECT ROW({given})::pg_catalog.text AS r, u.n FROM {from}), \
-         found AS (SELECT t.ctid AS place, wanted.n AS n, \
+         found AS (SELECT t.tableoid AS part, t.ctid AS place, wanted.n AS n, \
          pg_catalog.row_number() OVER (PARTITION BY wanted.r) AS i \
-         FROM ONLY {name} AS t JOIN wanted ON ROW({stored})::pg_catalog.text OPERATOR(pg_catalog.=) wanted.r), \
-         touched AS (DELETE FROM ONLY {name} AS t WHERE t.ctid = ANY (ARRAY(SELECT place FROM found WHERE i <= n)) \
-         RETURNING 1)",
+         FROM {only}{name} AS t JOIN wanted ON ROW({stored})::pg_catalog.text OPERATOR(pg_catalog.=) wanted.r), \
+         touched AS (DELETE FROM {places} RETURNING 1)",
         given = given.join(", "),
         stored = stored.join(", "),
         from = source.from(),
-        name = relation.qualified_name(),
     );
     source.counted(body)
+}
+
+/// Looks for second rows with the given values of a deferrable constraint. Parameters: the columns, the LSNs.
+pub fn probe(relation: &Relation, there: &Table, constraint: &Deferrable, columns: &[usize]) -> Statement {
+    let mut source = Source::new(relation);
+    let operators = constraint.columns.iter().flatten();
+    let (mut conditions, mut with_itself, mut shown) = (Vec::new(), Vec::new(), Vec::new());
+    for (column, (name, operator)) in columns.iter().zip(operators) {
+        let value = source.add("c", *column);
+        let name = quote_ident(name);
+        if constraint.is_exclusion {
+            conditions.push(format!("t.{name} {operator} {value}"));
+            with_itself.push(format!("{value} {operator} {value}"));
+        } else {
+            let equal = equals(&relation.columns[*column], &value);
+            conditions.push(match constraint.nulls_are_equal {
+                true => format!("({equal} OR t.{name} IS NULL AND u.c{column} IS NULL)"),
+                false => equal,
+            });
+        }
+        shown.push(format!("u.c{column}"));
+    }
+    source.add_counts();
+    // The row itself is there, and counts if the operators find it.
+    let own = match constraint.is_exclusion {
+        true => format!("CASE WHEN {} THEN 1 ELSE 0 END", with_itself.join(" AND ")),
+        false => "1".to_owned(),
+    };
+    let sql = format!(
+        "SELECT (SELECT {} || u.n::pg_catalog.text || ' ' || {} || ' at ' || ROW({})::pg_catalog.text \
+         FROM {} WHERE EXISTS (SELECT 1 FROM {}{} AS t WHERE {} OFFSET {own}) LIMIT 1)::pg_catalog.int4",
+        quote_literal(FOUND_TWICE),
+        quote_literal(&quote_ident(&constraint.name)),
+        shown.join(", "),
+        source.from(),
+        there.only(),
+        relation.qualified_name(),
+        conditions.join(" AND "),
+    );
+    Statement { sql, types: source.types }
 }
 
 /// What a conflict has to do with rows of the destination.
@@ -185,6 +258,7 @@ pub fn record_facts(facts: &str) -> String {
 /// empty. `facts` are the literals of `FACTS`.
 pub fn record_conflict(
     relation: &Relation,
+    there: &Table,
     has_key: bool,
     given: &[usize],
     found: Found,
@@ -206,26 +280,24 @@ pub fn record_conflict(
     let from = source.from();
     let as_json = |list: &[String]| match list {
         [] => "NULL::pg_catalog.jsonb".to_owned(),
-        list => format!("(SELECT pg_catalog.to_jsonb(r) FROM (SELECT {}) AS r)", list.join(", ")),
+        list => format!("(SELECT pg_catalog.to_jsonb(r.*) FROM (SELECT {}) AS r)", list.join(", ")),
     };
     let condition: Vec<String> = by
         .iter()
         .map(|column| {
             let value = relation.columns[*column].format.cast(&format!("u.c{column}"));
-            format!("t.{} {} {value}", name(column), relation.columns[*column].equals)
+            equals(&relation.columns[*column], &value)
         })
         .collect();
     let condition = condition.join(" AND ");
-    let table = relation.qualified_name();
+    let table = format!("{}{}", there.only(), relation.qualified_name());
     let rows = match found {
         Found::Nothing => "SELECT NULL::pg_catalog.jsonb AS row".to_owned(),
         Found::Shown => {
-            format!("SELECT pg_catalog.to_jsonb(t) AS row FROM ONLY {table} AS t, {from} WHERE {condition}")
+            format!("SELECT pg_catalog.to_jsonb(t.*) AS row FROM {table} AS t, {from} WHERE {condition}")
         }
         Found::Deleted => {
-            format!(
-                "DELETE FROM ONLY {table} AS t USING {from} WHERE {condition} RETURNING pg_catalog.to_jsonb(t) AS row"
-            )
+            format!("DELETE FROM {table} AS t USING {from} WHERE {condition} RETURNING pg_catalog.to_jsonb(t.*) AS row")
         }
     };
     let sql = format!(
@@ -238,10 +310,12 @@ pub fn record_conflict(
     Statement { sql, types: source.types }
 }
 
-pub fn truncate(relations: &[&Relation], restart_sequences: bool) -> String {
-    let names: Vec<String> = relations.iter().map(|r| r.qualified_name()).collect();
+/// `only` stands before each name, as [`Table::only`] has it.
+pub fn truncate(relations: &[(&Relation, &str)], restart_sequences: bool) -> String {
+    let names: Vec<String> =
+        relations.iter().map(|(relation, only)| format!("{only}{}", relation.qualified_name())).collect();
     let restart = if restart_sequences { " RESTART IDENTITY" } else { "" };
-    format!("TRUNCATE ONLY {}{restart}", names.join(", ONLY "))
+    format!("TRUNCATE {}{restart}", names.join(", "))
 }
 
 fn key_condition(source: &mut Source<'_>) -> String {
@@ -251,21 +325,32 @@ fn key_condition(source: &mut Source<'_>) -> String {
         .iter()
         .map(|column| {
             let value = source.add("k", *column);
-            let Some(key) = relation.columns.get(*column) else { return value };
-            format!("t.{} {} {value}", quote_ident(&key.name), key.equals)
+            relation.columns.get(*column).map_or(value.clone(), |key| equals(key, &value))
         })
         .collect();
     conditions.join(" AND ")
 }
 
+/// Has row `t` this value? An equality with a value of the other side would let the planner turn the join round: where
+/// its statistics call the table empty it would read the whole index once for each of our rows. It cannot order rows by
+/// this form, so there is nothing but the look into the index.
+fn equals(column: &Column, value: &str) -> String {
+    let name = quote_ident(&column.name);
+    match column.by_element {
+        true => format!("t.{name} {} ANY (ARRAY[{value}])", column.equals),
+        false => format!("t.{name} {} {value}", column.equals),
+    }
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::logicalrep::ColumnFormat;
     use crate::logicalrep::relation::Identity;
-    use crate::logicalrep::{Column, ColumnFormat};
 
     fn column(name: &str, format: ColumnFormat) -> Column {
-        Column { name: name.into(), format, equals: "OPERATOR(pg_catalog.=)".into(), identity_always: false }
+        let equals = "OPERATOR(pg_catalog.=)".into();
+        Column { name: name.into(), format, equals, by_element: true, identity_always: false }
     }
 
     pub fn relation() -> Relation {
@@ -298,20 +383,21 @@ pub(super) mod tests {
 
     #[test]
     fn an_update_checks_its_count_inside_the_transaction() {
-        let statement = update(&relation(), &[1]);
+        let there = Table::default();
+        let statement = update(&relation(), &there, &[1]);
         assert_eq!(
             statement.sql,
             "WITH touched AS (UPDATE ONLY \"public\".\"T 1\" AS t SET \"mood\" = u.c1::public.mood \
-             FROM unnest($1, $2) AS u(k0, c1) WHERE t.\"id\" OPERATOR(pg_catalog.=) u.k0 RETURNING 1) \
+             FROM unnest($1, $2) AS u(k0, c1) WHERE t.\"id\" OPERATOR(pg_catalog.=) ANY (ARRAY[u.k0]) RETURNING 1) \
              SELECT 1 / (pg_catalog.count(*) = $3)::pg_catalog.int4 FROM touched"
         );
         assert_eq!(statement.types, [1016, 1009, 20]);
-        assert!(update(&relation(), &[]).sql.contains("SET \"id\" = t.\"id\""));
+        assert!(update(&relation(), &there, &[]).sql.contains("SET \"id\" = t.\"id\""));
     }
 
     #[test]
     fn a_replaced_row_keeps_what_the_log_does_not_hold() {
-        let statement = replace(&relation(), &[1]);
+        let statement = replace(&relation(), &Table::default(), &[1]);
         assert!(statement.sql.contains("RETURNING u.c0 AS c0, t.\"mood\" AS c1"));
         assert_eq!(statement.types, [1016, 1016, 20]);
     }

@@ -64,6 +64,8 @@ pub struct Column {
     pub format: ColumnFormat,
     /// The equality operator of a key column, as SQL.
     pub equals: String,
+    /// May it be compared with the elements of an array of its type? Arrays have no arrays.
+    pub by_element: bool,
     /// GENERATED ALWAYS AS IDENTITY: may be inserted (overriding) but not updated.
     pub identity_always: bool,
 }
@@ -77,6 +79,8 @@ pub enum Identity {
     FullRow,
     /// Not at all: only INSERT and TRUNCATE can be applied.
     Nothing,
+    /// By a key with a generated column, whose value does not travel: not at all either.
+    Generated,
 }
 
 #[derive(Clone, Debug)]

@@ -79,7 +79,7 @@ impl Shape {
             || match relation.identity {
                 Identity::Key => !is_delete || has_old,
                 Identity::FullRow => has_old,
-                Identity::Nothing => false,
+                Identity::Nothing | Identity::Generated => false,
             };
         Shape { is_insert, is_delete, has_identity, has_new }
     }
@@ -508,9 +508,12 @@ fn missing_identity(relation: &Relation, verb: &str) -> Error {
         sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
         format!("cannot apply {verb} on {name}: the row has no replica identity"),
     )
-    .detail("The table has no primary key and no other replica identity, so the WAL does not say which row was meant.")
+    .detail(match relation.identity {
+        Identity::Generated => "A column of its key is generated: the destination computes it, so the key does not travel.",
+        _ => "The table has no primary key and no other replica identity, so the WAL does not say which row was meant.",
+    })
     .hint(format!(
-        "ALTER TABLE {name} REPLICA IDENTITY FULL; (or add a primary key) helps from then on. This change cannot be \
+        "ALTER TABLE {name} REPLICA IDENTITY FULL; (or add a primary key of ordinary columns) helps from then on. This change cannot be \
          recovered from the WAL: drop the task, empty the table on the destination and create the task anew."
     ))
 }

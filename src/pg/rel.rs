@@ -57,6 +57,8 @@ pub(super) struct Attribute {
     pub(super) index: usize,
     pub(super) is_varlena: bool,
     pub(super) param: Encoder,
+    /// The type below all domains, and whether it is an enum.
+    base: (u32, bool),
     /// The binary COPY encoder; `None` when the type has no binary form that travels.
     pub(super) copy: Option<Encoder>,
 }
@@ -70,9 +72,15 @@ impl Described {
         self
     }
 
-    /// Can COPY use the binary format for every column?
-    pub fn copies_binary(&self) -> bool {
-        self.attributes.iter().all(|a| a.copy.is_some())
+    /// Can COPY use the binary format for every column, into columns of these types? Types are given without their
+    /// domains, with a mark for enums, which travel by label.
+    pub fn copies_binary(&self, there: impl Fn(&str) -> Option<(u32, bool)>) -> bool {
+        let agrees = |(oid, is_enum): (u32, bool), other: (u32, bool)| {
+            if is_enum { other.1 } else { other.0 == oid }
+        };
+        self.attributes.iter().zip(&self.relation.columns).all(|(attribute, column)| {
+            attribute.copy.is_some() && there(&column.name).is_some_and(|other| agrees(attribute.base, other))
+        })
     }
 }
 
@@ -225,7 +233,17 @@ pub(super) unsafe fn describe(relation: pg_sys::Relation, slot: usize, name: Opt
         let form = (*relation).rd_rel;
         let desc = (*relation).rd_att;
         let natts = (*desc).natts as usize;
-        let (identity, key_attributes) = identity(relation);
+        let (mut identity, mut key_attributes) = identity(relation);
+        let is_generated = |number: &i16| {
+            let index = usize::try_from(*number - 1).unwrap_or(natts);
+            index < natts && (*compat::tuple_desc_attr(desc, index)).attgenerated != 0
+        };
+        if key_attributes.iter().any(is_generated) {
+            // The rest of the key is no key: several rows may have it.
+            let is_full = (*form).relreplident == b'f' as c_char;
+            identity = if is_full { Identity::FullRow } else { Identity::Generated };
+            key_attributes.clear();
+        }
         let mut columns = Vec::new();
         let mut attributes = Vec::new();
         let mut key = Vec::new();
@@ -339,10 +357,13 @@ unsafe fn column(attribute: *const pg_sys::FormData_pg_attribute, index: usize) 
             name: text((*attribute).attname.data.as_ptr()),
             format,
             equals: equality(base),
+            // The server finds no operator between a domain over an enum and the elements of its array.
+            by_element: !is_array(base) && (declared == base || !is_enum(base)),
             identity_always: (*attribute).attidentity == b'a' as c_char,
         };
         let is_varlena = (*attribute).attlen == -1;
-        Ok((column, Attribute { index, is_varlena, param, copy }))
+        let base = (base.to_u32(), is_enum(base));
+        Ok((column, Attribute { index, is_varlena, base, param, copy }))
     }
 }
 

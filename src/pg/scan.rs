@@ -11,13 +11,14 @@ use crate::pg::{encoding, report, xact};
 /// COPY data goes out in pieces of about this size.
 const PIECE: usize = 64 * 1024;
 
-/// Scans the whole table; calls `send` with the COPY bytes so far and the rows in them. Returns the rows.
+/// Scans the whole table; calls `send` with the COPY bytes so far, in binary or text format, and the
+/// rows in them. Returns the rows.
 pub fn copy_table(
     table: &OpenTable,
     described: &mut Described,
+    binary: bool,
     mut send: impl FnMut(&[u8], u64) -> Result<()>,
 ) -> Result<u64> {
-    let binary = described.copies_binary();
     // SAFETY: the copy ends before the transaction whose snapshot it reads under.
     let scratch = unsafe { Scratch::new(pg_sys::TopTransactionContext, c"pg_courier row encoding") };
     let mut rows = 0u64;

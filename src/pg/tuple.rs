@@ -339,7 +339,7 @@ impl Described {
         out: &mut Vec<u8>,
     ) {
         let Described { relation, attributes, .. } = self;
-        for (column, Attribute { index, is_varlena, param, copy }) in attributes.iter_mut().enumerate() {
+        for (column, Attribute { index, is_varlena, param, copy, .. }) in attributes.iter_mut().enumerate() {
             let (mut datum, mut null) = (row.values[*index], row.nulls[*index]);
             // SAFETY: the attribute is a varlena; values are live for the call.
             if purpose == Purpose::Param && !null && *is_varlena && unsafe { is_on_disk_toast(datum) } {

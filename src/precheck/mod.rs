@@ -316,18 +316,22 @@ impl Check<'_> {
         self.queries.1 += 1;
         let all = names_of(tables)?;
         self.queries.0 += 1;
-        let named = |row: &Row| Ok(row.parse::<usize>(0)?.checked_sub(1).and_then(|n| all.get(n)).cloned());
-        let names: Vec<String> = rows.iter().map(named).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+        let mut names: Vec<(&str, String)> = Vec::new();
+        for row in &rows {
+            let name = row.parse::<usize>(0)?.checked_sub(1).and_then(|n| all.get(n));
+            let only = if row.bool(1)? { "" } else { "ONLY " };
+            names.extend(name.map(|name| (only, name.clone())));
+        }
         for names in names.chunks(AT_ONCE) {
             let parts: Vec<String> = names
                 .iter()
                 .enumerate()
-                .map(|(n, t)| format!("SELECT {n} WHERE EXISTS (SELECT FROM ONLY {t})"))
+                .map(|(n, (only, t))| format!("SELECT {n} WHERE EXISTS (SELECT FROM {only}{t})"))
                 .collect();
             let filled = session.connection.query(&parts.join(" UNION ALL "), &[])?;
             self.queries.1 += 1;
             for row in &filled {
-                let Some(table) = names.get(row.parse::<usize>(0)?) else { continue };
+                let Some((_, table)) = names.get(row.parse::<usize>(0)?) else { continue };
                 let detail = "It has rows on the destination; the copy would mix with them.".to_owned();
                 self.add("destination_not_empty", None, Some(table.clone()), Some(detail))?;
                 if let Some(finding) = self.findings.last_mut() {

@@ -203,6 +203,7 @@ fn prepare(argument: &Argument, status: &TaskStatus) -> Result<(Task, Endpoint, 
     let plan = Plan {
         task_id: task.uuid.clone(),
         coverage: coverage::at_start(&task)?,
+        names: tables::of_task(task.id)?.into_iter().map(|table| table.name).collect(),
         defer_constraints: tables::have_deferrable_constraints(task.id)?,
         conflict: task.conflict,
         skip: task.skip_lsn,

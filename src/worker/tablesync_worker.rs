@@ -11,9 +11,11 @@ use super::status::{TaskStatus, WorkerStatus};
 use super::{Argument, Endpoint, Mode, failpoint};
 use crate::catalog::Task;
 use crate::catalog::tables::{self, TaskTable};
+use crate::destination::table::{self, Table};
 use crate::destination::{Destination, Purpose};
 use crate::error::{Error, Origin, Result};
 use crate::logicalrep::coverage::TableName;
+use crate::logicalrep::names::quote_ident;
 use crate::pg::dsm::Segment;
 use crate::pg::xact::RepeatableRead;
 use crate::pg::{bgworker, compat, latch, rel, report, scan, spi, xact};
@@ -70,6 +72,14 @@ fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatu
 fn explain(error: Error, table: &str) -> Error {
     const PROGRAM_LIMIT_EXCEEDED: &str = "54000";
     let error = error.context(format!("While copying {table}."));
+    const UNDEFINED_FUNCTION: &str = "42883";
+    if error.sqlstate() == UNDEFINED_FUNCTION {
+        return error.hint(
+            "If an index or a check of the table calls it: the task's sessions have search_path = pg_catalog, so let the calling \
+             function say where it looks, ALTER FUNCTION ... SET search_path = ...; on the destination (precheck() lists such \
+             functions). Then SELECT courier.resume({task});",
+        );
+    }
     if error.sqlstate() != PROGRAM_LIMIT_EXCEEDED {
         return error;
     }
@@ -125,6 +135,7 @@ fn copy_under_snapshot(
     check_not_rewritten(table)?;
     let mut described = source.describe(TableName::parse(&table.name).as_ref())?;
     let name = described.relation.qualified_name();
+    let destination_is_quiet = destination.replica_role;
     let connection = &mut destination.connection;
     connection.exec("BEGIN")?;
     let relid = table.relid.to_string();
@@ -138,13 +149,19 @@ fn copy_under_snapshot(
         connection.exec("COMMIT")?;
         return Ok(copied);
     }
-    let freeze = prepare_destination_table(task, &name, connection)?;
-    let format = if described.copies_binary() { "binary" } else { "text" };
+    // Nobody changes its columns from here on; and the rows of whoever comes between a look whether it is empty and the
+    // TRUNCATE would go.
+    let mode = if task.schema_sync { "ACCESS EXCLUSIVE" } else { "ROW EXCLUSIVE" };
+    connection.exec(&format!("LOCK TABLE ONLY {name} IN {mode} MODE"))?;
+    let there = table::read_one(connection, &name)?;
+    let freeze = prepare_destination_table(task, &there, connection)?;
+    let binary = described.copies_binary(|column| there.base_type(column));
+    let format = if binary { "binary" } else { "text" };
     let freeze = if freeze { ", FREEZE true" } else { "" };
     let columns = described.relation.column_list();
     let columns = if columns.is_empty() { String::new() } else { format!(" ({columns})") };
     connection.copy_start(&format!("COPY {name}{columns} FROM STDIN (FORMAT {format}{freeze})"))?;
-    let rows = scan::copy_table(&source, &mut described, |bytes, rows| {
+    let rows = scan::copy_table(&source, &mut described, binary, |bytes, rows| {
         connection.copy_data(bytes)?;
         mine.rows.fetch_add(rows, Relaxed);
         mine.bytes.fetch_add(bytes.len() as u64, Relaxed);
@@ -159,6 +176,9 @@ fn copy_under_snapshot(
         )
         .origin(Origin::Destination)
         .hint("A trigger or rule on the destination table takes rows away; disable it."));
+    }
+    if destination_is_quiet {
+        check_deferrable_constraints(&there, connection)?;
     }
     connection.execute(
         "UPDATE courier_applied.table_progress SET copied_rows = $3::bigint, copied_at = pg_catalog.clock_timestamp() \
@@ -200,12 +220,9 @@ fn already_copied(task: &Task, relid: &str, connection: &mut crate::libpq::Conne
 
 /// The table must be empty. One that this task created can be truncated in this transaction, so that its rows go in
 /// frozen; one that was there before is left as it is.
-fn prepare_destination_table(task: &Task, name: &str, connection: &mut crate::libpq::Connection) -> Result<bool> {
-    if task.schema_sync {
-        // The rows of whoever comes between the question and the TRUNCATE would go.
-        connection.exec(&format!("LOCK TABLE ONLY {name} IN ACCESS EXCLUSIVE MODE"))?;
-    }
-    let empty = connection.query(&format!("SELECT NOT EXISTS (SELECT 1 FROM ONLY {name})"), &[])?;
+fn prepare_destination_table(task: &Task, there: &Table, connection: &mut crate::libpq::Connection) -> Result<bool> {
+    let (only, name) = (there.only(), &there.name);
+    let empty = connection.query(&format!("SELECT NOT EXISTS (SELECT 1 FROM {only}{name})"), &[])?;
     if !empty.first().is_some_and(|row| row.bool(0).unwrap_or(false)) {
         return Err(Error::new("55000", format!("table {name} on the destination is not empty"))
             .origin(Origin::Destination)
@@ -216,8 +233,31 @@ fn prepare_destination_table(task: &Task, name: &str, connection: &mut crate::li
                 task.name
             )));
     }
-    if task.schema_sync {
+    // The server freezes no rows of a partitioned table.
+    let freeze = task.schema_sync && there.kind == table::Kind::Plain;
+    if freeze {
         connection.exec(&format!("TRUNCATE ONLY {name}"))?;
     }
-    Ok(task.schema_sync)
+    Ok(freeze)
+}
+
+/// The server checks a deferrable constraint by a trigger, which does not fire for replicated rows.
+fn check_deferrable_constraints(there: &Table, connection: &mut crate::libpq::Connection) -> Result<()> {
+    for constraint in &there.deferrable {
+        let (table, name) = (&there.name, quote_ident(&constraint.name));
+        let broken = |what: &str| {
+            let drop =
+                format!("ALTER TABLE {table} DROP CONSTRAINT {name}; -- on the destination, or make it NOT DEFERRABLE");
+            Error::new("55000", format!("deferrable constraint {name} of {table} on the destination {what}"))
+                .origin(Origin::Destination)
+                .detail("The server checks it by a trigger, which does not fire for rows that are replicated.")
+                .hint(drop)
+        };
+        let search =
+            constraint.search(&format!("{}{table}", there.only())).ok_or_else(|| broken("cannot be checked"))?;
+        if !connection.query(&search, &[])?.is_empty() {
+            return Err(broken("is broken by the rows of the source"));
+        }
+    }
+    Ok(())
 }

@@ -1,0 +1,281 @@
+//! A table as the destination has it: what decides how its rows have to be written there.
+//!
+//! It may be partitioned where the source's is plain; a column may have another type, which binary COPY would take for
+//! its own; a constraint may be deferrable, and is then checked by a trigger that the replica role keeps quiet; a
+//! domain may have a constraint that old values need not meet. All of it may change while a task runs. What has to be
+//! exact is therefore asked again under the lock that a change would need, see [`Table::before_copy`]; the rest shows by
+//! an error, after which a new worker asks anew.
+
+use std::collections::HashMap;
+
+use crate::error::{Error, Result};
+use crate::libpq::Connection;
+use crate::logicalrep::names::{quote_ident, quote_literal};
+use crate::logicalrep::{Column, ColumnFormat};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// There is none of this name.
+    #[default]
+    Missing,
+    Plain,
+    Partitioned,
+    /// A view, a foreign table.
+    Other,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    /// Qualified and quoted.
+    pub name: String,
+    pub kind: Kind,
+    /// Has it triggers that fire for replicated rows too?
+    pub has_replica_triggers: bool,
+    columns: HashMap<String, There>,
+    /// All columns with their types, in one text.
+    signature: String,
+    pub deferrable: Vec<Deferrable>,
+}
+
+#[derive(Clone, Debug)]
+struct There {
+    /// OID of the type below all domains.
+    base: u32,
+    is_enum: bool,
+    /// The column's type, if it is a domain with a constraint that is not valid, or has such a domain in it.
+    lenient: Option<String>,
+}
+
+/// A unique or exclusion constraint that the server checks by a trigger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deferrable {
+    pub name: String,
+    /// The names of its columns, for an exclusion constraint each with its operator; `None` when it has an expression.
+    pub columns: Option<Vec<(String, String)>>,
+    pub is_exclusion: bool,
+    pub nulls_are_equal: bool,
+    pub is_partial: bool,
+}
+
+/// Columns and types of a table in one text.
+macro_rules! signature_of {
+    ($table:literal) => {
+        concat!(
+            "(SELECT COALESCE(pg_catalog.string_agg(a.attname || ' ' || a.atttypid::pg_catalog.text, ',' \
+              ORDER BY a.attnum), '') FROM pg_catalog.pg_attribute AS a WHERE a.attrelid OPERATOR(pg_catalog.=) ",
+            $table,
+            " AND a.attnum > 0 AND NOT a.attisdropped)"
+        )
+    };
+}
+
+/// Makes what [`Table::before_copy`] calls, once for a session.
+pub(super) const PREPARE_CHECK: &str = concat!(
+    "PREPARE courier_columns(pg_catalog.oid, pg_catalog.text) AS SELECT 1 / (",
+    signature_of!("$1"),
+    " OPERATOR(pg_catalog.=) $2)::pg_catalog.int4"
+);
+
+/// Line by line: what it is about, the table, and facts. $1: names of tables.
+const QUERY: &str = concat!(
+    "WITH RECURSIVE w AS MATERIALIZED ( \
+       SELECT n AS name, c.oid, c.relkind FROM pg_catalog.unnest($1::pg_catalog.text[]) AS n \
+       JOIN pg_catalog.pg_class AS c ON c.oid = pg_catalog.to_regclass(n)), \
+     of_column AS ( \
+       SELECT w.oid, a.attname, a.attnum, a.atttypid AS type, 0 AS depth \
+       FROM w JOIN pg_catalog.pg_attribute AS a ON a.attrelid = w.oid AND a.attnum > 0 AND NOT a.attisdropped \
+       UNION ALL \
+       SELECT c.oid, c.attname, c.attnum, t.typbasetype, c.depth + 1 FROM of_column AS c \
+       JOIN pg_catalog.pg_type AS t ON t.oid = c.type WHERE t.typtype = 'd'), \
+     within AS ( \
+       SELECT c.oid, c.attnum, c.type FROM of_column AS c \
+       UNION \
+       SELECT w.oid, w.attnum, p.type FROM within AS w JOIN pg_catalog.pg_type AS t ON t.oid = w.type \
+       CROSS JOIN LATERAL (SELECT t.typelem AS type WHERE t.typelem <> 0 UNION ALL SELECT t.typbasetype WHERE t.typbasetype <> 0 \
+         UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = t.typrelid AND a.attnum > 0 \
+           AND NOT a.attisdropped AND t.typrelid <> 0) AS p), \
+     lenient AS MATERIALIZED ( \
+       SELECT d.oid, d.attnum FROM within AS d \
+       JOIN pg_catalog.pg_constraint AS k ON k.contypid = d.type AND NOT k.convalidated AND d.type <> 0) \
+     SELECT 'table' AS what, w.name, w.relkind::pg_catalog.text, ",
+    signature_of!("w.oid"),
+    ", (EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = w.oid AND t.tgenabled IN ('A', 'R')))::pg_catalog.text, \
+       NULL, NULL \
+     FROM w \
+     UNION ALL \
+     SELECT 'column', w.name, c.attname::pg_catalog.text, t.oid::pg_catalog.text, (t.typtype = 'e')::pg_catalog.text, \
+       CASE WHEN EXISTS (SELECT FROM lenient AS l WHERE l.oid = c.oid AND l.attnum = c.attnum) THEN \
+         (SELECT pg_catalog.format_type(o.type, NULL) FROM of_column AS o \
+          WHERE o.oid = c.oid AND o.attnum = c.attnum AND o.depth = 0) END, NULL \
+     FROM w JOIN of_column AS c ON c.oid = w.oid JOIN pg_catalog.pg_type AS t ON t.oid = c.type AND t.typtype <> 'd' \
+     UNION ALL \
+     SELECT 'constraint', w.name, k.conname::pg_catalog.text, \
+       CASE WHEN i.indexprs IS NULL THEN (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, \
+           CASE WHEN k.contype = 'x' THEN pg_catalog.format('OPERATOR(%I.%s)', n.nspname, p.oprname) ELSE '' END) \
+           ORDER BY c.at) \
+         FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY AS c(number, at) \
+         JOIN pg_catalog.pg_attribute AS a ON a.attrelid = w.oid AND a.attnum = c.number \
+         LEFT JOIN pg_catalog.pg_operator AS p ON p.oid = k.conexclop[c.at] \
+         LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = p.oprnamespace)::pg_catalog.text END, \
+       (k.contype = 'x')::pg_catalog.text, pg_catalog.to_jsonb(i.*) ->> 'indnullsnotdistinct', \
+       (i.indpred IS NOT NULL)::pg_catalog.text \
+     FROM w JOIN pg_catalog.pg_constraint AS k ON k.conrelid = w.oid AND k.condeferrable AND k.contype IN ('p', 'u', 'x') \
+     JOIN pg_catalog.pg_index AS i ON i.indexrelid = k.conindid"
+);
+
+/// Reads the definitions of tables, by their qualified names. One that is not there is in the answer, as missing.
+pub fn read(connection: &mut Connection, names: &[String]) -> Result<HashMap<String, Table>> {
+    let quoted: Vec<String> =
+        names.iter().map(|name| format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))).collect();
+    let rows = connection.query(QUERY, &[Some(&format!("{{{}}}", quoted.join(",")))])?;
+    let named = |name: &String| (name.clone(), Table { name: name.clone(), ..Table::default() });
+    let mut tables: HashMap<String, Table> = names.iter().map(named).collect();
+    for row in &rows {
+        let Some(table) = tables.get_mut(row.text(1)?) else { continue };
+        match row.text(0)? {
+            "table" => {
+                table.kind = match row.text(2)? {
+                    "r" => Kind::Plain,
+                    "p" => Kind::Partitioned,
+                    _ => Kind::Other,
+                };
+                table.signature = row.string(3)?;
+                table.has_replica_triggers = row.text(4)? == "true";
+            }
+            "column" => {
+                let is_enum = row.text(4)? == "true";
+                let there = There { base: row.parse(3)?, is_enum, lenient: row.opt_string(5) };
+                table.columns.insert(row.string(2)?, there);
+            }
+            _ => table.deferrable.push(Deferrable {
+                name: row.string(2)?,
+                columns: row.opt(3).map(columns_of).transpose()?,
+                is_exclusion: row.text(4)? == "true",
+                nulls_are_equal: row.opt(5) == Some("true"),
+                is_partial: row.text(6)? == "true",
+            }),
+        }
+    }
+    Ok(tables)
+}
+
+fn columns_of(list: &str) -> Result<Vec<(String, String)>> {
+    serde_json::from_str(list)
+        .map_err(|error| Error::internal(format!("the destination describes a constraint unlike JSON: {error}")))
+}
+
+/// As [`read`], for one table.
+pub fn read_one(connection: &mut Connection, name: &str) -> Result<Table> {
+    let mut tables = read(connection, &[name.to_owned()])?;
+    tables.remove(name).ok_or_else(|| Error::internal("a table that was asked for is not in the answer"))
+}
+
+impl Table {
+    /// What stands before the name where only the table's own rows are meant. The rows of a partitioned table are those
+    /// of its partitions.
+    pub fn only(&self) -> &'static str {
+        if self.kind == Kind::Partitioned { "" } else { "ONLY " }
+    }
+
+    /// Would binary COPY take the fields, as the stream has them, for what they are?
+    pub fn takes_copy_of(&self, columns: &[Column]) -> bool {
+        let agrees = |column: &Column| {
+            self.columns.get(&column.name).is_some_and(|there| match column.format {
+                ColumnFormat::Binary { element, .. } => element == there.base,
+                ColumnFormat::Label { .. } => there.is_enum,
+                ColumnFormat::Text { .. } => false,
+            })
+        };
+        matches!(self.kind, Kind::Plain | Kind::Partitioned) && columns.iter().all(agrees)
+    }
+
+    /// The type of a column below all domains, and whether it is an enum; `None` if there is no such column.
+    pub fn base_type(&self, column: &str) -> Option<(u32, bool)> {
+        self.columns.get(column).map(|there| (there.base, there.is_enum))
+    }
+
+    /// The type of a column, if old values need not meet the constraints of a domain in it.
+    pub fn lenient_type(&self, column: &str) -> Option<&str> {
+        self.columns.get(column)?.lenient.as_deref()
+    }
+
+    /// Statements for the transaction of a COPY, before it: the columns are still what they were, and stay so to its
+    /// end. "Division by zero" if not.
+    pub fn before_copy(&self) -> String {
+        let Table { name, signature, .. } = self;
+        let (regclass, signature) = (quote_literal(name), quote_literal(signature));
+        format!(
+            "LOCK TABLE ONLY {name} IN ROW EXCLUSIVE MODE; \
+             EXECUTE courier_columns({regclass}::pg_catalog.regclass::pg_catalog.oid, {signature})"
+        )
+    }
+}
+
+impl Deferrable {
+    /// A query that returns a row if the constraint is broken anywhere in the table; `None` if that cannot be asked.
+    pub fn search(&self, table: &str) -> Option<String> {
+        let columns = self.columns.as_ref().filter(|_| !self.is_partial)?;
+        let names: Vec<String> = columns.iter().map(|(name, _)| quote_ident(name)).collect();
+        if self.is_exclusion {
+            let excludes =
+                |((_, operator), name): (&(String, String), &String)| format!("a.{name} {operator} b.{name}");
+            let conditions: Vec<String> = columns.iter().zip(&names).map(excludes).collect();
+            return Some(format!(
+                "SELECT 1 FROM {table} AS a JOIN {table} AS b ON {} \
+                 WHERE a.tableoid <> b.tableoid OR a.ctid <> b.ctid LIMIT 1",
+                conditions.join(" AND ")
+            ));
+        }
+        let are_there: Vec<String> = names.iter().map(|name| format!("{name} IS NOT NULL")).collect();
+        let condition = if self.nulls_are_equal { "true".to_owned() } else { are_there.join(" AND ") };
+        Some(format!(
+            "SELECT 1 FROM {table} WHERE {condition} GROUP BY {} HAVING pg_catalog.count(*) > 1 LIMIT 1",
+            names.join(", ")
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(kind: Kind, base: u32) -> Table {
+        let columns = HashMap::from([("id".to_owned(), There { base, is_enum: false, lenient: None })]);
+        Table { name: "\"s\".\"t\"".into(), kind, columns, signature: "id 23".into(), ..Table::default() }
+    }
+
+    fn column(element: u32) -> Column {
+        let format = ColumnFormat::Binary { element, array: 0 };
+        Column { name: "id".into(), format, equals: String::new(), by_element: true, identity_always: false }
+    }
+
+    #[test]
+    fn only_tables_with_the_very_types_take_copy() {
+        assert!(table(Kind::Plain, 23).takes_copy_of(&[column(23)]));
+        assert!(table(Kind::Partitioned, 23).takes_copy_of(&[column(23)]));
+        assert!(!table(Kind::Plain, 700).takes_copy_of(&[column(23)]), "of the same width, and no integer");
+        assert!(!table(Kind::Other, 23).takes_copy_of(&[column(23)]));
+        assert!(!Table::default().takes_copy_of(&[column(23)]));
+    }
+
+    #[test]
+    fn the_rows_of_a_partitioned_table_are_elsewhere() {
+        assert_eq!(table(Kind::Plain, 23).only(), "ONLY ");
+        assert_eq!(table(Kind::Partitioned, 23).only(), "");
+    }
+
+    #[test]
+    fn broken_constraints_are_searched_for() {
+        let mut constraint = Deferrable {
+            name: "t_key".into(),
+            columns: columns_of(r#"[["a", ""], ["b", ""]]"#).ok(),
+            is_exclusion: false,
+            nulls_are_equal: false,
+            is_partial: false,
+        };
+        let sql = constraint.search("t").unwrap();
+        assert!(sql.contains("WHERE \"a\" IS NOT NULL AND \"b\" IS NOT NULL GROUP BY \"a\", \"b\" HAVING"), "{sql}");
+        constraint.columns = None;
+        assert_eq!(constraint.search("t"), None);
+    }
+}

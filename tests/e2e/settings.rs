@@ -1,0 +1,162 @@
+//! Settings of the two servers: whatever a database or a role has, values arrive as they are.
+//!
+//! The list below judges every setting that a session may change, of PostgreSQL 13 to 18. A server with one that nobody has
+//! judged fails the test: it may decide how a value is read.
+
+use std::collections::HashSet;
+
+use pg_courier_tests::Pair;
+use pg_courier_tests::pair::DATABASE;
+
+use crate::common::TASK;
+
+/// The sessions on the destination have values of their own for these; those about values the source's workers, too
+/// (`src/destination.rs`).
+const SET: &str = "\
+    application_name array_nulls bytea_output check_function_bodies client_encoding DateStyle \
+    default_transaction_isolation default_transaction_read_only enable_hashjoin enable_mergejoin enable_seqscan \
+    extra_float_digits gin_fuzzy_search_limit idle_in_transaction_session_timeout idle_session_timeout \
+    IntervalStyle jit lc_monetary lock_timeout plan_cache_mode quote_all_identifiers row_security search_path \
+    session_replication_role standard_conforming_strings statement_timeout synchronous_commit \
+    tcp_keepalives_count tcp_keepalives_idle tcp_keepalives_interval TimeZone transaction_timeout xmloption";
+
+/// They belong to a transaction, or to who logs in, and the extension's statements say them where they matter. `seed` is
+/// for random numbers.
+const OF_THE_SESSION: &str = "\
+    default_transaction_deferrable role seed session_authorization transaction_deferrable transaction_isolation \
+    transaction_read_only";
+
+/// They decide how string constants are read that look another way than those of the extension: it writes no `\\'`,
+/// doubles quotes, and begins a constant with a backslash in it with E.
+const OF_LITERALS: &str = "\
+    backslash_quote escape_string_warning operator_precedence_warning";
+
+/// They act in functions and constraints of users, which run with what their database has, or in functions (`to_char`,
+/// `to_tsvector`, `xmlelement`) that print or convert and that no type calls when it reads or prints. Dates and times travel
+/// with offsets, not with names of zones.
+const OF_FUNCTIONS: &str = "\
+    composite_type_mismatch constraint_exclusion default_text_search_config event_triggers lc_numeric lc_time \
+    lo_compat_privileges restrict_nonsystem_relation_kind timezone_abbreviations transform_null_equals \
+    xmlbinary";
+
+/// Defaults of what is created, not of what is stored in it; and where files come from.
+const OF_WHAT_IS_MADE: &str = "\
+    allow_in_place_tablespaces allow_system_table_mods createrole_self_grant default_statistics_target \
+    default_table_access_method default_tablespace default_toast_compression default_with_oids \
+    dynamic_library_path extension_control_path extension_destdir file_copy_method icu_validation_level \
+    local_preload_libraries md5_password_warnings output_plugin_libraries password_encryption scram_iterations \
+    session_preload_libraries temp_tablespaces";
+
+/// For rescuing a damaged server, by its superuser, who has to know.
+const OF_DAMAGE: &str = "\
+    ignore_checksum_failure ignore_system_indexes zero_damaged_pages";
+
+/// How fast, how much memory, which plan, what is logged, what is counted.
+const OF_PERFORMANCE: &str = "\
+    backend_flush_after backtrace_functions client_connection_check_interval client_min_messages commit_delay \
+    commit_siblings compute_query_id cpu_index_tuple_cost cpu_operator_cost cpu_tuple_cost \
+    cursor_tuple_fraction deadlock_timeout debug_deadlocks debug_discard_caches \
+    debug_logical_replication_streaming debug_parallel_query debug_pretty_print debug_print_parse \
+    debug_print_plan debug_print_rewritten effective_cache_size effective_io_concurrency enable_async_append \
+    enable_bitmapscan enable_distinct_reordering enable_gathermerge enable_group_by_reordering enable_hashagg \
+    enable_incremental_sort enable_indexonlyscan enable_indexscan enable_material enable_memoize \
+    enable_nestloop enable_parallel_append enable_parallel_hash enable_partition_pruning \
+    enable_partitionwise_aggregate enable_partitionwise_join enable_presorted_aggregate \
+    enable_self_join_elimination enable_sort enable_tidscan exit_on_error force_parallel_mode \
+    from_collapse_limit geqo geqo_effort geqo_generations geqo_pool_size geqo_seed geqo_selection_bias \
+    geqo_threshold gin_pending_list_limit hash_mem_multiplier io_combine_limit jit_above_cost \
+    jit_debugging_support jit_dump_bitcode jit_expressions jit_inline_above_cost jit_optimize_above_cost \
+    jit_profiling_support jit_tuple_deforming join_collapse_limit lc_messages log_btree_build_stats \
+    log_connections log_disconnections log_duration log_error_verbosity log_executor_stats log_lock_failures \
+    log_lock_waits log_min_duration_sample log_min_duration_statement log_min_error_statement log_min_messages \
+    log_parameter_max_length log_parameter_max_length_on_error log_parser_stats log_planner_stats \
+    log_replication_commands log_statement log_statement_sample_rate log_statement_stats log_temp_files \
+    log_transaction_sample_rate logical_decoding_work_mem maintenance_io_concurrency maintenance_work_mem \
+    max_parallel_maintenance_workers max_parallel_workers max_parallel_workers_per_gather max_stack_depth \
+    min_parallel_index_scan_size min_parallel_table_scan_size parallel_leader_participation parallel_setup_cost \
+    parallel_tuple_cost post_auth_delay random_page_cost recursive_worktable_factor seq_page_cost \
+    ssl_renegotiation_limit stats_fetch_consistency synchronize_seqscans tcp_user_timeout temp_buffers \
+    temp_file_limit trace_lock_oidmin trace_lock_table trace_locks trace_lwlocks trace_notify trace_sort \
+    trace_syncscan trace_userlocks track_activities track_cost_delay_timing track_counts track_functions \
+    track_io_timing track_wal_io_timing update_process_title vacuum_buffer_usage_limit \
+    vacuum_cleanup_index_scale_factor vacuum_cost_delay vacuum_cost_limit vacuum_cost_page_dirty \
+    vacuum_cost_page_hit vacuum_cost_page_miss vacuum_failsafe_age vacuum_freeze_min_age \
+    vacuum_freeze_table_age vacuum_max_eager_freeze_failure_rate vacuum_multixact_failsafe_age \
+    vacuum_multixact_freeze_min_age vacuum_multixact_freeze_table_age vacuum_truncate wal_compression \
+    wal_consistency_checking wal_debug wal_init_zero wal_recycle wal_sender_timeout wal_skip_threshold work_mem";
+
+#[test]
+fn every_setting_has_been_judged() {
+    let pair = Pair::builder().start_without_database();
+    let lists = [SET, OF_THE_SESSION, OF_LITERALS, OF_FUNCTIONS, OF_WHAT_IS_MADE, OF_DAMAGE, OF_PERFORMANCE];
+    let judged: HashSet<&str> = lists.iter().flat_map(|list| list.split_whitespace()).collect();
+    for cluster in [&pair.source, &pair.destination] {
+        let known = cluster.value(
+            "postgres",
+            "SELECT string_agg(name, ' ') FROM pg_settings WHERE context IN ('user', 'superuser', 'backend', 'superuser-backend') \
+             AND category NOT LIKE 'Preset Options' AND name NOT LIKE '%.%'",
+        );
+        let unknown: Vec<&str> = known.split_whitespace().filter(|name| !judged.contains(name)).collect();
+        assert!(unknown.is_empty(), "does one of these decide how a value reads, prints or is found? {unknown:?}");
+    }
+}
+
+/// Both databases have every setting that changes how values read and print, each another one.
+#[test]
+fn settings_that_read_and_print_values_otherwise() {
+    let pair = Pair::start();
+    let odd = [
+        ("DateStyle", "'SQL, DMY'", "'German, YMD'"),
+        ("IntervalStyle", "sql_standard", "iso_8601"),
+        ("TimeZone", "'Asia/Kolkata'", "'America/St_Johns'"),
+        ("extra_float_digits", "-10", "-15"),
+        ("bytea_output", "escape", "escape"),
+        ("standard_conforming_strings", "off", "off"),
+        ("escape_string_warning", "on", "on"),
+        ("backslash_quote", "off", "on"),
+        ("xmloption", "document", "document"),
+        ("xmlbinary", "hex", "hex"),
+        ("array_nulls", "off", "off"),
+        ("quote_all_identifiers", "on", "off"),
+        ("gin_fuzzy_search_limit", "1", "1"),
+        ("transform_null_equals", "on", "on"),
+        ("timezone_abbreviations", "'India'", "'Australia'"),
+        ("default_text_search_config", "'german'", "'simple'"),
+        ("check_function_bodies", "on", "on"),
+        ("default_transaction_read_only", "off", "on"),
+        ("default_transaction_isolation", "serializable", "'repeatable read'"),
+        ("row_security", "on", "on"),
+        ("constraint_exclusion", "off", "on"),
+    ];
+    for (name, source, destination) in odd {
+        pair.source.run("postgres", &format!("ALTER DATABASE {DATABASE} SET {name} = {source}"));
+        pair.destination.run("postgres", &format!("ALTER DATABASE {DATABASE} SET {name} = {destination}"));
+    }
+    pair.source.run(
+        DATABASE,
+        "CREATE DOMAIN words AS text[]; CREATE TYPE pair AS (a text[], b interval); \
+         CREATE TABLE t (id int PRIMARY KEY, a text[], i int[], w words, p pair, d date, z timestamptz, n interval, f float8, r float4, \
+           b bytea, x xml, c regclass, y regtype[], s text, tz timetz[], rz tstzrange, m tsvector); \
+         CREATE INDEX ON t USING gin (a); \
+         CREATE TABLE bare (LIKE t); ALTER TABLE bare REPLICA IDENTITY FULL",
+    );
+    let row = "SELECT n, ARRAY['a', NULL, 'NULL', E'b\\\\c''\"'], ARRAY[1, NULL, n], ARRAY[NULL, 'null']::words, \
+         ROW(ARRAY[NULL, 'x y'], '-1 day +02:03:04'::interval)::pair, '2024-02-03'::date + n, '2024-02-03 04:05:06.7+08'::timestamptz, \
+         '-1 year 2 mons -3 days 04:05:06.789'::interval, 0.1::float8 + n / 3.0, 1.1::float4, '\\\\x00ff5c27'::bytea, \
+         xmlparse(content 'a<b/>c'), 'pg_class'::regclass, ARRAY['int4'::regtype, 'text[]'::regtype], E'\\\\''\\n', \
+         ARRAY['04:05:06.7+05:30'::timetz, NULL], tstzrange('2024-02-03 04:05:06+08', NULL), 'a:1 b:2'::tsvector";
+    pair.source.run(DATABASE, &format!("INSERT INTO t {row} FROM generate_series(1, 5) AS n; INSERT INTO bare {row} FROM generate_series(1, 5) AS n"));
+    pair.start_task(TASK, &["public.*"]);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    pair.source.run(DATABASE, &format!("INSERT INTO t {row} FROM generate_series(11, 15) AS n; INSERT INTO bare {row} FROM generate_series(11, 15) AS n"));
+    for table in ["t", "bare"] {
+        pair.source.run(
+            DATABASE,
+            &format!("UPDATE {table} SET a = ARRAY[NULL, a[1]], w = '{{x}}', n = -n, z = z - interval '1 day', i = ARRAY[NULL, 2]::int[] WHERE id % 2 = 0"),
+        );
+        pair.source.run(DATABASE, &format!("DELETE FROM {table} WHERE id % 5 = 3"));
+    }
+    pair.assert_mirrored(TASK, &["public.t", "public.bare"]);
+    let verified = "SELECT string_agg(identical::text, ' ') FROM courier.verify('shop_to_dr')";
+    assert_eq!(pair.source.value(DATABASE, verified), "true true");
+}
