@@ -132,7 +132,6 @@ fn what_the_operating_system_user_has_is_not_for_everybody() {
     low_ok(&pair, "SELECT courier.create_task('steal', server => 'mine', include => ARRAY['public.low_t'])");
     let answer = as_low(&pair, "SELECT courier.start('steal')").expect_err("no password of its own");
     assert_mentions(&answer.to_string(), &["password"]);
-    // The view and the end of a task connect as well.
     let tables = "SELECT count(*) FROM pg_stat_all_tables WHERE relname = 'low_t'";
     assert_eq!(pair.destination.value(DATABASE, tables), "0");
     for option in ["passfile '/x'", "sslcert '/x'", "sslkey '/x'"] {
@@ -478,6 +477,7 @@ struct Pooler {
     process: std::process::Child,
     port: u16,
     transactions: bool,
+    sessions: usize,
 }
 
 impl Pooler {
@@ -500,7 +500,8 @@ impl Pooler {
         let mut command = Command::new(program);
         account().applied_to(&mut command, &directory);
         let process = command.arg("ini").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
-        let pooler = Pooler { process: process.expect("pgbouncer runs"), port, transactions: mode != "statement" };
+        let pooler =
+            Pooler { process: process.expect("pgbouncer runs"), port, sessions: 4, transactions: mode != "statement" };
         pg_courier_tests::wait::until(
             "the pooler accepts connections",
             std::time::Duration::from_secs(30),
@@ -518,7 +519,7 @@ impl Pooler {
 
     /// What other clients of the pool meet: the settings that matter, of as many sessions as the pool has.
     fn settings(&self) -> Vec<String> {
-        let mut clients: Vec<_> = (0..4).map(|_| self.try_connect().expect("the pooler runs")).collect();
+        let mut clients: Vec<_> = (0..self.sessions).map(|_| self.try_connect().expect("the pooler runs")).collect();
         let query = "SELECT concat_ws(' ', current_setting('session_replication_role'), current_setting('search_path'), \
                      current_setting('enable_seqscan'), current_setting('synchronous_commit'), current_setting('row_security'), \
                      (SELECT count(*) FROM pg_prepared_statements), current_setting('application_name') LIKE 'pg_courier%')";
@@ -603,7 +604,8 @@ fn a_pooler_that_shares_sessions_is_refused() {
 fn a_pooler_that_keeps_sessions_is_as_good_as_a_server() {
     let pair = Pair::start();
     create_small_tables(&pair);
-    let pooler = Pooler::start("session", &pair.destination, "session", "default_pool_size = 12");
+    let mut pooler = Pooler::start("session", &pair.destination, "session", "default_pool_size = 12");
+    pooler.sessions = 12;
     pair.route(DATABASE, pooler.port);
     assert_eq!(complaints(&pair, "postgres", "dr"), "");
     pair.start_task(TASK, &["public.*"]);
