@@ -35,12 +35,15 @@ COMMENT ON FUNCTION courier.wal_rate() IS
 REVOKE ALL ON FUNCTION courier.disk_space(), courier.wal_rate() FROM PUBLIC;
 
 CREATE FUNCTION courier.preload_sql(library text) RETURNS text
-    LANGUAGE plpgsql VOLATILE STRICT
+    LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     there text;
 BEGIN
+    IF library IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'library must not be null';
+    END IF;
     -- Those that wait for a restart count as well.
     BEGIN
         SELECT f.setting INTO there FROM pg_file_settings f WHERE f.name = 'shared_preload_libraries' ORDER BY f.seqno DESC LIMIT 1;

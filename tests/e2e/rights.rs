@@ -496,4 +496,11 @@ fn null_arguments_are_refused() {
         let answer = pair.source.refuses(DATABASE, call);
         assert_eq!(answer.sqlstate, "22004", "{call}: {answer}");
     }
+    // Those that come later: what is strict and no part of another function only computes.
+    let strict = pair.source.value(
+        DATABASE,
+        "SELECT string_agg(p.proname, ' ' ORDER BY p.proname) FROM pg_proc p JOIN pg_description d ON d.objoid = p.oid AND d.classoid = 'pg_proc'::regclass \
+         WHERE p.pronamespace = 'courier'::regnamespace AND p.proisstrict AND p.pronargs > 0 AND d.description NOT LIKE 'Internal%'",
+    );
+    assert_eq!(strict, "lsn progress_bar validator");
 }
