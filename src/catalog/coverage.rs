@@ -70,10 +70,9 @@ impl Gap {
             Gap::NotFollowed { table, .. } => not_followed_hint(&task.name, table),
             Gap::Unlogged { table } => unlogged_hint(&task.name, table),
             Gap::Gone { table } => {
-                let (name, pattern) = (quote_literal(&task.name), quote_literal(&table.qualified()));
+                let name = quote_literal(&task.name);
                 format!(
-                    "DROP TABLE {}; on the destination; SELECT courier.pause({name}); \
-                     SELECT courier.alter_task({name}, exclude => ARRAY[{pattern}]); SELECT courier.resume({name});",
+                    "SELECT courier.pause({name}); on the destination: DROP TABLE {}; Then here: SELECT courier.resume({name});",
                     table.shown()
                 )
             }

@@ -1,9 +1,9 @@
-//! Tables that were renamed: what each table of a task is called on the destination.
+//! Tables that were renamed or dropped: what each table of a task is called on the destination, and whether it is there.
 //!
 //! `courier.task_table.table_name` says it, and rows go there. A table that gets another name on the source stops the task
 //! (`logicalrep::coverage`); when it has got that name on the destination too, the stream goes on. That it is the same
 //! table there, and not a new one of that name, its OID tells, which is noted when a stream begins. So tables can
-//! exchange their names as well.
+//! exchange their names as well. A table that is gone on both sides is forgotten.
 
 use std::collections::HashMap;
 
@@ -40,6 +40,10 @@ pub fn take_notice(task: &Task, destination: &mut Destination) -> Result<()> {
     let known = xact::in_transaction(|| known(task.id))?;
     let there = ask(destination, &known)?;
     for table in &known {
+        if table.now.is_none() && !is_there(table, &known, &there) {
+            forget(task, table)?;
+            continue;
+        }
         let (name, oid) = what_now(table, &there);
         if name == table.name && oid == table.oid {
             continue;
@@ -56,6 +60,27 @@ pub fn take_notice(task: &Task, destination: &mut Destination) -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// Has the destination a table that is gone on the source? Not if its name belongs to another one of the task there.
+fn is_there(table: &Known, known: &[Known], there: &There) -> bool {
+    if table.oid.is_some_and(|oid| there.by_oid.contains_key(&oid)) {
+        return true;
+    }
+    there.oid(&table.name).is_some_and(|found| !known.iter().any(|other| other.oid == Some(found)))
+}
+
+/// It was dropped on both sides: there is nothing left to follow.
+fn forget(task: &Task, table: &Known) -> Result<()> {
+    xact::in_transaction(|| {
+        spi::as_extension(|| {
+            spi::execute(
+                "DELETE FROM courier.task_table WHERE task_id = $1::int AND relid = $2::oid",
+                &[Some(&task.id.to_string()), Some(&table.relid)],
+            )
+        })
+    })
+    .map(|_| ())
 }
 
 /// Name and OID of a table on the destination.
@@ -158,5 +183,17 @@ mod tests {
         assert_eq!(outcome(Some(7), Some("j"), &[(9, "j"), (7, "x")]), (name("j"), Some(9)), "another destination");
         assert_eq!(outcome(None, Some("j2"), &[(7, "j2")]), (name("j2"), Some(7)), "renamed before anybody noted it");
         assert_eq!(outcome(Some(7), None, &[]), (name("j"), Some(7)), "gone");
+    }
+
+    #[test]
+    fn a_table_that_was_dropped_is_there_until_it_is_dropped_there() {
+        let gone = |oid| Known { relid: "1".to_owned(), name: name("j"), oid, now: None };
+        let other = || Known { relid: "2".to_owned(), name: name("k"), oid: Some(8), now: Some(name("j")) };
+        let is_there = |oid, tables: &[(u32, &str)]| is_there(&gone(oid), &[gone(oid), other()], &there(tables));
+        assert!(is_there(Some(7), &[(7, "j")]));
+        assert!(is_there(Some(7), &[(7, "set_aside")]));
+        assert!(is_there(None, &[(9, "j")]), "of the same name, on another destination");
+        assert!(!is_there(Some(7), &[]));
+        assert!(!is_there(Some(7), &[(8, "j")]), "its name went to another table of the task");
     }
 }
