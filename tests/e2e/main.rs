@@ -19,6 +19,7 @@ mod encodings;
 mod exactly_once;
 mod faults;
 mod health;
+mod hostile;
 mod large;
 mod lifecycle;
 mod lying;
