@@ -31,7 +31,7 @@ fn resume(pair: &Pair) {
 fn health(pair: &Pair) -> String {
     pair.source.value(
         DATABASE,
-        "SELECT concat_ws(' ', status || ':', detail, hint) FROM courier.health() WHERE \"check\" = 'coverage'",
+        "SELECT concat_ws(' ', status || ':', detail, hint) FROM courier.health() WHERE item = 'coverage'",
     )
 }
 

@@ -224,7 +224,7 @@ impl World {
         }
         let check = self.pair.source.value(
             DATABASE,
-            "SELECT string_agg(DISTINCT status, ',') FROM courier.health() WHERE \"check\" = 'coverage'",
+            "SELECT string_agg(DISTINCT status, ',') FROM courier.health() WHERE item = 'coverage'",
         );
         assert_eq!(check == "critical", !said.is_empty(), "{check}: {said:?}\n{}", self.tell());
         let found = self.names(&format!(
