@@ -2,7 +2,11 @@
 --
 --   relations oid[] --> schema_scope_of() --> ddl_*(scope) --> schema_ddl()        what is created, in which order
 --                            |
---                            `-----------------------------> schema_omissions()   what is left out, and why
+--                            |-----------------------------> schema_omissions()   parts of the tables that are left out, and why
+--                            |-----------------------------> schema_left_out()    everything else that is left out
+--                            `-----------------------------> schema_names()       names that may belong to something else on the destination
+--
+-- What blocked parts wait for may be on the destination: schema_causes() says how to ask, and what is there goes back into the scope.
 --
 -- schema_scope_of() answers "which objects?": it walks pg_depend from the selected tables to types, collations, sequences and
 -- extensions, puts types and tables into dependency order, and finds the parts that cannot be created because they depend on something
@@ -128,7 +132,250 @@ REVOKE ALL ON FUNCTION courier.schema_parts(oid[]) FROM PUBLIC;
 COMMENT ON FUNCTION courier.schema_parts(oid[]) IS
 'Internal: catalog objects whose dependencies decide what the given tables need. No errors of its own.';
 
-CREATE FUNCTION courier.schema_scope_of(relations oid[])
+-- The tables among the given relations that the generator works on.
+CREATE FUNCTION courier.schema_tables(relations oid[])
+RETURNS oid[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT ARRAY(
+        SELECT DISTINCT c.oid
+        FROM unnest(relations) AS r (oid)
+        JOIN pg_class c ON c.oid = r.oid
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p')
+          AND c.relpersistence <> 't'
+          AND c.oid >= 16384
+          AND n.nspname NOT IN ('courier', 'courier_applied')
+          AND NOT EXISTS (SELECT FROM pg_depend e
+                          WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e'))
+$function$;
+REVOKE ALL ON FUNCTION courier.schema_tables(oid[]) FROM PUBLIC;
+COMMENT ON FUNCTION courier.schema_tables(oid[]) IS
+'Internal: those of the given relations that are tables of a user. No errors of its own.';
+
+-- What parts depend on and the generator does not create: `cause` is the thing itself, `refclassid, refobjid` how pg_depend names it (an
+-- array type, a row type). A normal dependency is what an expression or a definition mentions; what the part belongs to is recorded as
+-- automatic or internal. Inheritance is a normal dependency between tables and blocks nothing: an unselected parent only makes the
+-- inherited columns local ones.
+CREATE FUNCTION courier.schema_needs(
+    tables oid[], part_class oid[], part_object oid[], part_table oid[], part_depclass oid[], part_depobj oid[]
+)
+RETURNS TABLE (classid oid, objid oid, cause_class oid, cause_object oid, refclassid oid, refobjid oid)
+LANGUAGE plpgsql STABLE ROWS 1000
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_custom_plan
+SET jit = off
+AS $function$
+#variable_conflict use_column
+DECLARE
+    -- A dependency on one of these is not satisfied on the destination unless it is built in or comes with an extension.
+    blocking CONSTANT oid[] := ARRAY['pg_proc', 'pg_operator', 'pg_opclass', 'pg_opfamily', 'pg_am', 'pg_ts_config', 'pg_ts_dict',
+                                     'pg_ts_parser', 'pg_ts_template']::regclass[]::oid[];
+BEGIN
+    RETURN QUERY
+        SELECT p.classid, p.objid,
+               CASE WHEN r.oid IS NOT NULL THEN 'pg_class'::regclass::oid ELSE d.refclassid END,
+               coalesce(r.oid, element.oid, d.refobjid),
+               d.refclassid, d.refobjid
+        FROM unnest(part_class, part_object, part_table, part_depclass, part_depobj) AS p (classid, objid, relid, depclass, depobj)
+        JOIN pg_depend d ON d.classid = p.depclass AND d.objid = p.depobj
+        LEFT JOIN pg_type y ON d.refclassid = 'pg_type'::regclass AND y.oid = d.refobjid
+        LEFT JOIN pg_type element ON element.oid = y.typelem AND element.typarray = y.oid
+        LEFT JOIN pg_class r
+               ON r.oid = CASE WHEN d.refclassid = 'pg_class'::regclass THEN d.refobjid
+                               WHEN d.refclassid = 'pg_type'::regclass THEN coalesce(element.typrelid, y.typrelid) END
+              AND r.relkind IN ('r', 'p', 'v', 'm', 'f')
+        WHERE d.deptype = 'n'
+          AND d.refobjid >= 16384
+          AND (d.refclassid = ANY (blocking)
+               OR coalesce(element.typtype, y.typtype) IN ('b', 'p')
+               OR (r.oid IS NOT NULL
+                   AND r.oid NOT IN (SELECT s.oid FROM unnest(tables) AS s (oid))
+                   AND NOT (d.refclassid = 'pg_class'::regclass AND p.depclass = 'pg_class'::regclass AND p.depobj = p.relid)))
+          AND NOT EXISTS (SELECT FROM pg_depend e
+                          WHERE e.deptype = 'e'
+                            AND (e.classid, e.objid) IN ((d.refclassid, coalesce(element.oid, d.refobjid)),
+                                                         ('pg_class'::regclass::oid, r.oid)))
+        UNION ALL
+        -- The server's own trigger function reads its configuration from a text argument, which leaves no dependency.
+        SELECT p.classid, p.objid, 'pg_ts_config'::regclass::oid, c.oid, 'pg_ts_config'::regclass::oid, c.oid
+        FROM unnest(part_class, part_object) AS p (classid, objid)
+        JOIN pg_trigger g ON p.classid = 'pg_trigger'::regclass AND g.oid = p.objid
+                         AND g.tgfoid = 'tsvector_update_trigger()'::regprocedure AND g.tgnargs > 1
+        CROSS JOIN LATERAL (SELECT split_part(encode(g.tgargs, 'escape'), '\000', 2) AS name) AS argument
+        JOIN pg_ts_config c ON c.oid >= 16384
+        JOIN pg_namespace n ON n.oid = c.cfgnamespace
+        WHERE replace(argument.name, '"', '') IN (c.cfgname, concat(n.nspname, '.', c.cfgname))
+          AND NOT EXISTS (SELECT FROM pg_depend e
+                          WHERE e.classid = 'pg_ts_config'::regclass AND e.objid = c.oid AND e.deptype = 'e');
+END
+$function$;
+REVOKE ALL ON FUNCTION courier.schema_needs(oid[], oid[], oid[], oid[], oid[], oid[]) FROM PUBLIC;
+COMMENT ON FUNCTION courier.schema_needs(oid[], oid[], oid[], oid[], oid[], oid[]) IS
+'Internal: what parts of the given tables depend on that the generator does not create. No errors of its own.';
+
+-- A role may only count on what nobody but its peers can change: an object that a stranger owns would run the stranger''s code.
+CREATE FUNCTION courier.schema_owner_check(owner text) RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT format($sql$CASE WHEN NOT EXISTS (SELECT FROM pg_catalog.pg_roles w
+                                    WHERE w.oid = %1$s
+                                      AND (w.rolsuper OR pg_catalog.pg_has_role(w.oid, 'USAGE')
+                                           OR w.oid = (SELECT d.datdba FROM pg_catalog.pg_database d
+                                                        WHERE d.datname = pg_catalog.current_database())))
+        THEN pg_catalog.format('it belongs to %%I there, who could make it do anything', pg_catalog.pg_get_userbyid(%1$s)) END$sql$, owner)
+$function$;
+REVOKE ALL ON FUNCTION courier.schema_owner_check(text) FROM PUBLIC;
+COMMENT ON FUNCTION courier.schema_owner_check(text) IS
+'Internal: an expression for the destination, null when the owner is one the task''s user trusts, else what is wrong.';
+
+-- The things that parts of the tables wait for, each with the question whether the destination has it: no row when it has not, null when
+-- it has, else a text why it does not count.
+CREATE FUNCTION courier.schema_causes(relations oid[])
+RETURNS TABLE (classid oid, objid oid, description text, schema_name text, there_sql text, create_sql text)
+LANGUAGE plpgsql STABLE ROWS 100
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_custom_plan
+SET jit = off
+AS $function$
+#variable_conflict use_column
+DECLARE
+    tables oid[] := courier.schema_tables(relations);
+    cause_class oid[];
+    cause_object oid[];
+BEGIN
+    SELECT array_agg(c.cause_class), array_agg(c.cause_object)
+    INTO cause_class, cause_object
+    FROM (SELECT DISTINCT n.cause_class, n.cause_object
+          FROM (SELECT array_agg(p.classid) AS a, array_agg(p.objid) AS b, array_agg(p.relid) AS c, array_agg(p.depclass) AS d,
+                       array_agg(p.depobj) AS e
+                FROM courier.schema_parts(tables) AS p) AS part
+          CROSS JOIN LATERAL courier.schema_needs(tables, part.a, part.b, part.c, part.d, part.e) AS n) AS c;
+
+    RETURN QUERY
+        WITH cause AS MATERIALIZED (
+            SELECT c.classid, c.objid FROM unnest(cause_class, cause_object) AS c (classid, objid)
+        )
+        SELECT c.classid, c.objid, pg_describe_object(c.classid, c.objid, 0),
+               (SELECT i.schema FROM pg_identify_object(c.classid, c.objid, 0) AS i), v.there_sql, v.create_sql
+        FROM cause c
+        CROSS JOIN LATERAL (
+            SELECT format($sql$SELECT COALESCE(CASE WHEN NOT (pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+                                            AND pg_catalog.has_function_privilege(o.oid, 'EXECUTE'))
+                                     THEN 'the user may not execute it there' END, %s)
+                     FROM pg_catalog.pg_proc o JOIN pg_catalog.pg_namespace n ON n.oid = o.pronamespace
+                    WHERE n.nspname = %L AND o.proname = %L AND o.prokind = %L
+                      AND pg_catalog.oidvectortypes(o.proargtypes) = %L AND pg_catalog.format_type(o.prorettype, NULL) = %L$sql$,
+                          courier.schema_owner_check('o.proowner'), n.nspname, f.proname, f.prokind, oidvectortypes(f.proargtypes),
+                          format_type(f.prorettype, NULL)) AS there_sql,
+                   CASE WHEN f.prokind = 'f' THEN rtrim(pg_get_functiondef(f.oid), E'\n') END AS create_sql
+            FROM pg_proc f
+            JOIN pg_namespace n ON n.oid = f.pronamespace
+            WHERE c.classid = 'pg_proc'::regclass AND f.oid = c.objid
+            UNION ALL
+            SELECT format('SELECT %s FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace'
+                          ' WHERE n.nspname = %L AND o.oprname = %L AND pg_catalog.format_type(o.oprleft, NULL) = %L'
+                          ' AND pg_catalog.format_type(o.oprright, NULL) = %L',
+                          courier.schema_owner_check('o.oprowner'), n.nspname, p.oprname, format_type(p.oprleft, NULL), format_type(p.oprright, NULL)),
+                   NULL
+            FROM pg_operator p
+            JOIN pg_namespace n ON n.oid = p.oprnamespace
+            WHERE c.classid = 'pg_operator'::regclass AND p.oid = c.objid
+            UNION ALL
+            SELECT format('SELECT %s FROM pg_catalog.%3$s o JOIN pg_catalog.pg_namespace n ON n.oid = o.%4$snamespace'
+                          ' JOIN pg_catalog.pg_am m ON m.oid = o.%4$smethod'
+                          ' WHERE n.nspname = %L AND o.%4$sname = %5$L AND m.amname = %6$L',
+                          courier.schema_owner_check(p.abbreviation || 'owner'), p.nspname, p.catalog, p.prefix, p.name, m.amname),
+                   NULL
+            FROM (SELECT 'pg_opclass'::text, 'opc'::text, 'o.opc'::text, o.oid, n.nspname, o.opcname, o.opcmethod
+                  FROM pg_opclass o JOIN pg_namespace n ON n.oid = o.opcnamespace
+                  WHERE c.classid = 'pg_opclass'::regclass AND o.oid = c.objid
+                  UNION ALL
+                  SELECT 'pg_opfamily', 'opf', 'o.opf', o.oid, n.nspname, o.opfname, o.opfmethod
+                  FROM pg_opfamily o JOIN pg_namespace n ON n.oid = o.opfnamespace
+                  WHERE c.classid = 'pg_opfamily'::regclass AND o.oid = c.objid) AS p (catalog, prefix, abbreviation, oid, nspname, name, method)
+            JOIN pg_am m ON m.oid = p.method
+            UNION ALL
+            SELECT format('SELECT NULL::pg_catalog.text FROM pg_catalog.pg_am o WHERE o.amname = %L', m.amname), NULL
+            FROM pg_am m
+            WHERE c.classid = 'pg_am'::regclass AND m.oid = c.objid
+            UNION ALL
+            SELECT format('SELECT %s FROM pg_catalog.%I o JOIN pg_catalog.pg_namespace n ON n.oid = o.%3$snamespace'
+                          ' WHERE n.nspname = %4$L AND o.%3$sname = %5$L',
+                          -- Parsers and templates have no owner: only superusers make them.
+                          CASE WHEN p.owned THEN courier.schema_owner_check('o.' || p.prefix || 'owner') ELSE 'NULL::pg_catalog.text' END,
+                          p.catalog, p.prefix, p.nspname, p.name),
+                   NULL
+            FROM (SELECT 'pg_ts_config'::text, 'cfg'::text, true, n.nspname, o.cfgname
+                  FROM pg_ts_config o JOIN pg_namespace n ON n.oid = o.cfgnamespace
+                  WHERE c.classid = 'pg_ts_config'::regclass AND o.oid = c.objid
+                  UNION ALL
+                  SELECT 'pg_ts_dict', 'dict', true, n.nspname, o.dictname
+                  FROM pg_ts_dict o JOIN pg_namespace n ON n.oid = o.dictnamespace
+                  WHERE c.classid = 'pg_ts_dict'::regclass AND o.oid = c.objid
+                  UNION ALL
+                  SELECT 'pg_ts_parser', 'prs', false, n.nspname, o.prsname
+                  FROM pg_ts_parser o JOIN pg_namespace n ON n.oid = o.prsnamespace
+                  WHERE c.classid = 'pg_ts_parser'::regclass AND o.oid = c.objid
+                  UNION ALL
+                  SELECT 'pg_ts_template', 'tmpl', false, n.nspname, o.tmplname
+                  FROM pg_ts_template o JOIN pg_namespace n ON n.oid = o.tmplnamespace
+                  WHERE c.classid = 'pg_ts_template'::regclass AND o.oid = c.objid) AS p (catalog, prefix, owned, nspname, name)
+            UNION ALL
+            SELECT format('SELECT %s FROM pg_catalog.pg_type o JOIN pg_catalog.pg_namespace n ON n.oid = o.typnamespace'
+                          ' WHERE n.nspname = %L AND o.typname = %L AND o.typtype = %L AND o.typlen = %s AND o.typisdefined',
+                          courier.schema_owner_check('o.typowner'), n.nspname, y.typname, y.typtype, y.typlen), NULL
+            FROM pg_type y
+            JOIN pg_namespace n ON n.oid = y.typnamespace
+            WHERE c.classid = 'pg_type'::regclass AND y.oid = c.objid
+            UNION ALL
+            -- The row type of a view: the same columns. Of tables nobody can say whether they have the same rows.
+            SELECT format('SELECT %s FROM pg_catalog.pg_class o JOIN pg_catalog.pg_namespace n ON n.oid = o.relnamespace'
+                          ' WHERE n.nspname = %L AND o.relname = %L AND o.relkind = %L'
+                          ' AND (SELECT pg_catalog.string_agg(a.attname || '' '' || pg_catalog.format_type(a.atttypid, a.atttypmod), '', '' ORDER BY a.attnum)'
+                          ' FROM pg_catalog.pg_attribute a WHERE a.attrelid = o.oid AND a.attnum > 0 AND NOT a.attisdropped) = %L',
+                          courier.schema_owner_check('o.relowner'), n.nspname, r.relname, r.relkind,
+                          (SELECT string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod), ', ' ORDER BY a.attnum)
+                           FROM pg_attribute a WHERE a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped)),
+                   CASE WHEN r.relkind = 'v' THEN format('CREATE VIEW %I.%I AS %s', n.nspname, r.relname, rtrim(pg_get_viewdef(r.oid), ';')) END
+            FROM pg_class r
+            JOIN pg_namespace n ON n.oid = r.relnamespace
+            WHERE c.classid = 'pg_class'::regclass AND r.oid = c.objid AND r.relkind IN ('v', 'm', 'f')
+        ) AS v;
+END
+$function$;
+REVOKE ALL ON FUNCTION courier.schema_causes(oid[]) FROM PUBLIC;
+COMMENT ON FUNCTION courier.schema_causes(oid[]) IS
+'Internal: what parts of the given tables wait for, how to ask the destination for it, and where it can be written, the statement that makes it.';
+
+-- Sequences that no column owns: nothing but a name ties them to a table, so the patterns of a task decide about them as about tables.
+CREATE FUNCTION courier.schema_free_sequences()
+RETURNS TABLE (oid oid, nspname name, relname name)
+LANGUAGE sql STABLE ROWS 100
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT c.oid, n.nspname, c.relname
+    FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'S'
+      AND c.relpersistence <> 't'
+      AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'courier', 'courier_applied')
+      AND NOT EXISTS (SELECT FROM pg_depend d
+                      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                        AND (d.deptype = 'e'
+                             OR d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')))
+    ORDER BY n.nspname, c.relname
+$function$;
+REVOKE ALL ON FUNCTION courier.schema_free_sequences() FROM PUBLIC;
+COMMENT ON FUNCTION courier.schema_free_sequences() IS 'Internal: sequences that no column owns, those of extensions aside. No errors of its own.';
+
+-- `sequences` are created with the tables; `available_*` are causes (see schema_causes) that the destination has: what waits for them is
+-- not blocked.
+CREATE FUNCTION courier.schema_scope_of(
+    relations oid[], sequences oid[] DEFAULT '{}', available_class oid[] DEFAULT '{}', available_object oid[] DEFAULT '{}'
+)
 RETURNS courier.schema_scope
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -154,51 +401,24 @@ DECLARE
     edge_to_class oid[];
     edge_to_object oid[];
 BEGIN
-    scope.tables := ARRAY(
-        SELECT DISTINCT c.oid
-        FROM unnest(relations) AS r (oid)
-        JOIN pg_class c ON c.oid = r.oid
-        JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind IN ('r', 'p')
-          AND c.relpersistence <> 't'
-          AND c.oid >= 16384
-          AND n.nspname NOT IN ('courier', 'courier_applied')
-          AND NOT EXISTS (SELECT FROM pg_depend e
-                          WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e'));
+    scope.tables := courier.schema_tables(relations);
 
     SELECT array_agg(p.classid), array_agg(p.objid), array_agg(p.relid), array_agg(p.depclass), array_agg(p.depobj)
     INTO part_class, part_object, part_table, part_depclass, part_depobj
     FROM courier.schema_parts(scope.tables) AS p;
 
-    -- Blocked parts. A normal dependency is what an expression or a definition mentions; what the part belongs to is recorded as
-    -- automatic or internal. Inheritance is a normal dependency between tables and blocks nothing: an unselected parent only makes the
-    -- inherited columns local ones.
+    -- Blocked parts, each with one cause.
     SELECT coalesce(array_agg(b.classid), '{}'), coalesce(array_agg(b.objid), '{}'), coalesce(array_agg(b.cause), '{}'),
            coalesce(array_agg(b.blocked_by), '{}')
     INTO scope.blocked_class, scope.blocked_object, scope.blocked_cause, scope.blocked_by
     FROM (
-        SELECT DISTINCT ON (p.classid, p.objid)
-               p.classid, p.objid, d.refclassid AS cause, pg_describe_object(d.refclassid, d.refobjid, 0) AS blocked_by
-        FROM unnest(part_class, part_object, part_table, part_depclass, part_depobj) AS p (classid, objid, relid, depclass, depobj)
-        JOIN pg_depend d ON d.classid = p.depclass AND d.objid = p.depobj
-        LEFT JOIN pg_type y ON d.refclassid = 'pg_type'::regclass AND y.oid = d.refobjid
-        LEFT JOIN pg_type element ON element.oid = y.typelem AND element.typarray = y.oid
-        LEFT JOIN pg_class r
-               ON r.oid = CASE WHEN d.refclassid = 'pg_class'::regclass THEN d.refobjid
-                               WHEN d.refclassid = 'pg_type'::regclass THEN coalesce(element.typrelid, y.typrelid) END
-        WHERE d.deptype = 'n'
-          AND d.refobjid >= 16384
-          AND (d.refclassid = ANY (blocking)
-               OR coalesce(element.typtype, y.typtype) IN ('b', 'p')
-               OR (r.relkind IN ('r', 'p', 'v', 'm', 'f')
-                   AND r.oid NOT IN (SELECT s.oid FROM unnest(scope.tables) AS s (oid))
-                   AND NOT (d.refclassid = 'pg_class'::regclass AND p.depclass = 'pg_class'::regclass AND p.depobj = p.relid)))
-          AND NOT EXISTS (SELECT FROM pg_depend e
-                          WHERE e.deptype = 'e'
-                            AND (e.classid, e.objid) IN ((d.refclassid, coalesce(element.oid, d.refobjid)),
-                                                         ('pg_class'::regclass::oid, r.oid)))
+        SELECT DISTINCT ON (d.classid, d.objid)
+               d.classid, d.objid, d.refclassid AS cause, pg_describe_object(d.refclassid, d.refobjid, 0) AS blocked_by
+        FROM courier.schema_needs(scope.tables, part_class, part_object, part_table, part_depclass, part_depobj) AS d
+        WHERE NOT EXISTS (SELECT FROM unnest(available_class, available_object) AS a (classid, objid)
+                          WHERE a.classid = d.cause_class AND a.objid = d.cause_object)
         -- What no other form of the object could do without comes first: a domain lives without a default, not without its base type.
-        ORDER BY p.classid, p.objid, d.refclassid = 'pg_type'::regclass DESC, d.refclassid = 'pg_opclass'::regclass DESC,
+        ORDER BY d.classid, d.objid, d.refclassid = 'pg_type'::regclass DESC, d.refclassid = 'pg_opclass'::regclass DESC,
                  d.refclassid, d.refobjid
     ) AS b;
 
@@ -259,7 +479,11 @@ BEGIN
         FROM unnest(scope.tables) AS t (oid)
         JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid AND d.refobjsubid > 0
                         AND d.classid = 'pg_class'::regclass AND d.deptype = 'a'
-        JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S');
+        JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S'
+        UNION
+        SELECT q.oid
+        FROM courier.schema_free_sequences() AS q
+        WHERE q.oid = ANY (sequences));
 
     WITH RECURSIVE extension AS (
         SELECT x.oid
@@ -371,8 +595,8 @@ BEGIN
     RETURN scope;
 END
 $function$;
-REVOKE ALL ON FUNCTION courier.schema_scope_of(oid[]) FROM PUBLIC;
-COMMENT ON FUNCTION courier.schema_scope_of(oid[]) IS
+REVOKE ALL ON FUNCTION courier.schema_scope_of(oid[], oid[], oid[], oid[]) FROM PUBLIC;
+COMMENT ON FUNCTION courier.schema_scope_of(oid[], oid[], oid[], oid[]) IS
 'Internal: the selected tables with everything they need, in dependency order, and the parts that cannot be created. Oids that are no user table are ignored.';
 
 -- ---------------------------------------------------------------------------------------------------------------------------------
@@ -396,15 +620,18 @@ BEGIN
         FROM unnest(scope.schemas) AS s (oid)
         JOIN pg_namespace n ON n.oid = s.oid;
 
-    -- No comment target: the extension brings its own comment.
+    -- No comment target: the extension brings its own comment. In the source's version where the destination has it, else in the
+    -- destination's own, which precheck has said.
     RETURN QUERY
-        SELECT 110, s.level, 'extension'::text, quote_ident(x.extname), NULL::oid,
+        SELECT 110, s.level, v.kind, quote_ident(x.extname), NULL::oid,
                'pg_extension'::regclass::oid, x.oid, NULL::text,
-               format('CREATE EXTENSION IF NOT EXISTS %I WITH SCHEMA %I', x.extname, n.nspname),
+               format('CREATE EXTENSION IF NOT EXISTS %I WITH SCHEMA %I%s', x.extname, n.nspname, v.clause),
                'extension'::text, NULL::text, x.extname::text, NULL::text, NULL::text, NULL::text[]
         FROM unnest(scope.extensions, scope.extension_level) AS s (oid, level)
         JOIN pg_extension x ON x.oid = s.oid
-        JOIN pg_namespace n ON n.oid = x.extnamespace;
+        JOIN pg_namespace n ON n.oid = x.extnamespace
+        CROSS JOIN LATERAL (VALUES ('extension', format(' VERSION %L', x.extversion)),
+                                   ('extension in another version', NULL)) AS v (kind, clause);
 
     -- ICU locale and rules: colliculocale in 15 and 16, colllocale from 17 on; before 15 an ICU locale was in collcollate.
     RETURN QUERY
@@ -579,7 +806,24 @@ BEGIN
                       ' AND tn.nspname = %L AND t.relname = %L AND a.attname = %L)', o.nspname, o.relname, o.attname),
                NULL
         FROM sequence s
-        JOIN owner o ON o.objid = s.oid;
+        JOIN owner o ON o.objid = s.oid
+        UNION ALL
+        -- The sequence of an identity column is made with the column, and of its type.
+        SELECT 160, 1, 'identity sequence', format('%I.%I', n.nspname, c.relname), t.oid,
+               'pg_class'::regclass::oid, c.oid, NULL,
+               format('ALTER SEQUENCE %I.%I AS %s START WITH %s MINVALUE %s MAXVALUE %s', n.nspname, c.relname, format_type(q.seqtypid, NULL),
+                      q.seqstart, q.seqmin, q.seqmax),
+               'relation', n.nspname::text, c.relname::text, NULL,
+               format('EXISTS (SELECT FROM pg_catalog.pg_sequence q WHERE q.seqrelid = o.oid AND q.seqtypid = %s AND q.seqmin = %s'
+                      ' AND q.seqmax = %s AND q.seqstart = %s)', q.seqtypid, q.seqmin, q.seqmax, q.seqstart),
+               NULL
+        FROM unnest(scope.tables) AS t (oid)
+        JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid AND d.refobjsubid > 0
+                        AND d.classid = 'pg_class'::regclass AND d.deptype = 'i'
+        JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid AND a.attidentity <> ''
+        JOIN pg_sequence q ON q.seqrelid = d.objid AND q.seqtypid <> a.atttypid
+        JOIN pg_class c ON c.oid = d.objid
+        JOIN pg_namespace n ON n.oid = c.relnamespace;
 END
 $function$;
 REVOKE ALL ON FUNCTION courier.ddl_sequences(courier.schema_scope) FROM PUBLIC;
@@ -694,14 +938,23 @@ BEGIN
                                  AND pk.conkey[1] = p.parent_attnum
         ), identity AS MATERIALIZED (
             SELECT d.refobjid AS relid, d.refobjsubid AS attnum,
+                   -- The column's type bounds it here; a sequence of a wider one gets its own afterwards (see ddl_sequences).
                    format(' (SEQUENCE NAME %I.%I START WITH %s INCREMENT BY %s MINVALUE %s MAXVALUE %s CACHE %s%s)', n.nspname, c.relname,
-                          q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache, CASE WHEN q.seqcycle THEN ' CYCLE' END) AS options
+                          least(greatest(q.seqstart, bound.least), bound.greatest), q.seqincrement, greatest(q.seqmin, bound.least),
+                          least(q.seqmax, bound.greatest), q.seqcache, CASE WHEN q.seqcycle THEN ' CYCLE' END) AS options
             FROM unnest(scope.tables) AS t (oid)
             JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid AND d.refobjsubid > 0
                             AND d.classid = 'pg_class'::regclass AND d.deptype = 'i'
             JOIN pg_sequence q ON q.seqrelid = d.objid
             JOIN pg_class c ON c.oid = d.objid
             JOIN pg_namespace n ON n.oid = c.relnamespace
+            JOIN pg_attribute ia ON ia.attrelid = d.refobjid AND ia.attnum = d.refobjsubid
+            CROSS JOIN LATERAL (
+                SELECT CASE ia.atttypid WHEN 'smallint'::regtype THEN -32768 WHEN 'integer'::regtype THEN -2147483648
+                                        ELSE -9223372036854775808 END::bigint,
+                       CASE ia.atttypid WHEN 'smallint'::regtype THEN 32767 WHEN 'integer'::regtype THEN 2147483647
+                                        ELSE 9223372036854775807 END::bigint
+            ) AS bound (least, greatest)
         ), generated AS MATERIALIZED (
             SELECT ad.oid, ad.adrelid, ad.adnum, pg_get_expr(ad.adbin, ad.adrelid) AS expression
             FROM unnest(scope.tables) AS t (oid)
@@ -1212,6 +1465,36 @@ $function$;
 REVOKE ALL ON FUNCTION courier.ddl_triggers(courier.schema_scope) FROM PUBLIC;
 COMMENT ON FUNCTION courier.ddl_triggers(courier.schema_scope) IS 'Internal: triggers whose function exists on the destination, and their enabled state.';
 
+-- Policies of the tables. `unsafe_without` names a restrictive policy of the same table that cannot be created: a permissive one beside it
+-- would show what the source hides.
+CREATE FUNCTION courier.schema_policies(scope courier.schema_scope)
+RETURNS TABLE (objid oid, relid oid, blocked_by text, unsafe_without name)
+LANGUAGE plpgsql STABLE ROWS 100
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_custom_plan
+SET jit = off
+AS $function$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        WITH policy AS MATERIALIZED (
+            SELECT p.oid, p.polrelid, p.polname, p.polpermissive, b.blocked_by
+            FROM unnest(scope.tables) AS t (oid)
+            JOIN pg_policy p ON p.polrelid = t.oid
+            LEFT JOIN unnest(scope.blocked_class, scope.blocked_object, scope.blocked_by) AS b (classid, objid, blocked_by)
+                   ON b.classid = 'pg_policy'::regclass AND b.objid = p.oid
+        )
+        SELECT p.oid, p.polrelid, p.blocked_by,
+               CASE WHEN p.polpermissive
+                    THEN (SELECT min(r.polname::text)::name FROM policy r
+                          WHERE r.polrelid = p.polrelid AND NOT r.polpermissive AND r.blocked_by IS NOT NULL) END
+        FROM policy p;
+END
+$function$;
+REVOKE ALL ON FUNCTION courier.schema_policies(courier.schema_scope) FROM PUBLIC;
+COMMENT ON FUNCTION courier.schema_policies(courier.schema_scope) IS
+'Internal: policies of the selected tables, and why one is not created.';
+
 CREATE FUNCTION courier.ddl_policies(scope courier.schema_scope)
 RETURNS SETOF courier.schema_item
 LANGUAGE plpgsql STABLE
@@ -1233,8 +1516,10 @@ BEGIN
                                    (1, 'FORCE', 'o.relforcerowsecurity', c.relforcerowsecurity)) AS v (step, verb, condition, wanted)
         WHERE v.wanted;
 
+    -- Restrictive ones first, and no permissive one where a restrictive one is missing: what is not there yet hides rows, never shows them.
+    -- A role that is missing there is an error for the same reason.
     RETURN QUERY
-        SELECT 291, 0, 'policy'::text, format('%I on %I.%I', p.polname, n.nspname, c.relname), c.oid,
+        SELECT 291, CASE WHEN p.polpermissive THEN 1 ELSE 0 END, 'policy'::text, format('%I on %I.%I', p.polname, n.nspname, c.relname), c.oid,
                'pg_policy'::regclass::oid, p.oid, format('POLICY %I ON %I.%I', p.polname, n.nspname, c.relname),
                concat(format('CREATE POLICY %I ON %I.%I', p.polname, n.nspname, c.relname),
                       CASE WHEN NOT p.polpermissive THEN ' AS RESTRICTIVE' END,
@@ -1242,19 +1527,17 @@ BEGIN
                       ' TO ' || concat_ws(', ', CASE WHEN 0 = ANY (p.polroles) THEN 'PUBLIC' END, roles.list),
                       ' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')',
                       ' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')'),
-               'policy'::text, n.nspname::text, c.relname::text, p.polname::text, NULL::text, roles.names
-        FROM unnest(scope.tables) AS t (oid)
-        JOIN pg_class c ON c.oid = t.oid
+               'policy'::text, n.nspname::text, c.relname::text, p.polname::text, NULL::text, NULL::text[]
+        FROM courier.schema_policies(scope) AS v
+        JOIN pg_policy p ON p.oid = v.objid
+        JOIN pg_class c ON c.oid = p.polrelid
         JOIN pg_namespace n ON n.oid = c.relnamespace
-        JOIN pg_policy p ON p.polrelid = c.oid
         CROSS JOIN LATERAL (
-            SELECT string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname), array_agg(r.rolname::text ORDER BY r.rolname)
+            SELECT string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname)
             FROM pg_roles r
             WHERE r.oid = ANY (p.polroles)
-        ) AS roles (list, names)
-        LEFT JOIN unnest(scope.blocked_class, scope.blocked_object) AS b (classid, objid)
-               ON b.classid = 'pg_policy'::regclass AND b.objid = p.oid
-        WHERE b.objid IS NULL;
+        ) AS roles (list)
+        WHERE v.blocked_by IS NULL AND v.unsafe_without IS NULL;
 END
 $function$;
 REVOKE ALL ON FUNCTION courier.ddl_policies(courier.schema_scope) FROM PUBLIC;
@@ -1462,8 +1745,223 @@ $function$;
 REVOKE ALL ON FUNCTION courier.schema_probe() FROM PUBLIC;
 COMMENT ON FUNCTION courier.schema_probe() IS 'Internal: how to look an object up by name on the destination.';
 
-CREATE FUNCTION courier.schema_ddl(relations oid[], with_grants boolean DEFAULT false)
-RETURNS TABLE (section text, ordinal integer, kind text, object text, relid oid, statement text, present_sql text)
+-- A definition without what two servers may write differently: parentheses, casts, spaces, and whether it was validated.
+CREATE FUNCTION courier.schema_plain(expression text) RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+    SELECT format($sql$pg_catalog.regexp_replace(pg_catalog.regexp_replace(pg_catalog.regexp_replace(%s, ' NOT VALID$', ''), '[()]', '', 'g'),
+        '::(character varying|double precision|bit varying|time(stamp)?[0-9]* with(out)? time zone|(("[^"]+"|[a-z0-9_$]+)\.)?("[^"]+"|[a-z0-9_$]+))([0-9]+(,[0-9]+)?)?(\[\])*|\s+',
+        '', 'g')$sql$, expression)
+$function$;
+REVOKE ALL ON FUNCTION courier.schema_plain(text) FROM PUBLIC;
+COMMENT ON FUNCTION courier.schema_plain(text) IS 'Internal: an expression that reduces a definition to what two servers write alike.';
+
+CREATE FUNCTION courier.schema_plain_of(definition text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    plain text;
+BEGIN
+    EXECUTE 'SELECT ' || courier.schema_plain('$1') INTO plain USING definition;
+    RETURN plain;
+END
+$function$;
+REVOKE ALL ON FUNCTION courier.schema_plain_of(text) FROM PUBLIC;
+COMMENT ON FUNCTION courier.schema_plain_of(text) IS 'Internal: courier.schema_plain() of a definition of this server.';
+
+-- What has a name of its own among all others of its schema: a name that is taken on the destination counts as "there already" only when
+-- it belongs to the same thing. `catalog` is where the name is looked up: class, type, collation, statistics, extension. Constraints have
+-- their names in their table, and are compared when they are created.
+CREATE FUNCTION courier.schema_names(scope courier.schema_scope)
+RETURNS TABLE (classid oid, objid oid, kind text, object text, catalog text, nspname text, name text, differs_sql text)
+LANGUAGE plpgsql STABLE ROWS 10000
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_custom_plan
+SET jit = off
+AS $function$
+#variable_conflict use_column
+DECLARE
+    -- Definitions are compared as text, which servers of one major version write alike.
+    same_major CONSTANT text := format('pg_catalog.current_setting(''server_version_num'')::pg_catalog.int4 / 10000 = %s',
+                                       current_setting('server_version_num')::integer / 10000);
+    class_of CONSTANT text := ' FROM pg_catalog.pg_class o JOIN pg_catalog.pg_namespace n ON n.oid = o.relnamespace';
+    is_there CONSTANT text := 'pg_catalog.format(''%s has this name there'', pg_catalog.pg_describe_object(''pg_catalog.pg_class''::pg_catalog.regclass, o.oid, 0))';
+BEGIN
+    RETURN QUERY
+        SELECT 'pg_class'::regclass::oid, s.oid, 'sequence'::text, format('%I.%I', n.nspname, c.relname), 'class'::text, n.nspname::text, c.relname::text,
+               format('SELECT CASE WHEN o.relkind <> ''S'' THEN %s'
+                      ' WHEN (q.seqtypid, q.seqincrement, q.seqmin, q.seqmax, q.seqcycle) OPERATOR(pg_catalog.<>) ROW(%s::pg_catalog.oid, %s::pg_catalog.int8, %s::pg_catalog.int8, %s::pg_catalog.int8, %L::pg_catalog.bool)'
+                      ' THEN pg_catalog.format(''it is AS %%s INCREMENT BY %%s MINVALUE %%s MAXVALUE %%s%%s there'', pg_catalog.format_type(q.seqtypid, NULL),'
+                      ' q.seqincrement, q.seqmin, q.seqmax, CASE WHEN q.seqcycle THEN '' CYCLE'' END) END'
+                      '%s LEFT JOIN pg_catalog.pg_sequence q ON q.seqrelid = o.oid WHERE n.nspname = %L AND o.relname = %L',
+                      is_there, q.seqtypid, q.seqincrement, q.seqmin, q.seqmax, q.seqcycle, class_of, n.nspname, c.relname)
+        FROM unnest(scope.sequences) AS s (oid)
+        JOIN pg_class c ON c.oid = s.oid
+        JOIN pg_sequence q ON q.seqrelid = s.oid
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        UNION ALL
+        -- Made together with a table or a constraint: whatever has the name is in the way.
+        SELECT 'pg_class'::regclass, c.oid, 'identity sequence of ' || format('%I.%I', tn.nspname, t.relname), format('%I.%I', n.nspname, c.relname),
+               'class', n.nspname::text, c.relname::text,
+               format('SELECT %s%s WHERE n.nspname = %L AND o.relname = %L', is_there, class_of, n.nspname, c.relname)
+        FROM unnest(scope.tables) AS u (oid)
+        JOIN pg_class t ON t.oid = u.oid
+        JOIN pg_namespace tn ON tn.oid = t.relnamespace
+        JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid AND d.refobjsubid > 0
+                        AND d.classid = 'pg_class'::regclass AND d.deptype = 'i'
+        JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S'
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        UNION ALL
+        SELECT 'pg_class'::regclass, t.oid, 'table', format('%I.%I', n.nspname, t.relname), 'type', n.nspname::text, t.relname::text,
+               format('SELECT ''a type has this name there'' FROM pg_catalog.pg_type o JOIN pg_catalog.pg_namespace n ON n.oid = o.typnamespace'
+                      ' LEFT JOIN pg_catalog.pg_class r ON r.oid = o.typrelid'
+                      ' WHERE n.nspname = %L AND o.typname = %L AND (o.typrelid = 0 OR r.relkind = ''c'') AND o.typcategory <> ''A''', n.nspname, t.relname)
+        FROM unnest(scope.tables) AS u (oid)
+        JOIN pg_class t ON t.oid = u.oid
+        JOIN pg_namespace n ON n.oid = t.relnamespace
+        UNION ALL
+        SELECT 'pg_class'::regclass, ic.oid,
+               CASE WHEN k.oid IS NULL THEN 'index' ELSE format('index of constraint %I on %I.%I', k.conname, n.nspname, t.relname) END,
+               format('%I.%I', n.nspname, ic.relname), 'class', n.nspname::text, ic.relname::text,
+               CASE WHEN k.oid IS NOT NULL
+                    THEN format('SELECT %s%s WHERE n.nspname = %L AND o.relname = %L', is_there, class_of, n.nspname, ic.relname)
+                    ELSE format('SELECT CASE WHEN o.relkind NOT IN (''i'', ''I'') THEN %s'
+                                ' WHEN (t.relname, tn.nspname) IS DISTINCT FROM (%L::pg_catalog.name, %L::pg_catalog.name) THEN pg_catalog.format(''it is an index of table %%I.%%I there'', tn.nspname, t.relname)'
+                                ' WHEN i.indisunique <> %L THEN %L'
+                                ' WHEN %s AND %s <> %L THEN pg_catalog.format(''its definition there is: %%s'', pg_catalog.pg_get_indexdef(o.oid)) END'
+                                '%s LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = o.oid LEFT JOIN pg_catalog.pg_class t ON t.oid = i.indrelid'
+                                ' LEFT JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace WHERE n.nspname = %L AND o.relname = %L',
+                                is_there, t.relname, n.nspname, i.indisunique,
+                                CASE WHEN i.indisunique THEN 'it is not unique there' ELSE 'it is unique there' END,
+                                same_major, courier.schema_plain('pg_catalog.pg_get_indexdef(o.oid)'), plain.definition, class_of, n.nspname, ic.relname)
+               END
+        FROM unnest(scope.tables) AS u (oid)
+        JOIN pg_class t ON t.oid = u.oid
+        JOIN pg_namespace n ON n.oid = t.relnamespace
+        JOIN pg_index i ON i.indrelid = t.oid
+        JOIN pg_class ic ON ic.oid = i.indexrelid
+        LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x')
+        LEFT JOIN unnest(scope.blocked_class, scope.blocked_object) AS b (classid, objid)
+               ON b.classid = 'pg_class'::regclass AND b.objid = i.indexrelid
+        CROSS JOIN LATERAL (SELECT pg_get_indexdef(i.indexrelid) AS definition) AS full_text
+        CROSS JOIN LATERAL (SELECT courier.schema_plain_of(full_text.definition) AS definition) AS plain
+        WHERE b.objid IS NULL AND ((i.indisvalid AND i.indisready) OR ic.relkind = 'I')
+        UNION ALL
+        SELECT 'pg_statistic_ext'::regclass, s.oid, 'statistics', format('%I.%I', n.nspname, s.stxname), 'statistics', n.nspname::text, s.stxname::text,
+               format('SELECT CASE WHEN (t.relname, tn.nspname) IS DISTINCT FROM (%L::pg_catalog.name, %L::pg_catalog.name) THEN pg_catalog.format(''they are of table %%I.%%I there'', tn.nspname, t.relname)'
+                      ' WHEN %s AND %s <> %L THEN pg_catalog.format(''its definition there is: %%s'', pg_catalog.pg_get_statisticsobjdef(o.oid)) END'
+                      ' FROM pg_catalog.pg_statistic_ext o JOIN pg_catalog.pg_namespace n ON n.oid = o.stxnamespace JOIN pg_catalog.pg_class t ON t.oid = o.stxrelid'
+                      ' JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace WHERE n.nspname = %L AND o.stxname = %L',
+                      t.relname, tn.nspname, same_major, courier.schema_plain('pg_catalog.pg_get_statisticsobjdef(o.oid)'), plain.definition, n.nspname, s.stxname)
+        FROM unnest(scope.tables) AS u (oid)
+        JOIN pg_class t ON t.oid = u.oid
+        JOIN pg_namespace tn ON tn.oid = t.relnamespace
+        JOIN pg_statistic_ext s ON s.stxrelid = t.oid
+        JOIN pg_namespace n ON n.oid = s.stxnamespace
+        CROSS JOIN LATERAL (SELECT pg_get_statisticsobjdef(s.oid) AS definition) AS full_text
+        CROSS JOIN LATERAL (SELECT courier.schema_plain_of(full_text.definition) AS definition) AS plain
+        UNION ALL
+        SELECT 'pg_extension'::regclass, x.oid, 'extension in another version', quote_ident(x.extname), 'extension', n.nspname::text, x.extname::text,
+               format('SELECT CASE WHEN n.nspname <> %L THEN pg_catalog.format(''it is in schema %%I there'', n.nspname) END'
+                      ' FROM pg_catalog.pg_extension o JOIN pg_catalog.pg_namespace n ON n.oid = o.extnamespace WHERE o.extname = %L', n.nspname, x.extname)
+        FROM unnest(scope.extensions) AS s (oid)
+        JOIN pg_extension x ON x.oid = s.oid
+        JOIN pg_namespace n ON n.oid = x.extnamespace
+        UNION ALL
+        SELECT 'pg_collation'::regclass, l.oid, 'collation', format('%I.%I', n.nspname, l.collname), 'collation', n.nspname::text, l.collname::text,
+               format('SELECT CASE WHEN o.collprovider <> %L OR o.collisdeterministic <> %L'
+                      ' OR (%s AND COALESCE(pg_catalog.to_jsonb(o) ->> ''colllocale'', pg_catalog.to_jsonb(o) ->> ''colliculocale'', o.collcollate) IS DISTINCT FROM %L)'
+                      ' THEN ''it has another provider or locale there'' END'
+                      ' FROM pg_catalog.pg_collation o JOIN pg_catalog.pg_namespace n ON n.oid = o.collnamespace WHERE n.nspname = %L AND o.collname = %L LIMIT 1',
+                      l.collprovider, l.collisdeterministic, same_major,
+                      coalesce(to_jsonb(l) ->> 'colllocale', to_jsonb(l) ->> 'colliculocale', l.collcollate), n.nspname, l.collname)
+        FROM unnest(scope.collations) AS s (oid)
+        JOIN pg_collation l ON l.oid = s.oid
+        JOIN pg_namespace n ON n.oid = l.collnamespace;
+
+    RETURN QUERY
+        SELECT 'pg_type'::regclass::oid, y.oid, CASE y.typtype WHEN 'd' THEN 'domain' ELSE 'type' END, format('%I.%I', n.nspname, y.typname),
+               'type'::text, n.nspname::text, y.typname::text,
+               format('SELECT CASE WHEN o.typtype <> %L OR EXISTS (SELECT FROM pg_catalog.pg_class r WHERE r.oid = o.typrelid AND r.relkind <> ''c'')'
+                      ' THEN ''something else has this name there'' ELSE (%s) END'
+                      ' FROM pg_catalog.pg_type o JOIN pg_catalog.pg_namespace n ON n.oid = o.typnamespace WHERE n.nspname = %L AND o.typname = %L',
+                      y.typtype, body.question, n.nspname, y.typname)
+        FROM unnest(scope.types) AS s (oid)
+        JOIN pg_type y ON y.oid = s.oid
+        JOIN pg_namespace n ON n.oid = y.typnamespace
+        CROSS JOIN LATERAL (
+            SELECT format('SELECT CASE WHEN COALESCE(pg_catalog.array_agg(e.enumlabel::pg_catalog.text ORDER BY e.enumsortorder), ''{}'') IS DISTINCT FROM %L::pg_catalog.text[]'
+                          ' THEN pg_catalog.format(''its labels there are: %%s'', pg_catalog.string_agg(pg_catalog.quote_literal(e.enumlabel), '', '' ORDER BY e.enumsortorder)) END'
+                          ' FROM pg_catalog.pg_enum e WHERE e.enumtypid = o.oid',
+                          ARRAY(SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = y.oid ORDER BY e.enumsortorder)) AS question
+            WHERE y.typtype = 'e'
+            UNION ALL
+            SELECT format('SELECT CASE WHEN v.list IS DISTINCT FROM %L THEN pg_catalog.format(''its attributes there are: %%s'', v.list) END FROM (SELECT'
+                          ' pg_catalog.string_agg(pg_catalog.format(''%%I %%s'', a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)), '', '' ORDER BY a.attnum)'
+                          ' FROM pg_catalog.pg_attribute a WHERE a.attrelid = o.typrelid AND a.attnum > 0 AND NOT a.attisdropped) AS v (list)',
+                          (SELECT string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
+                           FROM pg_attribute a WHERE a.attrelid = y.typrelid AND a.attnum > 0 AND NOT a.attisdropped))
+            WHERE y.typtype = 'c'
+            UNION ALL
+            SELECT format('SELECT CASE WHEN pg_catalog.format_type(r.rngsubtype, NULL) <> %L OR oc.opcname <> %L'
+                          ' THEN pg_catalog.format(''it is a range of %%s (%%s) there'', pg_catalog.format_type(r.rngsubtype, NULL), oc.opcname) END'
+                          ' FROM pg_catalog.pg_range r JOIN pg_catalog.pg_opclass oc ON oc.oid = r.rngsubopc WHERE r.rngtypid = o.oid',
+                          format_type(r.rngsubtype, NULL), oc.opcname)
+            FROM pg_range r
+            JOIN pg_opclass oc ON oc.oid = r.rngsubopc
+            WHERE y.typtype = 'r' AND r.rngtypid = y.oid
+            UNION ALL
+            -- Checks that were never validated come after the data.
+            SELECT format('SELECT CASE WHEN pg_catalog.format_type(o.typbasetype, o.typtypmod) <> %L THEN pg_catalog.format(''it is a domain over %%s there'', pg_catalog.format_type(o.typbasetype, o.typtypmod))'
+                          ' WHEN o.typnotnull <> %L THEN %L'
+                          ' WHEN %s AND %s IS DISTINCT FROM %L THEN pg_catalog.format(''its default there is %%s'', COALESCE(o.typdefault, ''none''))'
+                          ' WHEN %s AND NOT (v.checks OPERATOR(pg_catalog.@>) %L::pg_catalog.text[] AND v.checks OPERATOR(pg_catalog.<@) %L::pg_catalog.text[])'
+                          ' THEN pg_catalog.format(''its constraints there are: %%s'', COALESCE(v.list, ''none'')) END FROM (SELECT'
+                          ' COALESCE(pg_catalog.array_agg(%s), ''{}''), pg_catalog.string_agg(pg_catalog.pg_get_constraintdef(k.oid), '', '')'
+                          ' FROM pg_catalog.pg_constraint k WHERE k.contypid = o.oid AND k.contype = ''c'') AS v (checks, list)',
+                          format_type(y.typbasetype, y.typtypmod), y.typnotnull,
+                          CASE WHEN y.typnotnull THEN 'it may be null there' ELSE 'it must not be null there' END,
+                          same_major, courier.schema_plain('COALESCE(pg_catalog.pg_get_expr(o.typdefaultbin, 0), pg_catalog.quote_literal(o.typdefault))'),
+                          CASE WHEN b.objid IS NULL THEN courier.schema_plain_of(coalesce(pg_get_expr(y.typdefaultbin, 0), quote_literal(y.typdefault))) END,
+                          same_major, coalesce(checks.valid, '{}'), coalesce(checks.every, '{}'),
+                          courier.schema_plain('pg_catalog.pg_get_constraintdef(k.oid)'))
+            FROM (SELECT array_agg(c.plain) FILTER (WHERE c.convalidated) AS valid, array_agg(c.plain) AS every
+                  FROM (SELECT k.convalidated, courier.schema_plain_of(pg_get_constraintdef(k.oid)) AS plain
+                        FROM pg_constraint k
+                        LEFT JOIN unnest(scope.blocked_class, scope.blocked_object) AS kb (classid, objid)
+                               ON kb.classid = 'pg_constraint'::regclass AND kb.objid = k.oid
+                        WHERE k.contypid = y.oid AND k.contype = 'c' AND kb.objid IS NULL) AS c) AS checks
+            LEFT JOIN unnest(scope.blocked_class, scope.blocked_object) AS b (classid, objid)
+                   ON b.classid = 'pg_type'::regclass AND b.objid = y.oid
+            WHERE y.typtype = 'd'
+        ) AS body;
+
+    RETURN QUERY
+        SELECT 'pg_constraint'::regclass::oid, k.oid,
+               CASE k.contype WHEN 'p' THEN 'primary key' WHEN 'u' THEN 'unique constraint' WHEN 'x' THEN 'exclusion constraint' WHEN 'f' THEN 'foreign key' ELSE 'check' END,
+               format('%I on %I.%I', k.conname, n.nspname, t.relname), NULL::text, n.nspname::text, k.conname::text,
+               format('SELECT CASE WHEN o.contype <> %L OR %s AND %s <> %L THEN pg_catalog.format(''its definition there is: %%s'', pg_catalog.pg_get_constraintdef(o.oid)) END'
+                      ' FROM pg_catalog.pg_constraint o JOIN pg_catalog.pg_class c ON c.oid = o.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace'
+                      ' WHERE n.nspname = %L AND c.relname = %L AND o.conname = %L',
+                      k.contype, same_major, courier.schema_plain('pg_catalog.pg_get_constraintdef(o.oid)'), courier.schema_plain_of(pg_get_constraintdef(k.oid)),
+                      n.nspname, t.relname, k.conname)
+        FROM unnest(scope.tables) AS u (oid)
+        JOIN pg_class t ON t.oid = u.oid
+        JOIN pg_namespace n ON n.oid = t.relnamespace
+        JOIN pg_constraint k ON k.conrelid = t.oid AND k.contype IN ('p', 'u', 'x', 'f', 'c');
+END
+$function$;
+REVOKE ALL ON FUNCTION courier.schema_names(courier.schema_scope) FROM PUBLIC;
+COMMENT ON FUNCTION courier.schema_names(courier.schema_scope) IS
+'Internal: names that the statements of the scope take, and how to ask the destination whether another thing has one of them.';
+
+CREATE FUNCTION courier.schema_ddl(
+    relations oid[], with_grants boolean DEFAULT false, sequences oid[] DEFAULT '{}', available_class oid[] DEFAULT '{}',
+    available_object oid[] DEFAULT '{}'
+)
+RETURNS TABLE (section text, ordinal integer, kind text, object text, relid oid, statement text, present_sql text, differs_sql text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_custom_plan
@@ -1471,7 +1969,7 @@ SET jit = off
 AS $function$
 #variable_conflict use_column
 DECLARE
-    scope courier.schema_scope := courier.schema_scope_of(relations);
+    scope courier.schema_scope := courier.schema_scope_of(relations, sequences, available_class, available_object);
     items courier.schema_item[];
 BEGIN
     items := ARRAY(
@@ -1500,17 +1998,25 @@ BEGIN
                            THEN format('(SELECT pg_catalog.count(*) FROM pg_catalog.pg_roles WHERE rolname = ANY (%L)) < %s OR ',
                                        i.probe_roles, cardinality(i.probe_roles)) END,
                       'EXISTS (SELECT FROM ', format(p.template, i.probe_schema, i.probe_name, i.probe_sub),
-                      ' AND (' || i.probe_condition || ')', ')')
+                      ' AND (' || i.probe_condition || ')', ')',
+                      CASE WHEN i.kind = 'extension'
+                           THEN format(' OR NOT EXISTS (SELECT FROM pg_catalog.pg_available_extension_versions v WHERE v.name = %L AND v.version = %L)',
+                                       i.probe_name, (SELECT x.extversion FROM pg_extension x WHERE x.oid = i.objid)) END),
+               d.differs_sql
         FROM item i
         LEFT JOIN courier.schema_probe() AS p ON p.probe = i.probe
+        LEFT JOIN courier.schema_names(scope) AS d
+               ON d.classid = i.classid AND d.objid = i.objid AND d.kind = i.kind
         ORDER BY 2;
 END
 $function$;
-REVOKE ALL ON FUNCTION courier.schema_ddl(oid[], boolean) FROM PUBLIC;
-COMMENT ON FUNCTION courier.schema_ddl(oid[], boolean) IS
-'Statements that create the given tables, and the schemas, types, sequences and extensions they need, on an empty database: run in order of ordinal, pre-data before the rows and post-data after them. present_sql is a query for the destination that is true when the statement is not needed there (any more). Oids that are no user table are ignored; what is left out is listed by courier.schema_omissions().';
+REVOKE ALL ON FUNCTION courier.schema_ddl(oid[], boolean, oid[], oid[], oid[]) FROM PUBLIC;
+COMMENT ON FUNCTION courier.schema_ddl(oid[], boolean, oid[], oid[], oid[]) IS
+'Statements that create the given tables, and the schemas, types, sequences and extensions they need, on an empty database: run in order of ordinal, pre-data before the rows and post-data after them. present_sql is a query for the destination that is true when the statement is not needed there (any more); differs_sql, where it is not null, is one that answers null, or says how what has that name there differs. Oids that are no user table are ignored; what is left out is listed by courier.schema_omissions().';
 
-CREATE FUNCTION courier.schema_omissions(relations oid[])
+CREATE FUNCTION courier.schema_omissions(
+    relations oid[], sequences oid[] DEFAULT '{}', available_class oid[] DEFAULT '{}', available_object oid[] DEFAULT '{}'
+)
 RETURNS TABLE (kind text, object text, relid oid, reason text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -1519,7 +2025,7 @@ SET jit = off
 AS $function$
 #variable_conflict use_column
 DECLARE
-    scope courier.schema_scope := courier.schema_scope_of(relations);
+    scope courier.schema_scope := courier.schema_scope_of(relations, sequences, available_class, available_object);
 BEGIN
     -- What was asked for and is no table of the user.
     RETURN QUERY
@@ -1551,7 +2057,7 @@ BEGIN
                CASE
                    WHEN v.kind = 'foreign key' AND b.cause = 'pg_class'::regclass THEN format('references %s, which is not selected', b.blocked_by)
                    WHEN v.kind IN ('table', 'generated column') THEN format('cannot create: depends on %s', b.blocked_by)
-                   ELSE format('depends on %s, which is not created on the destination', b.blocked_by)
+                   ELSE format('depends on %s, which the task does not create', b.blocked_by)
                END
         FROM blocked b
         CROSS JOIN LATERAL (
@@ -1597,7 +2103,7 @@ BEGIN
     RETURN QUERY
         SELECT v.kind, concat(v.name || ' on ', format('%I.%I', n.nspname, y.typname)), NULL::oid,
                CASE WHEN v.kind = 'type' THEN format('cannot create: depends on %s', b.blocked_by)
-                    ELSE format('depends on %s, which is not created on the destination', b.blocked_by) END
+                    ELSE format('depends on %s, which the task does not create', b.blocked_by) END
         FROM unnest(scope.blocked_class, scope.blocked_object, scope.blocked_cause, scope.blocked_by) AS b (classid, objid, cause, blocked_by)
         CROSS JOIN LATERAL (
             SELECT CASE
@@ -1615,6 +2121,16 @@ BEGIN
         JOIN unnest(scope.types) AS s (oid) ON s.oid = v.typid
         JOIN pg_type y ON y.oid = v.typid
         JOIN pg_namespace n ON n.oid = y.typnamespace;
+
+    -- Policies that would show too much where a restrictive one is missing.
+    RETURN QUERY
+        SELECT 'policy'::text, format('%I on %I.%I', p.polname, n.nspname, c.relname), c.oid,
+               format('restrictive policy %I is not created, and without it this one would show rows that the source hides', v.unsafe_without)
+        FROM courier.schema_policies(scope) AS v
+        JOIN pg_policy p ON p.oid = v.objid
+        JOIN pg_class c ON c.oid = v.relid
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE v.unsafe_without IS NOT NULL AND v.blocked_by IS NULL;
 
     -- What no statement is made for, and what changes its form.
     RETURN QUERY
@@ -1675,9 +2191,214 @@ BEGIN
             SELECT uc.oid, 'unlogged', NULL, 'has no meaning for a partitioned table, and 18 refuses it'
             FROM pg_class uc
             WHERE uc.relkind = 'p' AND uc.relpersistence = 'u'
+            UNION ALL
+            SELECT d.refobjid, 'unlogged', format('identity sequence %I', q.relname), 'the sequence is logged on the destination, as its table is'
+            FROM pg_depend d
+            JOIN pg_class q ON q.oid = d.objid AND q.relkind = 'S' AND q.relpersistence = 'u'
+            JOIN pg_class lc ON lc.oid = d.refobjid AND lc.relpersistence = 'p'
+            WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype = 'i'
         ) AS v ON v.relid = c.oid;
 END
 $function$;
-REVOKE ALL ON FUNCTION courier.schema_omissions(oid[]) FROM PUBLIC;
-COMMENT ON FUNCTION courier.schema_omissions(oid[]) IS
+REVOKE ALL ON FUNCTION courier.schema_omissions(oid[], oid[], oid[], oid[]) FROM PUBLIC;
+COMMENT ON FUNCTION courier.schema_omissions(oid[], oid[], oid[], oid[]) IS
 'What belongs to the given tables and is not created by courier.schema_ddl(), and why. A reason that starts with "cannot" means that a statement of schema_ddl() will fail: do not start with this selection.';
+
+-- Everything of the database that no task creates or carries, one row an object. `nspname` is null for what belongs to the database as a
+-- whole; `data` is true for what holds rows or values, which concerns a task that creates nothing as well.
+CREATE FUNCTION courier.schema_left_out(relations oid[], sequences oid[] DEFAULT '{}')
+RETURNS TABLE (kind text, nspname text, name text, data boolean, reason text)
+LANGUAGE plpgsql STABLE ROWS 1000
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_custom_plan
+SET jit = off
+AS $function$
+#variable_conflict use_column
+DECLARE
+    scope courier.schema_scope := courier.schema_scope_of(relations, sequences);
+    not_created CONSTANT text := 'not created';
+BEGIN
+    RETURN QUERY
+        WITH member AS MATERIALIZED (
+            SELECT e.classid, e.objid FROM pg_depend e WHERE e.deptype = 'e' AND e.refclassid = 'pg_extension'::regclass
+        ), space AS MATERIALIZED (
+            SELECT n.oid, n.nspname
+            FROM pg_namespace n
+            WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'courier', 'courier_applied') AND n.nspname !~ '^pg_(toast|temp)'
+        ), found AS MATERIALIZED (
+            SELECT o.* FROM (
+            SELECT 'pg_proc'::regclass::oid AS classid, p.oid AS objid,
+                   CASE p.prokind WHEN 'a' THEN 'aggregate' WHEN 'p' THEN 'procedure' WHEN 'w' THEN 'window function' ELSE 'function' END AS kind,
+                   n.nspname, format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS name,
+                   false AS data, not_created AS reason
+            FROM pg_proc p JOIN space n ON n.oid = p.pronamespace
+            UNION ALL
+            SELECT 'pg_operator'::regclass, o.oid, 'operator', n.nspname,
+                   format('%I.%s (%s, %s)', n.nspname, o.oprname, CASE WHEN o.oprleft = 0 THEN 'NONE' ELSE format_type(o.oprleft, NULL) END,
+                          CASE WHEN o.oprright = 0 THEN 'NONE' ELSE format_type(o.oprright, NULL) END), false, not_created
+            FROM pg_operator o JOIN space n ON n.oid = o.oprnamespace
+            UNION ALL
+            SELECT 'pg_opclass'::regclass, o.oid, 'operator class', n.nspname, format('%I.%I', n.nspname, o.opcname), false, not_created
+            FROM pg_opclass o JOIN space n ON n.oid = o.opcnamespace
+            UNION ALL
+            SELECT 'pg_opfamily'::regclass, o.oid, 'operator family', n.nspname, format('%I.%I', n.nspname, o.opfname), false, not_created
+            FROM pg_opfamily o JOIN space n ON n.oid = o.opfnamespace
+            UNION ALL
+            SELECT 'pg_cast'::regclass, c.oid, 'cast', NULL, format('(%s AS %s)', format_type(c.castsource, NULL), format_type(c.casttarget, NULL)), false,
+                   'not created; a default or an expression that needs it fails when it is created'
+            FROM pg_cast c
+            WHERE c.oid >= 16384
+            UNION ALL
+            SELECT 'pg_conversion'::regclass, c.oid, 'conversion', n.nspname, format('%I.%I', n.nspname, c.conname), false, not_created
+            FROM pg_conversion c JOIN space n ON n.oid = c.connamespace
+            UNION ALL
+            SELECT 'pg_am'::regclass, a.oid, 'access method', NULL, quote_ident(a.amname), false, not_created
+            FROM pg_am a
+            WHERE a.oid >= 16384
+            UNION ALL
+            SELECT 'pg_language'::regclass, l.oid, 'language', NULL, quote_ident(l.lanname), false, not_created
+            FROM pg_language l
+            WHERE l.oid >= 16384
+            UNION ALL
+            SELECT 'pg_transform'::regclass, f.oid, 'transform', NULL, pg_describe_object('pg_transform'::regclass, f.oid, 0), false, not_created
+            FROM pg_transform f
+            WHERE f.oid >= 16384
+            UNION ALL
+            SELECT 'pg_class'::regclass, c.oid,
+                   CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' ELSE 'foreign table' END, n.nspname,
+                   format('%I.%I', n.nspname, c.relname), c.relkind = 'm', not_created
+            FROM pg_class c JOIN space n ON n.oid = c.relnamespace
+            WHERE c.relkind IN ('v', 'm', 'f')
+            UNION ALL
+            SELECT 'pg_class'::regclass, c.oid, 'rule of a view', n.nspname, format('%I on %I.%I', r.rulename, n.nspname, c.relname), false, not_created
+            FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class AND c.relkind IN ('v', 'm', 'f') JOIN space n ON n.oid = c.relnamespace
+            WHERE r.rulename <> '_RETURN'
+            UNION ALL
+            SELECT 'pg_class'::regclass, c.oid, 'trigger of a view', n.nspname, format('%I on %I.%I', g.tgname, n.nspname, c.relname), false, not_created
+            FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid AND c.relkind IN ('v', 'f') JOIN space n ON n.oid = c.relnamespace
+            WHERE NOT g.tgisinternal
+            UNION ALL
+            SELECT 'pg_class'::regclass, ic.oid, 'index of a materialized view', n.nspname, format('%I.%I', n.nspname, ic.relname), false, not_created
+            FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid JOIN pg_class c ON c.oid = i.indrelid AND c.relkind = 'm'
+            JOIN space n ON n.oid = ic.relnamespace
+            UNION ALL
+            SELECT 'pg_class'::regclass, c.oid, 'sequence', n.nspname, format('%I.%I', n.nspname, c.relname), true,
+                   'no column owns it and the patterns do not name it: not created, and its value does not follow'
+            FROM courier.schema_free_sequences() AS q JOIN pg_class c ON c.oid = q.oid JOIN space n ON n.oid = c.relnamespace
+            WHERE c.oid <> ALL (scope.sequences)
+            UNION ALL
+            SELECT 'pg_type'::regclass, y.oid, CASE y.typtype WHEN 'd' THEN 'domain' ELSE 'type' END, n.nspname, format('%I.%I', n.nspname, y.typname), false,
+                   'not created: no covered table needs it'
+            FROM pg_type y
+            JOIN space n ON n.oid = y.typnamespace
+            LEFT JOIN pg_class c ON c.oid = y.typrelid
+            LEFT JOIN pg_type element ON element.oid = y.typelem AND element.typarray = y.oid
+            WHERE y.oid >= 16384 AND element.oid IS NULL AND y.typtype <> 'm' AND (y.typrelid = 0 OR c.relkind = 'c')
+              AND y.oid <> ALL (scope.types)
+            UNION ALL
+            SELECT 'pg_collation'::regclass, l.oid, 'collation', n.nspname, format('%I.%I', n.nspname, l.collname), false, 'not created: no covered table needs it'
+            FROM pg_collation l JOIN space n ON n.oid = l.collnamespace
+            WHERE l.oid <> ALL (scope.collations)
+            UNION ALL
+            SELECT 'pg_ts_config'::regclass, o.oid, 'text search configuration', n.nspname, format('%I.%I', n.nspname, o.cfgname), false, not_created
+            FROM pg_ts_config o JOIN space n ON n.oid = o.cfgnamespace
+            UNION ALL
+            SELECT 'pg_ts_dict'::regclass, o.oid, 'text search dictionary', n.nspname, format('%I.%I', n.nspname, o.dictname), false, not_created
+            FROM pg_ts_dict o JOIN space n ON n.oid = o.dictnamespace
+            UNION ALL
+            SELECT 'pg_ts_parser'::regclass, o.oid, 'text search parser', n.nspname, format('%I.%I', n.nspname, o.prsname), false, not_created
+            FROM pg_ts_parser o JOIN space n ON n.oid = o.prsnamespace
+            UNION ALL
+            SELECT 'pg_ts_template'::regclass, o.oid, 'text search template', n.nspname, format('%I.%I', n.nspname, o.tmplname), false, not_created
+            FROM pg_ts_template o JOIN space n ON n.oid = o.tmplnamespace
+            UNION ALL
+            SELECT 'pg_namespace'::regclass, n.oid, 'schema', n.nspname, quote_ident(n.nspname), false, 'not created: it holds no covered table'
+            FROM space n
+            WHERE n.oid <> ALL (scope.schemas) AND n.nspname <> 'public'
+            UNION ALL
+            SELECT 'pg_extension'::regclass, x.oid, 'extension', NULL, quote_ident(x.extname), false, 'not created: no covered table needs it'
+            FROM pg_extension x
+            WHERE x.oid <> ALL (scope.extensions) AND x.extname NOT IN ('plpgsql', 'pg_courier')
+            UNION ALL
+            SELECT 'pg_event_trigger'::regclass, e.oid, 'event trigger', NULL, quote_ident(e.evtname), false, not_created FROM pg_event_trigger e
+            UNION ALL
+            SELECT 'pg_publication'::regclass, p.oid, 'publication', NULL, quote_ident(p.pubname), false, 'not created' FROM pg_publication p
+            UNION ALL
+            SELECT 'pg_foreign_data_wrapper'::regclass, w.oid, 'foreign data wrapper', NULL, quote_ident(w.fdwname), false, not_created
+            FROM pg_foreign_data_wrapper w
+            UNION ALL
+            SELECT 'pg_foreign_server'::regclass, f.oid, 'server', NULL, quote_ident(f.srvname), false, not_created
+            FROM pg_foreign_server f JOIN pg_foreign_data_wrapper w ON w.oid = f.srvfdw AND w.fdwname <> 'pg_courier'
+            UNION ALL
+            SELECT 'pg_user_mapping'::regclass, u.umid, 'user mapping', NULL, format('for %s on %I', CASE WHEN u.umuser = 0 THEN 'PUBLIC' ELSE quote_ident(u.usename) END, u.srvname),
+                   false, not_created
+            FROM pg_user_mappings u JOIN pg_foreign_server f ON f.oid = u.srvid JOIN pg_foreign_data_wrapper w ON w.oid = f.srvfdw AND w.fdwname <> 'pg_courier'
+            UNION ALL
+            SELECT 'pg_subscription'::regclass, b.oid, 'subscription', NULL, quote_ident(b.subname), false, not_created
+            FROM pg_subscription b JOIN pg_database d ON d.oid = b.subdbid AND d.datname = current_database()
+            UNION ALL
+            SELECT 'pg_database'::regclass, d.oid, 'setting', NULL,
+                   concat_ws(' ', CASE WHEN r.setrole <> 0 THEN 'role ' || quote_ident(pg_get_userbyid(r.setrole)) ELSE 'database' END, 'SET', split_part(x, '=', 1)), false,
+                   'made by ALTER DATABASE or ALTER ROLE ... IN DATABASE: not carried'
+            FROM pg_db_role_setting r JOIN pg_database d ON d.oid = r.setdatabase AND d.datname = current_database()
+            CROSS JOIN LATERAL unnest(r.setconfig) AS x
+            UNION ALL
+            SELECT 'pg_database'::regclass, d.oid, 'comment on the database', NULL, quote_ident(d.datname), false, 'not carried'
+            FROM pg_database d
+            WHERE d.datname = current_database() AND shobj_description(d.oid, 'pg_database') IS NOT NULL
+            UNION ALL
+            SELECT 'pg_default_acl'::regclass, a.oid, 'default privileges', n.nspname, pg_describe_object('pg_default_acl'::regclass, a.oid, 0), false, 'not carried'
+            FROM pg_default_acl a LEFT JOIN space n ON n.oid = a.defaclnamespace
+            UNION ALL
+            SELECT 'pg_class'::regclass, c.oid, 'privileges', n.nspname, format('%I.%I', n.nspname, c.relname), false,
+                   'GRANTs are not carried: only the task''s user may read and write the copies'
+            FROM unnest(scope.tables || scope.sequences) AS t (oid) JOIN pg_class c ON c.oid = t.oid JOIN space n ON n.oid = c.relnamespace
+            WHERE EXISTS (SELECT FROM aclexplode(c.relacl) AS x WHERE x.grantee <> c.relowner)
+               OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL AND NOT a.attisdropped)
+            UNION ALL
+            SELECT 'pg_namespace'::regclass, n.oid, 'privileges', n.nspname, 'schema ' || quote_ident(n.nspname), false,
+                   'GRANTs are not carried: only the task''s user may read and write the copies'
+            FROM space n JOIN pg_namespace s ON s.oid = n.oid
+            WHERE n.oid = ANY (scope.schemas) AND EXISTS (SELECT FROM aclexplode(s.nspacl) AS x
+                                                          WHERE x.grantee <> s.nspowner
+                                                            AND NOT EXISTS (SELECT FROM pg_init_privs i, aclexplode(i.initprivs) AS y
+                                                                            WHERE i.classoid = 'pg_namespace'::regclass AND i.objoid = s.oid
+                                                                              AND (y.grantee, y.privilege_type) = (x.grantee, x.privilege_type)))
+            UNION ALL
+            SELECT 'pg_class'::regclass, c.oid, 'owner', n.nspname, format('%I.%I (%I)', n.nspname, c.relname, pg_get_userbyid(c.relowner)), false,
+                   'the copy belongs to the task''s user'
+            FROM unnest(scope.tables) AS t (oid) JOIN pg_class c ON c.oid = t.oid JOIN space n ON n.oid = c.relnamespace
+            UNION ALL
+            SELECT 'pg_class'::regclass, l.objoid, 'security label', n.nspname, format('%s: %s', l.provider, pg_describe_object(l.classoid, l.objoid, l.objsubid)), false, 'not carried'
+            FROM pg_seclabel l LEFT JOIN pg_class c ON l.classoid = 'pg_class'::regclass AND c.oid = l.objoid LEFT JOIN space n ON n.oid = c.relnamespace
+            WHERE NOT (l.classoid = 'pg_class'::regclass AND l.objsubid = 0 AND l.objoid = ANY (scope.tables))
+            UNION ALL
+            -- There may be millions of them.
+            SELECT 'pg_largeobject'::regclass, 0, 'large objects', NULL, format('%s of them', m.number), true, 'not in the stream and not copied'
+            FROM (SELECT count(*) AS number FROM pg_largeobject_metadata) AS m
+            WHERE m.number > 0
+            ) AS o
+            WHERE NOT EXISTS (SELECT FROM member e WHERE e.classid = o.classid AND e.objid = o.objid)
+        )
+        SELECT f.kind, f.nspname::text, f.name, f.data, f.reason
+        FROM found f
+        UNION ALL
+        SELECT 'comment', f.nspname, concat('on ', f.kind, ' ', f.name), false, 'what it is about is not created'
+        FROM (SELECT DISTINCT f.classid, f.objid, f.kind, f.nspname, f.name FROM found f
+              WHERE f.kind NOT IN ('privileges', 'owner', 'security label', 'setting', 'rule of a view', 'trigger of a view', 'comment on the database')) AS f
+        JOIN pg_description d ON d.classoid = f.classid AND d.objoid = f.objid AND d.objsubid = 0;
+
+    -- Tables of extensions whose rows pg_dump would take along.
+    RETURN QUERY
+        SELECT 'rows of an extension''s table'::text, n.nspname::text, format('%I.%I', n.nspname, c.relname), true,
+               format('extension %I creates the table; the rows that users put into it do not travel', x.extname)
+        FROM pg_extension x
+        CROSS JOIN LATERAL unnest(x.extconfig) AS t (oid)
+        JOIN pg_class c ON c.oid = t.oid AND c.relkind IN ('r', 'p')
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE x.extname <> 'pg_courier';
+END
+$function$;
+REVOKE ALL ON FUNCTION courier.schema_left_out(oid[], oid[]) FROM PUBLIC;
+COMMENT ON FUNCTION courier.schema_left_out(oid[], oid[]) IS
+'Internal: what the database holds and no task with these tables creates or carries. No errors of its own.';

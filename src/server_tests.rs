@@ -114,7 +114,7 @@ mod tests {
         let before = columns_of("public.again");
         assert_eq!(before.len(), 5);
         let oid: u32 = value("SELECT 'public.again'::regclass::oid").parse().unwrap();
-        let items = report::unwrap(schema_sync::statements(&[oid]));
+        let items = report::unwrap(schema_sync::statements(&schema_sync::Extent::tables(&[oid])));
         Spi::run("DROP TABLE public.again").unwrap();
         for item in items {
             let present = || value(&format!("SELECT ({})::text", item.present_sql)) == "true";

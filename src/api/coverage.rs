@@ -146,7 +146,7 @@ fn prepare_destination(task: &Task, tables: &[Candidate], followed: &[FollowedTa
 
 /// The statements that create a table as it is on the source.
 fn definition(table: &Candidate) -> Result<String> {
-    let items = schema_sync::statements(&[table.oid])?;
+    let items = schema_sync::statements(&schema_sync::Extent::tables(&[table.oid]))?;
     let statements: Vec<String> = items
         .iter()
         .filter(|item| item.kind == "table")

@@ -7,7 +7,7 @@ use crate::catalog::{Stage, Task, coverage, tables};
 use crate::error::Result;
 use crate::pg::text::Text;
 use crate::pg::{report, xact};
-use crate::schema_sync::{self, Item};
+use crate::schema_sync::{self, Extent, Item};
 
 struct Line {
     action: &'static str,
@@ -46,7 +46,8 @@ fn lines(name: &str) -> Result<Vec<Line>> {
     }
     let selection = task.selection()?;
     let oids: Vec<u32> = selection.tables.iter().map(|t| t.oid).collect();
-    let items = if task.schema_sync { schema_sync::statements(&oids)? } else { Vec::new() };
+    let extent = Extent::of(&task.scope, &oids)?;
+    let items = if task.schema_sync { schema_sync::statements(&extent)? } else { Vec::new() };
     let mut lines: Vec<Line> = items.iter().filter(|i| i.section == "pre-data").map(create).collect();
     if task.full_copy {
         let mut tables: Vec<_> = selection.tables.iter().filter(|t| t.kind == 'r').collect();
@@ -83,7 +84,7 @@ fn lines(name: &str) -> Result<Vec<Line>> {
         });
     }
     if task.schema_sync {
-        lines.extend(schema_sync::omissions(&oids)?.into_iter().map(|omission| Line {
+        lines.extend(schema_sync::omissions(&extent)?.into_iter().map(|omission| Line {
             action: "omit",
             object: omission.object,
             detail: Some(omission.kind),
@@ -91,6 +92,13 @@ fn lines(name: &str) -> Result<Vec<Line>> {
             reason: Some(omission.reason),
         }));
     }
+    lines.extend(schema_sync::left_out(&extent, &task.scope, task.schema_sync)?.into_iter().map(|line| Line {
+        action: "omit",
+        object: line.names,
+        detail: Some(if line.count == 1 { line.kind } else { format!("{} ({})", line.kind, line.count) }),
+        statement: None,
+        reason: Some(line.reason),
+    }));
     Ok(lines)
 }
 

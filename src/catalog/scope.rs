@@ -23,6 +23,13 @@ impl Scope {
         select::named(&self.include, &self.exclude)
     }
 
+    /// Do the patterns name everything in a schema, as `schema.*` does?
+    pub fn covers_schema(&self) -> Result<impl Fn(&str) -> bool> {
+        // A name that only a wildcard meets.
+        let named = self.named()?;
+        Ok(move |schema: &str| named(schema, "\u{1}"))
+    }
+
     pub fn check(&self) -> Result<()> {
         if self.schema_sync || self.full_copy || self.incremental {
             return Ok(());

@@ -15,6 +15,7 @@ mod foreign;
 pub mod ignored;
 mod items;
 mod minors;
+mod schema;
 mod subject;
 
 use std::collections::HashMap;
@@ -111,7 +112,7 @@ fn ask(subject: &Subject) -> Result<Outcome> {
     if let Some(task) = begun {
         check.coverage(&Task::by_id(task)?)?;
     }
-    check.destination()?;
+    check.destination(&selection)?;
     let (mut findings, queries) = (check.complete(), check.queries);
     if let Some((task, _)) = &subject.task {
         ignored::apply(*task, &mut findings)?;
@@ -195,8 +196,9 @@ impl Check<'_> {
             if table.refused.is_some_and(|reason| reason.starts_with("unlogged"))
                 && let Some(finding) = self.findings.last_mut()
             {
+                // It rewrites the table under a lock, and somebody wanted it to be unlogged.
                 finding.fix = Some(format!("ALTER TABLE {} SET LOGGED;", table.qualified_name()));
-                finding.place = Some("source".to_owned());
+                finding.place = Some("person".to_owned());
             }
         }
         let rows =
@@ -210,7 +212,8 @@ impl Check<'_> {
                 self.add("left_out", None, Some(quote_qualified(schema, name)), Some(format!("It is {kind}.")))?;
             }
         }
-        Ok(())
+        self.objects_left_out(selection)?;
+        self.loose_sequences()
     }
 
     fn ask_source(&mut self, sql: &str) -> Result<()> {
@@ -222,7 +225,7 @@ impl Check<'_> {
 
     // ---- destination --------------------------------------------------------------------------------------------
 
-    fn destination(&mut self) -> Result<()> {
+    fn destination(&mut self, selection: &Selection) -> Result<()> {
         let parameters = match mapping::parameters(self.subject.owner, self.subject.server) {
             Ok(parameters) => parameters,
             Err(error) => {
@@ -256,12 +259,17 @@ impl Check<'_> {
             self.findings.push(finding);
         }
         match tried.session {
-            Some(mut session) => self.ask_destination(&mut session, tried.may_be_replica),
+            Some(mut session) => self.ask_destination(selection, &mut session, tried.may_be_replica),
             None => Ok(()),
         }
     }
 
-    fn ask_destination(&mut self, session: &mut Destination, may_be_replica: bool) -> Result<()> {
+    fn ask_destination(
+        &mut self,
+        selection: &Selection,
+        session: &mut Destination,
+        may_be_replica: bool,
+    ) -> Result<()> {
         let row = spi::as_role(xact::user_id(), || {
             let owner = self.subject.owner.to_string();
             let sql = include_str!("../../sql/query/precheck/source_facts.sql");
@@ -305,6 +313,9 @@ impl Check<'_> {
             self.queries.1 += 1;
         }
         rows.iter().try_for_each(|row| self.take_from_destination(row))?;
+        let user = session.connection.query("SELECT current_user", &[])?;
+        let user = user.first().map_or(Ok(String::new()), |row| row.string(0))?;
+        self.ask_schema(selection, session, &quote_ident(&foreign::line(&user)))?;
         if self.concerns(Concerns::CopyIntoExisting) { self.ask_empty(session, &tables) } else { Ok(()) }
     }
 

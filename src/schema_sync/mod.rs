@@ -3,9 +3,14 @@
 //! The statements come from SQL functions (`sql/schema_ddl.sql`), each with a query that tells whether its object is
 //! there already; so a run that was cut short goes on where it stopped.
 
+mod ask;
+
+use crate::catalog::{Scope, sequences};
 use crate::destination::Destination;
 use crate::error::{Error, Origin, Result, sqlstate};
 use crate::pg::{encoding, spi};
+
+pub use ask::{Cause, ask_causes, ask_names, causes};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
@@ -29,6 +34,44 @@ pub struct Item {
     pub object: String,
     pub statement: String,
     pub present_sql: String,
+    /// Asked when the object is there: null, or how it differs.
+    pub differs_sql: Option<String>,
+}
+
+/// What is to be created: tables, the sequences that no column owns, and what parts of the tables need and the
+/// destination has already.
+#[derive(Clone, Debug, Default)]
+pub struct Extent {
+    relations: Vec<u32>,
+    sequences: Vec<u32>,
+    available: Vec<(u32, u32)>,
+}
+
+impl Extent {
+    /// Without looking at the destination: parts that need something made by hand count as left out.
+    pub fn of(scope: &Scope, relations: &[u32]) -> Result<Extent> {
+        let sequences = sequences::named(scope)?.into_iter().map(|sequence| sequence.oid).collect();
+        Ok(Extent { relations: relations.to_vec(), sequences, available: Vec::new() })
+    }
+
+    /// Tables by themselves.
+    pub fn tables(relations: &[u32]) -> Extent {
+        Extent { relations: relations.to_vec(), ..Extent::default() }
+    }
+
+    pub fn relations(&self) -> &[u32] {
+        &self.relations
+    }
+
+    pub fn with(mut self, available: &[Cause]) -> Extent {
+        self.available = available.iter().map(Cause::address).collect();
+        self
+    }
+
+    fn parameters(&self) -> [String; 4] {
+        let (classes, objects): (Vec<u32>, Vec<u32>) = self.available.iter().copied().unzip();
+        [oid_array(&self.relations), oid_array(&self.sequences), oid_array(&classes), oid_array(&objects)]
+    }
 }
 
 /// What cannot be created, and why.
@@ -44,12 +87,14 @@ fn oid_array(relations: &[u32]) -> String {
     format!("{{{}}}", list.join(","))
 }
 
-/// All statements for these tables, in order.
-pub fn statements(relations: &[u32]) -> Result<Vec<Item>> {
+/// All statements, in order.
+pub fn statements(extent: &Extent) -> Result<Vec<Item>> {
+    let parameters = extent.parameters();
     let rows = spi::as_extension(|| {
         spi::query(
-            "SELECT section, kind, object, statement, present_sql FROM courier.schema_ddl($1::oid[]) ORDER BY ordinal",
-            &[Some(&oid_array(relations))],
+            "SELECT section, kind, object, statement, present_sql, differs_sql \
+             FROM courier.schema_ddl($1::oid[], false, $2::oid[], $3::oid[], $4::oid[]) ORDER BY ordinal",
+            &parameters.each_ref().map(|p| Some(p.as_str())),
         )
     })?;
     rows.iter()
@@ -60,6 +105,7 @@ pub fn statements(relations: &[u32]) -> Result<Vec<Item>> {
                 object: row.string(2)?,
                 statement: row.string(3)?,
                 present_sql: row.string(4)?,
+                differs_sql: row.opt_string(5),
             };
             if encoding::is_damaged(&item.statement) { Err(unreadable(&item)) } else { Ok(item) }
         })
@@ -75,16 +121,75 @@ fn unreadable(item: &Item) -> Error {
     .hint("Create the objects on the destination yourself, and the task with schema_sync => false.")
 }
 
-pub fn omissions(relations: &[u32]) -> Result<Vec<Omission>> {
+pub fn omissions(extent: &Extent) -> Result<Vec<Omission>> {
+    let parameters = extent.parameters();
     let rows = spi::as_extension(|| {
         spi::query(
-            "SELECT kind, object, reason FROM courier.schema_omissions($1::oid[]) ORDER BY kind, object",
-            &[Some(&oid_array(relations))],
+            "SELECT kind, object, reason FROM courier.schema_omissions($1::oid[], $2::oid[], $3::oid[], $4::oid[]) \
+             ORDER BY kind, object",
+            &parameters.each_ref().map(|p| Some(p.as_str())),
         )
     })?;
     rows.iter()
         .map(|row| Ok(Omission { kind: row.string(0)?, object: row.string(1)?, reason: row.string(2)? }))
         .collect()
+}
+
+/// Objects of one kind that no task creates or carries.
+#[derive(Clone, Debug)]
+pub struct LeftOut {
+    pub kind: String,
+    pub count: usize,
+    /// The first of them, and how many more there are.
+    pub names: String,
+    pub reason: String,
+}
+
+/// What the schemas of these tables, and the database as a whole, hold beside them: a line for each kind. Without
+/// `definitions` only what holds rows or values.
+pub fn left_out(extent: &Extent, scope: &Scope, definitions: bool) -> Result<Vec<LeftOut>> {
+    let [relations, sequences, ..] = extent.parameters();
+    let rows = spi::as_extension(|| {
+        spi::query(
+            "SELECT l.kind, l.nspname, l.name, l.reason, \
+             l.nspname IN (SELECT n.nspname::text FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace \
+                           WHERE t.oid = ANY ($1::oid[])) \
+             FROM courier.schema_left_out($1::oid[], $2::oid[]) AS l \
+             WHERE l.data OR $3::boolean ORDER BY l.kind, l.reason, l.name",
+            &[Some(&relations), Some(&sequences), Some(if definitions { "t" } else { "f" })],
+        )
+    })?;
+    let covers = scope.covers_schema()?;
+    let mut kinds: Vec<(LeftOut, Vec<String>)> = Vec::new();
+    for row in &rows {
+        let (kind, reason) = (row.text(0)?, row.text(3)?);
+        // What has no schema belongs to the whole database.
+        let covered = row.opt(4) != Some("f") || row.opt(1).is_some_and(&covers);
+        if !covered {
+            continue;
+        }
+        match kinds.last_mut() {
+            Some((last, names)) if last.kind == kind && last.reason == reason => {
+                last.count += 1;
+                names.push(row.string(2)?);
+            }
+            _ => {
+                let line = LeftOut { kind: kind.to_owned(), count: 1, names: String::new(), reason: reason.to_owned() };
+                kinds.push((line, vec![row.string(2)?]));
+            }
+        }
+    }
+    Ok(kinds.into_iter().map(|(line, names)| LeftOut { names: bounded(&names), ..line }).collect())
+}
+
+/// The first names of a list, and how many more there are.
+pub fn bounded(names: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().checked_sub(SHOWN) {
+        Some(more) if more > 0 => format!("{shown} and {more} more"),
+        _ => shown,
+    }
 }
 
 /// Everything before the data, in one transaction: after a crash all of it is there or nothing.
@@ -147,19 +252,77 @@ pub fn create_post_data(
     Ok(())
 }
 
+/// Is it there already, and the same? A name that belongs to something else is no reason to go on.
 fn is_present(connection: &mut crate::libpq::Connection, item: &Item) -> Result<bool> {
     let rows = connection.query(&item.present_sql, &[])?;
-    rows.first().map_or(Ok(false), |row| row.bool(0))
+    if !rows.first().map_or(Ok(false), |row| row.bool(0))? {
+        return Ok(false);
+    }
+    if let Some(sql) = &item.differs_sql {
+        let rows = connection.query(sql, &[])?;
+        if let Some(difference) = rows.first().and_then(|row| row.opt_string(0)) {
+            return Err(differs(item, &difference));
+        }
+    }
+    Ok(true)
+}
+
+fn differs(item: &Item, difference: &str) -> Error {
+    Error::new(
+        sqlstate::DUPLICATE_OBJECT,
+        format!("{} {} is on the destination already, and another one", item.kind, item.object),
+    )
+    .origin(Origin::Destination)
+    .detail(format!("The name is taken: {difference}. The task would create: {}", item.statement))
+    .hint("Drop or rename what is in the way on the destination, then SELECT courier.resume({task});")
 }
 
 fn run(connection: &mut crate::libpq::Connection, item: &Item) -> Result<()> {
     connection.exec(&item.statement).map(|_| ()).map_err(|error| {
-        error
-            .context(format!("While creating {} {} on the destination: {}", item.kind, item.object, item.statement))
-            .or_hint(
+        let way_out = way_out(item, error.sqlstate());
+        let error = error
+            .context(format!("While creating {} {} on the destination: {}", item.kind, item.object, item.statement));
+        match way_out {
+            Some(hint) => error.hint(hint),
+            None => error.or_hint(
                 "Remove the cause on the destination (or create the object there yourself), then SELECT courier.resume({task});",
-            )
+            ),
+        }
     })
+}
+
+/// What to do about a statement that the destination refuses, where its own hint does not help: the server does not
+/// know that rows and definition come from a database where the definition exists.
+fn way_out(item: &Item, state: &str) -> Option<String> {
+    let statement = item.statement.trim_end_matches(';');
+    match (item.kind.as_str(), state) {
+        ("foreign key", "23503") => Some(format!(
+            "The source holds rows without a partner, too. Correct them there, then SELECT courier.resume({{task}}); or \
+             create the key on the destination without looking at the rows, and resume the task then: {statement} NOT VALID;"
+        )),
+        ("index" | "primary key" | "unique constraint" | "exclusion constraint", "23505" | "23P01") => Some(
+            "The rows that collide are on the source, too (an index there may be damaged: REINDEX says so), or the \
+             destination sorts or folds text in another way. Correct the rows on both sides, then SELECT courier.resume({task});"
+                .to_owned(),
+        ),
+        ("check" | "table" | "partition", "23514") => Some(
+            "Rows of the source do not fulfil it either, or it depends on the time or on settings. Correct the rows on \
+             the source, or create the constraint NOT VALID on the destination yourself; then SELECT courier.resume({task});"
+                .to_owned(),
+        ),
+        ("policy", "42704") => Some(
+            "Create the missing role on the destination (CREATE ROLE name;), then SELECT courier.resume({task}); without the policy \
+             the table could show rows that the source hides."
+                .to_owned(),
+        ),
+        (_, "42883" | "42704" | "42P01") => Some(
+            "Something that the definition needs is not on the destination, or the body of a function names it without \
+             its schema, which this session (search_path = pg_catalog) does not find. Create it there, or ALTER FUNCTION \
+             ... SET search_path for that function on both sides; then SELECT courier.resume({task});"
+                .to_owned(),
+        ),
+        _ => None,
+    }
 }
 
 fn already_there(item: &Item) -> Error {

@@ -9,7 +9,7 @@
 //! slot's start is visible: such a transaction is in no stream, so it has to be in every copy (decision 4 of the design).
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ use crate::logicalrep::{Lsn, names};
 use crate::pg::bgworker::{self, Handle, Spec};
 use crate::pg::dsm::Segment;
 use crate::pg::{compat, latch, report, spi, xact};
-use crate::schema_sync::{self, Item, When};
+use crate::schema_sync::{self, Extent, Item, When};
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The states of tables follow the stream this often while it catches up.
@@ -447,7 +447,7 @@ impl Attempt<'_> {
 
     fn prepare_and_copy(&mut self, destination: &mut Destination) -> Result<Option<Ended>> {
         let task = self.task;
-        let items = if task.schema_sync { self.schema_statements()? } else { Vec::new() };
+        let items = if task.schema_sync { self.schema_statements(destination)? } else { Vec::new() };
         if task.stage < Stage::FullCopy {
             xact::in_transaction(|| task.set_stage(Stage::SchemaSync))?;
             self.show("creating tables on the destination");
@@ -476,8 +476,10 @@ impl Attempt<'_> {
         })
     }
 
-    fn schema_statements(&self) -> Result<Vec<Item>> {
-        xact::in_transaction(|| {
+    /// What the destination has already of what the tables need (functions made by hand) is not left out. No transaction
+    /// is open on the source while the destination is asked.
+    fn schema_statements(&self, destination: &mut Destination) -> Result<Vec<Item>> {
+        let (extent, causes) = xact::in_transaction(|| {
             let rows = spi::as_extension(|| {
                 spi::query(
                     "SELECT relid FROM courier.task_table WHERE task_id = $1::int",
@@ -485,8 +487,11 @@ impl Attempt<'_> {
                 )
             })?;
             let oids = rows.iter().map(|row| row.parse(0)).collect::<Result<Vec<u32>>>()?;
-            schema_sync::statements(&oids)
-        })
+            Ok((Extent::of(&self.task.scope, &oids)?, schema_sync::causes(&oids)?))
+        })?;
+        let (available, _) = schema_sync::ask_causes(&mut destination.connection, causes)?;
+        let extent = extent.with(&available);
+        xact::in_transaction(|| schema_sync::statements(&extent))
     }
 
     fn copy_tables(&mut self) -> Result<Option<Ended>> {
@@ -660,8 +665,9 @@ impl Attempt<'_> {
         if !self.task.schema_sync {
             return Ok(());
         }
-        let items = self.schema_statements()?;
-        self.create_post_data(&mut endpoint.open(Purpose::Control)?, &items, When::Consistent)
+        let mut destination = endpoint.open(Purpose::Control)?;
+        let items = self.schema_statements(&mut destination)?;
+        self.create_post_data(&mut destination, &items, When::Consistent)
     }
 
     fn restart_apply_worker(&mut self) -> Result<Handle> {
@@ -717,6 +723,8 @@ impl Attempt<'_> {
 #[derive(Default)]
 struct SequenceSync {
     sent: HashMap<String, SequenceValue>,
+    /// Not there; said once.
+    missing: HashSet<String>,
     last: Option<Instant>,
 }
 
@@ -735,15 +743,22 @@ impl SequenceSync {
 
     fn sync(&mut self, task: &Task, destination: &mut Destination) -> Result<()> {
         self.last = Some(Instant::now());
-        let values = xact::in_transaction(|| sequences::read(task.id, task.owner))?;
+        let values = xact::in_transaction(|| sequences::read(task))?;
         for value in values {
             if self.sent.get(&value.name) == Some(&value) {
                 continue;
             }
-            destination
+            // One that only a pattern names may have been made after the start, or be left out there on purpose.
+            let set = if value.is_needed {
+                "SELECT pg_catalog.setval($1::regclass, $2::bigint, $3::boolean)"
+            } else {
+                "SELECT (SELECT pg_catalog.setval(c.oid::regclass, $2::bigint, $3::boolean) FROM pg_catalog.pg_class c \
+                 WHERE c.oid = pg_catalog.to_regclass($1) AND c.relkind = 'S' AND has_table_privilege(c.oid, 'UPDATE'))"
+            };
+            let set = destination
                 .connection
                 .query(
-                    "SELECT pg_catalog.setval($1::regclass, $2::bigint, $3::boolean)",
+                    set,
                     &[
                         Some(&value.name),
                         Some(&value.last_value.to_string()),
@@ -751,6 +766,23 @@ impl SequenceSync {
                     ],
                 )
                 .map_err(|error| error.context(format!("While setting sequence {}.", value.name)))?;
+            if set.first().is_some_and(|row| row.opt(0).is_none()) {
+                if !self.missing.insert(value.name.clone()) {
+                    continue;
+                }
+                report::log(
+                    &Error::new(
+                        sqlstate::UNDEFINED_TABLE,
+                        format!(
+                            "sequence {} is not on the destination or not the user's, its value does not follow",
+                            value.name
+                        ),
+                    )
+                    .hint("Create it there, as it is on the source; its value comes with the next round."),
+                    "pg_courier brings sequences to the destination",
+                );
+                continue;
+            }
             self.sent.insert(value.name.clone(), value);
         }
         Ok(())

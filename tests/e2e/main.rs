@@ -35,6 +35,7 @@ mod processes;
 mod replay;
 mod rights;
 mod schema;
+mod schema_guards;
 mod second_session;
 mod sequences;
 mod settings;

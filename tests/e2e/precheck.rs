@@ -153,6 +153,7 @@ const SOURCE: &[Case] = &[
     case("replica_identity_full", ALL, "CREATE TABLE w.t (id int PRIMARY KEY); ALTER TABLE w.t REPLICA IDENTITY FULL", ""),
     case("no_equality", ALL, "CREATE TABLE w.t (doc json, p point)", ""),
     case("left_out", ALL, "CREATE UNLOGGED TABLE w.t (id int PRIMARY KEY)", ""),
+    case("left_out", ALL, "CREATE FUNCTION w.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "").repaired_by("DROP FUNCTION w.f()"),
     case("left_out", ALL, "CREATE MATERIALIZED VIEW w.m AS SELECT 1 AS one", "").repaired_by("DROP MATERIALIZED VIEW w.m"),
     case(
         "foreign_keys",
@@ -161,7 +162,10 @@ const SOURCE: &[Case] = &[
         "",
     )
     .then("DROP SCHEMA outside CASCADE"),
-    case("loose_sequences", ALL, "CREATE SEQUENCE w.q", "").repaired_by("ALTER SEQUENCE w.q OWNED BY w.base.id"),
+    case("loose_sequences", ALL, "CREATE SCHEMA outside; CREATE SEQUENCE outside.q", "")
+        .repaired_by("DROP SEQUENCE outside.q")
+        .then("DROP SCHEMA outside"),
+    case("reg_columns", ALL, "CREATE TABLE w.t (id int PRIMARY KEY, c regclass, p regproc[])", ""),
     case("sequence_end", ALL, "CREATE TABLE w.t (id serial PRIMARY KEY); SELECT setval('w.t_id_seq', 2000000000)", ""),
     case(
         "inheritance",
@@ -295,6 +299,47 @@ const DESTINATION: &[Case] = &[
     )
     .repaired_by("REVOKE pg_write_server_files FROM courier")
     .then("DROP OWNED BY somebody; DROP ROLE somebody"),
+    case(
+        "destination_names",
+        ALL,
+        "CREATE TYPE w.mood AS ENUM ('so', 'la la'); CREATE TABLE w.t (id int PRIMARY KEY, m w.mood)",
+        "CREATE SCHEMA w; CREATE TYPE w.mood AS ENUM ('so')",
+    )
+    .repaired_by("DROP TYPE w.mood"),
+    case(
+        "cannot_create",
+        ALL,
+        "CREATE FUNCTION w.f(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1'; \
+         CREATE TABLE w.t (id int PRIMARY KEY, g int GENERATED ALWAYS AS (w.f(id)) STORED)",
+        "",
+    ),
+    case(
+        "destination_roles",
+        ALL,
+        "DO $$ BEGIN CREATE ROLE \"Only here\"; EXCEPTION WHEN duplicate_object THEN NULL; END $$; \
+         CREATE TABLE w.t (id int PRIMARY KEY); CREATE POLICY p ON w.t TO \"Only here\" USING (true)",
+        "",
+    ),
+    case(
+        "row_security",
+        ALL,
+        "CREATE FUNCTION w.f(int) RETURNS boolean LANGUAGE sql AS 'SELECT true'; \
+         CREATE TABLE w.t (id int PRIMARY KEY); CREATE POLICY p ON w.t USING (w.f(id))",
+        "",
+    ),
+    case(
+        "destination_default_privileges",
+        ALL,
+        "",
+        "ALTER DEFAULT PRIVILEGES FOR ROLE courier GRANT SELECT, INSERT ON TABLES TO PUBLIC",
+    ),
+    case(
+        "destination_search_path",
+        FOLLOW,
+        "CREATE TABLE w.t (id int PRIMARY KEY)",
+        "CREATE FUNCTION w.f(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true'; \
+         CREATE TABLE w.t (id int PRIMARY KEY CHECK (w.f(id)))",
+    ),
     case("destination_connections", ALL, "", "ALTER ROLE courier CONNECTION LIMIT 1"),
     case(
         "destination_extensions",
@@ -424,9 +469,10 @@ fn start_refuses_until_it_is_right() {
     let pair = Pair::start();
     pair.source.run(
         DATABASE,
-        "CREATE SCHEMA w; CREATE TABLE w.t (id int NOT NULL, v text); CREATE TABLE w.u (id int PRIMARY KEY); INSERT INTO w.t VALUES (1, 'one')",
+        "CREATE SCHEMA w; CREATE TABLE w.t (id int NOT NULL UNIQUE, v text); CREATE TABLE w.u (id int PRIMARY KEY); INSERT INTO w.t VALUES (1, 'one'); \
+         CREATE TABLE w.full (v text); CREATE UNLOGGED TABLE w.fast (id int)",
     );
-    pair.destination.run(DATABASE, "CREATE SCHEMA w AUTHORIZATION courier; SET ROLE courier; CREATE TABLE w.t (id int NOT NULL, v text); INSERT INTO w.t VALUES (7)");
+    pair.destination.run(DATABASE, "CREATE SCHEMA w AUTHORIZATION courier; SET ROLE courier; CREATE TABLE w.t (id int NOT NULL UNIQUE, v text); CREATE TABLE w.full (v text); INSERT INTO w.t VALUES (7)");
     pair.source.run(
         DATABASE,
         "SELECT courier.create_task('gated', server => 'dr', include => ARRAY['w.*'], schema_sync => false)",
@@ -451,18 +497,26 @@ fn start_refuses_until_it_is_right() {
     assert_eq!(answer.sqlstate, "55000", "{answer}");
     let answer = pair.source.refuses(DATABASE, "SELECT courier.ignore_precheck('gated', 'no_such_item', 'why')");
     assert_eq!(answer.sqlstate, "42704", "{answer}");
-    let identity = "SELECT status || ' ' || detail FROM courier.precheck('gated') WHERE item = 'replica_identity'";
+    let identity = "SELECT status || ' ' || detail FROM courier.precheck('gated') WHERE item = 'replica_identity' AND object = 'w.t'";
     assert_mentions(&pair.source.value(DATABASE, identity), &["warning"]);
     pair.source.run(DATABASE, "SELECT courier.ignore_precheck('gated', 'replica_identity', 'only inserts')");
     assert_mentions(&pair.source.value(DATABASE, identity), &["ignored", "by postgres", "only inserts"]);
     pair.source.run(DATABASE, "SELECT courier.ignore_precheck('gated', 'replica_identity', NULL)");
 
-    let would = "SELECT result FROM courier.apply_fixes('gated') WHERE item = 'replica_identity'";
+    // Each UPDATE would cost more WAL; the table would be rewritten under a lock.
+    for (item, object) in [("replica_identity", "w.\"full\""), ("left_out", "\"w\".\"fast\"")] {
+        let result =
+            format!("SELECT result FROM courier.apply_fixes('gated') WHERE item = '{item}' AND object = '{object}'");
+        assert_eq!(pair.source.value(DATABASE, &result), "by hand: needs a decision", "{item}");
+    }
+    let would = "SELECT result FROM courier.apply_fixes('gated') WHERE item = 'replica_identity' AND object = 'w.t'";
     assert_eq!(pair.source.value(DATABASE, would), "would run");
     assert_mentions(&pair.source.value(DATABASE, identity), &["warning"]);
-    let done = "SELECT result FROM courier.apply_fixes('gated', dry_run => false) WHERE item = 'replica_identity'";
+    let done = "SELECT result FROM courier.apply_fixes('gated', dry_run => false) WHERE item = 'replica_identity' AND object = 'w.t'";
     assert_eq!(pair.source.value(DATABASE, done), "done");
-    assert_eq!(pair.source.value(DATABASE, "SELECT relreplident FROM pg_class WHERE oid = 'w.t'::regclass"), "f");
+    assert_eq!(pair.source.value(DATABASE, "SELECT relreplident FROM pg_class WHERE oid = 'w.t'::regclass"), "i");
+    let untouched = "SELECT string_agg(concat(relreplident, relpersistence), ' ' ORDER BY relname) FROM pg_class WHERE relname IN ('full', 'fast')";
+    assert_eq!(pair.source.value(DATABASE, untouched), "du dp");
 
     pair.destination.run(DATABASE, "SET ROLE courier; TRUNCATE w.t; CREATE TABLE w.u (id int PRIMARY KEY)");
     pair.call(DATABASE, "start", "gated");

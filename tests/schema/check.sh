@@ -13,7 +13,7 @@
 #   1. load the fixture on the source; ask for every table but one; compare schema_omissions() with omissions.expected
 #   2. on the empty destination every present_sql answers false, although no schema, type or table of it exists
 #   3. every statement whose present_sql is still false at its turn runs, one by one, under a role that is no superuser and owns the database
-#   4. every present_sql answers true
+#   4. every present_sql answers true, and no differs_sql finds a difference
 #   5. a selection that cuts trees apart (partitions and children without their parents, foreign keys to unselected tables) gives tables
 #      with the same columns, keys, checks and indexes
 #   6. the source loses by hand what the omissions announced (left_out.sql); then both dumps, cut into statements and sorted, are equal
@@ -81,6 +81,8 @@ on_source -At -c "SELECT present_sql || E' AS present \\\\gset\n\\\\if :present\
 on_source -At -c "SELECT 'SELECT (' || present_sql || ')::text || ' || quote_literal(format(' %s %s %s', ordinal, kind, object)) || ';'
                   FROM courier.schema_ddl($selected, true)
                   WHERE (kind, object) <> ('schema', 'public') ORDER BY ordinal" > "$work/probes.sql" || differs "schema_ddl() failed"
+on_source -At -c "SELECT 'SELECT ' || quote_literal(format('%s %s %s: ', ordinal, kind, object)) || ' || d FROM (' || differs_sql || ') AS d (d) WHERE d IS NOT NULL;'
+                  FROM courier.schema_ddl($selected, true) WHERE differs_sql IS NOT NULL ORDER BY ordinal" > "$work/differs.sql" || differs "schema_ddl() failed"
 on_source -At -F ' | ' -c "SELECT kind, object, relid::regclass, reason FROM courier.schema_omissions($selected) ORDER BY 1, 2, 4" > "$work/omissions" ||
     differs "schema_omissions() failed"
 diff -u "$here/omissions.expected" "$work/omissions" || differs "the list of omissions is not the expected one"
@@ -102,6 +104,10 @@ probe "on the empty database"
 # ---- 4. everything is there ------------------------------------------------------------------------------------------------------
 probe "after the first run"
 ! grep '^false ' "$work/probed" || differs "present_sql is false for what was created"
+
+{ echo "SET SESSION AUTHORIZATION $owner; SET search_path = pg_catalog;"; cat "$work/differs.sql"; } | on_destination -At -f - > "$work/different" ||
+    differs "a differs_sql failed"
+! grep '' "$work/different" || differs "differs_sql finds a difference in what was created"
 
 count=$(grep -c '^true ' "$work/probed")
 

@@ -19,9 +19,11 @@ WITH s AS (
            has_database_privilege(d.oid, 'CREATE') AS may_create
       FROM pg_catalog.pg_database d WHERE d.datname = current_database()
 ), wanted AS (
-    SELECT w.name, x.extversion AS installed, a.default_version AS available, w.version
-      FROM pg_catalog.json_to_recordset($2::json) AS w(name text, version text)
+    SELECT w.name, x.extversion AS installed, a.default_version AS available, w.version, w.schema, n.nspname AS installed_in,
+           EXISTS (SELECT FROM pg_catalog.pg_available_extension_versions v WHERE v.name = w.name AND v.version = w.version) AS same_available
+      FROM pg_catalog.json_to_recordset($2::json) AS w(name text, version text, schema text)
       LEFT JOIN pg_catalog.pg_extension x ON x.extname = w.name
+      LEFT JOIN pg_catalog.pg_namespace n ON n.oid = x.extnamespace
       LEFT JOIN pg_catalog.pg_available_extensions a ON a.name = w.name
 ), schemas AS (
     SELECT w.name, n.oid,
@@ -91,7 +93,9 @@ SELECT 'destination_extensions', CASE WHEN w.installed IS NULL THEN 'failed' ELS
        CASE WHEN w.installed IS NOT NULL THEN
                  CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_available_extension_versions v WHERE v.name = w.name AND v.version = w.version)
                       THEN format('ALTER EXTENSION %I UPDATE TO %L; -- on the destination', w.name, w.version) END
-            WHEN w.available IS NOT NULL THEN format('CREATE EXTENSION %I; -- on the destination, as superuser', w.name)
+            WHEN w.available IS NOT NULL
+            THEN format('CREATE SCHEMA IF NOT EXISTS %I; CREATE EXTENSION %I WITH SCHEMA %1$I%3$s; -- on the destination, as superuser',
+                        w.schema, w.name, CASE WHEN w.same_available THEN format(' VERSION %L', w.version) END)
        END, 'destination'
   FROM s, me, wanted w
  WHERE w.installed IS NULL
@@ -99,6 +103,17 @@ SELECT 'destination_extensions', CASE WHEN w.installed IS NULL THEN 'failed' ELS
             OR NOT me.rolsuper AND NOT EXISTS (SELECT FROM pg_catalog.pg_available_extension_versions v
                                                 WHERE v.name = w.name AND v.version = w.available AND (v.trusted OR NOT v.superuser)))
     OR w.installed <> w.version
+UNION ALL
+SELECT 'destination_extensions', 'failed', w.name,
+       format('It is in schema %I there, in %I on the source: what uses it names that schema.', w.installed_in, w.schema),
+       format('CREATE SCHEMA IF NOT EXISTS %I; ALTER EXTENSION %I SET SCHEMA %1$I; -- on the destination, as its owner', w.schema, w.name), 'destination'
+  FROM wanted w
+ WHERE w.installed_in <> w.schema
+UNION ALL
+SELECT 'destination_extensions', 'warning', w.name,
+       format('The destination does not have version %s, which is on the source: the task creates version %s.', w.version, w.available), NULL, 'person'
+  FROM s, wanted w
+ WHERE s.schema_sync AND w.installed IS NULL AND w.available <> w.version AND NOT w.same_available
 UNION ALL
 SELECT 'destination_connections', CASE WHEN u.used + 2 > room.places THEN 'failed' ELSE 'warning' END, NULL,
        format('%s of %s connections are in use; the task takes %s.', u.used, room.places, 2 + n.copies),

@@ -93,6 +93,39 @@ SELECT 'destination_powers', 'warning', there.full_name,
                                 WHERE r.rolname IN ('pg_execute_server_program', 'pg_write_server_files', 'pg_read_server_files')
                                   AND pg_has_role(me.name, r.oid, 'MEMBER')))
 UNION ALL
+SELECT 'destination_search_path', NULL, f.name,
+       format('%s of %s calls it%s. It has no SET search_path: if its body names tables or functions without their schema, copy and stream fail.',
+              min(f.what), min(f.full_name), CASE WHEN count(*) > 1 THEN format(', and %s more', count(*) - 1) END),
+       format('ALTER %s %s SET search_path = %s; -- on the destination', min(f.kind), f.name, min(f.path)), 'person'
+  FROM (
+    SELECT p.oid::regprocedure::text AS name, CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END AS kind, v.what, v.full_name,
+           CASE WHEN n.nspname = 'public' THEN 'public' ELSE format('%I, public', n.nspname) END || ', pg_temp' AS path
+      FROM s, (
+        SELECT there.full_name, 'a column' AS what, 'pg_attrdef'::regclass AS classid, d.oid AS objid
+          FROM there JOIN pg_catalog.pg_attrdef d ON d.adrelid = there.oid
+          JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum AND a.attgenerated <> ''
+        UNION ALL
+        SELECT there.full_name, format('constraint %I', k.conname), 'pg_constraint'::regclass, k.oid
+          FROM there JOIN pg_catalog.pg_constraint k ON k.conrelid = there.oid
+        UNION ALL
+        SELECT there.full_name, format('domain %s of column %I', format_type(a.atttypid, NULL), a.attname), 'pg_constraint'::regclass, k.oid
+          FROM there JOIN pg_catalog.pg_attribute a ON a.attrelid = there.oid AND a.attnum > 0
+          JOIN pg_catalog.pg_constraint k ON k.contypid = a.atttypid
+        UNION ALL
+        SELECT there.full_name, format('index %s', i.indexrelid::regclass), 'pg_class'::regclass, i.indexrelid
+          FROM there JOIN pg_catalog.pg_index i ON i.indrelid = there.oid
+      ) AS v
+      JOIN pg_catalog.pg_depend d ON d.classid = v.classid AND d.objid = v.objid AND d.refclassid = 'pg_proc'::regclass AND d.refobjid >= 16384
+      JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid
+      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+      JOIN pg_catalog.pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('c', 'internal')
+     WHERE NOT s.schema_sync
+       AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS c WHERE c LIKE 'search\_path=%')
+       -- A body in the standard's form (14 and later) is bound to objects, not to names.
+       AND to_jsonb(p) ->> 'prosqlbody' IS NULL
+  ) AS f
+ GROUP BY f.name
+UNION ALL
 SELECT 'destination_rules', NULL, there.full_name,
        format('Rule %I changes what is written there%s.', r.rulename, CASE WHEN r.ev_enabled = 'O' THEN ', as the user may not set session_replication_role' END),
        format('ALTER TABLE %s DISABLE RULE %I; -- on the destination', there.full_name, r.rulename), 'destination'

@@ -41,7 +41,7 @@ SELECT (SELECT COALESCE(json_agg(json_build_object('schema', t.nspname, 'name', 
           FROM t
           LEFT JOIN columns ON columns.oid = t.oid
           LEFT JOIN keys ON keys.indrelid = t.oid),
-       (SELECT COALESCE(json_agg(json_build_object('name', x.extname, 'version', x.extversion)), '[]')
+       (SELECT COALESCE(json_agg(json_build_object('name', x.extname, 'version', x.extversion, 'schema', (SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE n.oid = x.extnamespace))), '[]')
           FROM pg_catalog.pg_extension x
          WHERE x.oid IN (SELECT refobjid FROM used)),
        (SELECT EXISTS (SELECT FROM t JOIN pg_catalog.pg_trigger g ON g.tgrelid = t.oid AND g.tgenabled IN ('O', 'A'))),

@@ -35,7 +35,9 @@ WITH s AS (
      WHERE t.relkind = 'r'
 ), fixes AS (
     SELECT t.oid, format('ALTER TABLE %s REPLICA IDENTITY %s;', t.name,
-           CASE WHEN u.indisprimary THEN 'DEFAULT' WHEN u.relname IS NOT NULL THEN format('USING INDEX %I', u.relname) ELSE 'FULL' END) AS fix
+           CASE WHEN u.indisprimary THEN 'DEFAULT' WHEN u.relname IS NOT NULL THEN format('USING INDEX %I', u.relname) ELSE 'FULL' END) AS fix,
+           -- FULL costs WAL with each UPDATE and DELETE: somebody has to want it.
+           CASE WHEN u.relname IS NULL THEN 'person' ELSE 'source' END AS place
       FROM t LEFT JOIN usable u ON u.indrelid = t.oid
 ), sequences AS MATERIALIZED (
     SELECT q.seqrelid, n.nspname, c.relname, q.seqtypid, q.seqmin, q.seqmax, q.seqincrement, q.seqcycle,
@@ -51,7 +53,7 @@ SELECT 'replica_identity' AS item, NULL::text AS status, t.name AS object,
        CASE t.relreplident WHEN 'n' THEN 'Its replica identity is NOTHING' WHEN 'i' THEN 'The index of its replica identity is gone'
                            ELSE 'It has no primary key that could identify a row' END
        || ': only INSERT and TRUNCATE can be applied, an UPDATE or DELETE stops the task.' AS detail,
-       f.fix, 'source' AS place
+       f.fix, f.place AS place
   FROM s, t
   JOIN identified i ON i.oid = t.oid AND NOT i.yes
   JOIN fixes f ON f.oid = t.oid
@@ -62,7 +64,7 @@ SELECT 'unsuitable_index', NULL, t.name,
               string_agg(DISTINCT CASE WHEN NOT ix.indisvalid THEN 'it is invalid' WHEN NOT ix.indimmediate THEN 'it is deferrable'
                               WHEN ix.partial THEN 'it is partial' WHEN ix.expression THEN 'it has an expression'
                               ELSE 'a column of it may be null' END, ', ')),
-       min(f.fix), 'source'
+       min(f.fix), min(f.place)
   FROM s, t
   JOIN identified i ON i.oid = t.oid AND NOT i.yes
   JOIN fixes f ON f.oid = t.oid
@@ -106,13 +108,33 @@ SELECT 'foreign_keys', NULL, t.name,
   JOIN pg_catalog.pg_class p ON p.oid = k.confrelid
   JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
  WHERE NOT EXISTS (SELECT FROM t o WHERE o.oid = k.confrelid)
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = p.oid AND e.deptype = 'e')
 UNION ALL
-SELECT 'loose_sequences', NULL, format('%I.%I', q.nspname, q.relname),
-       'No column of the tables owns it and no default calls it: its value does not travel.', NULL, 'person'
-  FROM sequences q
- WHERE q.refobjid IS NULL AND q.nspname IN (SELECT t.nspname FROM t)
-   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-                    WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = q.seqrelid)
+SELECT 'foreign_keys', NULL, t.name,
+       format('Foreign key %I refers to %I.%I, which extension %I creates there. Rows that users put into that table do not travel: a key that '
+              'needs one fails after the copy. Put such rows there first.', k.conname, pn.nspname, p.relname, x.extname),
+       format('ALTER TABLE %s DROP CONSTRAINT %I; -- or copy the rows of %I.%I yourself', t.name, k.conname, pn.nspname, p.relname), 'person'
+  FROM t
+  JOIN pg_catalog.pg_constraint k ON k.conrelid = t.oid AND k.contype = 'f' AND k.conparentid = 0
+  JOIN pg_catalog.pg_class p ON p.oid = k.confrelid
+  JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
+  JOIN pg_catalog.pg_depend e ON e.classid = 'pg_class'::regclass AND e.objid = p.oid AND e.deptype = 'e'
+  JOIN pg_catalog.pg_extension x ON x.oid = e.refobjid
+UNION ALL
+SELECT 'reg_columns', NULL, t.name,
+       format('Column %I has type %s: its values travel as names of objects, and one that the destination does not know stops the task.',
+              a.attname, format_type(a.atttypid, a.atttypmod)),
+       format('ALTER TABLE %s ALTER COLUMN %I TYPE %s USING %2$I::%3$s; -- rewrites the table', t.name, a.attname,
+              CASE WHEN y.typcategory = 'A' THEN 'text[]' ELSE 'text' END), 'person'
+  FROM t
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+  JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
+  LEFT JOIN pg_catalog.pg_type e ON e.oid = y.typelem AND e.typarray = y.oid
+  LEFT JOIN pg_catalog.pg_type b ON b.oid = COALESCE(e.typbasetype, NULLIF(y.typbasetype, 0))
+ WHERE EXISTS (SELECT FROM pg_catalog.pg_type r
+                WHERE r.oid IN (y.oid, e.oid, b.oid) AND r.typnamespace = 'pg_catalog'::regnamespace
+                  AND r.typname IN ('regproc', 'regprocedure', 'regoper', 'regoperator', 'regclass', 'regtype', 'regconfig',
+                                    'regdictionary', 'regnamespace', 'regrole', 'regcollation'))
 UNION ALL
 SELECT 'sequence_end', NULL, format('%I.%I', q.nspname, q.relname),
        format('%s %% of its values are used (%s of %s).', round(100 * u.used, 1), v.last_value, CASE WHEN q.seqincrement > 0 THEN q.seqmax ELSE q.seqmin END),

@@ -61,13 +61,44 @@ pub const SERVER: &[Item] = &[
     DESTINATION.failed(
         "destination_extensions",
         All,
-        "Extensions that the tables' types and indexes need are there, or the user can create them. Another version is a warning.",
+        "Extensions that the tables' types and indexes need are there, in the same schema, or the user can create them. Another version \
+         is a warning.",
     ),
     DESTINATION.failed(
         "destination_connections",
         All,
         "Free connections: one for the supervisor, one for changes, one for each table copied at the same time.",
     ),
+    DESTINATION.failed(
+        "destination_names",
+        SchemaSync,
+        "No name that the task needs belongs to something else there: a type with other labels, a sequence with another increment, \
+         an index of another table. What is there and the same counts as created.",
+    ),
+    DESTINATION.failed(
+        "cannot_create",
+        SchemaSync,
+        "Every table can be created: a column, a partition key or a type may need something that the task does not create and the \
+         destination does not have (a function, a text search configuration, a view). Make it there, or leave the table out.",
+    ),
+    DESTINATION.failed(
+        "destination_roles",
+        SchemaSync,
+        "Roles that row security policies name exist there: without a policy a table could show what the source hides.",
+    ),
+    DESTINATION.failed(
+        "row_security",
+        SchemaSync,
+        "Every policy can be created. Where a restrictive one cannot, the task creates no permissive one either: with row security \
+         enabled nobody but the owner sees rows. Ignore the item if that is what you want.",
+    )
+    .or_ignore(),
+    DESTINATION.failed(
+        "destination_default_privileges",
+        SchemaSync,
+        "Default privileges of the user do not open the new tables to roles that may not read them on the source.",
+    )
+    .or_ignore(),
     DESTINATION.warning(
         "destination_locks",
         SchemaSync,
@@ -138,6 +169,12 @@ pub const TABLES: &[Item] = &[
         "destination_triggers",
         ExistingTables,
         "No trigger is enabled ALWAYS or REPLICA: it would act on replicated changes.",
+    ),
+    DESTINATION_TABLES.warning(
+        "destination_search_path",
+        ExistingTables,
+        "Functions that checks, generated columns, indexes and domains of the tables call have `SET search_path`: sessions of the task run \
+         with `search_path = pg_catalog`, where a body that names tables or functions without a schema does not find them.",
     ),
     DESTINATION_TABLES.warning("destination_rules", ExistingTables, "No rule changes what is written."),
     DESTINATION_TABLES.failed(

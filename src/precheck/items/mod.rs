@@ -89,6 +89,7 @@ mod tests {
             include_str!("../../../sql/query/precheck/destination.sql"),
             include_str!("../../../sql/query/precheck/destination_tables.sql"),
             include_str!("../../../sql/query/precheck/destination_writers.sql"),
+            include_str!("../../../sql/query/precheck/default_privileges_here.sql"),
         );
         let mut ids: Vec<&str> = all().map(|item| item.id).collect();
         for line in queries.lines().filter_map(|line| line.strip_prefix("SELECT '")) {
@@ -106,6 +107,11 @@ mod tests {
             "coverage",
             "user_mapping",
             "destination_not_empty",
+            "loose_sequences",
+            "destination_names",
+            "cannot_create",
+            "destination_roles",
+            "row_security",
             "disk_wal",
             "disk_data",
         ];

@@ -31,8 +31,8 @@ pub const ITEMS: &[Item] = &[
     OBJECTS.warning(
         "left_out",
         All,
-        "What the patterns name and no task can carry: unlogged and temporary tables (not in the WAL), foreign tables, \
-         materialized views.",
+        "What no task carries: unlogged and temporary tables (not in the WAL), foreign tables, materialized views; and, of the covered \
+         schemas and the database, functions, views, grants and whatever else is not created. `courier.plan()` lists all of it.",
     ),
     OBJECTS.failed(
         "coverage",
@@ -41,7 +41,17 @@ pub const ITEMS: &[Item] = &[
          `courier.coverage()`.",
     ),
     OBJECTS.warning("foreign_keys", All, "Both sides of each foreign key are covered."),
-    OBJECTS.warning("loose_sequences", All, "Sequences of the covered schemas that belong to no covered table."),
+    OBJECTS.warning(
+        "loose_sequences",
+        All,
+        "Sequences that no column owns travel when a pattern names them, as `public.*` names all of a schema. The others stay behind.",
+    ),
+    OBJECTS.warning(
+        "reg_columns",
+        All,
+        "Columns of types like `regclass` and `regproc`: their values travel as names, and a name that the destination does not know \
+         stops the task.",
+    ),
     OBJECTS.warning("sequence_end", All, "Sequences that have used more than 80 % of their values."),
     OBJECTS.warning("inheritance", All, "Parents and children of an inheritance tree are covered together."),
     OBJECTS.warning("partitions", All, "Every partition of a covered partitioned table is covered."),

@@ -1,0 +1,253 @@
+//! What the schema asks for: names that are taken on the destination, things that the task does not create and parts of
+//! the tables need, roles of policies, and what is left out.
+
+use serde_json::json;
+
+use super::{Check, Concerns, foreign};
+use crate::catalog::select::Selection;
+use crate::catalog::sequences;
+use crate::destination::Destination;
+use crate::error::{Error, Result};
+use crate::logicalrep::names::{quote_ident, quote_qualified};
+use crate::pg::{spi, xact};
+use crate::schema_sync::{self, Cause, Extent, Omission, bounded};
+
+impl Check<'_> {
+    /// Everything beside the tables that the task does not create or carry, in one finding.
+    pub(super) fn objects_left_out(&mut self, selection: &Selection) -> Result<()> {
+        let extent = self.extent(selection)?;
+        let definitions = self.concerns(Concerns::SchemaSync);
+        // The others have items of their own, or are so for every task.
+        const ELSEWHERE: [&str; 5] = ["sequence", "large objects", "foreign table", "materialized view", "owner"];
+        let kinds: Vec<String> = schema_sync::left_out(&extent, &self.subject.scope, definitions)?
+            .into_iter()
+            .filter(|line| !ELSEWHERE.contains(&line.kind.as_str()))
+            .map(|line| format!("{} ({}): {}", line.kind, line.count, line.names))
+            .collect();
+        if kinds.is_empty() {
+            return Ok(());
+        }
+        let detail = format!("Neither created nor carried, see courier.plan() for the reasons: {}.", kinds.join("; "));
+        self.add("left_out", None, None, Some(detail))
+    }
+
+    /// Sequences that no column owns and no pattern names, a line for each schema.
+    pub(super) fn loose_sequences(&mut self) -> Result<()> {
+        let is_named = self.subject.scope.named()?;
+        let mut loose: Vec<(String, Vec<String>)> = Vec::new();
+        for sequence in sequences::free()?.into_iter().filter(|s| !is_named(&s.schema, &s.name)) {
+            let name = quote_qualified(&sequence.schema, &sequence.name);
+            match loose.last_mut() {
+                Some((schema, names)) if *schema == sequence.schema => names.push(name),
+                _ => loose.push((sequence.schema, vec![name])),
+            }
+        }
+        for (schema, names) in loose {
+            let detail = format!(
+                "No column owns them and no pattern names them, so their values do not travel: {}. Name them in include \
+                 as you name tables.",
+                bounded(&names)
+            );
+            self.add("loose_sequences", None, Some(quote_ident(&schema)), Some(detail))?;
+        }
+        Ok(())
+    }
+
+    fn extent(&self, selection: &Selection) -> Result<Extent> {
+        let oids: Vec<u32> = selection.tables.iter().map(|t| t.oid).collect();
+        Extent::of(&self.subject.scope, &oids)
+    }
+
+    pub(super) fn ask_schema(&mut self, selection: &Selection, session: &mut Destination, user: &str) -> Result<()> {
+        if !self.concerns(Concerns::SchemaSync) {
+            return if self.subject.begun { Ok(()) } else { self.ask_free_sequences(session) };
+        }
+        let extent = self.extent(selection)?;
+        let connection = &mut session.connection;
+        let causes = schema_sync::causes(extent.relations())?;
+        let (available, missing) = schema_sync::ask_causes(connection, causes)?;
+        let extent = extent.with(&available);
+        let taken = schema_sync::ask_names(connection, &extent)?;
+        self.queries.0 += 3;
+        self.queries.1 += 2;
+        for name in taken {
+            let kind = name.kind.split(" in another").next().unwrap_or_default();
+            let detail = format!(
+                "The task needs the name for the {kind}, and it is taken: {}.",
+                foreign::line(&name.difference)
+            );
+            self.add("destination_names", None, Some(name.object), Some(detail))?;
+        }
+        self.omissions(schema_sync::omissions(&extent)?, &missing, user)?;
+        self.ask_roles(session)?;
+        self.ask_default_privileges(session)
+    }
+
+    /// Parts that cannot be created, and policies that cannot, each by itself; the others by kind.
+    fn omissions(&mut self, omissions: Vec<Omission>, missing: &[Cause], user: &str) -> Result<()> {
+        let mut by_kind: Vec<(String, Vec<String>)> = Vec::new();
+        for omission in omissions {
+            let Omission { kind, object, reason } = omission;
+            let item = match kind.as_str() {
+                _ if reason.starts_with("cannot create") => "cannot_create",
+                "policy" => "row_security",
+                // Announced by items of their own.
+                "relation" | "foreign key" | "inheritance" => continue,
+                _ => {
+                    match by_kind.last_mut() {
+                        Some((last, objects)) if *last == kind => objects.push(object),
+                        _ => by_kind.push((kind, vec![object])),
+                    }
+                    continue;
+                }
+            };
+            let cause = missing.iter().find(|cause| is_about(&reason, cause));
+            let why = cause.and_then(|cause| cause.unusable.as_ref());
+            let why = why.map(|why| format!(" ({})", foreign::line(why))).unwrap_or_default();
+            let ways = if item == "cannot_create" {
+                "Create that on the destination first, or leave the table out with exclude."
+            } else {
+                "Create that on the destination first, and the policy is created, too."
+            };
+            self.add(item, None, Some(object), Some(format!("The {kind}: {reason}{why}. {ways}")))?;
+            if let (Some(finding), Some(cause)) = (self.findings.last_mut(), cause)
+                && cause.unusable.is_none()
+            {
+                finding.fix = cause.create_sql.as_ref().map(|sql| in_its_schema(cause, sql, user));
+                finding.place = Some("person".to_owned());
+            }
+        }
+        if by_kind.is_empty() {
+            return Ok(());
+        }
+        let kinds: Vec<String> =
+            by_kind.iter().map(|(kind, objects)| format!("{kind} ({}): {}", objects.len(), bounded(objects))).collect();
+        let detail = format!(
+            "Parts of the tables that are not created, see courier.plan() for the reasons: {}.",
+            kinds.join("; ")
+        );
+        self.add("left_out", None, None, Some(detail))
+    }
+
+    /// Roles that policies name.
+    fn ask_roles(&mut self, session: &mut Destination) -> Result<()> {
+        let rows = spi::as_role(xact::user_id(), || {
+            spi::query(
+                "SELECT r.rolname, format('%I on %I.%I', p.polname, n.nspname, c.relname) FROM unnest($1::oid[]) AS u(oid) \
+                 JOIN pg_policy p ON p.polrelid = u.oid JOIN pg_roles r ON r.oid = ANY (p.polroles) \
+                 JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY 1, 2",
+                &[Some(&self.oids)],
+            )
+        })?;
+        self.queries.0 += 1;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut roles: Vec<(String, Vec<String>)> = Vec::new();
+        for row in &rows {
+            match roles.last_mut() {
+                Some((role, policies)) if role == row.text(0)? => policies.push(row.string(1)?),
+                _ => roles.push((row.string(0)?, vec![row.string(1)?])),
+            }
+        }
+        let names = json!(roles.iter().map(|(role, _)| role).collect::<Vec<_>>()).to_string();
+        let there = session.connection.query(
+            "SELECT r.rolname FROM pg_catalog.pg_roles r \
+             WHERE r.rolname IN (SELECT e.value FROM pg_catalog.json_array_elements_text($1::json) AS e(value))",
+            &[Some(&names)],
+        )?;
+        self.queries.1 += 1;
+        for (role, policies) in roles {
+            if there.iter().any(|row| row.opt(0) == Some(role.as_str())) {
+                continue;
+            }
+            let detail = format!("The destination has no such role, and policies name it: {}.", bounded(&policies));
+            self.add("destination_roles", None, Some(quote_ident(&role)), Some(detail))?;
+            if let Some(finding) = self.findings.last_mut() {
+                finding.fix = Some(format!("CREATE ROLE {}; -- on the destination", quote_ident(&role)));
+                finding.place = Some("destination".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Default privileges of the destination's user that open the copies to roles that may not do the same on the source.
+    fn ask_default_privileges(&mut self, session: &mut Destination) -> Result<()> {
+        let rows = session.connection.query(include_str!("../../sql/query/precheck/default_privileges.sql"), &[])?;
+        self.queries.1 += 1;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let given = rows
+            .iter()
+            .map(|row| {
+                Ok(json!({
+                    "schema": row.opt(0), "kind": row.text(1)?, "grantee": row.opt(2), "privilege": row.text(3)?,
+                    "owner": row.text(4)?,
+                }))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let given = serde_json::to_string(&given).map_err(|e| Error::internal(format!("invalid privileges: {e}")))?;
+        let sql = include_str!("../../sql/query/precheck/default_privileges_here.sql");
+        let rows = spi::as_extension(|| spi::query(sql, &[Some(&given), Some(&self.oids)]))?;
+        self.queries.0 += 1;
+        // What is in them came from there.
+        rows.iter().try_for_each(|row| self.take_from_destination(row))
+    }
+
+    /// Without schema_sync: sequences that the patterns name and the destination does not have.
+    fn ask_free_sequences(&mut self, session: &mut Destination) -> Result<()> {
+        let named = sequences::named(&self.subject.scope)?;
+        if named.is_empty() {
+            return Ok(());
+        }
+        let list = json!(named.iter().map(|s| [&s.schema, &s.name]).collect::<Vec<_>>()).to_string();
+        let rows = session.connection.query(
+            "SELECT e.n - 1 FROM pg_catalog.json_array_elements($1::json) WITH ORDINALITY AS e(value, n) \
+             WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                                WHERE n.nspname = e.value ->> 0 AND c.relname = e.value ->> 1 AND c.relkind = 'S')",
+            &[Some(&list)],
+        )?;
+        self.queries.1 += 1;
+        for row in &rows {
+            let Some(sequence) = named.get(row.parse::<usize>(0)?) else { continue };
+            let name = quote_qualified(&sequence.schema, &sequence.name);
+            let detail =
+                "No column owns it, and the destination does not have it: its value does not travel.".to_owned();
+            self.add("loose_sequences", None, Some(name.clone()), Some(detail))?;
+            if let Some(finding) = self.findings.last_mut() {
+                finding.fix = Some(format!("CREATE SEQUENCE {name}; -- on the destination, with the source's options"));
+                finding.place = Some("person".to_owned());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Does the reason name this cause? A row type is described as a type, its view as a view.
+fn is_about(reason: &str, cause: &Cause) -> bool {
+    let name = cause.description.split_once(' ').map(|(_, name)| name);
+    reason.contains(&cause.description) || name.is_some_and(|name| reason.contains(&format!("type {name}")))
+}
+
+/// The statement, and what its user needs to see the object.
+fn in_its_schema(cause: &Cause, sql: &str, user: &str) -> String {
+    let schema = cause.schema.as_deref().map(|schema| {
+        // pg_identify_object quotes where it has to.
+        format!("CREATE SCHEMA IF NOT EXISTS {schema}; GRANT USAGE ON SCHEMA {schema} TO {user}; ")
+    });
+    format!("{}{sql}; -- on the destination", schema.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_of_names_is_cut() {
+        let names: Vec<String> = (1..=12).map(|n| n.to_string()).collect();
+        assert_eq!(bounded(&names), "1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more");
+        assert_eq!(bounded(&names[..10]), "1, 2, 3, 4, 5, 6, 7, 8, 9, 10");
+        assert_eq!(bounded(&names[..1]), "1");
+    }
+}
