@@ -142,10 +142,14 @@ impl Destination {
         }
         for statement in HELPER_TABLES {
             self.connection.exec(statement).map_err(|error| {
-                error.context("While preparing schema \"courier_applied\" on the destination.").or_hint(
+                // An event trigger, for example, fails with what it likes.
+                let hint = if error.sqlstate() == sqlstate::INSUFFICIENT_PRIVILEGE {
                     "Grant the user CREATE on the database: GRANT CREATE ON DATABASE ... TO ...; or create schema \
-                     \"courier_applied\" owned by it.",
-                )
+                     \"courier_applied\" owned by it."
+                } else {
+                    "Remove the cause on the destination, then courier.resume()."
+                };
+                error.context("While preparing schema \"courier_applied\" on the destination.").or_hint(hint)
             })?;
         }
         Ok(())

@@ -3,7 +3,8 @@
 //! Each side counts its rows and adds up a hash of each row's text, so order does not matter and no row travels. Where
 //! the sums differ, rows are put into buckets by the hash of their key, and only buckets that differ are compared row by
 //! row, to name keys. While changes flow, a table may differ only because the destination is behind: then the destination
-//! is let catch up and the table is compared once more.
+//! is let catch up and the table is compared once more. A table that cannot be read on one side is a line with the
+//! error; the others are compared all the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -41,17 +42,19 @@ fn verify(
         name!(source_hash, Option<Text>),
         name!(destination_hash, Option<Text>),
         name!(differing_keys, Vec<Text>),
-        name!(identical, bool),
+        name!(identical, Option<bool>),
+        name!(error, Option<Text>),
     ),
 > {
     let verdicts = report::unwrap(given("task", task).and_then(|task| compare_all(&task)));
     TableIterator::new(verdicts.into_iter().map(|v| {
-        let identical = v.identical();
+        let identical = v.error.is_none().then(|| v.identical());
+        let error = v.error.map(Text::from);
         let (source, destination) = (v.source, v.destination);
         let split = |d: Option<Digest>| d.map_or((None, None), |d| (Some(d.rows), Some(Text::from(d.hash))));
         let ((source_rows, source_hash), (destination_rows, destination_hash)) = (split(source), split(destination));
         let keys = v.keys.into_iter().map(Text::from).collect();
-        (v.table.into(), source_rows, destination_rows, source_hash, destination_hash, keys, identical)
+        (v.table.into(), source_rows, destination_rows, source_hash, destination_hash, keys, identical, error)
     }))
 }
 
@@ -68,9 +71,16 @@ struct Verdict {
     keys: Vec<String>,
     /// The source calls it by another name than the destination.
     is_renamed: bool,
+    /// Why the table could not be compared.
+    error: Option<String>,
 }
 
 impl Verdict {
+    fn of(table: &str) -> Verdict {
+        let table = table.to_owned();
+        Verdict { table, source: None, destination: None, keys: Vec::new(), is_renamed: false, error: None }
+    }
+
     fn identical(&self) -> bool {
         self.holds_the_same() && !self.is_renamed
     }
@@ -106,18 +116,17 @@ fn compare_all(name: &str) -> Result<Vec<Verdict>> {
     let mut tables = tables::of_task(task.id)?;
     tables.sort_by(|a, b| a.name.cmp(&b.name));
     for table in &tables {
-        let mut verdict = comparison.compare(table)?;
-        if !verdict.holds_the_same() && streaming && task.incremental {
+        let mut verdict = comparison.try_to_compare(table)?;
+        if verdict.error.is_none() && !verdict.holds_the_same() && streaming && task.incremental {
             super::wait::wait(name, CATCH_UP)?;
-            verdict = comparison.compare(table)?;
+            verdict = comparison.try_to_compare(table)?;
         }
         verdicts.push(verdict);
     }
     // What is missing as a whole.
     for gap in coverage::gaps(&task)? {
         if let Gap::NotFollowed { table, .. } = gap {
-            let table = table.qualified();
-            verdicts.push(Verdict { table, source: None, destination: None, keys: Vec::new(), is_renamed: false });
+            verdicts.push(Verdict::of(&table.qualified()));
         }
     }
     Ok(verdicts)
@@ -151,9 +160,20 @@ impl Comparison {
         self.destination.connection.exec(sql)
     }
 
+    /// What concerns this table only is its line.
+    fn try_to_compare(&mut self, table: &TaskTable) -> Result<Verdict> {
+        xact::attempt(|| self.compare(table)).or_else(|error| {
+            if !concerns_one_table(&error) {
+                return Err(error);
+            }
+            let parts = [Some(error.message().to_owned()), error.detail_text(), remark(&error)];
+            let text = parts.into_iter().flatten().collect::<Vec<_>>().join("\n");
+            Ok(Verdict { error: Some(text), ..Verdict::of(&table.name) })
+        })
+    }
+
     fn compare(&mut self, table: &TaskTable) -> Result<Verdict> {
-        let (name, keys) = (table.name.clone(), Vec::new());
-        let mut verdict = Verdict { table: name, source: None, destination: None, keys, is_renamed: false };
+        let mut verdict = Verdict::of(&table.name);
         let Some(mut shape) = shape(table.relid)? else { return Ok(verdict) };
         verdict.is_renamed = shape.name != table.name;
         let only = table::read_one(&mut self.destination.connection, &table.name)?.only();
@@ -234,6 +254,22 @@ impl Comparison {
         keys.truncate(KEYS_SHOWN);
         Ok(keys)
     }
+}
+
+/// Not a cancel, a lost connection, a full disk: those end the comparison.
+fn concerns_one_table(error: &Error) -> bool {
+    let state = error.sqlstate();
+    matches!(state.get(..2), Some("0A" | "22" | "2F" | "38" | "39" | "42" | "55" | "P0"))
+        || matches!(state, "XX001" | "XX002")
+}
+
+/// The planner looks into the functions of expression indexes, and into their bodies.
+fn remark(error: &Error) -> Option<String> {
+    matches!(error.sqlstate(), "42883" | "42P01" | "42704").then(|| {
+        "A function in an expression of the table or of its indexes names something without its schema; sessions of the \
+         task run with search_path = pg_catalog. ALTER FUNCTION ... SET search_path on both sides helps."
+            .to_owned()
+    })
 }
 
 /// The sums of buckets. Their numbers become part of the next statement, so they have to be numbers.

@@ -48,6 +48,25 @@ pub fn in_transaction<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
     outcome
 }
 
+/// Runs `f` in a subtransaction: after an error the transaction goes on as if `f` had not been called.
+pub fn attempt<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
+    // SAFETY: inside a transaction of the caller. Memory context and resource owner are put back, as the server's own
+    // callers do; releasing and rolling back both end the subtransaction that begins here.
+    unsafe {
+        let (context, owner) = (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner);
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::MemoryContextSwitchTo(context);
+        let outcome = report::catch(f);
+        match outcome {
+            Ok(_) => pg_sys::ReleaseCurrentSubTransaction(),
+            Err(_) => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
+        }
+        pg_sys::MemoryContextSwitchTo(context);
+        pg_sys::CurrentResourceOwner = owner;
+        outcome
+    }
+}
+
 /// Ends a transaction that failed; harmless when there is none.
 pub fn abort() {
     // SAFETY: AbortCurrentTransaction accepts every state; TopMemoryContext always exists.

@@ -546,3 +546,35 @@ fn values_that_need_more_than_rows() {
     pair.source.run(DATABASE, "INSERT INTO f VALUES (2, 2)");
     pair.assert_mirrored(TASK, &["public.f"]);
 }
+
+/// One table cannot be read on the source side: the function of its index names another without its schema. It is a line
+/// with the reason, and the others are compared.
+#[test]
+fn a_table_that_cannot_be_verified() {
+    let pair = Pair::start();
+    let there = "CREATE FUNCTION one() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'; \
+                 CREATE FUNCTION plus_one(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + one()'; \
+                 CREATE TABLE t (id int PRIMARY KEY, k int); CREATE TABLE innocent (id int PRIMARY KEY); CREATE TABLE zebra (id int PRIMARY KEY)";
+    pair.source.run(
+        DATABASE,
+        &format!(
+            "{there}; CREATE INDEX t_k ON t (plus_one(k)); INSERT INTO t VALUES (1, 1); INSERT INTO innocent VALUES (1)"
+        ),
+    );
+    pair.start_task(TASK, &["public.*"]);
+    pair.caught_up(DATABASE, TASK);
+    let verified = "SELECT string_agg(concat_ws(' ', table_name, coalesce(identical::text, 'unknown'), error LIKE '%one()%SET search_path%'), \
+                    ', ' ORDER BY table_name) FROM courier.verify('shop_to_dr')";
+    let expected = "\"public\".\"innocent\" true, \"public\".\"t\" unknown t, \"public\".\"zebra\" true";
+    assert_eq!(pair.source.value(DATABASE, verified), expected);
+    // The same on the other side.
+    pair.source.run(DATABASE, "DROP INDEX t_k");
+    pair.destination.run(DATABASE, "REVOKE ALL ON zebra FROM courier; ALTER TABLE zebra OWNER TO postgres");
+    let errors =
+        "SELECT string_agg(table_name || ' ' || error, ', ') FROM courier.verify('shop_to_dr') WHERE identical IS NULL";
+    assert_mentions(&pair.source.value(DATABASE, errors), &["\"public\".\"zebra\" permission denied"]);
+    // A cancel is no property of a table.
+    let mut session = pair.source.connect(DATABASE);
+    session.batch_execute("SET statement_timeout = 1").expect("a setting");
+    assert!(session.simple_query("SELECT * FROM courier.verify('shop_to_dr')").is_err());
+}
