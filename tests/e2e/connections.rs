@@ -268,7 +268,7 @@ fn a_rotated_password_is_waited_for() {
     );
     pair.source.run(DATABASE, "UPDATE items SET v = 7");
     pair.wait_until_in(
-        "tasks",
+        "task_details",
         TASK,
         "the task will try again",
         "retry_at IS NOT NULL AND last_error_sqlstate = '28P01'",
