@@ -9,10 +9,19 @@ use pgrx::pg_sys;
 
 thread_local! {
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
-    /// Tables whose definition may have changed since the last look; `None` among them means all.
-    static STALE: RefCell<Vec<Option<u32>>> = const { RefCell::new(Vec::new()) };
+    /// What has changed since the last look.
+    static STALE: RefCell<Vec<Stale>> = const { RefCell::new(Vec::new()) };
     /// Tables whose row in pg_class may have changed since the last look of another kind (`take_changed`).
     static CHANGED: RefCell<Changed> = const { RefCell::new(Changed::All) };
+}
+
+/// Something whose definition may have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stale {
+    Table(u32),
+    /// By the hash of its OID in the type cache. Every CREATE TABLE, of a temporary table too, makes types.
+    Type(u32),
+    All,
 }
 
 /// Which tables may have changed.
@@ -32,14 +41,15 @@ pub(super) fn register() {
     unsafe {
         pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), none);
         // A renamed type changes casts and names of types, a renamed schema or role the way types are printed.
-        for cache in [TYPEOID, NAMESPACEOID, AUTHOID] {
+        pg_sys::CacheRegisterSyscacheCallback(TYPEOID as i32, Some(type_changed), none);
+        for cache in [NAMESPACEOID, AUTHOID] {
             pg_sys::CacheRegisterSyscacheCallback(cache as i32, Some(catalog_changed), none);
         }
     }
 }
 
-/// Hands over what has changed since the last call: a table, or with `None` everything.
-pub(super) fn drain(mut forget: impl FnMut(Option<u32>)) {
+/// Hands over what has changed since the last call.
+pub(super) fn drain(mut forget: impl FnMut(Stale)) {
     STALE.with_borrow_mut(|stale| stale.drain(..).for_each(&mut forget));
 }
 
@@ -66,7 +76,7 @@ pub(super) fn take_changed() -> Changed {
 
 unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, oid: pg_sys::Oid) {
     let table = (oid != pg_sys::InvalidOid).then(|| oid.to_u32());
-    note(table);
+    note(table.map_or(Stale::All, Stale::Table));
     CHANGED.with(|changed| {
         let Ok(mut changed) = changed.try_borrow_mut() else { return };
         match (&mut *changed, table) {
@@ -76,22 +86,27 @@ unsafe extern "C-unwind" fn relation_changed(_arg: pg_sys::Datum, oid: pg_sys::O
     });
 }
 
+unsafe extern "C-unwind" fn type_changed(_arg: pg_sys::Datum, _cache: i32, hash: u32) {
+    // 0 is the whole cache.
+    note(if hash == 0 { Stale::All } else { Stale::Type(hash) });
+}
+
 unsafe extern "C-unwind" fn catalog_changed(_arg: pg_sys::Datum, _cache: i32, _hash: u32) {
-    note(None);
+    note(Stale::All);
 }
 
 /// More than so many are all.
 const MANY: usize = 1000;
 
-fn note(table: Option<u32>) {
+fn note(what: Stale) {
     STALE.with(|stale| {
         // The list is only borrowed while it is drained, where no catalog is touched.
         if let Ok(mut stale) = stale.try_borrow_mut() {
-            if table.is_none() || stale.len() >= MANY {
+            if what == Stale::All || stale.len() >= MANY {
                 stale.clear();
-                stale.push(None);
-            } else if stale.first() != Some(&None) {
-                stale.push(table);
+                stale.push(Stale::All);
+            } else if stale.first() != Some(&Stale::All) && !stale.contains(&what) {
+                stale.push(what);
             }
         }
     });

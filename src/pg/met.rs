@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::logicalrep::coverage::TableName;
 use crate::logicalrep::{ChangeSink, FastMap, Transaction, Wanted};
 use crate::pg::compat;
-use crate::pg::invalidation::{self, Changed};
+use crate::pg::invalidation::{self, Changed, Stale};
 use crate::pg::rel::{self, Described};
 
 /// The helper tables with which each transaction begins that a task applies here. Anybody may give a table such a name:
@@ -49,13 +49,17 @@ impl Tables {
     /// Takes notice of changed definitions.
     pub(super) fn refresh(&mut self) {
         let Tables { met, by_oid, by_file, last, moment, .. } = self;
-        invalidation::drain(|table| {
+        invalidation::drain(|what| {
+            if let Stale::Type(hash) = what {
+                let has = |table: &&mut Met| table.described.as_ref().is_some_and(|known| known.types.contains(&hash));
+                return met.iter_mut().filter(has).for_each(|table| table.stale = true);
+            }
             by_file.clear();
             *last = Default::default();
             *moment += 1;
-            match table {
-                Some(oid) => by_oid.get(&oid).into_iter().for_each(|at| met[*at].stale = true),
-                None => met.iter_mut().for_each(|table| table.stale = true),
+            match what {
+                Stale::Table(oid) => by_oid.get(&oid).into_iter().for_each(|at| met[*at].stale = true),
+                _ => met.iter_mut().for_each(|table| table.stale = true),
             }
         });
     }

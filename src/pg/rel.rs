@@ -25,6 +25,40 @@ pub struct Described {
     pub(super) desc: Descriptor,
     /// Is the whole old row logged?
     pub(super) is_full: bool,
+    /// The types whose change makes this wrong, by the hashes under which the server tells of them.
+    pub(super) types: Vec<u32>,
+    /// What the descriptor and the encoders' functions keep. Last, as it goes after them.
+    _memory: Memory,
+}
+
+/// Memory of the server that lives as long as one description: types' functions cache there what they like, and nobody else
+/// knows what that is.
+pub(super) struct Memory(pg_sys::MemoryContext);
+
+impl Memory {
+    fn new() -> Memory {
+        const FIRST: usize = 1024;
+        const LARGEST: usize = 1024 * 1024;
+        // SAFETY: the parent lives as long as the process; the name is static.
+        Memory(unsafe {
+            let name = c"pg_courier table".as_ptr();
+            pg_sys::AllocSetContextCreateInternal(pg_sys::TopMemoryContext, name, 0, FIRST, LARGEST)
+        })
+    }
+
+    pub(super) fn context(&self) -> pg_sys::MemoryContext {
+        self.0
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // While an error unwinds the process is about to end.
+        if !std::thread::panicking() {
+            // SAFETY: made by `new`; what lives in it belongs to the description that goes with it.
+            unsafe { pg_sys::MemoryContextDelete(self.0) }
+        }
+    }
 }
 
 /// A tuple descriptor of our own, which outlives the relation cache's entry.
@@ -32,23 +66,14 @@ pub(super) struct Descriptor(pub(super) pg_sys::TupleDesc);
 
 impl Descriptor {
     /// # Safety
-    /// `desc` is live.
-    unsafe fn copy(desc: pg_sys::TupleDesc) -> Descriptor {
-        // SAFETY: by contract; the copy lives in memory that lives as long as the process.
+    /// `desc` is live; the copy is not used after `memory`.
+    unsafe fn copy(desc: pg_sys::TupleDesc, memory: &Memory) -> Descriptor {
+        // SAFETY: by contract.
         unsafe {
-            let before = pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext);
+            let before = pg_sys::MemoryContextSwitchTo(memory.context());
             let copy = pg_sys::CreateTupleDescCopyConstr(desc);
             pg_sys::MemoryContextSwitchTo(before);
             Descriptor(copy)
-        }
-    }
-}
-
-impl Drop for Descriptor {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            // SAFETY: made by `copy`, not used after this.
-            unsafe { pg_sys::FreeTupleDesc(self.0) }
         }
     }
 }
@@ -247,6 +272,8 @@ pub(super) unsafe fn describe(relation: pg_sys::Relation, slot: usize, name: Opt
         let mut columns = Vec::new();
         let mut attributes = Vec::new();
         let mut key = Vec::new();
+        let mut types = Vec::new();
+        let memory = Memory::new();
         for index in 0..natts {
             let attribute = compat::tuple_desc_attr(desc, index);
             if (*attribute).attisdropped || (*attribute).attgenerated != 0 {
@@ -255,7 +282,8 @@ pub(super) unsafe fn describe(relation: pg_sys::Relation, slot: usize, name: Opt
             if key_attributes.contains(&(*attribute).attnum) {
                 key.push(columns.len());
             }
-            let (column, described) = column(attribute, index)?;
+            note_types((*attribute).atttypid, &mut types);
+            let (column, described) = column(attribute, index, &memory)?;
             columns.push(column);
             attributes.push(described);
         }
@@ -274,9 +302,30 @@ pub(super) unsafe fn describe(relation: pg_sys::Relation, slot: usize, name: Opt
         Ok(Described {
             relation: Rc::new(relation),
             attributes,
-            desc: Descriptor::copy(desc),
+            desc: Descriptor::copy(desc, &memory),
             is_full: (*form).relreplident == b'f' as c_char,
+            types,
+            _memory: memory,
         })
+    }
+}
+
+/// A column's type, what it is a domain over, and what it is an array of.
+///
+/// # Safety
+/// As for `describe`.
+unsafe fn note_types(declared: pg_sys::Oid, types: &mut Vec<u32>) {
+    // SAFETY: by contract; catalog lookups.
+    unsafe {
+        let base = pg_sys::getBaseType(declared);
+        for oid in [declared, base, pg_sys::get_element_type(base)] {
+            let none = pg_sys::Datum::from(0);
+            let cache = pg_sys::SysCacheIdentifier::TYPEOID as i32;
+            let hash = pg_sys::GetSysCacheHashValue(cache, pg_sys::Datum::from(oid), none, none, none);
+            if oid != pg_sys::InvalidOid && !types.contains(&hash) {
+                types.push(hash);
+            }
+        }
     }
 }
 
@@ -339,20 +388,24 @@ unsafe fn identity(relation: pg_sys::Relation) -> (Identity, Vec<i16>) {
 
 /// # Safety
 /// `attribute` belongs to an open relation.
-unsafe fn column(attribute: *const pg_sys::FormData_pg_attribute, index: usize) -> Result<(Column, Attribute)> {
+unsafe fn column(
+    attribute: *const pg_sys::FormData_pg_attribute,
+    index: usize,
+    memory: &Memory,
+) -> Result<(Column, Attribute)> {
     // SAFETY: by contract; type lookups read catalogs.
     unsafe {
         let declared = (*attribute).atttypid;
         let base = pg_sys::getBaseType(declared);
         let (format, param) = if travels_binary(base) {
             let array = pg_sys::get_array_type(base).to_u32();
-            (ColumnFormat::Binary { element: base.to_u32(), array }, Encoder::binary(base))
+            (ColumnFormat::Binary { element: base.to_u32(), array }, Encoder::binary(base, memory))
         } else if is_enum(base) {
-            (ColumnFormat::Label { cast: type_name(declared) }, Encoder::text(declared))
+            (ColumnFormat::Label { cast: type_name(declared) }, Encoder::text(declared, memory))
         } else {
-            (ColumnFormat::Text { cast: type_name(declared) }, Encoder::text(declared))
+            (ColumnFormat::Text { cast: type_name(declared) }, Encoder::text(declared, memory))
         };
-        let copy = if travels_binary(base) || copies_binary(base) { Some(Encoder::binary(base)) } else { None };
+        let copy = if travels_binary(base) || copies_binary(base) { Some(Encoder::binary(base, memory)) } else { None };
         let column = Column {
             name: text((*attribute).attname.data.as_ptr()),
             format,

@@ -15,7 +15,7 @@ use crate::logicalrep::relation::{NULL_FIELD, UNCHANGED_FIELD};
 use crate::pg::encoding;
 use crate::pg::jsonb;
 use crate::pg::numeric::Numeric;
-use crate::pg::rel::{Attribute, Described, text};
+use crate::pg::rel::{Attribute, Described, Memory, text};
 
 /// The server's functions without a guard.
 mod raw {
@@ -61,7 +61,7 @@ pub(super) enum StoredForm {
 impl Encoder {
     /// # Safety
     /// Where catalogs can be read; the type has a send function.
-    pub(super) unsafe fn binary(base: pg_sys::Oid) -> Encoder {
+    pub(super) unsafe fn binary(base: pg_sys::Oid, memory: &Memory) -> Encoder {
         match base {
             pg_sys::BOOLOID => Encoder::Bool,
             pg_sys::INT2OID => Encoder::Int16,
@@ -79,7 +79,7 @@ impl Encoder {
                 // SAFETY: by contract.
                 let function = unsafe {
                     pg_sys::getTypeBinaryOutputInfo(base, &mut function, &mut varlena);
-                    function_info(function)
+                    function_info(function, memory)
                 };
                 match base {
                     pg_sys::NUMERICOID => Encoder::Stored(StoredForm::Numeric, function),
@@ -92,12 +92,12 @@ impl Encoder {
 
     /// # Safety
     /// Where catalogs can be read.
-    pub(super) unsafe fn text(declared: pg_sys::Oid) -> Encoder {
+    pub(super) unsafe fn text(declared: pg_sys::Oid, memory: &Memory) -> Encoder {
         let (mut function, mut varlena) = (pg_sys::InvalidOid, false);
         // SAFETY: by contract.
         unsafe {
             pg_sys::getTypeOutputInfo(declared, &mut function, &mut varlena);
-            Encoder::Output(function_info(function))
+            Encoder::Output(function_info(function, memory))
         }
     }
 
@@ -186,11 +186,11 @@ unsafe fn send(function: &mut pg_sys::FmgrInfo, datum: pg_sys::Datum, out: &mut 
 }
 
 /// # Safety
-/// `function` exists.
-unsafe fn function_info(function: pg_sys::Oid) -> Box<pg_sys::FmgrInfo> {
+/// `function` exists; the info is not used after `memory`.
+unsafe fn function_info(function: pg_sys::Oid, memory: &Memory) -> Box<pg_sys::FmgrInfo> {
     let mut info = Box::<pg_sys::FmgrInfo>::default();
-    // SAFETY: by contract; what the function caches lives in TopMemoryContext.
-    unsafe { pg_sys::fmgr_info_cxt(function, &mut *info, pg_sys::TopMemoryContext) };
+    // SAFETY: by contract; what the function caches lives in that memory.
+    unsafe { pg_sys::fmgr_info_cxt(function, &mut *info, memory.context()) };
     info
 }
 

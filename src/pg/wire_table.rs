@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use pgrx::pg_sys;
 
+use crate::pg::invalidation::Stale;
 use crate::pg::{compat, encoding, invalidation};
 use crate::wire::{Column, Encoding, Identity, Kind, Name, Prepared, Table, Writer};
 
@@ -71,9 +72,9 @@ impl Cache {
     fn refresh(&mut self) {
         let mut all = false;
         let entries = &mut self.entries;
-        invalidation::drain(|table| match table {
-            Some(oid) => drop(entries.remove(&oid)),
-            None => all = true,
+        invalidation::drain(|what| match what {
+            Stale::Table(oid) => drop(entries.remove(&oid)),
+            Stale::Type(_) | Stale::All => all = true,
         });
         // SAFETY: the setting's variable is a C string.
         let search_path = unsafe { CStr::from_ptr(pg_sys::namespace_search_path) };
