@@ -45,8 +45,8 @@ pub enum WalPolicy {
 pub fn define() {
     GucRegistry::define_int_guc(
         c"courier.connection_retry_time",
-        c"How long a task tries to reach a lost destination before it fails.",
-        c"In minutes; the pauses between two attempts grow to one minute.",
+        c"How long a task tries to reach a lost destination with pauses that grow to one minute.",
+        c"In minutes; then a task that follows changes tries every five minutes, and one that only copies fails.",
         &CONNECTION_RETRY_TIME,
         10,
         1440,

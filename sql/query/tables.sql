@@ -5,7 +5,13 @@ SELECT c.oid,
        c.relname,
        c.relkind,
        GREATEST(c.reltuples, 0)::bigint AS rows,
-       CASE WHEN c.relkind = 'r' THEN pg_catalog.pg_table_size(c.oid) ELSE 0 END AS bytes,
+       -- pg_table_size() would lock each table, and wait for whoever alters one. What ANALYZE and VACUUM saw, and the first
+       -- file of each, which is the whole table up to 1 GB, say enough.
+       CASE WHEN c.relkind = 'r'
+            THEN GREATEST((c.relpages::bigint + COALESCE(t.relpages, 0)) * pg_catalog.current_setting('block_size')::bigint,
+                          COALESCE((pg_catalog.pg_stat_file(pg_catalog.pg_relation_filepath(c.oid), true)).size, 0)
+                          + COALESCE((pg_catalog.pg_stat_file(pg_catalog.pg_relation_filepath(t.oid), true)).size, 0))
+            ELSE 0 END AS bytes,
        c.relkind = 'p'
          OR c.relreplident = 'f'
          OR EXISTS (SELECT
@@ -25,6 +31,7 @@ SELECT c.oid,
                   WHERE c.relispartition AND a.relid <> c.oid), '[]') AS ancestors
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_catalog.pg_class t ON t.oid = c.reltoastrelid
  WHERE c.relkind IN ('r', 'p')
    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'courier', 'courier_applied')
    AND n.nspname !~ '^pg_(toast|temp)'

@@ -21,12 +21,16 @@ fn alter_task(
 ) {
     let alter = || {
         let task = locked(&given("task", task)?)?;
+        let policy = conflict.map(|text| ConflictPolicy::parse(&text)).transpose()?.unwrap_or(task.conflict);
+        let forward = forward_origins.unwrap_or(task.forward_origins);
+        if exclude.is_none() && policy == task.conflict && forward == task.forward_origins {
+            return Ok(());
+        }
         check_stopped(&task)?;
         if exclude.is_some() {
             coverage::exclude(&task, all_given("exclude", exclude)?)?;
         }
-        let policy = conflict.map(|text| ConflictPolicy::parse(&text)).transpose()?.unwrap_or(task.conflict);
-        let forward = if forward_origins.unwrap_or(task.forward_origins) { "t" } else { "f" };
+        let forward = if forward { "t" } else { "f" };
         task.update("conflict = $2, forward_origins = $3::bool", &[Some(policy.as_str()), Some(forward)])
     };
     report::unwrap(alter())

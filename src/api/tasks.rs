@@ -191,10 +191,11 @@ fn resume(task: Option<Text>) {
 pub(super) fn run(task: &Task) -> Result<()> {
     match task.wanted {
         Wanted::Running if !task.failed => {
-            report::notice(&format!("task \"{}\" is already running", task.name));
             if supervisor_is_alive(task) {
+                report::notice(&format!("task \"{}\" is already running", task.name));
                 return Ok(());
             }
+            report::notice(&format!("none of the processes of task \"{}\" ran: it is started again", task.name));
         }
         Wanted::Finished => {
             return Err(Error::new(
@@ -219,6 +220,16 @@ pub(super) fn run(task: &Task) -> Result<()> {
          last_error_lsn = NULL, reached = false, asked_at = now(), started_at = COALESCE(started_at, now())",
         &[Some(Wanted::Running.as_str())],
     )?;
+    // Who resumes a task whose slot keeps too much wants it to catch up: the WAL guard has said what it has to say.
+    spi::as_extension(|| {
+        spi::execute(
+            "INSERT INTO courier.wal_guard AS g (task_id, level) SELECT $1::int, 'limit' FROM courier.slots s, \
+             (SELECT courier.threshold('max_retained_wal')::bigint << 20 AS allowed) AS a \
+             WHERE s.slot_name = $2 AND s.owner_kind = 'task' AND a.allowed >= 0 AND s.retained_bytes >= a.allowed \
+             ON CONFLICT (task_id) DO UPDATE SET level = 'limit'",
+            &[Some(&task.id.to_string()), Some(&names::slot_name(&task.name))],
+        )
+    })?;
     if !wake::is_preloaded() {
         report::notice(
             "pg_courier is not in shared_preload_libraries: the task will have to be resumed after a restart of the server",
@@ -318,6 +329,18 @@ pub(super) fn check_readable(task: &Task, tables: &[Candidate]) -> Result<()> {
 fn pause(task: Option<Text>) {
     report::unwrap(given_task(task).and_then(|task| {
         match task.wanted {
+            Wanted::Running if task.failed => {
+                let error = Error::new(
+                    sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                    format!("task \"{}\" does not run: it has failed", task.name),
+                )
+                .detail(format!(
+                    "{}. Its slot keeps WAL until it goes on or is dropped.",
+                    task.last_error.clone().unwrap_or_default()
+                ))
+                .hint(format!("SELECT courier.resume('{}'); after the repair.", task.name));
+                return Err(error);
+            }
             Wanted::Running => {}
             Wanted::Paused => {
                 report::notice(&format!("task \"{}\" is already paused", task.name));
@@ -333,9 +356,30 @@ fn pause(task: Option<Text>) {
         }
         task.update("wanted = $2", &[Some(Wanted::Paused.as_str())])?;
         let current_at = status_of(&task).and_then(|status| status.known_current());
+        warn_of_lost_copies(&task)?;
         stop_processes(&task)?;
         task.note_current(current_at.as_deref())
     }));
+}
+
+/// A table is copied in one transaction: what is under way begins anew.
+fn warn_of_lost_copies(task: &Task) -> Result<()> {
+    let rows = spi::as_extension(|| {
+        spi::query(
+            "SELECT t.table_name, c.rows, pg_size_pretty(c.bytes) FROM courier.copy_status() c \
+             JOIN courier.task_table t ON t.task_id = c.task_id AND t.relid = c.relid WHERE c.task_id = $1::int ORDER BY 1",
+            &[Some(&task.id.to_string())],
+        )
+    })?;
+    for row in &rows {
+        report::warning(&format!(
+            "the copy of {} ({} rows, {}) is given up; it begins anew at courier.resume()",
+            row.text(0)?,
+            row.text(1)?,
+            row.text(2)?
+        ));
+    }
+    Ok(())
 }
 
 fn status_of(task: &Task) -> Option<Segment<TaskStatus>> {

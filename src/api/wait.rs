@@ -12,7 +12,7 @@ use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::Lsn;
 use crate::pg::dsm::Segment;
 use crate::pg::text::Text;
-use crate::pg::{latch, report, xact};
+use crate::pg::{latch, report, spi, xact};
 use crate::worker::status::TaskStatus;
 
 /// Nobody announces that a task has failed or was paused: look this often.
@@ -31,21 +31,23 @@ fn wait_for(task: Option<Text>, timeout_seconds: Option<f64>) -> i64 {
 pub(super) fn wait(name: &str, timeout: Duration) -> Result<Lsn> {
     super::tasks::refuse_on_standby()?;
     let deadline = Instant::now() + timeout;
-    let task = Task::for_role(name, xact::user_id())?;
+    let task = look(name)?;
     check_running(&task)?;
     if !task.incremental {
         return wait_until_finished(name, deadline).map(|()| Lsn::INVALID);
     }
     let mark = xact::write_mark();
     let mut asked: Option<(u32, u32)> = None;
+    let mut seen = Instant::now();
     loop {
-        let task = Task::for_role(name, xact::user_id())?;
+        let task = look(name)?;
         check_running(&task)?;
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(timed_out(&task, mark));
         }
         let status = Segment::<TaskStatus>::peek(task.segment).filter(|status| status.belongs_to(task.id));
+        check_processes(&task, status.as_deref(), &mut seen)?;
         let Some(status) = status.filter(|_| task.stage >= Stage::CatchingUp) else {
             latch::wait(Some(PATIENCE.min(left)));
             continue;
@@ -54,7 +56,7 @@ pub(super) fn wait(name: &str, timeout: Duration) -> Result<Lsn> {
         status.want_durable(mark);
         status.apply_worker().process.nudge();
         let patience = PATIENCE.min(left);
-        status.waiters.fetch_add(1, Relaxed);
+        let _waiter = status.wait();
         let arrived = status.changed.wait_until(patience, patience, || status.durable() >= mark);
         if arrived {
             // The values of sequences are asked for once the rows are over.
@@ -66,17 +68,55 @@ pub(super) fn wait(name: &str, timeout: Duration) -> Result<Lsn> {
             status.supervisor.nudge();
             let done = || status.sequences_done.load(Relaxed).wrapping_sub(wanted) as i32 >= 0;
             if status.changed.wait_until(patience, patience, done) {
-                status.waiters.fetch_sub(1, Relaxed);
-                return Ok(mark);
+                let trouble = status.sequences_trouble();
+                return if trouble.is_empty() { Ok(mark) } else { Err(without_sequences(&look(name)?, &trouble)) };
             }
         }
-        status.waiters.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The task as it is now, also where the caller's transaction sees the world as it was when it began.
+fn look(name: &str) -> Result<Task> {
+    spi::with_latest_snapshot(|| Task::for_role(name, xact::user_id()))
+}
+
+/// Nobody brings what is waited for when none of the task's processes runs. One that was killed is back before this gives up.
+fn check_processes(task: &Task, status: Option<&TaskStatus>, seen: &mut Instant) -> Result<()> {
+    const GRACE: Duration = Duration::from_secs(10);
+    if status.is_some_and(|status| status.supervisor.is_alive()) {
+        *seen = Instant::now();
+    }
+    if task.wanted != Wanted::Running || seen.elapsed() < GRACE {
+        return Ok(());
+    }
+    Err(Error::new(
+        sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("task \"{}\" should run, and none of its processes does", task.name),
+    )
+    .hint(format!("SELECT courier.resume('{}');", task.name)))
+}
+
+/// All rows are there, and sequences are not: who would switch over now would give numbers twice.
+fn without_sequences(task: &Task, trouble: &str) -> Error {
+    let error = Error::new(
+        sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("task \"{}\" could not bring sequences to the destination", task.name),
+    )
+    .detail(format!("All rows are there. About the sequences: {trouble}."));
+    match &task.last_error_hint {
+        Some(hint) => error.hint(hint.clone()),
+        None => {
+            error.hint(format!("SELECT last_error, last_error_hint FROM courier.tasks WHERE task = '{}';", task.name))
+        }
     }
 }
 
 fn wait_until_finished(name: &str, deadline: Instant) -> Result<()> {
+    let mut seen = Instant::now();
     loop {
-        let task = Task::for_role(name, xact::user_id())?;
+        let task = look(name)?;
+        let status = Segment::<TaskStatus>::peek(task.segment).filter(|status| status.belongs_to(task.id));
+        check_processes(&task, status.as_deref(), &mut seen)?;
         if task.wanted == Wanted::Finished {
             return Ok(());
         }

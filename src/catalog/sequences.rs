@@ -1,9 +1,13 @@
 //! Sequences of a task: those that belong to its tables (owned by a column, or used in a default), and those that no
 //! column owns and the task's patterns name.
+//!
+//! Their values are in no stream: rows arrive in milliseconds, a value every `courier.sequence_interval`. So that a destination
+//! which takes over from a source that died gives no number twice, its sequences run ahead by more than is used between two
+//! looks ([`SequenceValue::ahead`]). `courier.wait_for()` brings exact values.
 
 use super::{Scope, Task};
-use crate::error::Result;
-use crate::logicalrep::names::{quote_literal, quote_qualified};
+use crate::error::{Error, Result, sqlstate};
+use crate::logicalrep::names::{quote_ident, quote_literal, quote_qualified};
 use crate::pg::spi;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +18,26 @@ pub struct SequenceValue {
     pub is_called: bool,
     /// Does a table of the task need it? One that only a pattern names may be missing on the destination.
     pub is_needed: bool,
+    pub increment: i64,
+    pub min: i64,
+    pub max: i64,
+}
+
+impl SequenceValue {
+    /// A value that the source will not have reached at the next look, if it goes on as it did since `before`: twice what
+    /// it used, at least a thousand numbers, and never more than half of what is left.
+    pub fn ahead(&self, before: Option<&SequenceValue>) -> i64 {
+        const LEAST: i128 = 1000;
+        let (last, step) = (i128::from(self.last_value), i128::from(self.increment));
+        if step == 0 {
+            return self.last_value;
+        }
+        let used = before.map_or(0, |before| ((last - i128::from(before.last_value)) / step).max(0));
+        let end = i128::from(if step > 0 { self.max } else { self.min });
+        let left = ((end - last) / step).max(0);
+        let margin = (used * 2).max(LEAST).min(left / 2);
+        i64::try_from(last + margin * step).unwrap_or(self.last_value)
+    }
 }
 
 /// A sequence that no column owns: only its name ties it to a task.
@@ -39,45 +63,92 @@ pub fn named(scope: &Scope) -> Result<Vec<FreeSequence>> {
     Ok(free()?.into_iter().filter(|s| is_named(&s.schema, &s.name)).collect())
 }
 
-/// Reads all of them, with the rights of the task's owner.
-pub fn read(task: &Task) -> Result<Vec<SequenceValue>> {
-    const AT_ONCE: usize = 100;
-    let owner = task.owner;
-    let names =
-        spi::as_extension(|| spi::query(include_str!("../../sql/query/sequences.sql"), &[Some(&task.id.to_string())]))?;
-    let mut names =
-        names.iter().map(|row| Ok(quote_qualified(row.text(0)?, row.text(1)?))).collect::<Result<Vec<String>>>()?;
-    let needed = names.len();
-    for sequence in named(&task.scope)? {
-        let name = quote_qualified(&sequence.schema, &sequence.name);
-        if !names[..needed].contains(&name) && may_read(owner, sequence.oid)? {
-            names.push(name);
-        }
-    }
-    let mut values = Vec::with_capacity(names.len());
-    let needed: std::collections::HashSet<String> = names[..needed].iter().cloned().collect();
-    for names in names.chunks(AT_ONCE) {
-        let parts: Vec<String> = names
-            .iter()
-            .map(|name| format!("SELECT {}, last_value, is_called FROM {name}", quote_literal(name)))
-            .collect();
-        let rows = spi::as_role(owner, || spi::query(&parts.join(" UNION ALL "), &[]))?;
-        for row in &rows {
-            let name = row.string(0)?;
-            let is_needed = needed.contains(&name);
-            values.push(SequenceValue { name, last_value: row.parse(1)?, is_called: row.bool(2)?, is_needed });
-        }
-    }
-    Ok(values)
+/// The values of all of them, and those that tables of the task need and its owner may not read.
+pub struct Sequences {
+    pub values: Vec<SequenceValue>,
+    pub denied: Vec<String>,
 }
 
-fn may_read(owner: u32, sequence: u32) -> Result<bool> {
-    spi::as_extension(|| {
-        spi::query_one(
-            "SELECT COALESCE(has_sequence_privilege($1::oid, c.oid, 'SELECT') AND has_schema_privilege($1::oid, c.relnamespace, 'USAGE'), false) \
-             FROM (SELECT $2::oid AS oid) AS s LEFT JOIN pg_class c ON c.oid = s.oid",
-            &[Some(&owner.to_string()), Some(&sequence.to_string())],
-        )
-    })?
-    .bool(0)
+/// Reads all of them, with the rights of the task's owner. Of those that only a pattern names, the ones that he may read.
+pub fn read(task: &Task) -> Result<Sequences> {
+    const AT_ONCE: usize = 100;
+    let (id, owner) = (task.id.to_string(), task.owner);
+    let named: Vec<String> = named(&task.scope)?.iter().map(|sequence| sequence.oid.to_string()).collect();
+    let named = format!("{{{}}}", named.join(","));
+    let sql = include_str!("../../sql/query/sequences.sql");
+    let rows = spi::as_extension(|| spi::query(sql, &[Some(&id), Some(&owner.to_string()), Some(&named)]))?;
+    let mut found = Sequences { values: Vec::with_capacity(rows.len()), denied: Vec::new() };
+    let mut readable = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let (name, is_needed) = (quote_qualified(row.text(0)?, row.text(1)?), row.bool(6)?);
+        match (row.bool(5)?, is_needed) {
+            (true, _) => readable.push(SequenceValue {
+                name,
+                last_value: 0,
+                is_called: false,
+                is_needed,
+                increment: row.parse(2)?,
+                min: row.parse(3)?,
+                max: row.parse(4)?,
+            }),
+            (false, true) => found.denied.push(name),
+            (false, false) => {}
+        }
+    }
+    for some in readable.chunks(AT_ONCE) {
+        let parts: Vec<String> = some
+            .iter()
+            .map(|value| format!("SELECT {}, last_value, is_called FROM {}", quote_literal(&value.name), value.name))
+            .collect();
+        let rows = spi::as_role(owner, || spi::query(&parts.join(" UNION ALL "), &[]))?;
+        // UNION ALL keeps the order.
+        for (row, value) in rows.iter().zip(some) {
+            let (last_value, is_called) = (row.parse(1)?, row.bool(2)?);
+            found.values.push(SequenceValue { last_value, is_called, ..value.clone() });
+        }
+    }
+    Ok(found)
+}
+
+/// What a person has to hear about sequences that cannot be read; nothing if there are none.
+pub fn check_denied(denied: &[String], owner: &str) -> Result<()> {
+    if denied.is_empty() {
+        return Ok(());
+    }
+    let (list, owner) = (denied.join(", "), quote_ident(owner));
+    Err(Error::new(
+        sqlstate::INSUFFICIENT_PRIVILEGE,
+        format!("role {owner} may not read {} of the task's sequences", denied.len()),
+    )
+    .detail(format!("Their values do not arrive on the destination: {list}."))
+    .hint(format!("GRANT SELECT ON SEQUENCE {list} TO {owner};")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sequence(last_value: i64, increment: i64) -> SequenceValue {
+        let (min, max) = (-9_000, 1_000_000);
+        SequenceValue { name: String::new(), last_value, is_called: true, is_needed: true, increment, min, max }
+    }
+
+    #[test]
+    fn the_destination_runs_ahead_by_more_than_was_used() {
+        assert_eq!(sequence(100, 1).ahead(None), 1_100);
+        assert_eq!(sequence(100, 10).ahead(None), 10_100);
+        assert_eq!(sequence(20_000, 1).ahead(Some(&sequence(10_000, 1))), 40_000);
+        // Set back by a person: as if it were new.
+        assert_eq!(sequence(5, 1).ahead(Some(&sequence(10_000, 1))), 1_005);
+        assert_eq!(sequence(-1, -3).ahead(None), -3_001);
+    }
+
+    #[test]
+    fn the_margin_never_uses_a_sequence_up() {
+        assert_eq!(sequence(999_990, 1).ahead(None), 999_995);
+        assert_eq!(sequence(1_000_000, 1).ahead(None), 1_000_000);
+        assert_eq!(sequence(-8_900, -3).ahead(None), -8_900 - 16 * 3);
+        let far = SequenceValue { max: i64::MAX, ..sequence(i64::MAX - 10, 1) };
+        assert_eq!(far.ahead(Some(&sequence(0, 1))), i64::MAX - 5);
+    }
 }

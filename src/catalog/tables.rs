@@ -54,6 +54,19 @@ pub fn of_task(task: i32) -> Result<Vec<TaskTable>> {
     rows.iter().map(TaskTable::from_row).collect()
 }
 
+/// Tables of the task that a role may not read, quoted. A superuser may read all; a table that is gone is not among them.
+pub fn unreadable(task: i32, role: u32) -> Result<Vec<String>> {
+    let rows = spi::as_extension(|| {
+        spi::query(
+            "SELECT format('%I.%I', n.nspname, c.relname) FROM courier.task_table t JOIN pg_class c ON c.oid = t.relid \
+             JOIN pg_namespace n ON n.oid = c.relnamespace WHERE t.task_id = $1::int AND t.kind = 'r' \
+             AND (NOT has_table_privilege($2::oid, c.oid, 'SELECT') OR NOT has_schema_privilege($2::oid, n.oid, 'USAGE')) ORDER BY 1",
+            &[Some(&task.to_string()), Some(&role.to_string())],
+        )
+    })?;
+    rows.iter().map(|row| row.string(0)).collect()
+}
+
 /// Takes the largest table that is still to be copied.
 pub fn claim_next(task: i32) -> Result<Option<TaskTable>> {
     let sql = format!(

@@ -4,6 +4,8 @@
 //! role it is meant for: [`as_role`] for work on behalf of a task's owner, [`as_extension`] for the tables of this
 //! extension, which nobody else may write.
 
+use std::cell::Cell;
+
 use pgrx::pg_sys;
 
 use crate::error::{Error, Result};
@@ -49,6 +51,30 @@ fn with_identity<R>(role: u32, flags: i32, f: impl FnOnce() -> Result<R>) -> Res
         pg_sys::SetUserIdAndSecContext(saved_role, saved_flags);
     }
     value
+}
+
+thread_local! {
+    static READS_LATEST: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `f`, whose statements only read, on what is committed now, even in a transaction that sees the world as it was when it
+/// began (REPEATABLE READ).
+pub fn with_latest_snapshot<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
+    struct Until;
+    impl Drop for Until {
+        fn drop(&mut self) {
+            READS_LATEST.set(false);
+        }
+    }
+    // SAFETY: inside a transaction; popped below, or by the abort of the transaction when `f` leaves by an error.
+    unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) };
+    READS_LATEST.set(true);
+    let until = Until;
+    let value = f()?;
+    drop(until);
+    // SAFETY: pairs with the call above.
+    unsafe { pg_sys::PopActiveSnapshot() };
+    Ok(value)
 }
 
 /// Runs one statement and returns its rows. Parameters are text; cast them in the statement.
@@ -99,7 +125,8 @@ fn run(sql: &str, params: &[Option<&str>]) -> Result<(Vec<Row>, u64)> {
                 types.as_mut_ptr(),
                 values.as_mut_ptr(),
                 nulls.as_ptr(),
-                false,
+                // A statement that only reads takes the active snapshot, and no new one.
+                READS_LATEST.get(),
                 0,
             );
             if code < 0 {

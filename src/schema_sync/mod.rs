@@ -1,7 +1,7 @@
 //! Creating the selected objects on the destination: before the data, and after it.
 //!
 //! The statements come from SQL functions (`sql/schema_ddl.sql`), each with a query that tells whether its object is
-//! there already; so a run that was cut short goes on where it stopped.
+//! there already; so a run that was cut short goes on where it stopped. One session at a time does so for a task.
 
 mod ask;
 
@@ -192,25 +192,76 @@ pub fn bounded(names: &[String]) -> String {
     }
 }
 
-/// Everything before the data, in one transaction: after a crash all of it is there or nothing.
-pub fn create_pre_data(destination: &mut Destination, items: &[Item], task_id: &str) -> Result<()> {
-    let connection = &mut destination.connection;
-    connection.exec("BEGIN")?;
-    let done = connection
-        .query("SELECT pre_data FROM courier_applied.progress WHERE task_id = $1::uuid FOR UPDATE", &[Some(task_id)])?;
-    if done.first().is_some_and(|row| row.bool(0).unwrap_or(false)) {
-        connection.exec("COMMIT")?;
-        return Ok(());
-    }
-    for item in items.iter().filter(|i| i.section == Section::PreData.as_str()) {
-        if is_present(connection, item)? {
-            if item.kind == "table" {
+/// Objects created in one transaction: their locks have to fit into the destination's lock table, whose size only a restart
+/// changes.
+const PIECE: usize = 100;
+
+/// Keeps others that work for the task on the destination's schema away; who they are if there is one. A session whose process is gone
+/// goes on with its statement, an index for instance, until that ends: then it is seen whether its object is there.
+pub fn try_alone(destination: &mut Destination, task_id: &str) -> Result<Option<String>> {
+    let sql = "SELECT CASE WHEN pg_catalog.pg_try_advisory_lock($1::bigint) THEN NULL ELSE COALESCE((SELECT \
+               pg_catalog.format('process %s', l.pid) FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory' AND l.granted \
+               AND l.objsubid = 1 AND l.classid = (($1::bigint >> 32) & 4294967295)::oid AND l.objid = ($1::bigint & 4294967295)::oid \
+               AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()) LIMIT 1), \
+               'a process that is gone') END";
+    let rows = destination.connection.query(sql, &[Some(&lock_key(task_id).to_string())])?;
+    Ok(rows.first().and_then(|row| row.opt_string(0)))
+}
+
+/// Ends what [`try_alone`] began; the end of the session does as well.
+pub fn not_alone(destination: &mut Destination, task_id: &str) -> Result<()> {
+    let key = lock_key(task_id).to_string();
+    destination.connection.query("SELECT pg_catalog.pg_advisory_unlock($1::bigint)", &[Some(&key)]).map(|_| ())
+}
+
+/// The first half of the task's uuid: random enough to be nobody else's.
+fn lock_key(task_id: &str) -> i64 {
+    let digits: String = task_id.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+    u64::from_str_radix(&digits, 16).unwrap_or_default() as i64
+}
+
+/// Before anything is created: tables that the task would create must not be there, as nobody could tell its own from others'
+/// later.
+pub fn check_absent(destination: &mut Destination, items: &[Item]) -> Result<()> {
+    let tables: Vec<&Item> = items.iter().filter(|i| i.is_pre_data() && i.kind == "table").collect();
+    for some in tables.chunks(PIECE) {
+        let questions: Vec<String> = some.iter().map(|item| format!("({})", item.present_sql)).collect();
+        let rows = destination.connection.query(&format!("SELECT {}", questions.join(", ")), &[])?;
+        for (at, item) in some.iter().enumerate() {
+            if rows.first().map_or(Ok(false), |row| row.bool(at))? {
                 return Err(already_there(item));
             }
-            continue;
         }
-        run(connection, item)?;
     }
+    Ok(())
+}
+
+/// Everything before the data, in pieces; after a crash the rest is created, what is there is known by its probes. The mark in the
+/// task's progress row comes with the last piece. `note` hears how many of how many are there.
+pub fn create_pre_data(
+    destination: &mut Destination,
+    items: &[Item],
+    task_id: &str,
+    mut note: impl FnMut(usize, usize),
+) -> Result<()> {
+    let connection = &mut destination.connection;
+    let done =
+        connection.query("SELECT pre_data FROM courier_applied.progress WHERE task_id = $1::uuid", &[Some(task_id)])?;
+    if done.first().is_some_and(|row| row.bool(0).unwrap_or(false)) {
+        return Ok(());
+    }
+    let items: Vec<&Item> = items.iter().filter(|i| i.is_pre_data()).collect();
+    for (piece, some) in items.chunks(PIECE).enumerate() {
+        note(piece * PIECE, items.len());
+        connection.exec("BEGIN")?;
+        for item in some {
+            if !is_present(connection, item)? {
+                run(connection, item)?;
+            }
+        }
+        connection.exec("COMMIT")?;
+    }
+    connection.exec("BEGIN")?;
     connection
         .execute("UPDATE courier_applied.progress SET pre_data = true WHERE task_id = $1::uuid", &[Some(task_id)])?;
     connection.exec("COMMIT")?;
@@ -228,6 +279,10 @@ pub enum When {
 }
 
 impl Item {
+    fn is_pre_data(&self) -> bool {
+        self.section == Section::PreData.as_str()
+    }
+
     fn when(&self) -> When {
         // Comments and grants may be about foreign keys.
         let late = matches!(self.kind.as_str(), "foreign key" | "comment" | "grant");
@@ -333,4 +388,15 @@ fn already_there(item: &Item) -> Error {
             "Drop or rename it there, or create the task with schema_sync => false if its definition is right \
              (and full_copy => false if its rows are, too).",
         )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lock_key;
+
+    #[test]
+    fn a_task_has_a_lock_of_its_own() {
+        assert_eq!(lock_key("00000000-0000-0001-ffff-ffffffffffff"), 1);
+        assert_eq!(lock_key("ffffffff-ffff-ffff-0000-000000000000"), -1);
+    }
 }

@@ -54,6 +54,8 @@ pub struct TaskStatus {
     pub changed: Condition,
     /// What the supervisor is doing, for people.
     phase: Text<256>,
+    /// Why sequences did not arrive when they were asked for last; empty when they did.
+    sequences_trouble: Text<512>,
     /// The exported snapshot that a copy without a stream uses.
     snapshot: Text<64>,
     /// The way of the last heartbeat.
@@ -146,6 +148,20 @@ impl TaskStatus {
         Some(self.snapshot.get()).filter(|name| !name.is_empty())
     }
 
+    pub fn set_sequences_trouble(&self, text: &str) {
+        self.sequences_trouble.set(text);
+    }
+
+    pub fn sequences_trouble(&self) -> String {
+        self.sequences_trouble.get()
+    }
+
+    /// Counts somebody who sleeps on `changed`, until the guard is dropped.
+    pub fn wait(&self) -> Waiter<'_> {
+        self.waiters.fetch_add(1, Relaxed);
+        Waiter(self)
+    }
+
     pub fn phase(&self) -> String {
         self.phase.get()
     }
@@ -164,6 +180,15 @@ impl TaskStatus {
         if self.waiters.load(Relaxed) > 0 {
             self.changed.broadcast();
         }
+    }
+}
+
+/// See [`TaskStatus::wait`]. An error that interrupts the wait drops it as well.
+pub struct Waiter<'a>(&'a TaskStatus);
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.0.waiters.fetch_sub(1, Relaxed);
     }
 }
 

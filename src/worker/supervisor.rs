@@ -31,6 +31,8 @@ use crate::pg::{compat, latch, report, spi, xact};
 use crate::schema_sync::{self, Extent, Item, When};
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Between two attempts once `courier.connection_retry_time` is over.
+const PAUSE_AFTER_WINDOW: Duration = Duration::from_secs(300);
 /// The states of tables follow the stream this often while it catches up.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 /// The task's row is asked this often whether the task is wanted; who pauses or drops it tells us, but a DROP EXTENSION that
@@ -144,7 +146,7 @@ fn supervise(argument: &Argument) -> Result<()> {
             return end_unwanted(&task);
         }
         xact::in_transaction(|| task.note_current(status.known_current().as_deref()))?;
-        let Some(pause) = retry.pause(&error) else {
+        let Some(pause) = retry.pause(&error, task.incremental) else {
             task.log(&error, "failed");
             return xact::in_transaction(|| task.record_error(&error, true, None));
         };
@@ -269,8 +271,9 @@ struct Retry {
 }
 
 impl Retry {
-    /// `None` when it is over: a person has to look.
-    fn pause(&mut self, error: &Error) -> Option<Duration> {
+    /// `None` when it is over: a person has to look. A stream whose destination is out of reach never gives up: its slot keeps
+    /// WAL either way, and a destination that comes back shall find it.
+    fn pause(&mut self, error: &Error, has_slot: bool) -> Option<Duration> {
         let window = match error.remedy() {
             Remedy::RetryConnection => guc::connection_retry_time(),
             Remedy::RetryOther => guc::other_retry_time(),
@@ -279,7 +282,8 @@ impl Retry {
         };
         let since = *self.since.get_or_insert_with(Instant::now);
         if since.elapsed() > window {
-            return None;
+            let goes_on = has_slot && error.remedy() == Remedy::RetryConnection;
+            return goes_on.then_some(PAUSE_AFTER_WINDOW);
         }
         let pause = Duration::from_millis(500) * 2u32.saturating_pow(self.attempts.min(10));
         self.attempts += 1;
@@ -347,7 +351,7 @@ impl Attempt<'_> {
         if task.incremental {
             return self.stream(&endpoint, destination);
         }
-        self.sequences.sync(task, &mut destination)?;
+        self.sequences.sync(task, &mut destination, Exactness::Exact)?;
         xact::in_transaction(|| {
             tables::set_all_ready(task.id)?;
             task.update("wanted = $2, finished_at = now()", &[Some(Wanted::Finished.as_str())])
@@ -369,6 +373,8 @@ impl Attempt<'_> {
             if !matches!(xact::in_transaction(|| Asked::look(self.task.id))?, Some(Asked::Run(_))) {
                 return Ok(Some(Ended::NotWanted));
             }
+            // What was granted may have been taken away.
+            xact::in_transaction(|| check_owner(self.task))?;
         }
         Ok(None)
     }
@@ -407,9 +413,18 @@ impl Attempt<'_> {
             }
             None if task.slot_lsn.is_valid() => Err(slot_lost(&slot)),
             None => {
-                self.show("creating the replication slot; waits for transactions that run now");
                 let handle = self.start_apply_worker(Mode::CreateSlot)?;
-                handle.wait_for_shutdown();
+                while !handle.is_stopped() {
+                    // It waits for each transaction that runs now; who that is helps more than that it does.
+                    let blockers = self.status.apply_worker().process.pid().map(blockers_of).transpose()?;
+                    self.show(&match blockers.filter(|blockers| !blockers.is_empty()) {
+                        Some(blockers) => {
+                            format!("creating the replication slot; waits for the transaction of {blockers}")
+                        }
+                        None => "creating the replication slot".to_owned(),
+                    });
+                    latch::wait(Some(FOLLOW_EVERY));
+                }
                 self.take_worker_error()?;
                 let lsn = Lsn(self.status.slot_lsn.load(Relaxed));
                 if !lsn.is_valid() {
@@ -434,7 +449,8 @@ impl Attempt<'_> {
         for (done, row) in running.iter().enumerate() {
             let xid: u64 = row.parse(0)?;
             let left = running.len() - done;
-            self.show(&format!("waiting for {left} transactions that started before the slot"));
+            let holder = xact::in_transaction(|| holder_of(xid as u32))?;
+            self.show(&format!("waiting for {left} transactions that started before the slot, now {holder}"));
             xact::in_transaction(|| {
                 xact::wait_for_transaction(xid as u32);
                 Ok(())
@@ -449,10 +465,22 @@ impl Attempt<'_> {
         let task = self.task;
         let items = if task.schema_sync { self.schema_statements(destination)? } else { Vec::new() };
         if task.stage < Stage::FullCopy {
-            xact::in_transaction(|| task.set_stage(Stage::SchemaSync))?;
-            self.show("creating tables on the destination");
-            schema_sync::create_pre_data(destination, &items, &task.uuid)?;
+            if let Some(ended) = self.be_alone(destination)? {
+                return Ok(Some(ended));
+            }
+            if task.stage < Stage::SchemaSync {
+                self.show("looking for tables on the destination");
+                schema_sync::check_absent(destination, &items)?;
+                xact::in_transaction(|| task.set_stage(Stage::SchemaSync))?;
+            }
+            schema_sync::create_pre_data(destination, &items, &task.uuid, |done, all| {
+                show(&self.status, &format!("creating tables on the destination: {done} of {all} objects"));
+                if done > 0 {
+                    let _ = failpoint::hit("pre_data_between_pieces");
+                }
+            })?;
             xact::in_transaction(|| task.set_stage(Stage::FullCopy))?;
+            schema_sync::not_alone(destination, &task.uuid)?;
         }
         if task.stage < Stage::PostData {
             let ended = self.copy_tables()?;
@@ -461,12 +489,28 @@ impl Attempt<'_> {
             }
         }
         xact::in_transaction(|| task.set_stage(Stage::PostData))?;
+        if let Some(ended) = self.be_alone(destination)? {
+            return Ok(Some(ended));
+        }
         self.create_post_data(destination, &items, When::Copied)?;
         if !task.incremental {
             // All tables were copied under one snapshot.
             self.create_post_data(destination, &items, When::Consistent)?;
         }
+        schema_sync::not_alone(destination, &task.uuid)?;
         xact::in_transaction(|| task.set_stage(Stage::CatchingUp))?;
+        Ok(None)
+    }
+
+    /// Waits until an earlier session of the task has let go of the destination's schema: what it works on may come about yet.
+    fn be_alone(&mut self, destination: &mut Destination) -> Result<Option<Ended>> {
+        while let Some(other) = schema_sync::try_alone(destination, &self.task.uuid)? {
+            self.show(&format!("waiting for an earlier session of the task on the destination ({other})"));
+            if let Some(ended) = self.look_around()? {
+                return Ok(Some(ended));
+            }
+            latch::wait_for(FOLLOW_EVERY);
+        }
         Ok(None)
     }
 
@@ -627,7 +671,9 @@ impl Attempt<'_> {
                 }
             }
             if caught_up && !uncaught && !synchronizing {
-                self.complete_schema(endpoint)?;
+                if let Some(ended) = self.complete_schema(endpoint)? {
+                    return Ok(ended);
+                }
                 xact::in_transaction(|| task.set_stage(Stage::Synchronizing))?;
                 synchronizing = true;
                 self.show("watching the apply worker");
@@ -642,7 +688,7 @@ impl Attempt<'_> {
                 xact::in_transaction(|| task.note_recovered())?;
                 in_trouble = false;
             }
-            self.serve_sequences(endpoint, &mut control);
+            self.serve_sequences(endpoint, &mut control)?;
             self.heart.beat(task, &self.status);
             self.health.run_now_and_then();
             if let Some(ended) = self.look_around()? {
@@ -661,13 +707,17 @@ impl Attempt<'_> {
     }
 
     /// The destination is one state of the source now: foreign keys hold.
-    fn complete_schema(&self, endpoint: &Endpoint) -> Result<()> {
+    fn complete_schema(&mut self, endpoint: &Endpoint) -> Result<Option<Ended>> {
         if !self.task.schema_sync {
-            return Ok(());
+            return Ok(None);
         }
         let mut destination = endpoint.open(Purpose::Control)?;
         let items = self.schema_statements(&mut destination)?;
-        self.create_post_data(&mut destination, &items, When::Consistent)
+        if let Some(ended) = self.be_alone(&mut destination)? {
+            return Ok(Some(ended));
+        }
+        self.create_post_data(&mut destination, &items, When::Consistent)?;
+        Ok(None)
     }
 
     fn restart_apply_worker(&mut self) -> Result<Handle> {
@@ -691,41 +741,71 @@ impl Attempt<'_> {
     }
 
     /// Sequences go over when someone waits for them, and now and then. A destination that is away for the moment is
-    /// the apply worker's problem.
-    fn serve_sequences(&mut self, endpoint: &Endpoint, control: &mut Option<Destination>) {
+    /// the apply worker's problem. What else keeps them back is said: to who waits, once in the log, in the task's row.
+    fn serve_sequences(&mut self, endpoint: &Endpoint, control: &mut Option<Destination>) -> Result<()> {
         let wanted = self.status.sequences_wanted.load(Relaxed);
         let asked = wanted != self.status.sequences_done.load(Relaxed);
-        if !asked && !self.sequences.is_due() {
-            return;
+        if !asked && !self.sequences.is_due() || self.sequences.has_just_failed() {
+            return Ok(());
         }
-        let outcome = (|| {
+        let exactness = if asked { Exactness::Exact } else { Exactness::Ahead };
+        let outcome = report::catch(|| {
             if control.is_none() {
                 *control = Some(endpoint.open(Purpose::Control)?);
             }
-            control.as_mut().map_or(Ok(()), |destination| self.sequences.sync(self.task, destination))
-        })();
-        match outcome {
+            control.as_mut().map_or(Ok(()), |destination| self.sequences.sync(self.task, destination, exactness))
+        });
+        let trouble = match outcome {
             Ok(()) => {
-                self.status.sequences_done.store(wanted, Relaxed);
-                self.status.changed.broadcast();
+                if !self.status.sequences_trouble().is_empty() {
+                    xact::in_transaction(|| self.task.note_recovered())?;
+                }
+                String::new()
             }
             Err(error) => {
                 xact::abort();
                 *control = None;
                 self.sequences.postpone();
-                report::log(&error, "pg_courier could not bring sequences to the destination");
+                let text = error.message().to_owned();
+                let is_news = self.status.sequences_trouble() != text;
+                self.status.set_sequences_trouble(&text);
+                if is_news {
+                    report::log(&error, "pg_courier could not bring sequences to the destination");
+                }
+                if error.remedy() != Remedy::Stop {
+                    return Ok(());
+                }
+                if is_news {
+                    xact::in_transaction(|| self.task.record_error(&error, false, None))?;
+                }
+                text
             }
-        }
+        };
+        self.status.set_sequences_trouble(&trouble);
+        self.status.sequences_done.store(wanted, Relaxed);
+        self.status.changed.broadcast();
+        Ok(())
     }
 }
 
-/// Brings sequence values over; remembers what is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exactness {
+    /// As on the source: for who takes over now.
+    Exact,
+    /// Never behind the rows, whenever the source dies.
+    Ahead,
+}
+
+/// Brings sequence values over; remembers what the source had then.
 #[derive(Default)]
 struct SequenceSync {
     sent: HashMap<String, SequenceValue>,
     /// Not there; said once.
     missing: HashSet<String>,
     last: Option<Instant>,
+    failed: Option<Instant>,
+    /// Are values on the destination exact? The first number drawn makes them too low, so that is looked for more often.
+    is_exact: bool,
 }
 
 impl SequenceSync {
@@ -734,37 +814,60 @@ impl SequenceSync {
     }
 
     fn due_in(&self) -> Duration {
-        self.last.map_or(Duration::ZERO, |last| guc::sequence_interval().saturating_sub(last.elapsed()))
+        let every = if self.is_exact { FOLLOW_EVERY } else { guc::sequence_interval() };
+        self.last.map_or(Duration::ZERO, |last| every.saturating_sub(last.elapsed()))
     }
 
     fn postpone(&mut self) {
-        self.last = Some(Instant::now());
+        (self.last, self.failed, self.is_exact) = (Some(Instant::now()), Some(Instant::now()), false);
     }
 
-    fn sync(&mut self, task: &Task, destination: &mut Destination) -> Result<()> {
+    /// Who waits nudges several times a second; a destination that is away is not asked that often.
+    fn has_just_failed(&self) -> bool {
+        self.failed.is_some_and(|at| at.elapsed() < FOLLOW_EVERY)
+    }
+
+    fn sync(&mut self, task: &Task, destination: &mut Destination, exactness: Exactness) -> Result<()> {
         self.last = Some(Instant::now());
-        let values = xact::in_transaction(|| sequences::read(task))?;
-        for value in values {
-            if self.sent.get(&value.name) == Some(&value) {
+        let found = xact::in_transaction(|| sequences::read(task))?;
+        for value in found.values {
+            let before = self.sent.get(&value.name);
+            if exactness == Exactness::Ahead && before == Some(&value) {
                 continue;
             }
-            // One that only a pattern names may have been made after the start, or be left out there on purpose.
-            let set = if value.is_needed {
-                "SELECT pg_catalog.setval($1::regclass, $2::bigint, $3::boolean)"
-            } else {
-                "SELECT (SELECT pg_catalog.setval(c.oid::regclass, $2::bigint, $3::boolean) FROM pg_catalog.pg_class c \
-                 WHERE c.oid = pg_catalog.to_regclass($1) AND c.relkind = 'S' AND has_table_privilege(c.oid, 'UPDATE'))"
+            let step = if value.increment < 0 { "<" } else { ">" };
+            let (to, is_called) = match exactness {
+                Exactness::Exact => (value.last_value, value.is_called),
+                Exactness::Ahead => (value.ahead(before), true),
             };
+            if exactness == Exactness::Ahead {
+                self.is_exact = false;
+            }
+            // One that only a pattern names may have been made after the start, or be left out there on purpose. Ahead is never
+            // set back: somebody may draw numbers there already.
+            let behind = match exactness {
+                Exactness::Exact => "true".to_owned(),
+                Exactness::Ahead => format!(
+                    "NOT COALESCE(pg_catalog.pg_sequence_last_value(c.oid::pg_catalog.regclass) OPERATOR(pg_catalog.{step}=) \
+                     $2::pg_catalog.int8, false)"
+                ),
+            };
+            let set = if value.is_needed {
+                format!(
+                    "SELECT CASE WHEN {behind} THEN pg_catalog.setval($1::pg_catalog.regclass, $2::pg_catalog.int8, $3::pg_catalog.bool) \
+                     ELSE 0 END FROM (SELECT $1::pg_catalog.regclass AS oid) AS c"
+                )
+            } else {
+                format!(
+                    "SELECT (SELECT CASE WHEN {behind} THEN pg_catalog.setval(c.oid::pg_catalog.regclass, $2::pg_catalog.int8, \
+                     $3::pg_catalog.bool) ELSE 0 END FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1) \
+                     AND c.relkind = 'S' AND pg_catalog.has_table_privilege(c.oid, 'UPDATE'))"
+                )
+            };
+            let parameters = [Some(&*value.name), Some(&*to.to_string()), Some(if is_called { "t" } else { "f" })];
             let set = destination
                 .connection
-                .query(
-                    set,
-                    &[
-                        Some(&value.name),
-                        Some(&value.last_value.to_string()),
-                        Some(if value.is_called { "t" } else { "f" }),
-                    ],
-                )
+                .query(&set, &parameters)
                 .map_err(|error| error.context(format!("While setting sequence {}.", value.name)))?;
             if set.first().is_some_and(|row| row.opt(0).is_none()) {
                 if !self.missing.insert(value.name.clone()) {
@@ -785,8 +888,25 @@ impl SequenceSync {
             }
             self.sent.insert(value.name.clone(), value);
         }
-        Ok(())
+        self.is_exact |= exactness == Exactness::Exact;
+        sequences::check_denied(&found.denied, &task.owner_name)
     }
+}
+
+/// Who keeps a process waiting.
+fn blockers_of(pid: i32) -> Result<String> {
+    let sql = "SELECT pg_catalog.string_agg(CASE b.pid WHEN 0 THEN 'a prepared transaction' ELSE pg_catalog.format('process %s', b.pid) END, ', ') \
+               FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids($1::int)) AS b(pid)";
+    xact::in_transaction(|| Ok(spi::query_one(sql, &[Some(&pid.to_string())])?.opt(0).unwrap_or_default().to_owned()))
+}
+
+/// Whose transaction this is.
+fn holder_of(xid: u32) -> Result<String> {
+    let sql = "SELECT COALESCE((SELECT pg_catalog.format('of process %s', l.pid) FROM pg_catalog.pg_locks l \
+               WHERE l.locktype = 'transactionid' AND l.transactionid = $1::xid AND l.granted AND l.pid IS NOT NULL LIMIT 1), \
+               (SELECT pg_catalog.format('the prepared one %L', p.gid) FROM pg_catalog.pg_prepared_xacts p \
+               WHERE p.transaction = $1::xid), pg_catalog.format('number %s', $1))";
+    Ok(spi::query_one(sql, &[Some(&xid.to_string())])?.text(0)?.to_owned())
 }
 
 /// Says what is being done, in `courier.tasks` and in `pg_stat_activity`.
@@ -815,10 +935,28 @@ fn check_owner(task: &Task) -> Result<()> {
                 .detail("The owner of an incremental task needs attribute REPLICATION.")
                 .hint(format!("ALTER ROLE \"{}\" REPLICATION;", task.owner_name)))
         }
-        Some(_) => Ok(()),
+        Some(_) => check_tables_readable(task),
         None => Err(Error::new(sqlstate::UNDEFINED_OBJECT, "the owner of the task does not exist any more")
             .hint("A superuser can drop the task; create it anew under another role.")),
     }
+}
+
+/// Rows of a table go only where somebody sends them who may read it.
+fn check_tables_readable(task: &Task) -> Result<()> {
+    let denied = tables::unreadable(task.id, task.owner)?;
+    if denied.is_empty() {
+        return Ok(());
+    }
+    let (list, owner) = (denied.join(", "), names::quote_ident(&task.owner_name));
+    Err(Error::new(
+        sqlstate::INSUFFICIENT_PRIVILEGE,
+        format!("role {owner} may not read {} of the task's tables any more", denied.len()),
+    )
+    .detail(list.clone())
+    .hint(format!(
+        "GRANT SELECT ON {list} TO {owner}; and USAGE on their schemas, then SELECT courier.resume('{}');",
+        task.name
+    )))
 }
 
 fn slot_lost(slot: &str) -> Error {
@@ -828,4 +966,21 @@ fn slot_lost(slot: &str) -> Error {
              no synchronized copy of it; changes are missing.",
         )
         .hint("Drop the task, empty its tables on the destination, create it anew with schema_sync => false, and start it.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_never_gives_up_a_destination_that_is_away() {
+        let long_ago =
+            || Retry { since: Instant::now().checked_sub(guc::connection_retry_time() * 2), ..Retry::default() };
+        let away = Error::connection("gone");
+        assert_eq!(long_ago().pause(&away, true), Some(PAUSE_AFTER_WINDOW));
+        assert_eq!(long_ago().pause(&away, false), None, "a copy keeps nothing back that could be lost");
+        let deadlock = Error::new("40P01", "deadlock").origin(crate::error::Origin::Destination);
+        assert_eq!(long_ago().pause(&deadlock, true), None);
+        assert_eq!(Retry::default().pause(&away, true), Some(Duration::from_millis(500)));
+    }
 }

@@ -222,10 +222,10 @@ impl World {
             let error = self.pair.task(DATABASE, TASK, "concat_ws(' ', last_error, last_error_hint)");
             assert!(!error.is_empty(), "the task has stopped and does not say why\n{}", self.tell());
         }
-        let check = self.pair.source.value(
-            DATABASE,
-            "SELECT string_agg(DISTINCT status, ',') FROM courier.health() WHERE item = 'coverage'",
-        );
+        let check = self
+            .pair
+            .source
+            .value(DATABASE, "SELECT string_agg(DISTINCT status, ',') FROM courier.health() WHERE item = 'coverage'");
         assert_eq!(check == "critical", !said.is_empty(), "{check}: {said:?}\n{}", self.tell());
         let found = self.names(&format!(
             "SELECT table_name::regclass::text FROM courier.verify('{TASK}') \

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pg_courier_tests::cluster::kill;
-use pg_courier_tests::pair::{APPLY, DATABASE, SUPERVISOR, TABLESYNC};
+use pg_courier_tests::pair::{APPLY, DATABASE, PASSWORD, ROLE, SUPERVISOR, TABLESYNC};
 use pg_courier_tests::{Answer, Cluster, Pair, Stop, TaskOptions, procfs, sql, wait};
 
 use crate::common::{
@@ -235,7 +235,7 @@ fn tasks_without_a_worker_slot_start_when_there_is_room() {
     // Two for the launchers, one for the scout, who is gone soon, and two.
     pair.source.set("max_worker_processes", Some("5"));
     pair.source.restart();
-    let last = |condition: &str| format!("(SELECT {condition} FROM courier.tasks WHERE task = 'three')");
+    let last = |condition: &str| format!("(SELECT {condition} FROM courier.task_details WHERE task = 'three')");
     pair.source.wait_until(
         DATABASE,
         "the last task says what is missing",
@@ -249,4 +249,239 @@ fn tasks_without_a_worker_slot_start_when_there_is_room() {
     pair.caught_up(DATABASE, "three");
     assert_eq!(pair.destination.value(DATABASE, "SELECT count(*) FROM three"), "1");
     assert_eq!(pair.source.pids(APPLY).len(), 1);
+}
+
+/// Temporary tables and roles come and go all the time; each makes the decoder look at definitions again. The functions of arrays
+/// and ranges keep memory for each: it has to go with the definition.
+#[test]
+fn definitions_read_again_cost_no_memory() {
+    let pair = Pair::start();
+    let columns: Vec<String> = (0..40)
+        .map(|n| {
+            format!("c{n} {}", ["int[] DEFAULT '{1,2}'", "int4range DEFAULT '[1,2)'", "text[] DEFAULT '{a}'"][n % 3])
+        })
+        .collect();
+    let tables: Vec<String> = (0..10).map(|n| format!("public.w{n}")).collect();
+    for table in &tables {
+        pair.source.run(
+            DATABASE,
+            &format!(
+                "CREATE TABLE {table} (id int PRIMARY KEY, v int, {}); INSERT INTO {table} VALUES (1, 0)",
+                columns.join(", ")
+            ),
+        );
+    }
+    pair.start_task(TASK, &["public.*"]);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    let pid = pair.apply_pid(DATABASE, TASK);
+    let mut session = pair.source.connect(DATABASE);
+    let updates: String = tables.iter().map(|table| format!("UPDATE {table} SET v = v + 1;")).collect();
+    let mut round = |times: usize| {
+        for n in 0..times {
+            let statements =
+                format!("CREATE ROLE r{n}; DROP ROLE r{n}; CREATE TEMP TABLE x (a int); DROP TABLE x; {updates}");
+            session.batch_execute(&statements).expect("answer");
+        }
+        pair.caught_up(DATABASE, TASK);
+        procfs::anonymous_memory(pid).expect("it runs")
+    };
+    round(100);
+    let before = round(100);
+    let after = round(300);
+    assert!(after < before + (2 << 20), "{before} bytes, then {after}");
+    let tables: Vec<&str> = tables.iter().map(String::as_str).collect();
+    pair.assert_same(DATABASE, &tables);
+}
+
+/// A task is paused and resumed while the destination builds a key: the former session's statement goes on there and cannot be seen
+/// before it is done. Who does not wait for it builds the key twice.
+#[test]
+fn a_key_is_not_built_twice() {
+    let pair = Pair::start();
+    create_small_tables(&pair);
+    pair.source.arm("tablesync_after_commit:wait");
+    pair.start_task(TASK, &["public.items"]);
+    pair.source.wait_until(
+        "postgres",
+        "the table is copied",
+        "EXISTS (SELECT FROM pg_stat_activity WHERE backend_type LIKE 'pg_courier%' AND query LIKE '%failpoint tablesync_after_commit%')",
+    );
+    let mut lock = pair.destination.connect(DATABASE);
+    lock.batch_execute("BEGIN; LOCK TABLE items IN ROW EXCLUSIVE MODE").expect("lock");
+    pair.source.disarm();
+    pair.destination.wait_until(
+        "postgres",
+        "the key waits for the lock",
+        "EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'ALTER TABLE%')",
+    );
+    pair.call(DATABASE, "pause", TASK);
+    pair.call(DATABASE, "resume", TASK);
+    pair.wait_until_in(
+        "tasks",
+        TASK,
+        "the new session waits for the old one",
+        "phase LIKE 'waiting for an earlier session%process%'",
+    );
+    lock.batch_execute("COMMIT").expect("unlock");
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    pair.assert_mirrored(TASK, &SMALL[..1]);
+}
+
+/// More tables than the destination's lock table holds locks for. They are created in pieces; killed between two of them the
+/// supervisor goes on with the rest.
+#[test]
+fn many_tables_on_a_destination_with_few_locks() {
+    let pair = Pair::builder()
+        .destination_conf("max_locks_per_transaction", "12")
+        .destination_conf("max_connections", "30")
+        .start();
+    let names: Vec<String> = (0..250).map(|n| format!("public.t{n}")).collect();
+    let tables: String = names
+        .iter()
+        .map(|name| format!("CREATE TABLE {name} (id int PRIMARY KEY, v text); INSERT INTO {name} VALUES (1, 'x');"))
+        .collect();
+    pair.source.run(DATABASE, &tables);
+    pair.source.arm("pre_data_between_pieces:kill");
+    let kills = pair.source.kills();
+    pair.start_task(TASK, &["public.*"]);
+    wait::until(
+        "the supervisor is killed between two pieces",
+        wait::DEADLINE,
+        || (pair.source.kills() > kills).then_some(()),
+        || pair.source.log_tail(40),
+    );
+    pair.source.disarm();
+    pair.source.wait_until_accepting();
+    assert_eq!(pair.destination.value(DATABASE, "SELECT bool_or(pre_data) FROM courier_applied.progress"), "f");
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    let names: Vec<&str> = names.iter().map(String::as_str).step_by(50).collect();
+    pair.assert_mirrored(TASK, &names);
+}
+
+/// A table that was there before the task is not taken for one of the task's own, also if the task was stopped in the middle.
+#[test]
+fn a_table_of_others_is_not_taken() {
+    let pair = Pair::start();
+    create_small_tables(&pair);
+    pair.create_task(DATABASE, TASK, &["public.*"], &TaskOptions::default());
+    // Somebody has a transaction open, so that the slot has to wait; the table comes behind the prechecks.
+    let mut open = pair.source.connect(DATABASE);
+    open.batch_execute("BEGIN; INSERT INTO journal VALUES (0, 'open')").expect("open");
+    pair.call(DATABASE, "start", TASK);
+    let pid = sql::value(&mut open, "SELECT pg_backend_pid()").expect("answer").expect("a pid");
+    pair.wait_until_in("tasks", TASK, "the phase names who is waited for", &format!("phase LIKE '%process {pid}%'"));
+    pair.destination.run(DATABASE, "CREATE TABLE items (id bigint PRIMARY KEY, v int NOT NULL, note text)");
+    open.batch_execute("COMMIT").expect("commit");
+    assert_mentions(&pair.failure(DATABASE, TASK), &["items", "already exists"]);
+    assert_eq!(pair.destination.value(DATABASE, "SELECT to_regclass('journal')"), "", "nothing was created");
+    pair.destination.run(DATABASE, "DROP TABLE items");
+    pair.call(DATABASE, "resume", TASK);
+    pair.assert_mirrored(TASK, &SMALL);
+}
+
+/// What the task's owner may not read any more is not sent any more.
+#[test]
+fn a_revoked_right_ends_the_stream() {
+    let pair = Pair::start();
+    pair.source.run(
+        DATABASE,
+        &format!(
+            "CREATE TABLE t (id int PRIMARY KEY); CREATE ROLE owner LOGIN REPLICATION PASSWORD 'pw'; GRANT SELECT ON t TO owner; \
+             GRANT USAGE ON FOREIGN SERVER dr TO owner; \
+             CREATE USER MAPPING FOR owner SERVER dr OPTIONS (user '{ROLE}', password {})",
+            sql::literal(PASSWORD)
+        ),
+    );
+    pair.source.run(DATABASE, "SELECT courier.grant_usage('owner')");
+    let mut owner = pair.source.connect_as(DATABASE, "owner", "pw");
+    for statement in [
+        "SELECT courier.create_task('mine', 'dr', '{t}')",
+        "SELECT courier.start('mine')",
+        "SELECT courier.wait_for('mine')",
+    ] {
+        owner.batch_execute(statement).unwrap_or_else(|error| panic!("{}", Answer::from(&error)));
+    }
+    pair.source.run(DATABASE, "REVOKE SELECT ON t FROM owner");
+    let failure = pair.failure(DATABASE, "mine");
+    assert_mentions(&failure, &["may not read", "public.t", "GRANT SELECT"]);
+    pair.source.run(DATABASE, "GRANT SELECT ON t TO owner; INSERT INTO t VALUES (1)");
+    pair.call(DATABASE, "resume", "mine");
+    pair.assert_mirrored("mine", &["public.t"]);
+}
+
+/// Answers to who waits, pauses or changes what is not in the state he thinks.
+#[test]
+fn answers_about_the_state() {
+    let pair = mirrored_pair();
+    // A transaction that sees the world as it was sees the task's progress all the same.
+    pair.call(DATABASE, "pause", TASK);
+    let mut session = pair.source.connect(DATABASE);
+    session.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").expect("a snapshot");
+    pair.call(DATABASE, "resume", TASK);
+    session
+        .batch_execute("SELECT courier.wait_for('shop_to_dr', '30 s')")
+        .unwrap_or_else(|error| panic!("{}", Answer::from(&error)));
+    session.batch_execute("COMMIT").expect("commit");
+
+    // Nothing changes, so nothing has to be stopped.
+    pair.source.run(
+        DATABASE,
+        "SELECT courier.alter_task('shop_to_dr'); SELECT courier.alter_task('shop_to_dr', conflict => 'error')",
+    );
+    let answer = pair.source.refuses(DATABASE, "SELECT courier.alter_task('shop_to_dr', conflict => 'ignore')");
+    assert_eq!(answer.sqlstate, "55000", "{answer}");
+
+    // A failed task does not run, so it cannot be paused.
+    pair.destination.run(DATABASE, "DELETE FROM items WHERE id = 1");
+    pair.source.run(DATABASE, "UPDATE items SET v = 5 WHERE id = 1");
+    pair.wait_for_state(DATABASE, TASK, "failed");
+    let answer = pair.source.refuses(DATABASE, "SELECT courier.pause('shop_to_dr')");
+    assert_mentions(&answer.to_string(), &["failed", "courier.resume('shop_to_dr')"]);
+    assert_eq!(answer.sqlstate, "55000", "{answer}");
+}
+
+/// Without the library preloaded nobody starts a task again after a restart. Who waits for it hears that soon.
+#[test]
+fn nobody_waits_long_for_a_task_without_processes() {
+    let pair = Pair::builder().preload(false).start();
+    mirror_small_tables(&pair);
+    pair.source.restart();
+    let answer = pair.source.refuses(DATABASE, "SELECT courier.wait_for('shop_to_dr', '10 min')");
+    assert_mentions(&answer.to_string(), &["none of its processes", "courier.resume('shop_to_dr')"]);
+    let output = pair.source.psql(DATABASE, "SELECT courier.resume('shop_to_dr')");
+    assert_mentions(&String::from_utf8_lossy(&output.stderr), &["started again"]);
+    pair.assert_mirrored(TASK, &SMALL);
+}
+
+/// Somebody alters a table that a task does not want: neither describing nor checking a task waits for him. And the copy that a
+/// pause gives up is named.
+#[test]
+fn locked_tables_of_others_are_not_waited_for() {
+    let pair = Pair::start();
+    create_small_tables(&pair);
+    pair.source.run(
+        DATABASE,
+        "CREATE TABLE other (id int PRIMARY KEY); CREATE TABLE big AS SELECT n FROM generate_series(1, 300000) AS n",
+    );
+    let mut lock = pair.source.connect(DATABASE);
+    lock.batch_execute("BEGIN; LOCK TABLE other IN ACCESS EXCLUSIVE MODE").expect("lock");
+    let mut session = pair.source.connect(DATABASE);
+    session.batch_execute("SET statement_timeout = '20 s'; SET lock_timeout = '5 s'").expect("settings");
+    session.batch_execute("SELECT courier.create_task('shop_to_dr', 'dr', '{items,journal,big}'); SELECT count(*) FROM courier.precheck('shop_to_dr')")
+        .unwrap_or_else(|error| panic!("{}", Answer::from(&error)));
+    lock.batch_execute("ROLLBACK").expect("unlock");
+    pair.source.arm("tablesync_mid_copy:wait");
+    session
+        .batch_execute("SELECT courier.start('shop_to_dr')")
+        .unwrap_or_else(|error| panic!("{}", Answer::from(&error)));
+    pair.source.wait_until(
+        DATABASE,
+        "a copy is under way",
+        "EXISTS (SELECT FROM courier.copy_status() WHERE rows > 0)",
+    );
+    let output = pair.source.psql(DATABASE, "SELECT courier.pause('shop_to_dr')");
+    assert_mentions(&String::from_utf8_lossy(&output.stderr), &["WARNING", "the copy of", "begins anew"]);
+    pair.source.disarm();
+    pair.call(DATABASE, "resume", TASK);
+    pair.assert_mirrored(TASK, &["public.items", "public.journal", "public.big"]);
 }

@@ -63,6 +63,13 @@ pub fn peak_memory(pid: i32) -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
+/// Bytes of memory that a process has for itself, without what it shares.
+pub fn anonymous_memory(pid: i32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}
+
 /// Makes `peak_memory` count from now on.
 pub fn reset_peak_memory(pid: i32) {
     // Not allowed for another account's process unless root: the peak is then the whole life's.

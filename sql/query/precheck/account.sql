@@ -25,6 +25,16 @@ SELECT 'source_table_select', NULL, format('%I.%I', t.nspname, t.relname), forma
   FROM s, t
  WHERE t.relkind = 'r' AND NOT has_table_privilege(s.owner, t.oid, 'SELECT')
 UNION ALL
+SELECT 'source_table_select', NULL, format('%I.%I', n.nspname, q.relname), format('Role %I has no SELECT on this sequence.', s.name),
+       format('GRANT SELECT ON SEQUENCE %I.%I TO %I;', n.nspname, q.relname, s.name), 'source'
+  FROM s, pg_catalog.pg_class q
+  JOIN pg_catalog.pg_namespace n ON n.oid = q.relnamespace
+ WHERE q.relkind = 'S' AND NOT has_sequence_privilege(s.owner, q.oid, 'SELECT')
+   AND (EXISTS (SELECT FROM t JOIN pg_catalog.pg_depend d ON d.refobjid = t.oid
+                 WHERE d.classid = 'pg_class'::regclass AND d.objid = q.oid AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i'))
+        OR EXISTS (SELECT FROM t JOIN pg_catalog.pg_attrdef a ON a.adrelid = t.oid JOIN pg_catalog.pg_depend d ON d.objid = a.oid
+                    WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = q.oid))
+UNION ALL
 SELECT 'source_row_security', NULL, format('%I.%I', t.nspname, t.relname),
        format('Its policies would hide rows from role %I; a copy must have all of them.', s.name),
        format('ALTER ROLE %I BYPASSRLS;', s.name), 'source'

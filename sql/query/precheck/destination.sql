@@ -137,10 +137,10 @@ SELECT 'destination_marks', NULL, quote_ident(me.name),
    AND EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'pg_courier')
 UNION ALL
 SELECT 'destination_locks', NULL, NULL,
-       format('Creating %s tables with their indexes in one transaction takes about %s locks; there is room for %s.', s.tables, s.tables * 4, room.locks_each * room.owners),
-       format('ALTER SYSTEM SET max_locks_per_transaction = %s; -- on the destination, then restart it', ceil(s.tables * 4.0 / room.owners)), 'restart'
+       format('Tables are created up to 100 in one transaction, with their indexes about %s locks; there is room for %s.', LEAST(s.tables, 100) * 4, room.locks_each * room.owners),
+       format('ALTER SYSTEM SET max_locks_per_transaction = %s; -- on the destination, then restart it', ceil(LEAST(s.tables, 100) * 4.0 / room.owners)), 'restart'
   FROM s, room
- WHERE s.schema_sync AND NOT s.slot_there AND s.tables * 4 > room.locks_each * room.owners
+ WHERE s.schema_sync AND NOT s.slot_there AND LEAST(s.tables, 100) * 4 > room.locks_each * room.owners
 UNION ALL
 SELECT 'destination_size', 'ok', NULL,
        format('The tables have about %s on the source. How much is free there, SQL cannot ask; database %I has %s now.',

@@ -102,7 +102,7 @@ pub const SERVER: &[Item] = &[
     DESTINATION.warning(
         "destination_locks",
         SchemaSync,
-        "The lock table holds the locks of creating all tables in one transaction (`max_locks_per_transaction`).",
+        "The lock table holds the locks of creating a hundred tables in one transaction (`max_locks_per_transaction`).",
     ),
     DESTINATION.warning(
         "destination_size",
