@@ -101,7 +101,7 @@ struct Shape {
 
 impl Shape {
     /// What stands in FROM on the source.
-    fn from_here(&self) -> String {
+    fn item_here(&self) -> String {
         format!("ONLY {}", self.name)
     }
 }
@@ -185,7 +185,7 @@ impl Comparison {
             )
         };
         let while_comparing = |error: Error| error.context(format!("While comparing {}.", table.name));
-        let (here, there) = (digest(&shape.from_here()), digest(&shape.from_there));
+        let (here, there) = (digest(&shape.item_here()), digest(&shape.from_there));
         verdict.source = Some(read_digest(&self.on_source(&here).map_err(while_comparing)?)?);
         verdict.destination = match self.on_destination(&there) {
             Ok(rows) => Some(read_digest(&rows)?),
@@ -228,7 +228,7 @@ impl Comparison {
             let number = self.row_number(shape);
             format!("SELECT {bucket}, pg_catalog.sum({number}) FROM {from} AS t GROUP BY 1")
         };
-        let (here, there) = (buckets(&shape.from_here()), buckets(&shape.from_there));
+        let (here, there) = (buckets(&shape.item_here()), buckets(&shape.from_there));
         let (ours, theirs) = (by_bucket(self.on_source(&here)?)?, by_bucket(self.on_destination(&there)?)?);
         let differing: BTreeSet<&u16> =
             ours.keys().chain(theirs.keys()).filter(|b| ours.get(*b) != theirs.get(*b)).collect();
@@ -238,7 +238,7 @@ impl Comparison {
                 let hash = self.hash(&row_text(&shape.columns));
                 format!("SELECT {key}, {hash} FROM {from} AS t WHERE {bucket} = {opened}")
             };
-            let (here, there) = (rows(&shape.from_here()), rows(&shape.from_there));
+            let (here, there) = (rows(&shape.item_here()), rows(&shape.from_there));
             let (ours, theirs) = (count_rows(self.on_source(&here)?), count_rows(self.on_destination(&there)?));
             let different: BTreeSet<&str> = ours
                 .keys()
