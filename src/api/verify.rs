@@ -191,15 +191,7 @@ impl Comparison {
             Ok(rows) => Some(read_digest(&rows)?),
             // No such table or column there: as different as can be.
             Err(error) if matches!(error.sqlstate(), "42P01" | "42703" | "3F000") => None,
-            // What a session would lose, all tables lose.
-            Err(error) if error.remedy() != Remedy::Stop || error.sqlstate() == sqlstate::QUERY_CANCELED => {
-                return Err(while_comparing(error));
-            }
-            // Row security, a missing right, a function in an index: this table cannot be compared, the others can.
-            Err(error) => {
-                report::warning(&format!("{} cannot be read on the destination: {error}", table.name));
-                None
-            }
+            Err(error) => return Err(while_comparing(error)),
         };
         if verdict.destination.is_some() && !verdict.holds_the_same() {
             verdict.keys = self.differing_keys(&shape)?;

@@ -150,6 +150,21 @@ const SOURCE: &[Case] = &[
          CREATE UNIQUE INDEX ON w.t (abs(v))",
         "",
     ),
+    case(
+        "replica_identity",
+        ALL,
+        "CREATE TABLE w.t (a int, b int GENERATED ALWAYS AS (a * 2) STORED, PRIMARY KEY (a, b))",
+        "",
+    ),
+    case(
+        "destination_triggers",
+        ALL,
+        "CREATE TABLE w.t (id int PRIMARY KEY, v text); \
+         CREATE TRIGGER tr BEFORE UPDATE ON w.t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger(); \
+         ALTER TABLE w.t ENABLE ALWAYS TRIGGER tr",
+        "",
+    )
+    .repaired_by("ALTER TABLE w.t ENABLE TRIGGER tr"),
     case("replica_identity_full", ALL, "CREATE TABLE w.t (id int PRIMARY KEY); ALTER TABLE w.t REPLICA IDENTITY FULL", ""),
     case("no_equality", ALL, "CREATE TABLE w.t (doc json, p point)", ""),
     case("left_out", ALL, "CREATE UNLOGGED TABLE w.t (id int PRIMARY KEY)", ""),
@@ -289,6 +304,12 @@ const DESTINATION: &[Case] = &[
         FOLLOW,
         "CREATE TABLE w.t (id int PRIMARY KEY)",
         "CREATE TABLE w.t (id int PRIMARY KEY); GRANT ALL ON w.t TO courier; ALTER TABLE w.t ENABLE ROW LEVEL SECURITY",
+    ),
+    case(
+        "destination_row_security",
+        ALL,
+        "CREATE TABLE w.t (id int PRIMARY KEY); ALTER TABLE w.t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+        "",
     ),
     case("destination_schema", ALL, "", "CREATE SCHEMA w"),
     case(

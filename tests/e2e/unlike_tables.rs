@@ -452,7 +452,7 @@ fn a_function_that_relies_on_the_search_path() {
     pair.create_task(DATABASE, TASK, &["public.*"], &following());
     let found = pair.source.value(
         DATABASE,
-        "SELECT concat_ws(' ', status, object, fix) FROM courier.precheck('shop_to_dr') WHERE item = 'destination_functions'",
+        "SELECT concat_ws(' ', status, object, fix) FROM courier.precheck('shop_to_dr') WHERE item = 'destination_search_path'",
     );
     assert_mentions(&found, &["warning", "public.folded(text)", "SET search_path = public"]);
     pair.call(DATABASE, "start", TASK);

@@ -4,7 +4,7 @@ WITH s AS (
            schema_sync boolean, full_copy boolean, incremental boolean, needs_replica_role boolean, may_be_replica boolean)
 ), w AS MATERIALIZED (
     SELECT w.*, format('%I.%I', w.schema, w.name) AS full_name, c.oid, c.relkind, c.relrowsecurity, c.relforcerowsecurity, c.relowner
-      FROM pg_catalog.json_to_recordset($2::json) AS w(schema text, name text, kind "char", columns json, key json)
+      FROM pg_catalog.json_to_recordset($2::json) AS w(schema text, name text, kind "char", columns json, key json, forced boolean)
       LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema
       LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
 ), there AS MATERIALIZED (
@@ -158,6 +158,12 @@ SELECT 'destination_row_security', NULL, there.full_name,
   FROM s, me, there
  WHERE NOT schema_sync AND there.relrowsecurity AND NOT me.rolsuper AND NOT me.rolbypassrls
    AND (there.relforcerowsecurity OR NOT pg_has_role(there.relowner, 'USAGE'))
+UNION ALL
+SELECT 'destination_row_security', NULL, w.full_name,
+       format('Its row security is forced, and the task will create it so: it would hide rows from user %I, who will own the table.', me.name),
+       format('ALTER ROLE %I BYPASSRLS; -- on the destination, as superuser', me.name), 'destination'
+  FROM s, me, w
+ WHERE schema_sync AND w.forced AND NOT me.rolsuper AND NOT me.rolbypassrls
 UNION ALL
 SELECT 'destination_types', NULL, w.type,
        format('%s column(s), the first of %s, have this type; the destination does not know it.', count(*), min(w.full_name)), NULL, 'destination'

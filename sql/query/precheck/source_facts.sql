@@ -1,7 +1,7 @@
 -- What the destination is asked about: the selected tables with their columns and keys, and the extensions they need, as JSON.
 -- $1: the selected tables, $2: the task's owner.
 WITH t AS MATERIALIZED (
-    SELECT c.oid, c.relname, c.relkind, c.relowner, n.nspname, c.relreplident
+    SELECT c.oid, c.relname, c.relkind, c.relowner, n.nspname, c.relreplident, c.relrowsecurity AND c.relforcerowsecurity AS forced
       FROM unnest($1::oid[]) AS u(oid)
       JOIN pg_catalog.pg_class c ON c.oid = u.oid
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -37,7 +37,7 @@ WITH t AS MATERIALIZED (
            AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
 )
 SELECT (SELECT COALESCE(json_agg(json_build_object('schema', t.nspname, 'name', t.relname, 'kind', t.relkind,
-                                                   'columns', columns.list, 'key', keys.list)), '[]')
+                                                   'columns', columns.list, 'key', keys.list, 'forced', t.forced)), '[]')
           FROM t
           LEFT JOIN columns ON columns.oid = t.oid
           LEFT JOIN keys ON keys.indrelid = t.oid),

@@ -12,7 +12,9 @@ WITH s AS (
     SELECT i.indrelid, i.indexrelid, i.indisprimary, i.indisunique, i.indimmediate, i.indisvalid, i.indisreplident,
            i.indpred IS NOT NULL AS partial, i.indexprs IS NOT NULL AS expression, c.relname, i.indnkeyatts,
            EXISTS (SELECT FROM pg_catalog.pg_attribute a
-                    WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[]) AND NOT a.attnotnull) AS nullable
+                    WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[]) AND NOT a.attnotnull) AS nullable,
+           EXISTS (SELECT FROM pg_catalog.pg_attribute a
+                    WHERE a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]) AND a.attgenerated <> '') AS generated
       FROM t
       JOIN pg_catalog.pg_index i ON i.indrelid = t.oid AND i.indisunique
       JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
@@ -20,12 +22,12 @@ WITH s AS (
     -- Indexes that may be a replica identity: primary keys first, then the narrowest.
     SELECT DISTINCT ON (indrelid) indrelid, relname, indisprimary
       FROM ix
-     WHERE indisvalid AND indimmediate AND NOT partial AND NOT expression AND NOT nullable
+     WHERE indisvalid AND indimmediate AND NOT partial AND NOT expression AND NOT nullable AND NOT generated
      ORDER BY indrelid, indisprimary DESC, indnkeyatts, relname
 ), keys AS (
     SELECT indrelid, bool_or(indisprimary) AS primary_key, bool_or(indisreplident) AS chosen
       FROM ix
-     WHERE indisvalid AND indimmediate
+     WHERE indisvalid AND indimmediate AND NOT generated
      GROUP BY indrelid
 ), identified AS MATERIALIZED (
     SELECT t.oid,
@@ -50,8 +52,10 @@ WITH s AS (
      WHERE c.relpersistence <> 't'
 )
 SELECT 'replica_identity' AS item, NULL::text AS status, t.name AS object,
-       CASE t.relreplident WHEN 'n' THEN 'Its replica identity is NOTHING' WHEN 'i' THEN 'The index of its replica identity is gone'
-                           ELSE 'It has no primary key that could identify a row' END
+       CASE t.relreplident WHEN 'n' THEN 'Its replica identity is NOTHING' WHEN 'i' THEN 'The index of its replica identity is gone or has a generated column'
+                           ELSE CASE WHEN EXISTS (SELECT FROM ix WHERE ix.indrelid = t.oid AND ix.indisprimary AND ix.generated)
+                                     THEN 'A column of its primary key is generated, and generated values do not travel'
+                                     ELSE 'It has no primary key that could identify a row' END END
        || ': only INSERT and TRUNCATE can be applied, an UPDATE or DELETE stops the task.' AS detail,
        f.fix, f.place AS place
   FROM s, t
@@ -63,6 +67,7 @@ SELECT 'unsuitable_index', NULL, t.name,
        format('Unique index %s cannot identify its rows: %s.', string_agg(quote_ident(ix.relname), ', ' ORDER BY ix.relname),
               string_agg(DISTINCT CASE WHEN NOT ix.indisvalid THEN 'it is invalid' WHEN NOT ix.indimmediate THEN 'it is deferrable'
                               WHEN ix.partial THEN 'it is partial' WHEN ix.expression THEN 'it has an expression'
+                              WHEN ix.generated THEN 'a column of it is generated'
                               ELSE 'a column of it may be null' END, ', ')),
        min(f.fix), min(f.place)
   FROM s, t
@@ -109,6 +114,16 @@ SELECT 'foreign_keys', NULL, t.name,
   JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
  WHERE NOT EXISTS (SELECT FROM t o WHERE o.oid = k.confrelid)
    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = p.oid AND e.deptype = 'e')
+UNION ALL
+SELECT 'destination_triggers', NULL, t.name,
+       format('Trigger %I is enabled %s and would fire for what the task applies: it is created %s.', g.tgname,
+              CASE g.tgenabled WHEN 'A' THEN 'ALWAYS' ELSE 'REPLICA' END,
+              CASE g.tgenabled WHEN 'A' THEN 'as one that fires for ordinary sessions only' ELSE 'disabled' END),
+       format('ALTER TABLE %s ENABLE %s TRIGGER %I; -- on the destination, when the task has ended', t.name,
+              CASE g.tgenabled WHEN 'A' THEN 'ALWAYS' ELSE 'REPLICA' END, g.tgname), 'person'
+  FROM s, t
+  JOIN pg_catalog.pg_trigger g ON g.tgrelid = t.oid AND NOT g.tgisinternal AND g.tgenabled IN ('A', 'R')
+ WHERE schema_sync
 UNION ALL
 SELECT 'foreign_keys', NULL, t.name,
        format('Foreign key %I refers to %I.%I, which extension %I creates there. Rows that users put into that table do not travel: a key that '

@@ -167,14 +167,9 @@ pub const TABLES: &[Item] = &[
     ),
     DESTINATION_TABLES.warning(
         "destination_triggers",
-        ExistingTables,
-        "No trigger is enabled ALWAYS or REPLICA: it would act on replicated changes.",
-    ),
-    DESTINATION_TABLES.warning(
-        "destination_search_path",
-        ExistingTables,
-        "Functions that checks, generated columns, indexes and domains of the tables call have `SET search_path`: sessions of the task run \
-         with `search_path = pg_catalog`, where a body that names tables or functions without a schema does not find them.",
+        All,
+        "No trigger is enabled ALWAYS or REPLICA: it would act on replicated changes. With schema_sync such triggers are created so that \
+         they do not.",
     ),
     DESTINATION_TABLES.warning("destination_rules", ExistingTables, "No rule changes what is written."),
     DESTINATION_TABLES.failed(
@@ -184,7 +179,7 @@ pub const TABLES: &[Item] = &[
     ),
     DESTINATION_TABLES.failed(
         "destination_row_security",
-        ExistingTables,
+        All,
         "No row security on the tables hides rows from the user.",
     ),
 ];

@@ -16,7 +16,7 @@ pub const ITEMS: &[Item] = &[
     TABLES.warning(
         "unsuitable_index",
         Incremental,
-        "Unique indexes that look like a key but cannot be one: deferrable, partial, on an expression, or with a column that may be null.",
+        "Unique indexes that look like a key but cannot be one: deferrable, partial, on an expression, or with a column that may be null or is generated.",
     ),
     TABLES.warning(
         "replica_identity_full",
