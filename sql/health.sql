@@ -278,6 +278,14 @@ SELECT a.check_name AS item, a.task, a.status,
  ORDER BY a.cleared_at IS NOT NULL, a.changed_at DESC;
 COMMENT ON VIEW courier.alerts IS
 'What courier.health_check() has found, the open alerts first; cleared_at is set once the check was ok again. Alerts of a task are for those who may use it, the others for members of pg_monitor, who see of a task''s error only that there is one: it may name keys and values of rows.';
+COMMENT ON COLUMN courier.alerts.item IS 'The check, as in courier.health().';
+COMMENT ON COLUMN courier.alerts.task IS 'Name of the task; null for checks of the server.';
+COMMENT ON COLUMN courier.alerts.status IS 'warning or critical, as it is or was last.';
+COMMENT ON COLUMN courier.alerts.detail IS 'What was found.';
+COMMENT ON COLUMN courier.alerts.hint IS 'What to do about it.';
+COMMENT ON COLUMN courier.alerts.raised_at IS 'When it was raised.';
+COMMENT ON COLUMN courier.alerts.changed_at IS 'When its status changed last.';
+COMMENT ON COLUMN courier.alerts.cleared_at IS 'When the check was ok again; null while it is not.';
 
 CREATE FUNCTION courier.record_alerts(
     findings json, OUT change text, OUT item text, OUT task text, OUT status text, OUT detail text, OUT hint text

@@ -10,6 +10,7 @@ DECLARE
         'courier.tasks',
         'courier.task_details',
         'courier.progress',
+        'courier.progress_total',
         'courier.conflicts',
         'courier.events',
         'courier.alerts',

@@ -94,9 +94,11 @@ SELECT t.name AS task,
        t.changes,
        t.rows_per_second,
        t.bytes_per_second,
-       t.last_error,
+       -- Errors may name keys and values of rows.
+       CASE WHEN t.mine OR t.last_error IS NULL THEN t.last_error
+            ELSE pg_catalog.format('error %s, whose text is for those who may use the task', t.last_error_sqlstate) END AS last_error,
        CASE WHEN t.mine THEN t.last_error_detail END AS last_error_detail,
-       t.last_error_hint,
+       CASE WHEN t.mine THEN t.last_error_hint END AS last_error_hint,
        t.last_error_sqlstate,
        t.last_error_lsn,
        t.last_error_at,
@@ -139,7 +141,7 @@ COMMENT ON COLUMN courier.task_details.transactions IS 'Source transactions appl
 COMMENT ON COLUMN courier.task_details.changes IS 'Rows changed on the destination since then.';
 COMMENT ON COLUMN courier.task_details.rows_per_second IS 'Rows copied or changed a second, now.';
 COMMENT ON COLUMN courier.task_details.bytes_per_second IS 'Bytes sent to the destination a second, now.';
-COMMENT ON COLUMN courier.task_details.last_error IS 'The last error since the task was started or resumed.';
+COMMENT ON COLUMN courier.task_details.last_error IS 'The last error since the task was started or resumed; its text is for those who may use the task.';
 COMMENT ON COLUMN courier.task_details.last_error_detail IS 'Its detail, with table, key and LSN; only for those who may use the task.';
 COMMENT ON COLUMN courier.task_details.last_error_hint IS 'What to do about it.';
 COMMENT ON COLUMN courier.task_details.last_error_sqlstate IS 'Its SQLSTATE.';
@@ -179,7 +181,7 @@ COMMENT ON COLUMN courier.tasks.state IS 'created, starting, schema_sync, full_c
 COMMENT ON COLUMN courier.tasks.phase IS 'What is being done now, in words, and what it waits for.';
 COMMENT ON COLUMN courier.tasks.lag_bytes IS 'Bytes of WAL that the destination does not have yet; while no worker runs, that the slot has not confirmed.';
 COMMENT ON COLUMN courier.tasks.lag_seconds IS 'Seconds since everything that was committed was on the destination, as far as is known.';
-COMMENT ON COLUMN courier.tasks.last_error IS 'The last error since the task was started or resumed.';
+COMMENT ON COLUMN courier.tasks.last_error IS 'The last error since the task was started or resumed; its text is for those who may use the task.';
 COMMENT ON COLUMN courier.tasks.last_error_hint IS 'What to do about it.';
 COMMENT ON COLUMN courier.tasks.last_error_lsn IS 'The change at which the task stopped, for courier.skip_change().';
 
@@ -214,6 +216,51 @@ SELECT p.task, p.table_name, p.state, p.rows, p.bytes, p.percent, courier.progre
  ORDER BY p.task, p.state <> 'datasync', p.table_name;
 COMMENT ON VIEW courier.progress IS
 'The tables of each task: state (init, datasync, finishedcopy, catchup, ready), rows and bytes copied, percent of the estimate, rows a second, time left. Made for \watch 1.';
+COMMENT ON COLUMN courier.progress.task IS 'Name of the task.';
+COMMENT ON COLUMN courier.progress.table_name IS 'The table, as it was called when the task was started.';
+COMMENT ON COLUMN courier.progress.state IS 'init, datasync (being copied), finishedcopy, catchup (changes made during the copy are applied), ready.';
+COMMENT ON COLUMN courier.progress.rows IS 'Rows copied.';
+COMMENT ON COLUMN courier.progress.bytes IS 'Bytes copied, as sent.';
+COMMENT ON COLUMN courier.progress.percent IS 'Of the number of rows, or of bytes where the table was never analyzed.';
+COMMENT ON COLUMN courier.progress.bar IS 'The same as twenty characters.';
+COMMENT ON COLUMN courier.progress.rows_per_second IS 'Average since the copy of the table began.';
+COMMENT ON COLUMN courier.progress.time_left IS 'At this rate.';
+
+CREATE VIEW courier.progress_total WITH (security_barrier) AS
+SELECT d.task, d.state, d.phase, p.tables, p.copied, p.rows, p.bytes,
+       p.percent, courier.progress_bar(p.percent) AS bar, p.rows_per_second, p.bytes_per_second
+  FROM courier.task_details d
+  JOIN courier.task k ON k.name = d.task
+ CROSS JOIN LATERAL (
+       SELECT pg_catalog.count(*) AS tables,
+              pg_catalog.count(*) FILTER (WHERE tt.state IN ('finishedcopy', 'catchup', 'ready')) AS copied,
+              pg_catalog.sum(COALESCE(c.rows, tt.copied_rows, 0))::bigint AS rows,
+              pg_catalog.sum(COALESCE(c.bytes, tt.copied_bytes, 0))::bigint AS bytes,
+              -- Each table counts by its size.
+              pg_catalog.round(pg_catalog.sum(GREATEST(tt.total_bytes, 1) *
+                  CASE WHEN tt.state IN ('finishedcopy', 'catchup', 'ready') THEN 100
+                       WHEN tt.total_rows > 0 THEN LEAST(100.0 * COALESCE(c.rows, 0) / tt.total_rows, 99.9)
+                       WHEN tt.total_bytes > 0 THEN LEAST(100.0 * COALESCE(c.bytes, 0) / tt.total_bytes, 99.9)
+                       ELSE 0 END) / pg_catalog.sum(GREATEST(tt.total_bytes, 1)), 1) AS percent,
+              pg_catalog.sum(c.rows / NULLIF(c.seconds, 0))::bigint AS rows_per_second,
+              pg_catalog.sum(c.bytes / NULLIF(c.seconds, 0))::bigint AS bytes_per_second
+         FROM courier.task_table tt
+         LEFT JOIN courier.copy_status() c ON c.task_id = tt.task_id AND c.relid = tt.relid
+        WHERE tt.task_id = k.id AND tt.kind = 'r') p
+ WHERE p.tables > 0
+ ORDER BY d.task;
+COMMENT ON VIEW courier.progress_total IS 'The copy of each started task in one line; courier.progress has its tables.';
+COMMENT ON COLUMN courier.progress_total.task IS 'Name of the task.';
+COMMENT ON COLUMN courier.progress_total.state IS 'State of the task, see courier.tasks.';
+COMMENT ON COLUMN courier.progress_total.phase IS 'What is being done now, in words.';
+COMMENT ON COLUMN courier.progress_total.tables IS 'Tables of the task.';
+COMMENT ON COLUMN courier.progress_total.copied IS 'Those of them that are copied.';
+COMMENT ON COLUMN courier.progress_total.rows IS 'Rows copied.';
+COMMENT ON COLUMN courier.progress_total.bytes IS 'Bytes copied, as sent.';
+COMMENT ON COLUMN courier.progress_total.percent IS 'Of all tables, each by its size.';
+COMMENT ON COLUMN courier.progress_total.bar IS 'The same as twenty characters.';
+COMMENT ON COLUMN courier.progress_total.rows_per_second IS 'Rows copied a second, of the tables under way.';
+COMMENT ON COLUMN courier.progress_total.bytes_per_second IS 'Bytes copied a second, of the tables under way.';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- What a user calls
@@ -269,7 +316,7 @@ CREATE FUNCTION courier.skip_change(task text, lsn pg_lsn) RETURNS void
     SET search_path = pg_catalog, pg_temp
     AS $$ SELECT courier.skip_change_internal(task, lsn::text) $$;
 COMMENT ON FUNCTION courier.skip_change(text, pg_lsn) IS
-'Lets a failed task go on without the change at which it stopped; lsn is the one that last_error_detail names. The change is kept in courier.conflicts. Rows of one COPY may share an LSN: all of them that fail are left out. Errors: 55000 the task has not failed, 22023 it did not stop at this LSN.';
+'Lets a failed task go on without the change at which it stopped; lsn is last_error_lsn of courier.tasks, not that of the commit. The change is kept in courier.conflicts. Rows of one COPY may share an LSN: all of them that fail are left out. Errors: 55000 the task has not failed, 22023 it did not stop at this LSN.';
 
 CREATE FUNCTION courier.conflicts_internal(task text) RETURNS text[]
     LANGUAGE c VOLATILE STRICT
@@ -296,7 +343,18 @@ SELECT t.name AS task, c.at, c.lsn, c.table_name, c.change, c.decision, c.sqlsta
          WHERE t.started_at IS NOT NULL AND t.incremental AND pg_catalog.pg_has_role(t.owner, 'USAGE') OFFSET 0) t
  CROSS JOIN LATERAL courier.read_conflicts(t.name) c;
 COMMENT ON VIEW courier.conflicts IS
-'Changes that met another row than expected on the destination and were not applied as they were, newest last: what was decided (ignored, overwritten, inserted, skipped), the key, and the rows of both sides for those who may read the table. Kept on the destination, in the transaction that decided, until courier.clear_conflicts() or courier.drop_task(); reading asks the destination.';
+'Changes that met another row than expected on the destination and were not applied as they were, newest last: what was decided (ignored, overwritten, inserted, skipped), the key, and the rows of both sides for those who may read the table. Kept on the destination, in the transaction that decided, until courier.clear_conflicts() or courier.drop_task(); reading asks the destination. decision is "not known" where it could not be asked, and message says why.';
+COMMENT ON COLUMN courier.conflicts.task IS 'Name of the task.';
+COMMENT ON COLUMN courier.conflicts.at IS 'When it was decided.';
+COMMENT ON COLUMN courier.conflicts.lsn IS 'The change on the source.';
+COMMENT ON COLUMN courier.conflicts.table_name IS 'Its table.';
+COMMENT ON COLUMN courier.conflicts.change IS 'INSERT, UPDATE, DELETE or TRUNCATE.';
+COMMENT ON COLUMN courier.conflicts.decision IS 'ignored, overwritten, inserted, skipped; not known where the destination could not be asked.';
+COMMENT ON COLUMN courier.conflicts.sqlstate IS 'What the destination answered.';
+COMMENT ON COLUMN courier.conflicts.message IS 'In words, for those who may read the table.';
+COMMENT ON COLUMN courier.conflicts.key IS 'The key of the row.';
+COMMENT ON COLUMN courier.conflicts.source_row IS 'The row as the source has it.';
+COMMENT ON COLUMN courier.conflicts.destination_row IS 'The row that was there.';
 
 CREATE FUNCTION courier.clear_conflicts_internal(task text, before text) RETURNS bigint
     LANGUAGE c VOLATILE
@@ -390,7 +448,7 @@ BEGIN
             ERRCODE = 'dependent_objects_still_exist',
             MESSAGE = 'cannot drop the server because tasks of pg_courier use it',
             DETAIL = format('Tasks: %s. Each has a replication slot that keeps WAL.', tasks),
-            HINT = 'SELECT courier.drop_task(...) for each of them, then drop the server.';
+            HINT = 'SELECT courier.drop_task(task) FROM courier.tasks WHERE server = ''<server>''; then drop the server.';
     END IF;
 END
 $$;

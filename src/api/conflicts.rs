@@ -88,17 +88,19 @@ pub fn skip_statement(task: &str, lsn: Lsn) -> String {
     format!("SELECT courier.skip_change({}, '{lsn}');", names::quote_literal(task))
 }
 
-/// Rows of the destination's `courier_applied.conflicts` as JSON. A destination out of reach is a warning: other tasks have
-/// rows to show.
+/// Rows of the destination's `courier_applied.conflicts` as JSON. Other tasks have rows to show when a destination is out of
+/// reach, so that is a row as well: no rows would read as no conflicts.
 #[pg_extern(sql = false)]
 fn conflicts_internal(task: Text) -> Vec<Text> {
-    report::unwrap(Task::for_role(&task, xact::user_id()).map(|task| match read(&task) {
-        Ok(rows) => rows.into_iter().map(Text::from).collect(),
-        Err(error) => {
-            report::warning(&format!("cannot read the conflicts of task \"{}\": {error}", task.name));
-            Vec::new()
-        }
+    report::unwrap(Task::for_role(&task, xact::user_id()).map(|task| {
+        let rows = read(&task).unwrap_or_else(|error| vec![not_known(&error)]);
+        rows.into_iter().map(Text::from).collect()
     }))
+}
+
+fn not_known(error: &Error) -> String {
+    let message = format!("the destination could not be asked: {}", error.message());
+    serde_json::json!({ "decision": "not known", "sqlstate": error.sqlstate(), "message": message }).to_string()
 }
 
 fn read(task: &Task) -> Result<Vec<String>> {
@@ -128,7 +130,8 @@ fn readable(task: &Task) -> Result<String> {
 
 /// The task's destination, if it has the table already.
 fn keeper(task: &Task) -> Result<Option<Destination>> {
-    let mut destination = Endpoint::of(task)?.open(Purpose::Control)?;
+    // Whoever looks at a list does not wait for long.
+    let mut destination = Endpoint::of(task)?.for_extras().open(Purpose::Control)?;
     let there =
         destination.connection.exec("SELECT pg_catalog.to_regclass('courier_applied.conflicts') IS NOT NULL")?;
     Ok(there.first().map_or(Ok(false), |row| row.bool(0))?.then_some(destination))

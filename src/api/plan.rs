@@ -55,7 +55,7 @@ fn lines(name: &str) -> Result<Vec<Line>> {
         lines.extend(tables.iter().map(|table| Line {
             action: "copy",
             object: table.qualified_name(),
-            detail: Some(format!("about {} rows, {} bytes", table.rows, table.bytes)),
+            detail: Some(rows_and_size(table.rows, table.bytes)),
             statement: None,
             reason: None,
         }));
@@ -100,6 +100,16 @@ fn lines(name: &str) -> Result<Vec<Line>> {
         reason: Some(line.reason),
     }));
     Ok(lines)
+}
+
+/// A table that has pages and no rows was never analyzed.
+fn rows_and_size(rows: i64, bytes: i64) -> String {
+    let size = match bytes {
+        ..10_240 => format!("{bytes} bytes"),
+        ..10_485_760 => format!("{} kB", bytes >> 10),
+        _ => format!("{} MB", bytes >> 20),
+    };
+    if rows <= 0 && bytes > 0 { format!("not analyzed, {size}") } else { format!("about {rows} rows, {size}") }
 }
 
 /// What a task follows was decided when it started.

@@ -14,6 +14,7 @@ mod connections;
 mod copy_snapshot;
 mod coverage;
 mod crashes;
+mod documents;
 mod durability;
 mod encodings;
 mod exactly_once;

@@ -655,21 +655,15 @@ fn a_destination_with_limits_and_neighbours() {
     }
 }
 
-/// From a server without pg_cron to one with it, by the printed fixes alone.
+/// Nobody runs the health check; the printed fix lets the extension do it.
 #[test]
-fn pg_cron_by_its_fixes() {
-    if !pg_courier_tests::Install::get().has_extension("pg_cron") {
-        assert!(std::env::var_os("COURIER_WITHOUT_CRON").is_some(), "make prereqs installs pg_cron");
-        return;
-    }
-    let pair = Pair::builder().source_conf("cron.database_name", DATABASE).start();
+fn somebody_runs_the_health_check() {
+    let pair = Pair::start();
     pair.source.run(DATABASE, "CREATE SCHEMA w; CREATE TABLE w.base (id int PRIMARY KEY)");
-    for step in ["then restart the server", "CREATE EXTENSION"] {
-        let found = findings(&pair, "pg_cron", ALL, "");
-        assert_mentions(&found[0].fix, &[step]);
-        run_fix(&pair, "pg_cron", &found[0].fix);
-    }
-    assert_eq!(findings(&pair, "pg_cron", ALL, "")[0].status, "ok");
+    let found = findings(&pair, "health_check", ALL, "");
+    assert_mentions(&found[0].fix, &["courier.health_interval", "pg_reload_conf"]);
+    run_fix(&pair, "health_check", &found[0].fix);
+    assert_eq!(findings(&pair, "health_check", ALL, "")[0].status, "ok");
 }
 
 /// An item that no test provokes would be an item that nobody has seen work.
@@ -707,7 +701,7 @@ fn every_item_is_provoked() {
         "destination_other_task",
         "destination_locale",
         "destination_size",
-        "pg_cron",
+        "health_check",
         // In `coverage`: of a task that has started.
         "coverage",
     ];

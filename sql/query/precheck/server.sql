@@ -4,7 +4,7 @@
 WITH s AS (
     SELECT *
       FROM pg_catalog.json_to_record($1::json) AS s(
-           slot_name text, slot_there boolean, incremental boolean, full_copy boolean, tables bigint, preloaded boolean, cron_loaded boolean, libraries text,
+           slot_name text, slot_there boolean, incremental boolean, full_copy boolean, tables bigint, preloaded boolean, libraries text,
            sync_workers integer, wal_rate double precision, wal_free bigint, wal_total bigint, data_free bigint, data_total bigint,
            disk_free_warning integer, long_transaction integer, xid_age_warning bigint, retained_wal_warning bigint)
 ), slots AS (
@@ -59,9 +59,9 @@ SELECT 'shared_preload_libraries', NULL, NULL,
  WHERE NOT preloaded
 UNION ALL
 SELECT 'wal_retention', NULL, NULL,
-       format('At %s of WAL an hour a task that stands still loses its slot, or fills the disk, in %s hours; %s are advised: %s hold %s.',
+       format('At %s of WAL an hour a task that stands still loses its slot, or fills the disk, in %s hours; %s are advised: %s %s. The rate is the higher one of the averages since the last checkpoint and since the statistics were reset; a load of a few minutes ago counts in full.',
               pg_size_pretty((wal_rate * 3600)::bigint), round((r.room / GREATEST(wal_rate, 1) / 3600)::numeric, 1), r.hours,
-              CASE WHEN allowed < wal_free THEN 'max_slot_wal_keep_size' ELSE 'The disk of pg_wal' END, pg_size_pretty(r.room)),
+              CASE WHEN allowed < wal_free THEN 'max_slot_wal_keep_size is' ELSE 'the disk of pg_wal has room for' END, pg_size_pretty(r.room)),
        CASE WHEN allowed < wal_free
             THEN format(E'ALTER SYSTEM SET max_slot_wal_keep_size = ''%sMB'';\nSELECT pg_reload_conf();',
                         ceil(wal_rate * r.hours * 3600 / 1048576)) END,
@@ -113,7 +113,7 @@ SELECT 'inactive_slots', NULL, l.slot_name,
 UNION ALL
 SELECT 'standbys', NULL, NULL,
        CASE WHEN current_setting('server_version_num')::integer < 170000
-            THEN format('There are %s physical replication slots. The slot of the task is on this server only: after a failover the task has to be created anew.', p.slots)
+            THEN format('Physical replication slots: %s. The slot of the task is on this server only: after a failover the task has to be created anew.', p.slots)
             ELSE format('Not in synchronized_standby_slots: %s. After a failover to such a standby the destination may have what the standby has not, and without a synchronized slot the task has to be created anew.', p.names) END,
        CASE WHEN current_setting('server_version_num')::integer >= 170000
             THEN format('ALTER SYSTEM SET synchronized_standby_slots = %s; -- with the slots of standbys that may take over, which need sync_replication_slots = on', quote_literal(concat_ws(', ', NULLIF(current_setting('synchronized_standby_slots', true), ''), p.names))) END, 'person'
@@ -123,17 +123,10 @@ SELECT 'standbys', NULL, NULL,
               AND r.slot_name <> ALL (string_to_array(replace(COALESCE(current_setting('synchronized_standby_slots', true), ''), ' ', ''), ','))) AS p
  WHERE incremental AND p.slots > 0
 UNION ALL
-SELECT 'pg_cron', NULL, NULL,
-       CASE WHEN c.available IS NULL THEN 'It is not on this server; the package is called postgresql-' || current_setting('server_version_num')::integer / 10000 || '-cron. Without it something else has to call courier.health_check() every minute.'
-            WHEN c.loaded THEN 'It is loaded, but not created in this database.'
-            ELSE 'It is on this server, but not loaded.' END,
-       CASE WHEN c.available IS NULL THEN NULL
-            WHEN c.loaded AND c.home = current_database() THEN 'CREATE EXTENSION pg_cron;'
-            WHEN NOT c.loaded THEN 'ALTER SYSTEM SET shared_preload_libraries = ' || libraries || '''pg_cron''; -- then restart the server'
-       END,
-       CASE WHEN c.loaded AND c.home = current_database() THEN 'source' ELSE 'restart' END
-  FROM s, (SELECT (SELECT e.name FROM pg_catalog.pg_available_extensions e WHERE e.name = 'pg_cron') AS available,
-               (SELECT e.extname FROM pg_catalog.pg_extension e WHERE e.extname = 'pg_cron') AS created,
-               (SELECT cron_loaded FROM s) AS loaded,
-               COALESCE(current_setting('cron.database_name', true), 'postgres') AS home) AS c
- WHERE c.created IS NULL AND NOT (c.loaded AND c.home <> current_database())
+SELECT 'health_check', NULL, NULL,
+       'courier.health_interval is 0, and nobody has called courier.health_check() within the last five minutes' ||
+       COALESCE(format(', the last time at %s.', date_trunc('second', h.ran_at)), ': nothing raises alerts.'),
+       E'ALTER SYSTEM SET courier.health_interval = ''60s'';\nSELECT pg_reload_conf();', 'reload'
+  FROM s
+  LEFT JOIN courier.health_last h ON true
+ WHERE courier.threshold('health_interval') = 0 AND COALESCE(h.ran_at < clock_timestamp() - interval '5 min', true)

@@ -5,7 +5,6 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_replication_slots r WHERE r.slot_name =
        w.free, w.total, d.free, d.total,
        current_setting('server_version_num')::integer,
        b.datcollate, b.datctype,
-       current_setting('shared_preload_libraries') ~ '\mpg_cron\M',
        CASE WHEN pg_has_role($2::oid, 'pg_read_all_settings', 'USAGE')
             THEN COALESCE((SELECT string_agg(quote_literal(trim(l, ' "')) || ', ', '' ORDER BY n)
                              FROM unnest(string_to_array(current_setting('shared_preload_libraries'), ',')) WITH ORDINALITY AS u(l, n)

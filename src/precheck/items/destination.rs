@@ -43,7 +43,7 @@ pub const SERVER: &[Item] = &[
     DESTINATION.failed(
         "destination_create",
         All,
-        "The user may create what is missing: schema `courier`, and the schemas of the tables with schema_sync.",
+        "The user may create what is missing: schema `courier_applied`, and the schemas of the tables with schema_sync.",
     ),
     DESTINATION.failed(
         "destination_schema",

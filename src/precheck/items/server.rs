@@ -96,8 +96,8 @@ pub const ITEMS: &[Item] = &[
          Only seen by roles that may read `pg_hba_file_rules`.",
     ),
     SETTINGS.warning(
-        "pg_cron",
+        "health_check",
         All,
-        "Something calls `courier.health_check()` every minute; extension pg_cron is the usual way.",
+        "Something calls `courier.health_check()`: the extension every `courier.health_interval`, or a scheduler.",
     ),
 ];

@@ -20,6 +20,9 @@ SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'courier'::regnamespace 
    AND obj_description(c.oid, 'pg_class') IS NULL AND c.relkind <> 'S' ORDER BY 1;
 SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'courier'::regnamespace
    AND obj_description(p.oid, 'pg_proc') IS NULL ORDER BY 1;
+SELECT a.attrelid::regclass, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+ WHERE c.relnamespace = 'courier'::regnamespace AND c.relkind = 'v' AND a.attnum > 0 AND col_description(c.oid, a.attnum) IS NULL
+   AND obj_description(c.oid, 'pg_class') NOT LIKE 'Internal:%' ORDER BY 1, 2;
 
 -- Nobody but the superuser writes to its tables.
 CREATE ROLE regress_courier_nobody;
