@@ -11,7 +11,7 @@ CREATE FUNCTION courier.task_status(
     OUT bytes_per_second bigint, OUT phase text
 ) RETURNS SETOF record
     LANGUAGE c VOLATILE STRICT
-    AS 'MODULE_PATHNAME', 'task_status_wrapper';
+    AS 'MODULE_PATHNAME', 'task_figures_wrapper';
 COMMENT ON FUNCTION courier.task_status() IS 'Internal: live figures of the tasks that have processes. See view courier.tasks.';
 
 CREATE FUNCTION courier.copy_status(
@@ -19,7 +19,7 @@ CREATE FUNCTION courier.copy_status(
     OUT moved_at timestamptz
 ) RETURNS SETOF record
     LANGUAGE c VOLATILE STRICT
-    AS 'MODULE_PATHNAME', 'copy_status_wrapper';
+    AS 'MODULE_PATHNAME', 'copy_figures_wrapper';
 COMMENT ON FUNCTION courier.copy_status() IS 'Internal: tables being copied now. See view courier.progress.';
 
 CREATE FUNCTION courier.lsn(value bigint) RETURNS pg_lsn
@@ -288,7 +288,7 @@ CREATE FUNCTION courier.alter_task(
     task text, conflict text DEFAULT NULL, forward_origins boolean DEFAULT NULL, exclude text[] DEFAULT NULL
 ) RETURNS void
     LANGUAGE c VOLATILE
-    AS 'MODULE_PATHNAME', 'alter_task_wrapper';
+    AS 'MODULE_PATHNAME', 'alter_options_wrapper';
 COMMENT ON FUNCTION courier.alter_task(text, text, boolean, text[]) IS
 'Changes options of a task that is not running; null leaves an option as it is. conflict: error stops at a change that meets another row than expected, ignore keeps the destination''s row, overwrite lets the source''s row win. forward_origins: whether changes are sent on that came to this database by replication. exclude: patterns of tables that the task leaves out from now on, besides those it leaves out already; their rows on the destination stay. Errors: 22023 unknown value, bad pattern or no table left, 55000 the task is running.';
 

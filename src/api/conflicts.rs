@@ -13,7 +13,7 @@ use crate::pg::{report, spi, xact};
 use crate::worker::Endpoint;
 
 #[pg_extern(sql = false)]
-fn alter_task(
+fn alter_options(
     task: Option<Text>,
     conflict: Option<Text>,
     forward_origins: Option<bool>,

@@ -29,7 +29,7 @@ fn statuses() -> Result<Vec<(i32, Segment<TaskStatus>)>> {
 
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)]
-fn task_status() -> TableIterator<
+fn task_figures() -> TableIterator<
     'static,
     (
         name!(id, i32),
@@ -71,7 +71,7 @@ fn task_status() -> TableIterator<
 
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)]
-fn copy_status() -> TableIterator<
+fn copy_figures() -> TableIterator<
     'static,
     (
         name!(task_id, i32),
