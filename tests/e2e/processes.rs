@@ -144,7 +144,7 @@ fn a_stranger_with_the_id_of_a_dead_worker_is_left_alone() {
     let mut lock = pair.destination.connect(DATABASE);
     lock.batch_execute("BEGIN; LOCK TABLE items IN SHARE ROW EXCLUSIVE MODE").expect("lock");
     pair.source.disarm();
-    pair.wait_until_in("tasks", TASK, "the key is being built", "phase LIKE 'creating%'");
+    pair.wait_until_in("task_details", TASK, "the key is being built", "phase LIKE 'creating%'");
     let gone = wait::poll(Duration::from_secs(5), || (!procfs::alive(holder)).then_some(()));
     assert!(gone.is_some(), "the snapshot is not kept any more");
     // As root the kernel lets itself be told which id comes next.
