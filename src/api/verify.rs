@@ -16,7 +16,7 @@ use crate::catalog::coverage::{self, Gap};
 use crate::catalog::tables::{self, TaskTable};
 use crate::catalog::{Stage, Task, Wanted};
 use crate::destination::{Destination, Purpose, data_settings, table};
-use crate::error::{Error, Remedy, Result, sqlstate};
+use crate::error::{Error, Result};
 use crate::logicalrep::Row;
 use crate::logicalrep::names::{quote_ident, quote_literal, quote_qualified};
 use crate::pg::text::Text;

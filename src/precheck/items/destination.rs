@@ -171,6 +171,12 @@ pub const TABLES: &[Item] = &[
         "No trigger is enabled ALWAYS or REPLICA: it would act on replicated changes. With schema_sync such triggers are created so that \
          they do not.",
     ),
+    DESTINATION_TABLES.warning(
+        "destination_search_path",
+        ExistingTables,
+        "Functions that checks, generated columns, indexes and domains of the tables call have `SET search_path`: sessions of the task run \
+         with `search_path = pg_catalog`, where a body that names tables or functions without a schema does not find them.",
+    ),
     DESTINATION_TABLES.warning("destination_rules", ExistingTables, "No rule changes what is written."),
     DESTINATION_TABLES.failed(
         "destination_table_privileges",
