@@ -31,6 +31,7 @@ DECLARE
         'courier.wait_for(text, interval)',
         'courier.wait_for_internal(text, double precision)',
         'courier.verify(text)',
+        'courier.adopt(text)',
         'courier.drop_task(text, boolean)',
         'courier.alter_task(text, text, boolean, text[])', 'courier.add_table(text, regclass)', 'courier.coverage(text)',
         'courier.skip_change(text, pg_lsn)',

@@ -415,6 +415,12 @@ CREATE FUNCTION courier.verify(
 COMMENT ON FUNCTION courier.verify(text) IS
 'Compares each table on both sides: rows, a hash over all rows, and up to ten keys that differ. A table that cannot be read on one side has the error in its row, and identical is null. Reads the tables in full. While a table changes, a difference may only mean that the destination is behind. A table that the patterns name and the task does not follow, and one that was renamed or dropped on the source, is not identical.';
 
+CREATE FUNCTION courier.adopt(task text) RETURNS void
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'adopt_wrapper';
+COMMENT ON FUNCTION courier.adopt(text) IS
+'Makes this server the one that writes for a task which was refused because the destination belongs to another server (this one is a copy of it, or was moved), the database was upgraded, or the destination is another database than before. Whoever wrote there before is shut out and stops with an error. The task goes on if it was running. Errors: 55000 the task runs or was never started, its slot is not here, the destination lacks changes that the slot has confirmed.';
+
 CREATE FUNCTION courier.drop_task(task text, restore_replica_identity boolean DEFAULT false) RETURNS void
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'drop_task_wrapper';

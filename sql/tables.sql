@@ -59,7 +59,13 @@ CREATE TABLE courier.task (
     asked_at            timestamptz,
     reached             boolean NOT NULL DEFAULT false,
     trouble_since       timestamptz,
-    current_at          timestamptz
+    current_at          timestamptz,
+    -- The database that the task is of, and the one it writes to: a copy of either is another one.
+    source_id           text,
+    destination_id      text,
+    -- What the task's row on the destination has, and what it gets next.
+    lease               uuid,
+    next_lease          uuid
 );
 COMMENT ON TABLE courier.task IS 'Internal: one row a task. See view courier.tasks.';
 COMMENT ON COLUMN courier.task.asked_at IS 'When courier.start() or courier.resume() was called last.';

@@ -6,7 +6,12 @@
 //! its transaction follows the one before without a gap. A batch of a killed worker that the destination still had in its
 //! socket can therefore commit before the next worker takes over, or fail; never twice, never out of order.
 
+mod claim;
+mod helper;
+pub mod instance;
 pub mod table;
+
+pub use claim::{Claim, Missing, behind, taken_over};
 
 use crate::error::{Error, Result, sqlstate};
 use crate::libpq::{Connection, Parameters, WaitFn, refuse_shared};
@@ -17,6 +22,10 @@ use crate::logicalrep::names::quote_literal;
 /// sides tells a task that its destination is where a transaction came from.
 pub const DATABASE_ID: &str = "SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system()) || '.' || oid \
      FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
+
+/// Names a database while its server runs, the same on both sides.
+pub const THIS_DATABASE: &str = "SELECT pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS') \
+     || '.' || oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
 
 /// The constraint whose violation means that another worker writes for the task.
 pub const FENCE: &str = "progress_one_writer";
@@ -107,76 +116,30 @@ impl Destination {
                  WHERE pg_catalog.current_setting('synchronous_commit') = 'off'",
             )?;
         }
+        if connection.server_version() >= 140_000 {
+            // A statement of a worker that is gone ends soon and lets its locks go. Not every system can watch a socket.
+            let watched =
+                connection.exec("SELECT pg_catalog.set_config('client_connection_check_interval', '10s', false)");
+            const INVALID_PARAMETER_VALUE: &str = "22023";
+            watched
+                .map(drop)
+                .or_else(|error| if error.sqlstate() == INVALID_PARAMETER_VALUE { Ok(()) } else { Err(error) })?;
+        }
         let replica_role = purpose != Purpose::Control && may_set_replica_role(&mut connection, "false")?;
         Ok(Destination { connection, replica_role })
     }
 
-    /// Creates the helper tables where they are missing.
-    pub fn prepare_helper_schema(&mut self) -> Result<()> {
-        self.under_helper_lock(Destination::create_helper_tables)
-    }
-
-    /// Runs `f` in a transaction that no other task's coming or going can disturb. (IF NOT EXISTS does not wait for a
-    /// creation under way, and the last task to leave drops the tables.)
-    fn under_helper_lock(&mut self, f: impl FnOnce(&mut Destination) -> Result<()>) -> Result<()> {
-        self.connection.exec("BEGIN")?;
-        self.connection.exec(&format!("SELECT pg_catalog.pg_advisory_xact_lock({HELPER_LOCK})"))?;
-        f(self)?;
-        self.connection.exec("COMMIT")?;
-        Ok(())
-    }
-
-    fn has_helper_tables(&mut self) -> Result<bool> {
-        let there = self.connection.query(
-            "SELECT pg_catalog.to_regclass('courier_applied.progress') IS NOT NULL \
-             AND pg_catalog.to_regclass('courier_applied.table_progress') IS NOT NULL \
-             AND pg_catalog.to_regclass('courier_applied.marks') IS NOT NULL",
-            &[],
-        )?;
-        there.first().map_or(Ok(false), |row| row.bool(0))
-    }
-
-    fn create_helper_tables(&mut self) -> Result<()> {
-        if self.has_helper_tables()? {
-            return Ok(());
-        }
-        for statement in HELPER_TABLES {
-            self.connection.exec(statement).map_err(|error| {
-                // An event trigger, for example, fails with what it likes.
-                let hint = if error.sqlstate() == sqlstate::INSUFFICIENT_PRIVILEGE {
-                    "Grant the user CREATE on the database: GRANT CREATE ON DATABASE ... TO ...; or create schema \
-                     \"courier_applied\" owned by it."
-                } else {
-                    "Remove the cause on the destination, then courier.resume()."
-                };
-                error.context("While preparing schema \"courier_applied\" on the destination.").or_hint(hint)
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Makes sure that the task has its row, starting at `start`.
-    pub fn ensure_progress(&mut self, task: &TaskRow<'_>, start: Lsn) -> Result<()> {
-        self.under_helper_lock(|destination| {
-            destination.create_helper_tables()?;
-            destination.connection.execute(
-                "INSERT INTO courier_applied.progress (task_id, task, source, end_lsn, source_id) \
-                 VALUES ($1::uuid, $2, $3, $4::pg_lsn, $5) ON CONFLICT (task_id) DO NOTHING",
-                &[Some(task.id), Some(task.name), Some(task.source), Some(&start.to_string()), Some(task.source_id)],
-            )?;
-            Ok(())
-        })
-    }
-
     /// Takes the task over: locks its row, which waits for a batch still under way, and raises the epoch, which shuts
-    /// everyone else out. Returns the epoch and what has been applied.
-    pub fn take_over(&mut self, task_id: &str) -> Result<(i64, Lsn)> {
+    /// everyone else out. The row must have one of the two leases and gets the second. Returns the epoch and what has been
+    /// applied.
+    pub fn take_over(&mut self, task_id: &str, [lease, next]: [&str; 2]) -> Result<(i64, Lsn)> {
+        self.check_helper_schema()?;
         // Durable, and with it everything this reads: the slot may advance up to there.
         self.connection.exec("SET synchronous_commit = on")?;
         let rows = self.connection.query(
-            "UPDATE courier_applied.progress SET epoch = epoch + 1, writer = epoch + 1 WHERE task_id = $1::uuid \
-             RETURNING epoch, end_lsn",
-            &[Some(task_id)],
+            "UPDATE courier_applied.progress SET epoch = epoch + 1, writer = epoch + 1, lease = $3::uuid \
+             WHERE task_id = $1::uuid AND lease IN ($2::uuid, $3::uuid) RETURNING epoch, end_lsn",
+            &[Some(task_id), Some(lease), Some(next)],
         )?;
         self.connection.exec("SET synchronous_commit = off")?;
         // Marks of workers before this one, but not of a transaction that still has to end.
@@ -185,17 +148,15 @@ impl Destination {
              FROM courier_applied.marks AS m WHERE m.task_id = $1::uuid FOR UPDATE SKIP LOCKED)",
             &[Some(task_id)],
         )?;
-        let row = rows.first().ok_or_else(|| {
-            Error::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, "the destination has no progress row of this task")
-                .detail(
-                    "Table courier_applied.progress on the destination says what has been applied; the row is gone.",
-                )
-                .hint(
-                    "Without it nobody knows what is applied. Drop the task, empty its tables on the destination, \
-                     create it anew with schema_sync => false, and start it.",
-                )
-        })?;
+        // The supervisor has seen the row a moment ago, and looks again.
+        let row = rows.first().ok_or_else(taken_over)?;
         Ok((row.parse(0)?, row.lsn(1)?))
+    }
+
+    /// Is this the very database that the task reads? A copy of it has the same identifiers, but not the same postmaster.
+    pub fn is_same_database(&mut self, source: &str) -> Result<bool> {
+        let rows = self.connection.exec(THIS_DATABASE)?;
+        Ok(rows.first().is_some_and(|row| row.opt(0) == Some(source)))
     }
 
     /// Which database this is, see [`DATABASE_ID`]; `None` where the server does not tell.
@@ -227,60 +188,6 @@ impl Destination {
             )
         }
     }
-
-    /// Removes the task's rows. The last task to leave removes the helper tables, and the schema if nothing else is in it.
-    pub fn forget_task(&mut self, task_id: &str) -> Result<()> {
-        let mut unused = false;
-        self.under_helper_lock(|destination| {
-            if !destination.has_helper_tables()? {
-                return Ok(());
-            }
-            let connection = &mut destination.connection;
-            for table in ["progress", "table_progress", "marks", "conflicts"] {
-                let sql = format!("DELETE FROM courier_applied.{table} WHERE task_id = $1::uuid");
-                connection.execute(&sql, &[Some(task_id)])?;
-            }
-            let rows = connection.query(
-                "SELECT 1 FROM courier_applied.progress UNION ALL SELECT 1 FROM courier_applied.table_progress LIMIT 1",
-                &[],
-            )?;
-            unused = rows.is_empty();
-            Ok(())
-        })?;
-        if !unused {
-            return Ok(());
-        }
-        // Not with the rows: someone else may own the tables or the schema, and then they stay.
-        let outcome = self.under_helper_lock(|destination| {
-            let connection = &mut destination.connection;
-            connection
-                .exec("LOCK TABLE courier_applied.progress, courier_applied.table_progress IN ACCESS EXCLUSIVE MODE")?;
-            let rows = connection.query(
-                "SELECT 1 FROM courier_applied.progress UNION ALL SELECT 1 FROM courier_applied.table_progress LIMIT 1",
-                &[],
-            )?;
-            if rows.is_empty() {
-                connection.exec(
-                    "DROP TABLE courier_applied.progress, courier_applied.table_progress, courier_applied.marks, \
-                     courier_applied.conflicts",
-                )?;
-                connection.exec("DROP SCHEMA courier_applied")?;
-            }
-            Ok(())
-        });
-        if outcome.is_err() {
-            self.connection.exec("ROLLBACK")?;
-        }
-        Ok(())
-    }
-}
-
-pub struct TaskRow<'a> {
-    pub id: &'a str,
-    pub name: &'a str,
-    pub source: &'a str,
-    /// The source database for programs, see [`DATABASE_ID`].
-    pub source_id: &'a str,
 }
 
 /// Settings that decide how values read and print, or which rows a query finds; the source's workers use the same. Every
@@ -314,36 +221,3 @@ fn may_set_replica_role(connection: &mut Connection, is_local: &str) -> Result<b
         Err(error) => Err(error),
     }
 }
-
-/// Key of the advisory lock under which helper tables come and go ("courier" in ASCII).
-const HELPER_LOCK: i64 = 0x63_6f75_7269_6572;
-
-const HELPER_TABLES: [&str; 9] = [
-    "CREATE SCHEMA IF NOT EXISTS courier_applied",
-    // Room on each page keeps the frequent updates of one row in place.
-    "CREATE TABLE IF NOT EXISTS courier_applied.progress ( \
-       task_id uuid PRIMARY KEY, task text NOT NULL, source text NOT NULL, end_lsn pg_lsn NOT NULL, \
-       commit_time timestamptz, pre_data boolean NOT NULL DEFAULT false, updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(), \
-       source_id text NOT NULL, epoch bigint NOT NULL DEFAULT 0, writer bigint NOT NULL DEFAULT 0, \
-       CONSTRAINT progress_one_writer CHECK (writer = epoch)) WITH (fillfactor = 10)",
-    "COMMENT ON TABLE courier_applied.progress IS \
-       'What pg_courier has applied to this database, one row a task; updated in the transaction that carries the data'",
-    "CREATE TABLE IF NOT EXISTS courier_applied.table_progress ( \
-       task_id uuid NOT NULL, relid oid NOT NULL, table_name text NOT NULL, snapshot text NOT NULL, \
-       sync_lsn pg_lsn NOT NULL, source_id text NOT NULL, copied_rows bigint NOT NULL DEFAULT 0, copied_at timestamptz NOT NULL DEFAULT pg_catalog.now(), \
-       PRIMARY KEY (task_id, relid))",
-    // A row for each session that writes beside another: the progress row would make it wait. Not in 0.1.0.
-    "CREATE TABLE IF NOT EXISTS courier_applied.marks ( \
-       task_id uuid NOT NULL, epoch bigint NOT NULL, lane smallint NOT NULL, source_id text NOT NULL, \
-       used bigint NOT NULL DEFAULT 1, PRIMARY KEY (task_id, epoch, lane)) WITH (fillfactor = 10)",
-    "COMMENT ON TABLE courier_applied.marks IS \
-       'Where the changes of a transaction of pg_courier came from, for those that do not begin with the task''s progress'",
-    "CREATE TABLE IF NOT EXISTS courier_applied.conflicts ( \
-       id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, task_id uuid NOT NULL, at timestamptz NOT NULL DEFAULT pg_catalog.now(), \
-       lsn pg_lsn NOT NULL, commit_lsn pg_lsn NOT NULL, relid oid NOT NULL, table_name text NOT NULL, change text NOT NULL, \
-       sqlstate text NOT NULL, message text NOT NULL, decision text NOT NULL, key jsonb, source_row jsonb, destination_row jsonb)",
-    "COMMENT ON TABLE courier_applied.conflicts IS \
-       'Changes that pg_courier did not apply as they were, one row each; written in the transaction that decided so'",
-    "COMMENT ON TABLE courier_applied.table_progress IS \
-       'Tables that pg_courier has copied to this database, with the source snapshot of each copy'",
-];

@@ -28,3 +28,8 @@ CREATE TABLE courier.health_run (
 );
 COMMENT ON TABLE courier.health_run IS 'Internal: when courier.health_check() ran last, what it answered, and who asked.';
 REVOKE ALL ON courier.health_run FROM PUBLIC;
+ALTER TABLE courier.task ADD COLUMN source_id text, ADD COLUMN destination_id text, ADD COLUMN lease uuid, ADD COLUMN next_lease uuid;
+UPDATE courier.task
+   SET source_id = (SELECT c.system_identifier || '.' || d.oid FROM pg_catalog.pg_control_system() c, pg_catalog.pg_database d
+                     WHERE d.datname = pg_catalog.current_database())
+ WHERE wanted <> 'created';

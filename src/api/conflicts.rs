@@ -11,6 +11,7 @@ use crate::logicalrep::{Lsn, names};
 use crate::pg::text::Text;
 use crate::pg::{report, spi, xact};
 use crate::worker::Endpoint;
+use crate::worker::claimant::Claimant;
 
 #[pg_extern(sql = false)]
 fn alter_options(
@@ -132,6 +133,7 @@ fn readable(task: &Task) -> Result<String> {
 fn keeper(task: &Task) -> Result<Option<Destination>> {
     // Whoever looks at a list does not wait for long.
     let mut destination = Endpoint::of(task)?.for_extras().open(Purpose::Control)?;
+    destination.check_helper_schema()?;
     let there =
         destination.connection.exec("SELECT pg_catalog.to_regclass('courier_applied.conflicts') IS NOT NULL")?;
     Ok(there.first().map_or(Ok(false), |row| row.bool(0))?.then_some(destination))
@@ -146,6 +148,10 @@ fn clear_conflicts(task: Option<Text>, before: Option<Text>) -> i64 {
 /// Removes what was decided before a time, and says so in `courier.events`: the list is what an operator has to look into.
 fn clear(task: &Task, before: &str) -> Result<i64> {
     let Some(mut destination) = keeper(task)? else { return Ok(0) };
+    // A copy of the server has nothing to remove there.
+    let claimant = Claimant::of(task)?;
+    claimant.check_source(task)?;
+    destination.check_writer(&claimant.claim(task))?;
     let sql = "WITH gone AS (DELETE FROM courier_applied.conflicts WHERE task_id = $1::uuid AND at < $2::timestamptz RETURNING 1) \
                SELECT pg_catalog.count(*) FROM gone";
     let rows = destination.connection.query(sql, &[Some(&task.uuid), Some(before)])?;

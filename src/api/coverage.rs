@@ -16,6 +16,7 @@ use crate::pg::text::Text;
 use crate::pg::{report, spi, xact};
 use crate::schema_sync;
 use crate::worker::Endpoint;
+use crate::worker::claimant::Claimant;
 
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)]
@@ -105,6 +106,11 @@ fn add(task: &Task, oid: u32) -> Result<()> {
 /// Each table has to be there, and empty; of a former copy nothing is known any more.
 fn prepare_destination(task: &Task, tables: &[Candidate], followed: &[FollowedTable]) -> Result<()> {
     let mut destination = Endpoint::of(task)?.open(Purpose::Control)?;
+    // A copy of the server that writes there has nothing to change there.
+    let claimant = Claimant::of(task)?;
+    claimant.check_source(task)?;
+    destination.check_helper_schema()?;
+    destination.check_writer(&claimant.claim(task))?;
     for table in tables.iter().filter(|table| table.kind == 'r') {
         let known = followed.iter().find(|f| f.relid == table.oid).map(|f| f.name.clone());
         let name = known.unwrap_or_else(|| TableName::new(table.schema.clone(), table.name.clone()));

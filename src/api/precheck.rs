@@ -150,7 +150,11 @@ pub(super) fn require_passed(task: &Task) -> Result<()> {
     const SHOWN: usize = 10;
     let findings = run(&Subject::of(task))?;
     let failed: Vec<&Finding> = findings.iter().filter(|f| f.status == Status::Failed).collect();
-    let Some(first) = failed.first() else { return Ok(()) };
+    let Some(first) = failed.first() else {
+        let warnings = findings.iter().filter(|f| f.status == Status::Warning);
+        warnings.for_each(|finding| report::warning(&describe(finding)));
+        return Ok(());
+    };
     let mut lines: Vec<String> = failed.iter().take(SHOWN).map(|finding| describe(finding)).collect();
     if failed.len() > SHOWN {
         lines.push(format!("and {} more", failed.len() - SHOWN));

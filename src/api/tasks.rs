@@ -15,6 +15,7 @@ use crate::pg::dsm::Segment;
 use crate::pg::latch::Process;
 use crate::pg::text::Text;
 use crate::pg::{latch, logical, report, spi, wake, xact};
+use crate::worker::claimant::Claimant;
 use crate::worker::status::TaskStatus;
 use crate::worker::{Endpoint, supervisor};
 
@@ -427,15 +428,20 @@ fn drop_task(task: Option<Text>, restore_replica_identity: Option<bool>) {
             identity::restore(&task)?;
         }
         let slot = own_slot(&task)?;
-        let endpoint = (task.wanted != Wanted::Created).then(|| Endpoint::of(&task));
+        // Asked while the slot is there.
+        let leaving = (task.wanted != Wanted::Created).then(|| {
+            let claimant = Claimant::of(&task)?;
+            claimant.check_source(&task)?;
+            Ok((claimant, Endpoint::of(&task)?))
+        });
         spi::as_extension(|| {
             spi::execute("DELETE FROM courier.task WHERE id = $1::int", &[Some(&task.id.to_string())])
         })?;
         // No rollback brings back a slot, or rows on another server.
         xact::before_commit(move || {
             slot.map_or(Ok(()), |slot| logical::drop_slot(&slot))?;
-            if let Some(endpoint) = endpoint {
-                forget_on_destination(&task, endpoint);
+            if let Some(leaving) = leaving {
+                forget_on_destination(&task, leaving);
             }
             Ok(())
         });
@@ -443,22 +449,73 @@ fn drop_task(task: Option<Text>, restore_replica_identity: Option<bool>) {
     }));
 }
 
-/// A destination that is gone for good must not keep a slot, and with it WAL, on the source: its rows stay then.
-fn forget_on_destination(task: &Task, endpoint: Result<Endpoint>) {
-    let outcome = endpoint
-        .and_then(|endpoint| endpoint.open(Purpose::Control))
-        .and_then(|mut destination| destination.forget_task(&task.uuid));
-    if let Err(error) = outcome {
-        report::warning(&format!(
-            "the task's rows in schema courier_applied of the destination stay: {}; to remove them there later: \
-             DELETE FROM courier_applied.progress WHERE task_id = '{uuid}'; \
-             DELETE FROM courier_applied.table_progress WHERE task_id = '{uuid}'; \
-             DELETE FROM courier_applied.marks WHERE task_id = '{uuid}'; \
-             DELETE FROM courier_applied.conflicts WHERE task_id = '{uuid}';",
-            error.message(),
-            uuid = task.uuid
-        ));
+#[pg_extern(sql = false)]
+fn adopt(task: Option<Text>) {
+    report::unwrap(given_task(task).and_then(|task| adopt_task(&task)));
+}
+
+/// This server, or this destination, is the right one, says a person. Whoever wrote before is shut out.
+fn adopt_task(task: &Task) -> Result<()> {
+    let name = names::quote_literal(&task.name);
+    let refused = |message: String| Error::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message);
+    if task.wanted == Wanted::Created {
+        return Err(refused(format!("task \"{}\" has not been started", task.name))
+            .hint(format!("SELECT courier.start({name});")));
     }
+    if task.wanted == Wanted::Running && !task.failed && supervisor_is_alive(task) {
+        return Err(refused(format!("task \"{}\" is running", task.name))
+            .detail("Only a task that was refused has something to adopt.")
+            .hint(format!("SELECT courier.pause({name}); first, if it really has to be.")));
+    }
+    let claimant = Claimant::of(task)?;
+    if task.incremental && task.slot_lsn.is_valid() && !claimant.has_slot() {
+        return Err(refused(format!("replication slot \"{}\" is not in this database", names::slot_name(&task.name)))
+            .detail("Without it the changes since the last one on the destination are not to be had here: this is a copy without the slot.")
+            .hint(format!(
+                "SELECT courier.drop_task({name}); removes the task here; the destination stays as it is."
+            )));
+    }
+    let leases =
+        spi::as_extension(|| spi::query_one("SELECT pg_catalog.gen_random_uuid(), pg_catalog.gen_random_uuid()", &[]))?;
+    let (lease, next) = (leases.text(0)?, leases.text(1)?);
+    let mut destination = Endpoint::of(task)?.open(Purpose::Control)?;
+    destination.adopt(&claimant.claim(task), lease)?;
+    let destination_id = destination.database_id()?;
+    task.update(
+        "lease = $2::uuid, next_lease = $3::uuid, source_id = $4, destination_id = $5",
+        &[Some(lease), Some(next), Some(&claimant.source_id), destination_id.as_deref()],
+    )?;
+    spi::as_extension(|| {
+        spi::query(
+            "SELECT courier.record_event($1, $2::oid, 'adopted', format('%s made this server the one that writes for the task', session_user), NULL)",
+            &[Some(&task.name), Some(&task.owner.to_string())],
+        )
+    })?;
+    if task.wanted == Wanted::Running { run(task) } else { Ok(()) }
+}
+
+/// A destination that is gone for good must not keep a slot, and with it WAL, on the source: its rows stay then.
+fn forget_on_destination(task: &Task, leaving: Result<(Claimant, Endpoint)>) {
+    let outcome =
+        leaving.and_then(|(claimant, endpoint)| endpoint.open(Purpose::Control)?.forget_task(&claimant.claim(task)));
+    let Err(error) = outcome else { return };
+    if error.sqlstate() == sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE {
+        // A copy of the server that writes there.
+        let detail = error.detail_text().unwrap_or_default();
+        report::warning(&format!("nothing was removed on the destination: {}. {detail}", error.message()));
+        return;
+    }
+    report::warning(&format!(
+        "the task's rows in schema courier_applied of the destination stay: {}; if no other server (of which this one may be a copy) \
+         runs the task, remove them there later: \
+         DELETE FROM courier_applied.progress WHERE task_id = '{uuid}'; \
+         DELETE FROM courier_applied.table_progress WHERE task_id = '{uuid}'; \
+         DELETE FROM courier_applied.marks WHERE task_id = '{uuid}'; \
+         DELETE FROM courier_applied.conflicts WHERE task_id = '{uuid}'; \
+         DELETE FROM courier_applied.writer WHERE task_id = '{uuid}';",
+        error.message(),
+        uuid = task.uuid
+    ));
 }
 
 /// The task's slot, if it is there and of this database.

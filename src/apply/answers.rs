@@ -2,7 +2,7 @@
 
 use super::applier::{Applier, BYTES_IN_FLIGHT, Kind, Lane, Sent};
 use super::there::explain_probe;
-use crate::destination::FENCE;
+use crate::destination::{FENCE, taken_over};
 use crate::error::{Error, Origin, Remedy, Result, sqlstate};
 use crate::libpq::Event;
 use crate::logicalrep::{Lsn, Relation};
@@ -133,18 +133,15 @@ impl Applier {
     /// Adds to a destination error what only we know.
     pub(super) fn explain(&self, error: Error, table: Option<&Relation>, kind: Option<Kind>) -> Error {
         if error.detail_text().is_some_and(|d| d.contains(FENCE)) {
-            return Error::new(sqlstate::OBJECT_IN_USE, "another worker writes for this task on the destination")
-                .origin(Origin::Destination)
-                .hint("If two source servers run the same task (a copied or restored one), drop it on one of them.");
+            return taken_over();
         }
         let error = match (table, kind) {
             (Some(table), Some(kind)) => describe_conflict(error, table, kind),
-            (_, _) if error.sqlstate() == sqlstate::DIVISION_BY_ZERO => Error::new(
-                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                "the task's row in courier_applied.progress is gone",
-            )
-            .origin(Origin::Destination)
-            .hint("Drop the task, empty its tables on the destination, create it anew with schema_sync => false, and start it."),
+            // The supervisor looks again, and says what that means.
+            (_, _) if error.sqlstate() == sqlstate::DIVISION_BY_ZERO => {
+                Error::new(sqlstate::OBJECT_IN_USE, "the task's row in courier_applied.progress is gone")
+                    .origin(Origin::Destination)
+            }
             (_, _) => error,
         };
         let merged = !self.is_serial_group();

@@ -79,6 +79,8 @@ pub struct Plan {
     pub coverage: Coverage,
     /// The tables' names on the destination, as far as they are known before the stream is read.
     pub names: Vec<String>,
+    /// What the destination's row has, and what it gets; see `destination/claim.rs`.
+    pub leases: [String; 2],
     /// Do selected tables have deferrable constraints? Then they are deferred to the end of each group.
     pub defer_constraints: bool,
     /// Replay one by one up to here.
@@ -206,7 +208,7 @@ impl Applier {
         plan: Plan,
         on_applied: Box<dyn Fn(&Applied)>,
     ) -> Result<Applier> {
-        let (epoch, start) = destination.take_over(&plan.task_id)?;
+        let (epoch, start) = destination.take_over(&plan.task_id, plan.leases.each_ref().map(String::as_str))?;
         let task_id = parse_uuid(&plan.task_id)?;
         let destination_id = destination.database_id()?;
         let there = There::learn(&mut destination.connection, &plan.names)?;

@@ -136,6 +136,16 @@ pub fn follow_stream(task: i32, durable: Lsn) -> Result<i64> {
     .parse(0)
 }
 
+/// The copies that were made: table, its name, and the text of the snapshot.
+pub fn copies(task: i32) -> Result<Vec<TaskTable>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM courier.task_table WHERE task_id = $1::int AND kind = 'r' AND snapshot IS NOT NULL \
+         AND state NOT IN ('init', 'datasync')"
+    );
+    let rows = spi::as_extension(|| spi::query(&sql, &[Some(&task.to_string())]))?;
+    rows.iter().map(TaskTable::from_row).collect()
+}
+
 /// Behind it no copy of the task holds a change any more.
 pub fn last_sync_lsn(task: i32) -> Result<Lsn> {
     spi::as_extension(|| {

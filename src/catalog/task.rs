@@ -127,6 +127,13 @@ pub struct Task {
     pub last_error_lsn: Lsn,
     /// Do errors keep it from getting further?
     pub in_trouble: bool,
+    /// The database that the task was made in, see [`crate::destination::DATABASE_ID`].
+    pub source_id: Option<String>,
+    /// The destination's database, where its server tells.
+    pub destination_id: Option<String>,
+    /// What the destination's row has to have, or the next one; see `destination/claim.rs`.
+    pub lease: Option<String>,
+    pub next_lease: Option<String>,
 }
 
 /// A task is asked all over what it is about.
@@ -141,7 +148,8 @@ impl Deref for Task {
 const COLUMNS: &str = "t.id, t.uuid, t.name, t.owner::oid, pg_get_userbyid(t.owner), t.server, \
      to_json(t.include), to_json(t.exclude), t.schema_sync, t.full_copy, t.incremental, t.wanted, t.failed, t.stage, \
      t.slot_lsn, t.older_gone, COALESCE(t.segment, 0), t.needs_replica_role, t.last_error, t.last_error_hint, \
-     t.conflict, t.skip_lsn, t.forward_origins, t.last_error_lsn, t.trouble_since IS NOT NULL";
+     t.conflict, t.skip_lsn, t.forward_origins, t.last_error_lsn, t.trouble_since IS NOT NULL, \
+     t.source_id, t.destination_id, t.lease, t.next_lease";
 
 impl Task {
     fn from_row(row: &Row) -> Result<Task> {
@@ -173,6 +181,10 @@ impl Task {
             forward_origins: row.bool(22)?,
             last_error_lsn: row.lsn(23)?,
             in_trouble: row.bool(24)?,
+            source_id: row.opt_string(25),
+            destination_id: row.opt_string(26),
+            lease: row.opt_string(27),
+            next_lease: row.opt_string(28),
         })
     }
 
@@ -256,6 +268,33 @@ impl Task {
             )
         })?;
         row.parse(0)
+    }
+
+    /// The lease that the destination's row has, and the one it gets.
+    pub fn leases(&self) -> Result<[String; 2]> {
+        match (&self.lease, &self.next_lease) {
+            (Some(lease), Some(next)) => Ok([lease.clone(), next.clone()]),
+            _ => Err(Error::internal(format!("task \"{}\" has not claimed its destination", self.name))),
+        }
+    }
+
+    /// Before the first claim: the lease that the destination's row gets. The task is this database's from now on.
+    pub fn draw_lease(&self) -> Result<()> {
+        self.update(
+            "lease = pg_catalog.gen_random_uuid(), source_id = COALESCE(source_id, \
+             (SELECT c.system_identifier || '.' || d.oid FROM pg_catalog.pg_control_system() c, pg_catalog.pg_database d \
+              WHERE d.datname = pg_catalog.current_database()))",
+            &[],
+        )
+    }
+
+    /// The row was found with this lease. When that is the next one already, another is drawn.
+    pub fn note_lease(&self, found: &str) -> Result<()> {
+        self.update(
+            "next_lease = CASE WHEN next_lease IS NULL OR next_lease = $2::uuid THEN pg_catalog.gen_random_uuid() ELSE next_lease END, \
+             lease = $2::uuid",
+            &[Some(found)],
+        )
     }
 
     pub fn forget_starts(&self) -> Result<()> {

@@ -28,7 +28,7 @@ pub use subject::Subject;
 use crate::catalog::connection as mapping;
 use crate::catalog::select::{self, Selection};
 use crate::catalog::{Task, coverage, marks};
-use crate::destination::Destination;
+use crate::destination::{Destination, THIS_DATABASE};
 use crate::error::{Error, Origin, Result, sqlstate};
 use crate::logicalrep::Row;
 use crate::logicalrep::names::{quote_ident, quote_qualified};
@@ -288,8 +288,14 @@ impl Check<'_> {
         }
         let facts = self.facts.text();
         let schemas = schemas(&tables)?;
+        session.connection.exec("SET jit = off")?;
+        if session.is_same_database(&self.this_database()?)? {
+            let detail = "The server leads back to the database that the tables are in.".to_owned();
+            self.add("destination_is_source", None, None, Some(detail))?;
+        }
+        let destination_id = session.database_id()?;
+        let problems = session.problems_of_helper_schema()?;
         let connection = &mut session.connection;
-        connection.exec("SET jit = off")?;
         let mut rows = connection.query(
             include_str!("../../sql/query/precheck/destination.sql"),
             &[Some(&facts), Some(&extensions), Some(&schemas)],
@@ -306,17 +312,60 @@ impl Check<'_> {
              WHERE n.nspname = 'courier_applied' AND c.relname IN ('progress', 'table_progress') HAVING count(*) = 2), false)",
             &[],
         )?;
-        self.queries.1 += 3;
-        if helpers.first().map_or(Ok(false), |row| row.bool(0))? {
+        self.queries.1 += 6;
+        let mut writers = Vec::new();
+        // What is not ours is not read either: a view runs code.
+        if problems.is_empty() && helpers.first().map_or(Ok(false), |row| row.bool(0))? {
             let sql = include_str!("../../sql/query/precheck/destination_writers.sql");
             rows.extend(connection.query(sql, &[Some(&facts), Some(&tables)])?);
-            self.queries.1 += 1;
+            let tasks = connection.query("SELECT task_id FROM courier_applied.progress", &[])?;
+            writers = tasks.iter().map(|row| row.string(0)).collect::<Result<Vec<String>>>()?;
+            self.queries.1 += 2;
         }
+        for problem in problems {
+            self.add("destination_helper_schema", None, Some("courier_applied".to_owned()), Some(problem))?;
+            if let Some(finding) = self.findings.last_mut() {
+                let fix =
+                    "DROP SCHEMA courier_applied CASCADE; -- on the destination, as a superuser, if no task needs it";
+                (finding.fix, finding.place) = (Some(fix.to_owned()), Some("person".to_owned()));
+            }
+        }
+        self.ask_same_source(destination_id.as_deref(), &writers)?;
         rows.iter().try_for_each(|row| self.take_from_destination(row))?;
         let user = session.connection.query("SELECT current_user", &[])?;
         let user = user.first().map_or(Ok(String::new()), |row| row.string(0))?;
         self.ask_schema(selection, session, &quote_ident(&foreign::line(&user)))?;
         if self.concerns(Concerns::CopyIntoExisting) { self.ask_empty(session, &tables) } else { Ok(()) }
+    }
+
+    fn this_database(&mut self) -> Result<String> {
+        self.queries.0 += 1;
+        spi::query_one(THIS_DATABASE, &[])?.string(0)
+    }
+
+    /// Other tasks of this database with the same tables: through the same server, into the same database as far as its
+    /// server tells, or with a row in it.
+    fn ask_same_source(&mut self, destination_id: Option<&str>, writers: &[String]) -> Result<()> {
+        let task = self.subject.task.as_ref().map_or(0, |(id, _)| *id).to_string();
+        let (caller, server) = (xact::user_id().to_string(), self.subject.server.to_string());
+        let writers = format!("{{{}}}", writers.join(","));
+        let rows = spi::as_extension(|| {
+            spi::query(
+                include_str!("../../sql/query/precheck/same_source.sql"),
+                &[Some(&task), Some(&self.oids), Some(&server), destination_id, Some(&writers), Some(&caller)],
+            )
+        })?;
+        self.queries.0 += 1;
+        for row in &rows {
+            let detail = match row.opt(1) {
+                Some(name) => format!("Task {name} writes it there already; every change would be applied twice."),
+                None => {
+                    "A task of another role writes it there already; every change would be applied twice.".to_owned()
+                }
+            };
+            self.add("destination_same_source", None, row.opt_string(0), Some(detail))?;
+        }
+        Ok(())
     }
 
     /// Tables without pages are empty; of the others one row each is asked for, many tables in a query.

@@ -17,7 +17,7 @@ use super::status::TaskStatus;
 use super::{Argument, Endpoint, Mode, failpoint};
 use crate::apply::applier::{Applied, Applier, Plan, Round};
 use crate::catalog::{Marks, Task, coverage, tables};
-use crate::destination::Purpose;
+use crate::destination::{self, Purpose};
 use crate::error::{Error, Remedy, Result, sqlstate};
 use crate::logicalrep::coverage::{Interest, Seen};
 use crate::logicalrep::{Change, ChangeSink, Mark, Transaction};
@@ -172,7 +172,10 @@ fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
     let start = applier.borrow().applied();
     let mut decoding =
         Decoding::open(&names::slot_name(&task.name), start, Box::new(SharedSink(applier.clone(), listener)))?;
-    let start = start.max(decoding.confirmed());
+    if start < decoding.confirmed() {
+        // Decoding would begin behind the gap, without a word.
+        return Err(destination::behind(&task.name, start, decoding.confirmed()));
+    }
     // Not the maximum: a destination that crashed may have lost what it had not made durable.
     status.applied_lsn.store(start.0, Relaxed);
     status.durable_lsn.store(applier.borrow().durable().0, Relaxed);
@@ -202,6 +205,7 @@ fn prepare(argument: &Argument, status: &TaskStatus) -> Result<(Task, Endpoint, 
     let task = Task::by_id(argument.task)?;
     let plan = Plan {
         task_id: task.uuid.clone(),
+        leases: task.leases()?,
         coverage: coverage::at_start(&task)?,
         names: tables::of_task(task.id)?.into_iter().map(|table| table.name).collect(),
         defer_constraints: tables::have_deferrable_constraints(task.id)?,

@@ -8,6 +8,7 @@
 //! ```
 
 pub mod apply_worker;
+pub mod claimant;
 pub mod failpoint;
 mod health;
 pub mod heartbeat;

@@ -14,6 +14,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use super::claimant::Claimant;
 use super::health::HealthCheck;
 use super::heartbeat::Heart;
 use super::status::TaskStatus;
@@ -21,7 +22,7 @@ use super::wal_guard::{Verdict, WalGuard};
 use super::{Argument, Endpoint, Mode, failpoint, renames};
 use crate::catalog::sequences::{self, SequenceValue};
 use crate::catalog::{self, Stage, Task, Wanted, tables, version};
-use crate::destination::{Destination, Purpose, TaskRow};
+use crate::destination::{Destination, Missing, Purpose};
 use crate::error::{Error, Remedy, Result, sqlstate};
 use crate::guc::{self, MAX_SYNC_WORKERS};
 use crate::logicalrep::{Lsn, names};
@@ -117,6 +118,11 @@ fn supervise(argument: &Argument) -> Result<()> {
     let mut health = HealthCheck::from_now();
     loop {
         let Some(Asked::Run(task)) = xact::in_transaction(|| Asked::look(argument.task))? else { return Ok(()) };
+        if task.lease.is_none() {
+            // Before the destination's row gets it.
+            xact::in_transaction(|| task.draw_lease())?;
+            continue;
+        }
         super::show_task(&task.name)?;
         let status = match STATUS.with_borrow(|s| s.clone()) {
             Some(status) => status,
@@ -132,6 +138,7 @@ fn supervise(argument: &Argument) -> Result<()> {
             guard: WalGuard::default(),
             looked: Instant::now(),
             is_at_rest: false,
+            claimant: None,
         };
         let outcome = report::catch(|| attempt.run());
         let error = match outcome {
@@ -316,29 +323,42 @@ struct Attempt<'a> {
     /// When the task's row was last asked whether the task is wanted.
     looked: Instant,
     is_at_rest: bool,
+    claimant: Option<Rc<Claimant>>,
 }
 
 impl Attempt<'_> {
     fn run(&mut self) -> Result<Ended> {
         let task = self.task;
-        let (endpoint, source) = xact::in_transaction(|| {
+        let (endpoint, claimant) = xact::in_transaction(|| {
             check_owner(task)?;
-            Ok((Endpoint::of(task)?, source_name()?))
+            Ok((Endpoint::of(task)?, Rc::new(Claimant::of(task)?)))
         })?;
+        claimant.check_source(task)?;
+        self.claimant = Some(claimant.clone());
         let mut destination = endpoint.open(Purpose::Control)?;
+        let destination_id = claimant.check_destination(task, &mut destination)?;
         if task.incremental && task.needs_replica_role && !destination.can_be_replica()? {
             return Err(destination.replica_role_error());
         }
-        destination.prepare_helper_schema()?;
-        let row = TaskRow { id: &task.uuid, name: &task.name, source: &source.0, source_id: &source.1 };
-        if task.incremental {
-            let slot_lsn = self.ensure_slot()?;
-            destination.ensure_progress(&row, slot_lsn)?;
-            if !task.older_gone {
-                self.wait_for_older_transactions()?;
+        // First of all: a copy of the source has no business here. A row that is not there is made only as long as nothing
+        // was copied or streamed.
+        let missing = if task.stage == Stage::Created { Missing::Leave } else { Missing::Fail };
+        let mut lease = destination.claim(&claimant.claim(task), missing)?;
+        let start = if task.incremental { self.ensure_slot()? } else { Lsn::INVALID };
+        if lease.is_none() {
+            lease = destination.claim(&claimant.claim(task), Missing::Make(start))?;
+        }
+        xact::in_transaction(|| {
+            if destination_id.is_some() && task.destination_id != destination_id {
+                task.update("destination_id = $2", &[destination_id.as_deref()])?;
             }
-        } else {
-            destination.ensure_progress(&row, Lsn::INVALID)?;
+            lease.as_deref().map_or(Ok(()), |lease| task.note_lease(lease))
+        })?;
+        if task.stage > Stage::FullCopy {
+            self.check_copies(&mut destination)?;
+        }
+        if task.incremental && !task.older_gone {
+            self.wait_for_older_transactions()?;
         }
         xact::in_transaction(|| task.note_reached())?;
         if task.stage < Stage::CatchingUp {
@@ -351,7 +371,8 @@ impl Attempt<'_> {
         if task.incremental {
             return self.stream(&endpoint, destination);
         }
-        self.sequences.sync(task, &mut destination, Exactness::Exact)?;
+        self.check_copies(&mut destination)?;
+        self.sequences.sync(task, &claimant, &mut destination, Exactness::Exact)?;
         xact::in_transaction(|| {
             tables::set_all_ready(task.id)?;
             task.update("wanted = $2, finished_at = now()", &[Some(Wanted::Finished.as_str())])
@@ -489,6 +510,7 @@ impl Attempt<'_> {
             }
         }
         xact::in_transaction(|| task.set_stage(Stage::PostData))?;
+        self.check_writer(destination)?;
         if let Some(ended) = self.be_alone(destination)? {
             return Ok(Some(ended));
         }
@@ -512,6 +534,18 @@ impl Attempt<'_> {
             latch::wait_for(FOLLOW_EVERY);
         }
         Ok(None)
+    }
+
+    /// The copy may have taken long.
+    fn check_writer(&self, destination: &mut Destination) -> Result<()> {
+        let Some(claimant) = &self.claimant else { return Ok(()) };
+        destination.check_writer(&claimant.claim(self.task))
+    }
+
+    /// Are the copies of the tables still there? A destination that was put back to before them has lost them.
+    fn check_copies(&self, destination: &mut Destination) -> Result<()> {
+        let copies = xact::in_transaction(|| tables::copies(self.task.id))?;
+        destination.check_copies(&self.task.uuid, &self.task.name, &copies)
     }
 
     fn create_post_data(&self, destination: &mut Destination, items: &[Item], when: When) -> Result<()> {
@@ -712,6 +746,7 @@ impl Attempt<'_> {
             return Ok(None);
         }
         let mut destination = endpoint.open(Purpose::Control)?;
+        self.check_writer(&mut destination)?;
         let items = self.schema_statements(&mut destination)?;
         if let Some(ended) = self.be_alone(&mut destination)? {
             return Ok(Some(ended));
@@ -748,12 +783,15 @@ impl Attempt<'_> {
         if !asked && !self.sequences.is_due() || self.sequences.has_just_failed() {
             return Ok(());
         }
+        let Some(claimant) = self.claimant.clone() else { return Ok(()) };
         let exactness = if asked { Exactness::Exact } else { Exactness::Ahead };
         let outcome = report::catch(|| {
             if control.is_none() {
                 *control = Some(endpoint.open(Purpose::Control)?);
             }
-            control.as_mut().map_or(Ok(()), |destination| self.sequences.sync(self.task, destination, exactness))
+            control
+                .as_mut()
+                .map_or(Ok(()), |destination| self.sequences.sync(self.task, &claimant, destination, exactness))
         });
         let trouble = match outcome {
             Ok(()) => {
@@ -827,9 +865,18 @@ impl SequenceSync {
         self.failed.is_some_and(|at| at.elapsed() < FOLLOW_EVERY)
     }
 
-    fn sync(&mut self, task: &Task, destination: &mut Destination, exactness: Exactness) -> Result<()> {
+    fn sync(
+        &mut self,
+        task: &Task,
+        claimant: &Claimant,
+        destination: &mut Destination,
+        exactness: Exactness,
+    ) -> Result<()> {
         self.last = Some(Instant::now());
         let found = xact::in_transaction(|| sequences::read(task))?;
+        if !found.values.is_empty() {
+            destination.check_writer(&claimant.claim(task))?;
+        }
         for value in found.values {
             let before = self.sent.get(&value.name);
             if exactness == Exactness::Ahead && before == Some(&value) {
@@ -913,14 +960,6 @@ fn holder_of(xid: u32) -> Result<String> {
 fn show(status: &TaskStatus, text: &str) {
     status.set_phase(text);
     bgworker::report_activity(text);
-}
-
-/// The source database, for people and for programs.
-fn source_name() -> Result<(String, String)> {
-    let name = spi::query_one("SELECT pg_catalog.current_database()", &[])?;
-    let name = format!("{} on system {}", name.text(0)?, xact::system_identifier());
-    let id = format!("{}.{}", xact::system_identifier(), xact::database_id());
-    Ok((name, id))
 }
 
 /// The worker reads WAL and tables for the owner, so the owner must be allowed to.

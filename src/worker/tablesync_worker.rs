@@ -12,7 +12,7 @@ use super::{Argument, Endpoint, Mode, failpoint};
 use crate::catalog::Task;
 use crate::catalog::tables::{self, TaskTable};
 use crate::destination::table::{self, Table};
-use crate::destination::{Destination, Purpose};
+use crate::destination::{self, Destination, Purpose};
 use crate::error::{Error, Origin, Result};
 use crate::logicalrep::coverage::TableName;
 use crate::logicalrep::names::quote_ident;
@@ -50,6 +50,7 @@ fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatu
     })?;
     super::show_task(&task.name)?;
     let mut destination = endpoint.open(Purpose::Copy)?;
+    destination.check_helper_schema()?;
     while let Some(table) = xact::in_transaction(|| tables::claim_next(task.id))? {
         mine.rows.store(0, Relaxed);
         mine.bytes.store(0, Relaxed);
@@ -139,10 +140,20 @@ fn copy_under_snapshot(
     let connection = &mut destination.connection;
     connection.exec("BEGIN")?;
     let relid = table.relid.to_string();
+    let [lease, next] = task.leases()?;
     let inserted = connection.execute(
         "INSERT INTO courier_applied.table_progress (task_id, relid, table_name, snapshot, sync_lsn, source_id) \
-         SELECT $1::uuid, $2::oid, $3, $4, $5::pg_lsn, source_id FROM courier_applied.progress WHERE task_id = $1::uuid ON CONFLICT (task_id, relid) DO NOTHING",
-        &[Some(&task.uuid), Some(&relid), Some(&name), Some(&snapshot), Some(&sync_lsn.to_string())],
+         SELECT $1::uuid, $2::oid, $3, $4, $5::pg_lsn, source_id FROM courier_applied.progress \
+         WHERE task_id = $1::uuid AND lease IN ($6::uuid, $7::uuid) ON CONFLICT (task_id, relid) DO NOTHING",
+        &[
+            Some(&task.uuid),
+            Some(&relid),
+            Some(&name),
+            Some(&snapshot),
+            Some(&sync_lsn.to_string()),
+            Some(&lease),
+            Some(&next),
+        ],
     )?;
     if inserted == 0 {
         let copied = already_copied(task, &relid, connection)?;
@@ -214,7 +225,7 @@ fn already_copied(task: &Task, relid: &str, connection: &mut crate::libpq::Conne
          WHERE task_id = $1::uuid AND relid = $2::oid",
         &[Some(&task.uuid), Some(relid)],
     )?;
-    let row = rows.first().ok_or_else(|| Error::internal("the row of a copied table is gone"))?;
+    let row = rows.first().ok_or_else(destination::taken_over)?;
     Ok(tables::Copied { snapshot: row.string(0)?, sync_lsn: row.lsn(1)?, rows: row.parse(2)?, bytes: 0 })
 }
 

@@ -497,7 +497,7 @@ fn attempts_that_get_nowhere_are_made_with_growing_pauses() {
 
 /// The source dies under traffic, and its standby takes its place. From 17 on the standby has a copy of the task's slot, and the
 /// task goes on there: nothing is lost, and as the destination never had what the standby had not, both are equal. Before, the task
-/// says that its slot is not there.
+/// says that the destination belongs to the server that is gone.
 #[test]
 fn the_source_is_promoted_from_a_standby() {
     let pair = mirrored_pair();
@@ -522,7 +522,10 @@ fn the_source_is_promoted_from_a_standby() {
     if !synchronizes_slots {
         state("failed");
         let error = "SELECT concat_ws(' ', last_error, last_error_detail, last_error_hint) FROM courier.task_details";
-        assert_mentions(&standby.value(DATABASE, error), &["slot", "lost", "standby", "anew"]);
+        assert_mentions(
+            &standby.value(DATABASE, error),
+            &["belongs to another server", "courier.drop_task", "courier.adopt"],
+        );
         return;
     }
     let traffic = small_traffic(&standby, 17);

@@ -240,6 +240,12 @@ fn settings_of_the_source() {
 
 /// Columns, keys, triggers and privileges of tables that are on the destination already.
 const DESTINATION: &[Case] = &[
+    case(
+        "destination_helper_schema",
+        ALL,
+        "",
+        "CREATE ROLE stranger; CREATE SCHEMA courier_applied AUTHORIZATION stranger",
+    ),
     case("destination_tables_exist", ALL, "", "CREATE SCHEMA w; CREATE TABLE w.base (id int)"),
     case("destination_tables_missing", COPY, "CREATE TABLE w.t (id int PRIMARY KEY)", ""),
     case("destination_not_empty", COPY, "", "INSERT INTO w.base VALUES (1)"),
@@ -639,6 +645,15 @@ fn a_destination_with_limits_and_neighbours() {
     pair.wait_for_state(DATABASE, "first", "synchronizing");
     let copy = "'dr', ARRAY['w.t1'], schema_sync => false";
     assert_eq!(status(&pair, DATABASE, "destination_other_task", copy), "warning");
+    assert_eq!(status(&pair, DATABASE, "destination_same_source", copy), "failed");
+    // Through another server object as well, which leads to the same database.
+    pair.add_server(DATABASE, "alias", DATABASE, pair.destination.port());
+    let alias = "'alias', ARRAY['w.t1'], schema_sync => false, full_copy => false";
+    assert_eq!(status(&pair, DATABASE, "destination_same_source", alias), "failed");
+    pair.source.run(DATABASE, &format!("SELECT courier.create_task('again', {alias})"));
+    let answer = pair.source.refuses(DATABASE, "SELECT courier.start('again')");
+    assert_mentions(&answer.detail, &["destination_same_source", "Task first writes it there already"]);
+    assert_eq!(status(&pair, DATABASE, "destination_same_source", "'dr', ARRAY['w.t2']"), "ok");
     assert_eq!(status(&pair, DATABASE, "destination_other_task", "'dr', ARRAY['w.t2']"), "ok");
     let own =
         "SELECT string_agg(DISTINCT status, ' ') FROM courier.precheck('first') WHERE item = 'destination_other_task'";
@@ -699,6 +714,8 @@ fn every_item_is_provoked() {
         "source_marks",
         "destination_marks",
         "destination_other_task",
+        "destination_same_source",
+        "destination_is_source",
         "destination_locale",
         "destination_size",
         "health_check",

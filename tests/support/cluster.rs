@@ -166,6 +166,51 @@ impl Cluster {
         standby
     }
 
+    // --- copies -------------------------------------------------------------------
+
+    fn beside(&self, name: &str) -> Cluster {
+        let copy = Cluster {
+            name: name.to_owned(),
+            install: self.install,
+            port: free_port(),
+            directory: PathBuf::from(format!("{}{name}", self.directory.display())),
+            postmaster: Mutex::new(None),
+            environment: self.environment.clone(),
+        };
+        copy.create_directory();
+        copy
+    }
+
+    /// A server from the files of this one, which does not run, on a port of its own; not started.
+    pub fn copied(&self, name: &str) -> Cluster {
+        let copy = self.beside(name);
+        copy_directory(&self.data_directory(), &copy.data_directory());
+        copy.configure(std::iter::empty());
+        copy
+    }
+
+    /// A server from a base backup of this one, on a port of its own; not started.
+    pub fn backed_up(&self, name: &str) -> Cluster {
+        let copy = self.beside(name);
+        let mut backup = self.program("pg_basebackup", "postgres");
+        account().applied_to(&mut backup, &copy.directory);
+        let output = backup.args(["-D", "data", "-X", "stream", "-c", "fast", "--no-sync"]).output().expect("it runs");
+        assert!(output.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&output.stderr));
+        copy.configure(std::iter::empty());
+        copy
+    }
+
+    /// Keeps the files of this server, which does not run, as they are now.
+    pub fn save(&self) {
+        copy_directory(&self.data_directory(), &self.directory.join("saved"));
+    }
+
+    /// Puts the files of this server, which does not run, back to where they were saved.
+    pub fn put_back(&self) {
+        fs::remove_dir_all(self.data_directory()).expect("it is ours");
+        fs::rename(self.directory.join("saved"), self.data_directory()).expect("it was saved");
+    }
+
     // --- life and death ---------------------------------------------------------
 
     fn initialize(&self, settings: &[(String, String)]) {
@@ -641,6 +686,11 @@ impl Drop for Cluster {
         // The disk is shared by all tests of the run.
         let _ = fs::remove_dir_all(self.data_directory());
     }
+}
+
+fn copy_directory(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").args([from, to]).status();
+    assert!(copied.is_ok_and(|status| status.success()), "cp -a {} {}", from.display(), to.display());
 }
 
 pub fn kill(pid: i32, signal: i32) {

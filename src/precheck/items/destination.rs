@@ -109,6 +109,21 @@ pub const SERVER: &[Item] = &[
         All,
         "How much will come. SQL cannot ask a server for its free disk space: compare the figure yourself.",
     ),
+    DESTINATION.failed(
+        "destination_is_source",
+        All,
+        "The destination is another database than the source: otherwise each change would be applied to the table that it comes from.",
+    ),
+    DESTINATION.failed(
+        "destination_helper_schema",
+        All,
+        "Schema `courier_applied`, if it is there, belongs to the user or a superuser, and nobody has put code on its tables.",
+    ),
+    DESTINATION.failed(
+        "destination_same_source",
+        All,
+        "No other task of this database writes the same tables there: every change would be applied twice.",
+    ),
     DESTINATION.warning(
         "destination_marks",
         Incremental,

@@ -1,0 +1,111 @@
+//! What this server says of itself when it asks for a task's row on the destination; see `destination/claim.rs`.
+
+use crate::catalog::{Stage, Task};
+use crate::destination::instance::Instance;
+use crate::destination::{Claim, Destination, THIS_DATABASE};
+use crate::error::{Error, Origin, Result, sqlstate};
+use crate::logicalrep::{Lsn, names};
+use crate::pg::{spi, xact};
+
+pub struct Claimant {
+    pub source: String,
+    pub source_id: String,
+    instance: Instance,
+    confirmed: Option<Lsn>,
+    has_synced_slot: bool,
+    this_database: String,
+}
+
+impl Claimant {
+    /// Inside a transaction. The task may turn out to be of another database, see [`Claimant::check_source`].
+    pub fn of(task: &Task) -> Result<Claimant> {
+        spi::as_extension(|| {
+            let name = spi::query_one("SELECT pg_catalog.current_database()", &[])?;
+            let slot = spi::query_opt(
+                // The column "synced" came with 17.
+                "SELECT s.confirmed_flush_lsn, COALESCE((pg_catalog.to_jsonb(s) OPERATOR(pg_catalog.->>) 'synced')::pg_catalog.bool, false) \
+                 FROM pg_catalog.pg_replication_slots s \
+                 WHERE s.slot_name = $1 AND s.plugin = 'pg_courier' AND s.database = pg_catalog.current_database()",
+                &[Some(&names::slot_name(&task.name))],
+            )?
+            .filter(|_| task.incremental);
+            Ok(Claimant {
+                source: format!("{} on system {}", name.text(0)?, xact::system_identifier()),
+                source_id: format!("{}.{}", xact::system_identifier(), xact::database_id()),
+                instance: Instance::here()?,
+                confirmed: slot.as_ref().map(|row| row.lsn(0)).transpose()?,
+                has_synced_slot: slot.as_ref().map_or(Ok(false), |row| row.bool(1))?,
+                this_database: spi::query_one(THIS_DATABASE, &[])?.string(0)?,
+            })
+        })
+    }
+
+    pub fn has_slot(&self) -> bool {
+        self.confirmed.is_some()
+    }
+
+    pub fn claim<'a>(&'a self, task: &'a Task) -> Claim<'a> {
+        Claim {
+            task_id: &task.uuid,
+            task: &task.name,
+            source: &self.source,
+            source_id: &self.source_id,
+            instance: &self.instance,
+            lease: task.lease.as_deref(),
+            next_lease: task.next_lease.as_deref(),
+            confirmed: self.confirmed,
+            has_synced_slot: self.has_synced_slot,
+        }
+    }
+
+    /// A task that came with `CREATE DATABASE ... TEMPLATE` belongs to the database it was started in, and so do its slot
+    /// and its rows on the destination.
+    pub fn check_source(&self, task: &Task) -> Result<()> {
+        let Some(known) = task.source_id.as_deref().filter(|known| *known != self.source_id) else { return Ok(()) };
+        let name = names::quote_literal(&task.name);
+        Err(Error::new(
+            sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("task \"{}\" belongs to another database", task.name),
+        )
+        .detail(format!(
+            "It was started in database {known} (system identifier and OID); this is {}, a copy of it or an upgraded one.",
+            self.source_id
+        ))
+        .hint(format!(
+            "In a copy: SELECT courier.drop_task({name}); removes the task here and nothing on the destination. After pg_upgrade, or \
+             if the other one is gone: SELECT courier.adopt({name});"
+        )))
+    }
+
+    /// The destination must not be the source, and not another database than before. Returns its identity, where its
+    /// server tells.
+    pub fn check_destination(&self, task: &Task, destination: &mut Destination) -> Result<Option<String>> {
+        if destination.is_same_database(&self.this_database)? {
+            return Err(Error::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("the destination of task \"{}\" is the source itself", task.name),
+            )
+            .origin(Origin::Destination)
+            .detail("Every change would be applied to the table that it comes from.")
+            .hint("ALTER SERVER ... OPTIONS (SET host '...', SET dbname '...'); leads it to another database."));
+        }
+        let id = destination.database_id()?;
+        let known = task.destination_id.as_deref().filter(|_| task.stage > Stage::Created);
+        match (known, id.as_deref()) {
+            (Some(known), Some(id)) if known != id => {
+                let name = names::quote_literal(&task.name);
+                Err(Error::new(
+                    sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                    format!("the destination of task \"{}\" is another database than before", task.name),
+                )
+                .origin(Origin::Destination)
+                .detail(format!("It was {known} (system identifier and OID), and is {id} now."))
+                .hint(format!(
+                    "If the server leads to the wrong database, correct it (ALTER SERVER), then SELECT courier.resume({name}); if it is the \
+                     same one, upgraded or moved: SELECT courier.adopt({name});"
+                )))
+            }
+            _ => Ok(id),
+        }
+    }
+}
