@@ -66,7 +66,11 @@ impl Tables {
 
     /// A transaction begins to be replayed.
     pub(super) fn enter(&mut self, transaction: &Transaction, sink: &dyn ChangeSink) {
-        let settled = sink.precedes_start(transaction);
+        self.settle(sink.precedes_start(transaction));
+    }
+
+    /// What is looked up from now on concerns transactions that have ended before the start, or others.
+    pub(super) fn settle(&mut self, settled: bool) {
         if self.settled != settled {
             self.settled = settled;
             self.moment += 1;

@@ -160,6 +160,8 @@ impl Decoder {
     /// # Safety
     /// `txn` is plain; as for `tend_spools`.
     unsafe fn can_spool(&mut self, txn: *const pg_sys::ReorderBufferTXN) -> Result<bool> {
+        // It may commit later: what is known at its commit has to be known the same way.
+        self.tables.settle(false);
         self.tables.refresh();
         self.found.clear();
         // SAFETY: by contract.
