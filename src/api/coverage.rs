@@ -6,6 +6,7 @@ use pgrx::prelude::*;
 use super::conflicts::check_stopped;
 use super::tasks::{check_readable, given, given_task, note_triggers};
 use crate::catalog::coverage::{self, FollowedTable};
+use crate::catalog::schema;
 use crate::catalog::select::{self, Candidate, Found};
 use crate::catalog::{Stage, Task, to_json};
 use crate::destination::Purpose;
@@ -14,7 +15,6 @@ use crate::logicalrep::coverage::TableName;
 use crate::logicalrep::names::{Pattern, quote_literal};
 use crate::pg::text::Text;
 use crate::pg::{report, spi, xact};
-use crate::schema_sync;
 use crate::worker::Endpoint;
 use crate::worker::claimant::Claimant;
 
@@ -152,7 +152,7 @@ fn prepare_destination(task: &Task, tables: &[Candidate], followed: &[FollowedTa
 
 /// The statements that create a table as it is on the source.
 fn definition(table: &Candidate) -> Result<String> {
-    let items = schema_sync::statements(&schema_sync::Extent::tables(&[table.oid]))?;
+    let items = schema::statements(&schema::Extent::tables(&[table.oid]))?;
     let statements: Vec<String> = items
         .iter()
         .filter(|item| item.kind == "table")

@@ -3,11 +3,11 @@
 use pgrx::prelude::*;
 
 use super::tasks::given;
+use crate::catalog::schema::{self, Extent, Item};
 use crate::catalog::{Stage, Task, coverage, tables};
 use crate::error::Result;
 use crate::pg::text::Text;
 use crate::pg::{report, xact};
-use crate::schema_sync::{self, Extent, Item};
 
 struct Line {
     action: &'static str,
@@ -47,7 +47,7 @@ fn lines(name: &str) -> Result<Vec<Line>> {
     let selection = task.selection()?;
     let oids: Vec<u32> = selection.tables.iter().map(|t| t.oid).collect();
     let extent = Extent::of(&task.scope, &oids)?;
-    let items = if task.schema_sync { schema_sync::statements(&extent)? } else { Vec::new() };
+    let items = if task.schema_sync { schema::statements(&extent)? } else { Vec::new() };
     let mut lines: Vec<Line> = items.iter().filter(|i| i.section == "pre-data").map(create).collect();
     if task.full_copy {
         let mut tables: Vec<_> = selection.tables.iter().filter(|t| t.kind == 'r').collect();
@@ -84,7 +84,7 @@ fn lines(name: &str) -> Result<Vec<Line>> {
         });
     }
     if task.schema_sync {
-        lines.extend(schema_sync::omissions(&extent)?.into_iter().map(|omission| Line {
+        lines.extend(schema::omissions(&extent)?.into_iter().map(|omission| Line {
             action: "omit",
             object: omission.object,
             detail: Some(omission.kind),
@@ -92,7 +92,7 @@ fn lines(name: &str) -> Result<Vec<Line>> {
             reason: Some(omission.reason),
         }));
     }
-    lines.extend(schema_sync::left_out(&extent, &task.scope, task.schema_sync)?.into_iter().map(|line| Line {
+    lines.extend(schema::left_out(&extent, &task.scope, task.schema_sync)?.into_iter().map(|line| Line {
         action: "omit",
         object: line.names,
         detail: Some(if line.count == 1 { line.kind } else { format!("{} ({})", line.kind, line.count) }),
@@ -106,7 +106,7 @@ fn lines(name: &str) -> Result<Vec<Line>> {
 fn rows_and_size(rows: i64, bytes: i64) -> String {
     let size = match bytes {
         ..10_240 => format!("{bytes} bytes"),
-        ..10_485_760 => format!("{} kB", bytes >> 10),
+        10_240..10_485_760 => format!("{} kB", bytes >> 10),
         _ => format!("{} MB", bytes >> 20),
     };
     if rows <= 0 && bytes > 0 { format!("not analyzed, {size}") } else { format!("about {rows} rows, {size}") }

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use pgrx::prelude::*;
 
 use super::tasks::{given, given_scope};
+use crate::catalog::schema::{self, Extent};
 use crate::catalog::{Scope, Task, connection};
 use crate::error::{Error, Result, sqlstate};
 use crate::pg::text::Text;
 use crate::pg::{report, xact};
 use crate::precheck::{self, Finding, Item, Outcome, Severity, Status, Subject, ignored};
-use crate::schema_sync::{self, Extent};
 
 /// A function that returns what `courier.precheck` returns. (pgrx wants to read the columns in the signature itself.)
 macro_rules! returns_findings {
@@ -123,7 +123,7 @@ fn write_missing_statements(findings: &mut [Finding], tables: &[u32]) -> Result<
     if !findings.iter().any(is_missing) {
         return Ok(());
     }
-    let items = schema_sync::statements(&Extent::tables(tables))?;
+    let items = schema::statements(&Extent::tables(tables))?;
     let statements: HashMap<&str, &str> = items
         .iter()
         .filter(|item| item.section == "pre-data")

@@ -3,6 +3,7 @@
 pub mod connection;
 pub mod coverage;
 pub mod marks;
+pub mod schema;
 mod scope;
 pub mod select;
 pub mod sequences;

@@ -4,13 +4,13 @@
 use serde_json::json;
 
 use super::{Check, Concerns, foreign};
+use crate::catalog::schema::{self, Cause, Extent, Omission, bounded};
 use crate::catalog::select::Selection;
 use crate::catalog::sequences;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::logicalrep::names::{quote_ident, quote_qualified};
 use crate::pg::{spi, xact};
-use crate::schema_sync::{self, Cause, Extent, Omission, bounded};
 
 impl Check<'_> {
     /// Everything beside the tables that the task does not create or carry, in one finding.
@@ -19,7 +19,7 @@ impl Check<'_> {
         let definitions = self.concerns(Concerns::SchemaSync);
         // The others have items of their own, or are so for every task.
         const ELSEWHERE: [&str; 5] = ["sequence", "large objects", "foreign table", "materialized view", "owner"];
-        let kinds: Vec<String> = schema_sync::left_out(&extent, &self.subject.scope, definitions)?
+        let kinds: Vec<String> = schema::left_out(&extent, &self.subject.scope, definitions)?
             .into_iter()
             .filter(|line| !ELSEWHERE.contains(&line.kind.as_str()))
             .map(|line| format!("{} ({}): {}", line.kind, line.count, line.names))
@@ -64,10 +64,10 @@ impl Check<'_> {
         }
         let extent = self.extent(selection)?;
         let connection = &mut session.connection;
-        let causes = schema_sync::causes(extent.relations())?;
-        let (available, missing) = schema_sync::ask_causes(connection, causes)?;
+        let causes = schema::causes(extent.relations())?;
+        let (available, missing) = schema::ask_causes(connection, causes)?;
         let extent = extent.with(&available);
-        let taken = schema_sync::ask_names(connection, &extent)?;
+        let taken = schema::ask_names(connection, &extent)?;
         self.queries.0 += 3;
         self.queries.1 += 2;
         for name in taken {
@@ -78,7 +78,7 @@ impl Check<'_> {
             );
             self.add("destination_names", None, Some(name.object), Some(detail))?;
         }
-        self.omissions(schema_sync::omissions(&extent)?, &missing, user)?;
+        self.omissions(schema::omissions(&extent)?, &missing, user)?;
         self.ask_roles(session)?;
         self.ask_default_privileges(session)
     }

@@ -20,6 +20,7 @@ use super::heartbeat::Heart;
 use super::status::TaskStatus;
 use super::wal_guard::{Verdict, WalGuard};
 use super::{Argument, Endpoint, Mode, failpoint, renames};
+use crate::catalog::schema::{self, Extent, Item};
 use crate::catalog::sequences::{self, SequenceValue};
 use crate::catalog::{self, Stage, Task, Wanted, tables, version};
 use crate::destination::{Destination, Missing, Purpose};
@@ -29,7 +30,7 @@ use crate::logicalrep::{Lsn, names};
 use crate::pg::bgworker::{self, Handle, Spec};
 use crate::pg::dsm::Segment;
 use crate::pg::{compat, latch, report, spi, xact};
-use crate::schema_sync::{self, Extent, Item, When};
+use crate::schema_sync::{self, When};
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Between two attempts once `courier.connection_retry_time` is over.
@@ -565,11 +566,11 @@ impl Attempt<'_> {
                 )
             })?;
             let oids = rows.iter().map(|row| row.parse(0)).collect::<Result<Vec<u32>>>()?;
-            Ok((Extent::of(&self.task.scope, &oids)?, schema_sync::causes(&oids)?))
+            Ok((Extent::of(&self.task.scope, &oids)?, schema::causes(&oids)?))
         })?;
-        let (available, _) = schema_sync::ask_causes(&mut destination.connection, causes)?;
+        let (available, _) = schema::ask_causes(&mut destination.connection, causes)?;
         let extent = extent.with(&available);
-        xact::in_transaction(|| schema_sync::statements(&extent))
+        xact::in_transaction(|| schema::statements(&extent))
     }
 
     fn copy_tables(&mut self) -> Result<Option<Ended>> {

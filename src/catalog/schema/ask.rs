@@ -111,7 +111,7 @@ pub fn ask_names(connection: &mut Connection, extent: &Extent) -> Result<Vec<Tak
         .map(|(n, row)| Ok(json!([n, row.text(2)?, row.text(3)?, row.text(4)?])))
         .collect::<Result<Vec<_>>>()?;
     let list = serde_json::to_string(&list).map_err(|e| Error::internal(format!("invalid list of names: {e}")))?;
-    let there = connection.query(include_str!("../../sql/query/precheck/destination_names.sql"), &[Some(&list)])?;
+    let there = connection.query(include_str!("../../../sql/query/precheck/destination_names.sql"), &[Some(&list)])?;
     let there = there.iter().map(|row| row.parse::<usize>(0)).collect::<Result<Vec<usize>>>()?;
     let mut taken = Vec::new();
     for some in there.chunks(AT_ONCE) {
