@@ -98,8 +98,6 @@ fn an_alert_by_pg_cron() {
     mirror_small_tables(&pair);
     pair.source.run(DATABASE, "CREATE EXTENSION pg_cron");
     pair.source.run(DATABASE, "SELECT cron.schedule('courier health', '* * * * *', 'SELECT courier.health_check()')");
-    let cron = "SELECT status FROM courier.precheck('dr', ARRAY['public.*']) WHERE item = 'pg_cron'";
-    assert_eq!(pair.source.value(DATABASE, cron), "ok");
     let mut listener = pair.source.connect(DATABASE);
     listener.batch_execute("LISTEN courier_alert").expect("listening");
 
@@ -131,6 +129,8 @@ fn an_alert_by_pg_cron() {
         .source
         .value(DATABASE, &format!("SELECT string_agg(DISTINCT kind, ' ') FROM courier.events WHERE task = '{TASK}'"));
     assert_mentions(&kinds, &["created", "running", "stage", "error"]);
+    let cron = "SELECT status FROM courier.precheck('dr', ARRAY['public.*']) WHERE item = 'health_check'";
+    assert_eq!(pair.source.value(DATABASE, cron), "ok");
 }
 
 /// The destination is away and WAL piles up: first a warning with a forecast, then the policy. After a resume the task is not paused
