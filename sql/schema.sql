@@ -419,7 +419,7 @@ CREATE FUNCTION courier.adopt(task text) RETURNS void
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'adopt_wrapper';
 COMMENT ON FUNCTION courier.adopt(text) IS
-'Makes this server the one that writes for a task which was refused because the destination belongs to another server (this one is a copy of it, or was moved), the database was upgraded, or the destination is another database than before. Whoever wrote there before is shut out and stops with an error. The task goes on if it was running. Errors: 55000 the task runs or was never started, its slot is not here, the destination lacks changes that the slot has confirmed.';
+'Makes this server the one that writes for a task which was refused because the destination belongs to another server (this one is a copy of it, or was moved), the database was upgraded, or the destination is another database than before. Whoever wrote there before is shut out and stops with an error. The task goes on if it was running. If another server wrote last, a warning says up to where: where both were written to since one was copied from the other, compare with courier.verify(). Errors: 55000 the task runs or was never started, its slot is not here, the destination lacks changes that the slot has confirmed.';
 
 CREATE FUNCTION courier.drop_task(task text, restore_replica_identity boolean DEFAULT false) RETURNS void
     LANGUAGE c VOLATILE

@@ -479,7 +479,7 @@ fn adopt_task(task: &Task) -> Result<()> {
         spi::as_extension(|| spi::query_one("SELECT pg_catalog.gen_random_uuid(), pg_catalog.gen_random_uuid()", &[]))?;
     let (lease, next) = (leases.text(0)?, leases.text(1)?);
     let mut destination = Endpoint::of(task)?.open(Purpose::Control)?;
-    destination.adopt(&claimant.claim(task), lease)?;
+    let others = destination.adopt(&claimant.claim(task), lease)?;
     let destination_id = destination.database_id()?;
     task.update(
         "lease = $2::uuid, next_lease = $3::uuid, source_id = $4, destination_id = $5",
@@ -491,6 +491,14 @@ fn adopt_task(task: &Task) -> Result<()> {
             &[Some(&task.name), Some(&task.owner.to_string())],
         )
     })?;
+    if let Some(end) = others {
+        // Nobody can tell where two servers of one origin parted, and positions after that mean something else on each.
+        report::warning(&format!(
+            "another server wrote last for task {name}, up to {end}: if both were written to since one was copied, what the other one \
+             sent stays on the destination, and what was committed here up to {end} may not be sent; once the task has caught up, \
+             SELECT * FROM courier.verify({name}); says which tables differ"
+        ));
+    }
     if task.wanted == Wanted::Running { run(task) } else { Ok(()) }
 }
 

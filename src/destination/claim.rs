@@ -191,20 +191,21 @@ impl Destination {
         )))
     }
 
-    /// A person has decided that this server goes on with the task. Returns nothing: whoever wrote before is shut out.
-    /// `lease` is what the row gets.
-    pub fn adopt(&mut self, claim: &Claim<'_>, lease: &str) -> Result<()> {
+    /// A person has decided that this server goes on with the task: whoever wrote before is shut out. `lease` is what the row
+    /// gets. Returns up to where another server wrote, if another one did.
+    pub fn adopt(&mut self, claim: &Claim<'_>, lease: &str) -> Result<Option<Lsn>> {
         self.under_helper_lock(|destination| {
             destination.create_helper_tables()?;
             let found = destination.find(claim.task_id)?.ok_or_else(|| missing_row(claim.task))?;
             claim.check_not_behind(&found)?;
+            let others = claim.check_owner(&found).is_err().then_some(found.end_lsn);
             destination.write_writer(claim, found.my_address.as_deref())?;
             destination.connection.execute(
                 "UPDATE courier_applied.progress SET epoch = epoch + 1, writer = epoch + 1, lease = $2::uuid, source = $3, \
                  source_id = $4 WHERE task_id = $1::uuid",
                 &[Some(claim.task_id), Some(lease), Some(claim.source), Some(claim.source_id)],
             )?;
-            Ok(())
+            Ok(others)
         })
     }
 
@@ -307,11 +308,14 @@ impl Claim<'_> {
             ));
         }
         if !self.knows(lease) {
-            return Err(self.stranger(
-                found,
-                Some(&recorded),
-                "A copy of this server, or the one that this is a copy of, has written there since.",
-            ));
+            // An older lease of this server's looks the same; the position tells it from the other cases most of the time.
+            let why = if self.check_not_behind(found).is_ok() {
+                "A copy of this server, or the one that this is a copy of, has written there since."
+            } else {
+                "The destination was put back to an earlier state and lacks changes that the slot has confirmed, or a copy of this \
+                 server, or the one that this is a copy of, has written there since."
+            };
+            return Err(self.stranger(found, Some(&recorded), why));
         }
         Ok(())
     }

@@ -45,6 +45,31 @@ fn a_restored_destination() {
     is_refused_for_good(&pair, &["lacks changes", "restored backup"]);
 }
 
+/// The same after the row was taken over a few times: its lease is too old to be known, as if a copy of the source had it.
+#[test]
+fn a_restored_destination_with_an_older_lease() {
+    let pair = mirrored_pair();
+    pair.caught_up(DATABASE, TASK);
+    pair.destination.stop(Stop::Fast);
+    pair.destination.save();
+    pair.destination.start();
+    for _ in 0..3 {
+        pair.source.run(DATABASE, MORE);
+        wait_until_confirmed(&pair);
+        pair.call(DATABASE, "pause", TASK);
+        pair.call(DATABASE, "resume", TASK);
+    }
+    wait_until_confirmed(&pair);
+    pair.destination.stop(Stop::Fast);
+    pair.destination.put_back();
+    pair.destination.start();
+    pair.source.run(DATABASE, MORE);
+    is_refused_for_good(&pair, &["put back to an earlier state", "lacks changes"]);
+    // Who takes it for a matter of copies is told better.
+    let answer = pair.source.refuses(DATABASE, &format!("SELECT courier.adopt('{TASK}')"));
+    assert_mentions(&answer.message, &["lacks changes"]);
+}
+
 /// Any role with REPLICATION can advance a slot that nobody uses.
 #[test]
 fn an_advanced_slot() {
