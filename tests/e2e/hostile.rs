@@ -9,7 +9,7 @@ use std::time::Duration;
 use pg_courier_tests::cluster::Stop;
 use pg_courier_tests::compare::compare_table;
 use pg_courier_tests::pair::{APPLY, DATABASE, ROLE, SUPERVISOR, TaskOptions};
-use pg_courier_tests::{Pair, Rng, wait};
+use pg_courier_tests::{Cluster, Pair, Rng, Traffic, wait};
 
 use crate::common::{TASK, sized};
 
@@ -28,6 +28,9 @@ struct World {
     /// What was done since the last time that both sides were equal.
     story: Vec<String>,
     left_out: BTreeSet<String>,
+    /// Was the destination put back, so that it may lack what was done to its tables?
+    restored: bool,
+    has_saved: bool,
 }
 
 impl World {
@@ -48,7 +51,7 @@ impl World {
         pair.wait_for_state(DATABASE, TASK, "synchronizing");
         pair.caught_up(DATABASE, TASK);
         let (wing, story, left_out) = ("wing".to_owned(), Vec::new(), BTreeSet::new());
-        World { pair, rng, number: 0, wing, story, left_out }
+        World { pair, rng, number: 0, wing, story, left_out, restored: false, has_saved: false }
     }
 
     fn fresh(&mut self, prefix: &str) -> String {
@@ -86,8 +89,15 @@ impl World {
     }
 
     fn there(&mut self, statement: &str) {
-        self.story.push(format!("there: {statement}"));
-        self.pair.destination.run(DATABASE, &format!("SET ROLE {ROLE}; {statement}"));
+        let statements = format!("SET ROLE {ROLE}; {statement}");
+        if !self.restored {
+            self.story.push(format!("there: {statement}"));
+            self.pair.destination.run(DATABASE, &statements);
+            return;
+        }
+        // It may be about tables that an older state does not have.
+        let outcome = self.pair.destination.connect(DATABASE).batch_execute(&statements);
+        self.story.push(format!("there: {}{statement}", if outcome.is_ok() { "" } else { "(refused) " }));
     }
 
     fn write(&mut self) {
@@ -219,7 +229,7 @@ impl World {
         if runs {
             assert!(silent.is_empty(), "nobody says that {silent:?} are missing, but {said:?}\n{}", self.tell());
         } else {
-            let error = self.pair.task(DATABASE, TASK, "concat_ws(' ', last_error, last_error_hint)");
+            let error = self.last_error();
             assert!(!error.is_empty(), "the task has stopped and does not say why\n{}", self.tell());
         }
         let check = self
@@ -240,6 +250,9 @@ impl World {
     fn repair(&mut self) {
         for _ in 0..40 {
             self.story.push("repair".to_owned());
+            if self.is_behind() {
+                self.start_over();
+            }
             if self.pair.task(DATABASE, TASK, "state") != "failed" {
                 self.pair.call(DATABASE, "pause", TASK);
             }
@@ -275,6 +288,10 @@ impl World {
             self.pair.call(DATABASE, "resume", TASK);
             if self.comes_to_rest() && gaps.is_empty() {
                 return;
+            }
+            if self.restored && gaps.is_empty() && !self.is_behind() {
+                // What was done to the destination's tables is not there any more, and the task has met it.
+                self.start_over();
             }
             self.heed_last_error();
         }
@@ -391,6 +408,315 @@ impl World {
     }
 }
 
-fn terminate(cluster: &pg_courier_tests::Cluster, pid: i32) {
+/// The destination is put back to an earlier state in the midst of it: what the slot does not send again is missed, aloud.
+#[test]
+fn a_destination_that_is_put_back() {
+    let mut world = World::new(Rng::from_environment("a_destination_that_is_put_back"));
+    let mut behind = 0;
+    for round in 0..sized(3, 50) {
+        println!("round {round}");
+        let traffic = world.traffic();
+        if !world.has_saved || world.rng.between(0, 2) > 0 {
+            world.save_destination();
+        }
+        world.round();
+        if world.rng.between(0, 1) == 0 {
+            // The slot follows, and what is applied by then does not come again.
+            world.comes_to_rest();
+            world.write();
+        }
+        world.put_destination_back();
+        world.write();
+        traffic.stop();
+        world.write();
+        let runs = world.comes_to_rest();
+        behind += u32::from(!runs && world.is_behind());
+        world.nothing_is_silent(runs);
+        world.repair();
+        world.assert_equal();
+        world.restored = false;
+    }
+    println!("{behind} times behind");
+}
+
+/// A copy of the source is started, in whatever moment and order. Its rows are not for the destination of the original, unless
+/// somebody says so; then the original stops.
+#[test]
+fn copies_of_the_source() {
+    let mut world = World::new(Rng::from_environment("copies_of_the_source"));
+    let first = world.rng.between(0, 2);
+    for round in 0..sized(3, 50) {
+        println!("round {round}");
+        world.round();
+        // Names of directories that grow with each copy of a copy, which sockets bear so long.
+        let short = world.pair.source.socket_directory().as_os_str().len() < 70;
+        match (first + round) % 3 {
+            0 if short => world.a_copy_goes_on_instead(),
+            1 => world.a_copy_takes_over(),
+            _ => world.a_copy_beside(),
+        }
+    }
+}
+
+impl World {
+    /// Rows for whichever table is there at the moment.
+    fn traffic(&mut self) -> Traffic {
+        let write = |rng: &mut Rng| {
+            let id = rng.between(0, 900);
+            let statement = match rng.between(0, 2) {
+                0 => format!("UPDATE %s SET v = v || '+' WHERE id % 5 = {}", id % 5).replace("% 5", "%% 5"),
+                _ => format!("INSERT INTO %s VALUES ({id}, 'traffic') ON CONFLICT DO NOTHING"),
+            };
+            format!(
+                "DO $$ DECLARE t pg_catalog.regclass; BEGIN                  SELECT c.oid INTO t FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace                  WHERE c.relkind = 'r' AND (n.nspname = 'world' OR n.nspname LIKE 'wing%') ORDER BY random() LIMIT 1;                  EXECUTE format('{}', t); EXCEPTION WHEN others THEN NULL; END $$",
+                statement.replace('\'', "''")
+            )
+        };
+        let seed = self.rng.next_u64();
+        Traffic::start(&self.pair.source, DATABASE, 2, seed, Duration::from_millis(10), write)
+    }
+
+    fn stop_destination(&mut self) {
+        let how = *self.rng.pick(&[Stop::Fast, Stop::Immediate]);
+        self.pair.destination.stop(how);
+    }
+
+    fn save_destination(&mut self) {
+        self.stop_destination();
+        self.pair.destination.save();
+        self.pair.destination.start();
+        self.has_saved = true;
+        self.story.push("the destination was saved".to_owned());
+    }
+
+    fn put_destination_back(&mut self) {
+        self.stop_destination();
+        self.pair.destination.put_back();
+        self.pair.destination.start();
+        (self.has_saved, self.restored) = (false, true);
+        self.story.push("the destination was put back".to_owned());
+    }
+
+    fn last_error(&self) -> String {
+        self.pair.task(DATABASE, TASK, "concat_ws(' ', last_error, last_error_detail, last_error_hint)")
+    }
+
+    /// The task has stopped because the destination lacks what does not come again.
+    fn is_behind(&self) -> bool {
+        let error = self.last_error();
+        let words = [
+            "lacks changes that its slot will not send",
+            "has lost copies of tables",
+            "has no progress row",
+            "was put back to an earlier state",
+        ];
+        self.pair.task(DATABASE, TASK, "state") == "failed" && words.iter().any(|words| error.contains(words))
+    }
+
+    /// What the hint says: the task is dropped, its tables are emptied, it is created anew.
+    fn start_over(&mut self) {
+        self.story.push(format!("start over: {}", self.last_error()));
+        self.pair.call(DATABASE, "drop_task", TASK);
+        let is_gone = "SELECT (SELECT count(*) FROM courier.task) + (SELECT count(*) FROM pg_replication_slots)";
+        assert_eq!(self.pair.source.value(DATABASE, is_gone), "0", "{}", self.tell());
+        let schemas: Vec<String> = self
+            .pair
+            .destination
+            .rows(DATABASE, "SELECT nspname::text FROM pg_namespace WHERE nspname ~ '^(world|wing|elsewhere)'")
+            .into_iter()
+            .flatten()
+            .flatten()
+            .collect();
+        let mut statements: Vec<String> =
+            schemas.iter().map(|schema| format!("DROP SCHEMA {schema} CASCADE")).collect();
+        let mut tables = self.promised();
+        tables.retain(|table| !self.left_out.contains(table));
+        let mut new: BTreeSet<&str> = tables.iter().filter_map(|table| Some(table.split_once('.')?.0)).collect();
+        new.insert("world");
+        statements.extend(new.iter().map(|schema| format!("CREATE SCHEMA {schema}")));
+        statements.push(format!("CREATE TABLE world.m {COLUMNS} PARTITION BY RANGE (id)"));
+        statements.extend(tables.iter().map(|table| format!("CREATE TABLE {table} {COLUMNS}")));
+        self.there(&statements.join("; "));
+        let exclude: Vec<String> = self.left_out.iter().cloned().collect();
+        let options = TaskOptions { schema_sync: Some(false), exclude, ..TaskOptions::default() };
+        self.pair.start_task_with(DATABASE, TASK, &["world.*", "wing*.*"], &options);
+        self.comes_to_rest();
+    }
+
+    /// A copy of the source as it is now, stopped or crashed; neither is started yet.
+    fn copy(&mut self) -> Cluster {
+        match self.rng.between(0, 2) {
+            0 => self.pair.source.stop(Stop::Fast),
+            1 => self.pair.source.stop(Stop::Immediate),
+            _ => self.pair.source.kill9(),
+        }
+        let name = self.fresh("c");
+        self.story.push(format!("the source was copied: {name}"));
+        self.pair.source.copied(&name)
+    }
+
+    /// Rows of their own for tables of another server, and fewer of the others. Returns how these rows begin.
+    fn write_on(&mut self, server: &Cluster) -> String {
+        let words = format!("of {} ", self.fresh("server"));
+        let rest = self.rng.between(0, 3);
+        for table in tables_of(server) {
+            let insert = |low, high| {
+                format!(
+                    "INSERT INTO {table} SELECT n, '{words}' FROM generate_series({low}, {high}) n ON CONFLICT DO NOTHING"
+                )
+            };
+            let delete = format!("DELETE FROM {table} WHERE id % 4 = {rest}");
+            // What a partition does not take, it does not take.
+            let mut session = server.connect(DATABASE);
+            let done = [insert(1000, 1100), insert(0, 99), delete].map(|sql| session.batch_execute(&sql).is_ok());
+            assert!(done[2]);
+        }
+        words
+    }
+
+    /// The task says on this server that the destination is another one's, also when told to go on.
+    fn is_refused(&self, server: &Cluster) {
+        let failed = format!("(SELECT state = 'failed' FROM courier.tasks WHERE task = '{TASK}')");
+        server.wait_until(DATABASE, "the task has failed", &failed);
+        let error = || {
+            let columns = "concat_ws(' ', last_error, last_error_detail, last_error_hint)";
+            server.value(DATABASE, &format!("SELECT {columns} FROM courier.task_details"))
+        };
+        if !error().contains("belongs to another server") {
+            // It had failed before it was copied.
+            server.run(DATABASE, &format!("SELECT courier.resume('{TASK}')"));
+            server.wait_until(DATABASE, "the task has failed again", &failed);
+        }
+        let said = error();
+        for words in ["belongs to another server", "courier.drop_task(", "courier.adopt("] {
+            assert!(said.contains(words), "{words} is not in: {said}\n{}", self.tell());
+        }
+    }
+
+    fn drop_on(&mut self, copy: &Cluster) {
+        self.story.push("the task was dropped on the other server".to_owned());
+        let said = copy.psql(DATABASE, &format!("SELECT courier.drop_task('{TASK}')"));
+        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(said.contains("nothing was removed on the destination"), "{said}\n{}", self.tell());
+        let is_gone = "SELECT (SELECT count(*) FROM courier.task) + (SELECT count(*) FROM pg_replication_slots)";
+        assert_eq!(copy.value(DATABASE, is_gone), "0");
+    }
+
+    fn nothing_came_from(&self, words: &str) {
+        for table in tables_of(&self.pair.destination) {
+            let rows = format!("SELECT count(*) FROM {table} WHERE v LIKE '{words}%'");
+            assert_eq!(self.pair.destination.value(DATABASE, &rows), "0", "{table}: {words}\n{}", self.tell());
+        }
+    }
+
+    fn settle(&mut self) {
+        let runs = self.comes_to_rest();
+        self.nothing_is_silent(runs);
+        self.repair();
+        self.assert_equal();
+    }
+
+    /// The copy runs beside the original, and has to keep quiet.
+    fn a_copy_beside(&mut self) {
+        let copy = self.copy();
+        if self.rng.between(0, 1) == 0 {
+            copy.start();
+            self.is_refused(&copy);
+        }
+        self.pair.source.start();
+        self.write();
+        if copy.postmaster_pid().is_none() {
+            copy.start();
+        }
+        let words = self.write_on(&copy);
+        self.change();
+        self.is_refused(&copy);
+        let leaves_first = self.rng.between(0, 1) == 0;
+        if leaves_first {
+            self.drop_on(&copy);
+        }
+        self.settle();
+        self.nothing_came_from(&words);
+        if !leaves_first {
+            copy.run(DATABASE, &format!("SELECT courier.resume('{TASK}')"));
+            self.is_refused(&copy);
+            self.drop_on(&copy);
+            self.round();
+            self.settle();
+            self.nothing_came_from(&words);
+        }
+    }
+
+    /// The original is gone, somebody says that the copy is the one. Then the original comes back.
+    fn a_copy_goes_on_instead(&mut self) {
+        let copy = self.copy();
+        copy.start();
+        self.is_refused(&copy);
+        if self.rng.between(0, 1) == 0 {
+            self.write_on(&copy);
+        }
+        let original = std::mem::replace(&mut self.pair.source, copy);
+        self.adopt();
+        self.write();
+        original.start();
+        let words = self.write_on(&original);
+        self.write();
+        self.is_refused(&original);
+        self.settle();
+        self.drop_on(&original);
+        self.round();
+        self.settle();
+        self.nothing_came_from(&words);
+    }
+
+    /// The same while the original runs: it is shut out in the midst of its work. Then it is told to go on after all.
+    fn a_copy_takes_over(&mut self) {
+        let copy = self.copy();
+        self.pair.source.start();
+        self.write();
+        copy.start();
+        self.is_refused(&copy);
+        self.write();
+        let original = std::mem::replace(&mut self.pair.source, copy);
+        self.adopt();
+        let words = self.write_on(&original);
+        self.is_refused(&original);
+        self.nothing_came_from(&words);
+        let copy = std::mem::replace(&mut self.pair.source, original);
+        copy.stop(Stop::Fast);
+        self.adopt();
+        // Two servers wrote, from one position on: what is missing is met by the stream, or verify() says it.
+        let runs = self.comes_to_rest();
+        let unequal = self.unequal();
+        println!("after both wrote, stopped: {}, not equal: {unequal:?}", !runs);
+        if runs {
+            let found = self.names(&format!(
+                "SELECT table_name::regclass::text FROM courier.verify('{TASK}') \
+                 WHERE NOT identical AND to_regclass(table_name) IS NOT NULL"
+            ));
+            assert!(unequal.is_subset(&found), "{unequal:?}, but only {found:?} are said\n{}", self.tell());
+        }
+        if !unequal.is_empty() {
+            self.start_over();
+        }
+        self.settle();
+    }
+
+    /// A person decides for this server, and is told what that means.
+    fn adopt(&mut self) {
+        self.story.push("adopted".to_owned());
+        let said = self.pair.source.psql(DATABASE, &format!("SELECT courier.adopt('{TASK}')"));
+        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(said.contains("WARNING") && said.contains("courier.verify("), "{said}\n{}", self.tell());
+    }
+}
+
+fn tables_of(server: &Cluster) -> Vec<String> {
+    let query = "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE c.relkind = 'r' AND (n.nspname = 'world' OR n.nspname LIKE 'wing%')";
+    server.rows(DATABASE, query).into_iter().flatten().flatten().collect()
+}
+
+fn terminate(cluster: &Cluster, pid: i32) {
     cluster.run("postgres", &format!("SELECT pg_terminate_backend({pid})"));
 }

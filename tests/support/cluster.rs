@@ -202,7 +202,9 @@ impl Cluster {
 
     /// Keeps the files of this server, which does not run, as they are now.
     pub fn save(&self) {
-        copy_directory(&self.data_directory(), &self.directory.join("saved"));
+        let saved = self.directory.join("saved");
+        let _ = fs::remove_dir_all(&saved); // an older state, if there is one
+        copy_directory(&self.data_directory(), &saved);
     }
 
     /// Puts the files of this server, which does not run, back to where they were saved.
@@ -691,6 +693,8 @@ impl Drop for Cluster {
 fn copy_directory(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("-a").args([from, to]).status();
     assert!(copied.is_ok_and(|status| status.success()), "cp -a {} {}", from.display(), to.display());
+    // Left by a server that was killed, with the number of a process that may be another one by now.
+    let _ = fs::remove_file(to.join("postmaster.pid"));
 }
 
 pub fn kill(pid: i32, signal: i32) {
