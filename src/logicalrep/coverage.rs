@@ -295,16 +295,21 @@ pub fn rename_statements(moves: &[(TableName, TableName)]) -> Vec<String> {
     statements
 }
 
+/// A table that changes both gets there under a name that nobody has: any table may have the old name in the new schema, or
+/// the new name in the old one.
 fn rename(from: &TableName, to: &TableName) -> Vec<String> {
-    let mut statements = Vec::new();
-    if from.schema != to.schema {
-        statements.push(format!("ALTER TABLE {} SET SCHEMA {};", from.shown(), shown(&to.schema)));
+    let names = |at: &TableName, name: &str| format!("ALTER TABLE {} RENAME TO {};", at.shown(), shown(name));
+    let moves = |at: &TableName| format!("ALTER TABLE {} SET SCHEMA {};", at.shown(), shown(&to.schema));
+    match (from.schema != to.schema, from.name != to.name) {
+        (false, false) => Vec::new(),
+        (false, true) => vec![names(from, &to.name)],
+        (true, false) => vec![moves(from)],
+        (true, true) => {
+            let name = "courier_moved";
+            let [before, after] = [from, to].map(|table| TableName::new(table.schema.clone(), name));
+            vec![names(from, name), moves(&before), names(&after, &to.name)]
+        }
     }
-    if from.name != to.name {
-        let there = TableName::new(to.schema.clone(), from.name.clone());
-        statements.push(format!("ALTER TABLE {} RENAME TO {};", there.shown(), shown(&to.name)));
-    }
-    statements
 }
 
 impl Default for Coverage {
@@ -433,7 +438,7 @@ mod tests {
         assert!(hint(&there, 1, "s.a2").starts_with("On the destination: ALTER TABLE s.a RENAME TO a2; Then here:"));
         assert!(
             hint(&there, 1, "\"S 2\".\"A\"")
-                .contains("ALTER TABLE s.a SET SCHEMA \"S 2\"; ALTER TABLE \"S 2\".a RENAME TO \"A\";")
+                .contains("ALTER TABLE s.a RENAME TO courier_moved; ALTER TABLE s.courier_moved SET SCHEMA \"S 2\"; ALTER TABLE \"S 2\".courier_moved RENAME TO \"A\";")
         );
         let swapped = "ALTER TABLE s.a RENAME TO courier_renamed; ALTER TABLE s.b RENAME TO a; \
                        ALTER TABLE s.courier_renamed RENAME TO b;";
@@ -442,6 +447,31 @@ mod tests {
         assert!(hint(&moved_on, 1, "s.b").contains("ALTER TABLE s.b RENAME TO c; ALTER TABLE s.a RENAME TO b;"));
         let renamed_schema = Catalog(Vec::new(), vec!["s2"]);
         assert!(hint(&renamed_schema, 1, "s2.a").contains("ALTER SCHEMA s RENAME TO s2;"));
+    }
+
+    /// Followed on a model of the destination: no name is taken twice, whoever else is there.
+    #[test]
+    fn tables_change_places_across_schemas() {
+        let cases: &[&[(&str, &str)]] = &[
+            &[("s.c", "x.t"), ("w.t", "x.c")],
+            &[("s.a", "x.b"), ("x.a", "x.a2"), ("x.b", "s.a")],
+            &[("s.a", "x.b"), ("x.b", "s.a"), ("s.b", "x.a"), ("x.a", "s.b")],
+        ];
+        for moves in cases {
+            let moves: Vec<_> = moves.iter().map(|(from, to)| (name(from), name(to))).collect();
+            let mut tables: Vec<String> = moves.iter().map(|(from, _)| from.shown()).collect();
+            for statement in rename_statements(&moves) {
+                let words: Vec<&str> = statement.trim_end_matches(';').split(' ').collect();
+                let (schema, table) = words[2].split_once('.').expect("a name with its schema");
+                let new =
+                    if words[3] == "SET" { format!("{}.{table}", words[5]) } else { format!("{schema}.{}", words[5]) };
+                assert!(!tables.contains(&new), "{statement} {tables:?}");
+                let at = tables.iter().position(|known| known == words[2]).expect("it is there");
+                tables[at] = new;
+            }
+            let wanted: Vec<String> = moves.iter().map(|(_, to)| to.shown()).collect();
+            assert_eq!(tables, wanted);
+        }
     }
 
     #[test]
