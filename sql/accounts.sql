@@ -3,6 +3,7 @@
 CREATE FUNCTION courier.account_sql(kind text, name text, task text DEFAULT NULL) RETURNS SETOF text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
     AS $$
 DECLARE
     role text := quote_ident(name);
@@ -109,6 +110,7 @@ CREATE FUNCTION courier.check_account(
 ) RETURNS SETOF record
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
     AS $$
 DECLARE
     r record;
@@ -174,6 +176,7 @@ COMMENT ON FUNCTION courier.check_account(text, text) IS
 CREATE FUNCTION courier.hba_lines(account text, cidr text, kind text DEFAULT 'destination') RETURNS SETOF text
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
     AS $$
 DECLARE
     network cidr;
@@ -214,6 +217,7 @@ CREATE FUNCTION courier.source_settings(
 ) RETURNS SETOF record
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on
     AS $$
 #variable_conflict use_column
 BEGIN

@@ -164,6 +164,7 @@ CREATE FUNCTION courier.schema_needs(
 RETURNS TABLE (classid oid, objid oid, cause_class oid, cause_object oid, refclassid oid, refobjid oid)
 LANGUAGE plpgsql STABLE ROWS 1000
 SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
 SET plan_cache_mode = force_custom_plan
 SET jit = off
 AS $function$
@@ -237,6 +238,7 @@ CREATE FUNCTION courier.schema_causes(relations oid[])
 RETURNS TABLE (classid oid, objid oid, description text, schema_name text, there_sql text, create_sql text)
 LANGUAGE plpgsql STABLE ROWS 100
 SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
 SET plan_cache_mode = force_custom_plan
 SET jit = off
 AS $function$
@@ -379,6 +381,7 @@ CREATE FUNCTION courier.schema_scope_of(
 RETURNS courier.schema_scope
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
 SET plan_cache_mode = force_custom_plan
 SET jit = off
 AS $function$
@@ -1063,6 +1066,7 @@ CREATE FUNCTION courier.ddl_tables(scope courier.schema_scope)
 RETURNS SETOF courier.schema_item
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
 SET plan_cache_mode = force_custom_plan
 SET jit = off
 AS $function$
@@ -1749,6 +1753,7 @@ COMMENT ON FUNCTION courier.schema_probe() IS 'Internal: how to look an object u
 CREATE FUNCTION courier.schema_plain(expression text) RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
 AS $function$
     SELECT format($sql$pg_catalog.regexp_replace(pg_catalog.regexp_replace(pg_catalog.regexp_replace(%s, ' NOT VALID$', ''), '[()]', '', 'g'),
         '::(character varying|double precision|bit varying|time(stamp)?[0-9]* with(out)? time zone|(("[^"]+"|[a-z0-9_$]+)\.)?("[^"]+"|[a-z0-9_$]+))([0-9]+(,[0-9]+)?)?(\[\])*|\s+',

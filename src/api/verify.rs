@@ -31,7 +31,7 @@ const CATCH_UP: Duration = Duration::from_secs(30);
 
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)]
-fn verify(
+fn verify_tables(
     task: Option<Text>,
 ) -> TableIterator<
     'static,

@@ -32,16 +32,19 @@ fn with_identity<R>(role: u32, flags: i32, f: impl FnOnce() -> Result<R>) -> Res
         pg_sys::GetUserIdAndSecContext(&mut saved_role, &mut saved_flags);
         pg_sys::SetUserIdAndSecContext(role.into(), saved_flags | flags);
         let nest_level = pg_sys::NewGUCNestLevel();
-        pg_sys::set_config_option(
-            c"search_path".as_ptr(),
-            c"pg_catalog, pg_temp".as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
+        // The caller may read backslashes in strings otherwise.
+        for (name, value) in [(c"search_path", c"pg_catalog, pg_temp"), (c"standard_conforming_strings", c"on")] {
+            pg_sys::set_config_option(
+                name.as_ptr(),
+                value.as_ptr(),
+                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+                pg_sys::GucAction::GUC_ACTION_SAVE,
+                true,
+                0,
+                false,
+            );
+        }
         nest_level
     };
     let value = f();

@@ -12,3 +12,7 @@ DROP FUNCTION left_out.same(int, int) CASCADE;
 DROP FUNCTION left_out.fire() CASCADE;
 ALTER TABLE left_out.inherits_unselected NO INHERIT left_out.not_selected;
 DROP TABLE left_out.not_selected CASCADE;
+
+-- Triggers that fire for replicated rows are made so that they do not.
+ALTER TABLE sales.all_types ENABLE TRIGGER ts;
+ALTER TABLE sales.tree DISABLE TRIGGER no_noise;
