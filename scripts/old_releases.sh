@@ -14,8 +14,9 @@ sed '/^ *\(#\|$\)/d' tests/upgrade/releases.txt | while read -r version commit; 
     to=$directory/$version
     [ -e "$to/pg_courier.so" ] && continue
     if ! git cat-file -e "$commit^{commit}" 2>/dev/null; then
-        echo "old_releases: commit $commit of version $version is not here; git fetch --unshallow, or clone the repository" >&2
-        exit 1
+        # An archive of the sources, or a clone without history: the tests of upgrades say that they do not run.
+        echo "old_releases: version $version is not built, its commit $commit is not here (git fetch --unshallow)" >&2
+        continue
     fi
     echo "old_releases: building $version" >&2
     rm -rf "$to" && mkdir -p "$to/source"
