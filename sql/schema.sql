@@ -404,7 +404,7 @@ CREATE FUNCTION courier.wait_for(task text, timeout interval DEFAULT '60 s') RET
     SET search_path = pg_catalog, pg_temp
     AS $$ SELECT courier.lsn(courier.wait_for_internal(task, EXTRACT(epoch FROM timeout)::double precision)) $$;
 COMMENT ON FUNCTION courier.wait_for(text, interval) IS
-'Returns when the destination has everything that was committed before the call, sequence values included; the WAL position waited for. Errors: 57014 not in time, 55000 the task is paused, failed or not started. Call it in a transaction of its own: what the calling transaction wrote is not committed yet.';
+'Returns when the destination has everything that was committed before the call, sequence values, foreign keys and all else of the schema that waits for the rows included; the WAL position waited for. Errors: 57014 not in time, 55000 the task is paused, failed or not started. Call it in a transaction of its own: what the calling transaction wrote is not committed yet.';
 
 CREATE FUNCTION courier.verify(
     task text, OUT table_name text, OUT source_rows bigint, OUT destination_rows bigint, OUT source_hash text,

@@ -1,5 +1,5 @@
-//! `courier.wait_for(task)`: returns when the destination has everything that was committed before the call, and keeps it
-//! through a crash.
+//! `courier.wait_for(task)`: returns when the destination has everything that was committed before the call, the last of
+//! the schema included, and keeps it through a crash.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -48,7 +48,8 @@ pub(super) fn wait(name: &str, timeout: Duration) -> Result<Lsn> {
         }
         let status = Segment::<TaskStatus>::peek(task.segment).filter(|status| status.belongs_to(task.id));
         check_processes(&task, status.as_deref(), &mut seen)?;
-        let Some(status) = status.filter(|_| task.stage >= Stage::CatchingUp) else {
+        // Before it synchronizes the destination has no foreign keys yet.
+        let Some(status) = status.filter(|_| task.stage >= Stage::Synchronizing) else {
             latch::wait(Some(PATIENCE.min(left)));
             continue;
         };

@@ -32,7 +32,7 @@ pub struct Table {
     /// Has it triggers that fire for replicated rows too?
     pub has_replica_triggers: bool,
     columns: HashMap<String, There>,
-    /// All columns with their types, in one text.
+    /// All columns with their types in one text, and whether it has such triggers.
     signature: String,
     pub deferrable: Vec<Deferrable>,
 }
@@ -57,14 +57,27 @@ pub struct Deferrable {
     pub is_partial: bool,
 }
 
-/// Columns and types of a table in one text.
+/// Does a trigger of the table fire for replicated rows too?
+macro_rules! has_replica_triggers {
+    ($table:literal) => {
+        concat!(
+            "EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid OPERATOR(pg_catalog.=) ",
+            $table,
+            " AND t.tgenabled IN ('A', 'R'))"
+        )
+    };
+}
+
+/// Columns and types of a table in one text, and whether somebody there sees its rows come.
 macro_rules! signature_of {
     ($table:literal) => {
         concat!(
             "(SELECT COALESCE(pg_catalog.string_agg(a.attname || ' ' || a.atttypid::pg_catalog.text, ',' \
               ORDER BY a.attnum), '') FROM pg_catalog.pg_attribute AS a WHERE a.attrelid OPERATOR(pg_catalog.=) ",
             $table,
-            " AND a.attnum > 0 AND NOT a.attisdropped)"
+            " AND a.attnum > 0 AND NOT a.attisdropped) || CASE WHEN ",
+            has_replica_triggers!($table),
+            " THEN ' triggers' ELSE '' END"
         )
     };
 }
@@ -72,8 +85,9 @@ macro_rules! signature_of {
 /// Makes what [`Table::before_copy`] calls, once for a session.
 pub(super) const PREPARE_CHECK: &str = concat!(
     "PREPARE courier_columns(pg_catalog.oid, pg_catalog.text) AS SELECT 1 / (",
+    "(",
     signature_of!("$1"),
-    " OPERATOR(pg_catalog.=) $2)::pg_catalog.int4"
+    ") OPERATOR(pg_catalog.=) $2)::pg_catalog.int4"
 );
 
 /// Line by line: what it is about, the table, and facts. $1: names of tables.
@@ -99,7 +113,9 @@ const QUERY: &str = concat!(
        JOIN pg_catalog.pg_constraint AS k ON k.contypid = d.type AND NOT k.convalidated AND d.type <> 0) \
      SELECT 'table' AS what, w.name, w.relkind::pg_catalog.text, ",
     signature_of!("w.oid"),
-    ", (EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = w.oid AND t.tgenabled IN ('A', 'R')))::pg_catalog.text, \
+    ", (",
+    has_replica_triggers!("w.oid"),
+    ")::pg_catalog.text, \
        NULL, NULL \
      FROM w \
      UNION ALL \
@@ -199,8 +215,8 @@ impl Table {
         self.columns.get(column)?.lenient.as_deref()
     }
 
-    /// Statements for the transaction of a COPY, before it: the columns are still what they were, and stay so to its
-    /// end. "Division by zero" if not.
+    /// Statements for the transaction of a COPY, before it: the columns are still what they were, no trigger has come
+    /// that sees in which order rows do, and it stays so to its end. "Division by zero" if not.
     pub fn before_copy(&self) -> String {
         let Table { name, signature, .. } = self;
         let (regclass, signature) = (quote_literal(name), quote_literal(signature));

@@ -100,6 +100,28 @@ fn a_schema_of_odd_names_is_equal() {
     assert_same_schema(&pair, "\"Odd-1\"");
 }
 
+/// Foreign keys are made when all rows are one state of the source; who waits for the task does not go on before.
+#[test]
+fn who_waits_waits_for_the_last_of_the_schema() {
+    let pair = Pair::start();
+    pair.source.run(
+        DATABASE,
+        "CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (id int REFERENCES parent); INSERT INTO parent VALUES (1)",
+    );
+    pair.source.arm("supervisor_tables_ready:wait");
+    pair.start_task(TASK, &["public.*"]);
+    let waiting = "EXISTS (SELECT FROM pg_stat_activity WHERE query = 'waiting at failpoint supervisor_tables_ready')";
+    pair.source.wait_until(DATABASE, "all rows are there", waiting);
+    let early =
+        pair.source.connect(DATABASE).batch_execute(&format!("SELECT courier.wait_for('{TASK}', timeout => '2 s')"));
+    let error = pg_courier_tests::Answer::from(&early.expect_err("there is no foreign key yet")).to_string();
+    assert_mentions(&error, &["did not get there in time", "catching_up"]);
+    pair.source.disarm();
+    pair.caught_up(DATABASE, TASK);
+    assert_eq!(pair.destination.value(DATABASE, "SELECT count(*) FROM pg_constraint WHERE contype = 'f'"), "1");
+    assert_same_schema(&pair, "public");
+}
+
 /// Tables that are there already are not taken over in silence: the task stops before it touches
 /// them, names one and the ways out; the way out works.
 #[test]
