@@ -2062,7 +2062,7 @@ BEGIN
                CASE
                    WHEN v.kind = 'foreign key' AND b.cause = 'pg_class'::regclass THEN format('references %s, which is not selected', b.blocked_by)
                    WHEN v.kind IN ('table', 'generated column') THEN format('cannot create: depends on %s', b.blocked_by)
-                   ELSE format('depends on %s, which the task does not create', b.blocked_by)
+                   ELSE format('depends on %s, which the task does not create: left out unless the destination has it', b.blocked_by)
                END
         FROM blocked b
         CROSS JOIN LATERAL (
@@ -2108,7 +2108,7 @@ BEGIN
     RETURN QUERY
         SELECT v.kind, concat(v.name || ' on ', format('%I.%I', n.nspname, y.typname)), NULL::oid,
                CASE WHEN v.kind = 'type' THEN format('cannot create: depends on %s', b.blocked_by)
-                    ELSE format('depends on %s, which the task does not create', b.blocked_by) END
+                    ELSE format('depends on %s, which the task does not create: left out unless the destination has it', b.blocked_by) END
         FROM unnest(scope.blocked_class, scope.blocked_object, scope.blocked_cause, scope.blocked_by) AS b (classid, objid, cause, blocked_by)
         CROSS JOIN LATERAL (
             SELECT CASE

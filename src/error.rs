@@ -118,6 +118,10 @@ impl Error {
         self
     }
 
+    pub fn is_from(&self, origin: Origin) -> bool {
+        self.0.origin == origin
+    }
+
     pub fn detail(mut self, detail: impl Into<String>) -> Error {
         self.0.detail = Some(detail.into());
         self

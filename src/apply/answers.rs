@@ -204,6 +204,9 @@ fn describe_conflict(error: Error, table: &Relation, kind: Kind) -> Error {
              SELECT courier.skip_change({task}, {lsn}); leaves the TRUNCATE out for good: its rows stay there.",
         );
     }
+    if let Some(hint) = table.hint_for_names(error.sqlstate()) {
+        return error.hint(hint).context(format!("Destination table: {name}."));
+    }
     let hint = match error.sqlstate() {
         "23505" => {
             "The row is already on the destination. Remove it there, then SELECT courier.resume({task}); goes on. \

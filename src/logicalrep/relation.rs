@@ -127,6 +127,25 @@ impl Relation {
         !self.columns.is_empty() && self.columns.iter().all(|column| column.format.fits_copy())
     }
 
+    /// What to do about a value that names an object which the destination lacks, if columns of this table hold such names.
+    pub fn hint_for_names(&self, sqlstate: &str) -> Option<String> {
+        const UNKNOWN_NAMES: [&str; 4] = ["42883", "42P01", "42704", "3F000"];
+        // regclass, regproc and the like, and their arrays.
+        let names_objects = |column: &&Column| match &column.format {
+            ColumnFormat::Text { cast } => cast.starts_with("pg_catalog.reg"),
+            ColumnFormat::Binary { .. } | ColumnFormat::Label { .. } => false,
+        };
+        let columns: Vec<String> = self.columns.iter().filter(names_objects).map(|c| quote_ident(&c.name)).collect();
+        (UNKNOWN_NAMES.contains(&sqlstate) && !columns.is_empty()).then(|| {
+            format!(
+                "Values of {} of {} are names of objects: create the one that the error names on the destination, then SELECT \
+                 courier.resume({{task}});",
+                columns.join(", "),
+                self.qualified_name()
+            )
+        })
+    }
+
     pub fn is_key(&self, column: usize) -> bool {
         self.key.contains(&column)
     }

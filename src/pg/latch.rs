@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use pgrx::pg_sys;
 
 use super::{compat, xact};
+use crate::error::Result;
 use crate::libpq::{Interest, Watch};
 
 /// Waits for a nudge (the latch), or until the time is over. `None` waits without limit.
@@ -99,6 +100,12 @@ pub fn is_alive(pid: i32) -> bool {
     pid > 0 && unsafe { !pg_sys::BackendPidGetProc(pid).is_null() }
 }
 
+/// Lets others share the locks of this process, as the leader of parallel workers does.
+pub fn share_locks() {
+    // SAFETY: this process belongs to no other group; harmless when it leads one.
+    unsafe { pg_sys::BecomeLockGroupLeader() };
+}
+
 /// A process of this server, as others find it in shared memory; empty while it is all zeros.
 ///
 /// A process id alone may be given to somebody else after its owner has ended. So it counts only together with the
@@ -138,6 +145,17 @@ impl Process {
     pub fn pid(&self) -> Option<i32> {
         let pid = self.pid.load(SeqCst);
         self.is_alive().then_some(pid)
+    }
+
+    /// Lets this process share the locks of that one, which has called [`share_locks`]: it does not wait for them, nor behind others who
+    /// do, and the deadlock detector takes both for one. For a process that holds no locks yet; `false` when the other is gone.
+    pub fn share_locks_of(&self) -> Result<bool> {
+        // A process that follows another one cannot lead parallel workers of its own.
+        xact::set_config(c"max_parallel_workers_per_gather", "0")?;
+        let entry = self.entry();
+        // SAFETY: the entry stays mapped, and the server compares the id under a lock: it may have ended meanwhile. This process
+        // is not that one and belongs to no group.
+        Ok(!entry.is_null() && unsafe { pg_sys::BecomeLockGroupMember(entry, self.pid.load(SeqCst)) })
     }
 
     /// Nudges it; nothing happens when it is gone.

@@ -182,8 +182,9 @@ fn way_out(item: &Item, state: &str) -> Option<String> {
     let statement = item.statement.trim_end_matches(';');
     match (item.kind.as_str(), state) {
         ("foreign key", "23503") => Some(format!(
-            "The source holds rows without a partner, too. Correct them there, then SELECT courier.resume({{task}}); or \
-             create the key on the destination without looking at the rows, and resume the task then: {statement} NOT VALID;"
+            "The source holds rows without a partner, too, or the table it refers to is one whose rows do not travel (an \
+             extension's). Correct them there, or put the partners in on the destination, then SELECT courier.resume({{task}}); \
+             or create the key on the destination without looking at the rows, and resume the task then: {statement} NOT VALID;"
         )),
         ("index" | "primary key" | "unique constraint" | "exclusion constraint", "23505" | "23P01") => Some(
             "The rows that collide are on the source, too (an index there may be damaged: REINDEX says so), or the \

@@ -97,6 +97,8 @@ fn apply_data_settings() -> Result<()> {
         }
     }
     xact::set_config(c"default_transaction_read_only", "off")?;
+    // They write the rows of one task at the same time, and none reads what another then writes.
+    xact::set_config(c"default_transaction_isolation", "read committed")?;
     encoding::send_utf8()
 }
 

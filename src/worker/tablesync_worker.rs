@@ -13,7 +13,8 @@ use crate::catalog::Task;
 use crate::catalog::tables::{self, TaskTable};
 use crate::destination::table::{self, Table};
 use crate::destination::{self, Destination, Purpose};
-use crate::error::{Error, Origin, Result};
+use crate::error::{Error, Origin, Remedy, Result, sqlstate};
+use crate::logicalrep::Relation;
 use crate::logicalrep::coverage::TableName;
 use crate::logicalrep::names::quote_ident;
 use crate::pg::dsm::Segment;
@@ -49,6 +50,9 @@ fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatu
         Ok((task, endpoint))
     })?;
     super::show_task(&task.name)?;
+    if status.snapshot().is_some() {
+        share_locks_of_holder(status)?;
+    }
     let mut destination = endpoint.open(Purpose::Copy)?;
     destination.check_helper_schema()?;
     while let Some(table) = xact::in_transaction(|| tables::claim_next(task.id))? {
@@ -71,23 +75,50 @@ fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatu
 }
 
 fn explain(error: Error, table: &str) -> Error {
-    const PROGRAM_LIMIT_EXCEEDED: &str = "54000";
     let error = error.context(format!("While copying {table}."));
-    const UNDEFINED_FUNCTION: &str = "42883";
-    if error.sqlstate() == UNDEFINED_FUNCTION {
-        return error.hint(
-            "If an index or a check of the table calls it: the task's sessions have search_path = pg_catalog, so let the calling \
-             function say where it looks, ALTER FUNCTION ... SET search_path = ...; on the destination (precheck() lists such \
-             functions). Then SELECT courier.resume({task});",
-        );
-    }
-    if error.sqlstate() != PROGRAM_LIMIT_EXCEEDED {
+    if error.remedy() != Remedy::Stop {
         return error;
     }
-    error.or_hint(
-        "A server takes no row of 1 GB or more at once; such a row can only come about by updates of one column after \
-         the other. Shorten it on the source, or leave its table out of the task and copy it by hand.",
+    let hint = match error.sqlstate() {
+        // Program limit exceeded.
+        "54000" => {
+            "A server takes no row of 1 GB or more at once; such a row can only come about by updates of one column after \
+             the other. Shorten it on the source, or leave its table out of the task and copy it by hand."
+        }
+        "23514" => {
+            "Rows of the source do not fulfil it either, or it depends on the time or on settings. Correct the rows on the source, or drop \
+             the constraint on the destination and add it again as NOT VALID when the task synchronizes; then SELECT courier.resume({task});"
+        }
+        _ if error.is_from(Origin::Destination) => {
+            "Remove the cause, on the destination or in the rows of the source, then SELECT courier.resume({task});"
+        }
+        _ => return error,
+    };
+    error.or_hint(hint)
+}
+
+/// The server's own hint speaks of casts, or there is none.
+fn explain_unknown_name(error: Error, relation: &Relation) -> Error {
+    if let Some(hint) = relation.hint_for_names(error.sqlstate()) {
+        return error.hint(hint);
+    }
+    const UNDEFINED_FUNCTION: &str = "42883";
+    if error.sqlstate() != UNDEFINED_FUNCTION {
+        return error;
+    }
+    error.hint(
+        "If an index or a check of the table calls it: the task's sessions have search_path = pg_catalog, so let the calling \
+         function say where it looks, ALTER FUNCTION ... SET search_path = ...; on the destination (precheck() lists such \
+         functions). Then SELECT courier.resume({task});",
     )
+}
+
+/// The process that keeps the snapshot has a lock on every table. Whoever waits for one of them must not be waited for.
+fn share_locks_of_holder(status: &TaskStatus) -> Result<()> {
+    if status.workers.last().map_or(Ok(false), |holder| holder.process.share_locks_of())? {
+        return Ok(());
+    }
+    Err(Error::new(sqlstate::OBJECT_IN_USE, "the process that keeps the snapshot of the copy is gone"))
 }
 
 /// Exports a snapshot and keeps it until the supervisor ends this worker. No table may be rewritten or truncated
@@ -95,6 +126,7 @@ fn explain(error: Error, table: &str) -> Error {
 fn hold_snapshot(task: i32, status: &TaskStatus) -> Result<()> {
     let mut tables: Vec<u32> = xact::in_transaction(|| tables::of_task(task))?.iter().map(|t| t.relid).collect();
     tables.sort_unstable();
+    latch::share_locks();
     failpoint::hit("tablesync_before_snapshot")?;
     bgworker::report_activity("waiting for the locks of the tables");
     let _transaction = RepeatableRead::begin(&tables, None)?;
@@ -179,7 +211,7 @@ fn copy_under_snapshot(
         mine.moved_at.store(xact::now(), Relaxed);
         failpoint::hit("tablesync_mid_copy")
     })?;
-    let taken = connection.copy_end()?;
+    let taken = connection.copy_end().map_err(|error| explain_unknown_name(error, &described.relation))?;
     if taken != rows {
         return Err(Error::new(
             "XX001",

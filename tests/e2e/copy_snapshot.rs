@@ -72,3 +72,31 @@ fn tables_keep_their_rows_until_their_turn() {
     pair.wait_for_state(DATABASE, TASK, "finished");
     pair.assert_same(DATABASE, &SMALL);
 }
+
+/// Somebody waits for a table of a copy without a stream, behind the process that keeps the snapshot and before the one that copies. Neither
+/// may wait for the other by way of that statement: no deadlock would be found, and the table would be closed to all.
+#[test]
+fn a_statement_waits_for_a_table_that_is_not_copied_yet() {
+    let pair = Pair::start();
+    create_small_tables(&pair);
+    pair.source.arm("tablesync_before_copy:wait");
+    let options = TaskOptions { incremental: Some(false), ..TaskOptions::default() };
+    pair.start_task_with(DATABASE, TASK, &["public.*"], &options);
+    pair.source.wait_until(
+        DATABASE,
+        "a worker is about to copy",
+        "EXISTS (SELECT FROM pg_stat_activity WHERE query = 'waiting at failpoint tablesync_before_copy')",
+    );
+    let mut session = pair.source.connect(DATABASE);
+    let statement =
+        std::thread::spawn(move || session.batch_execute("ALTER TABLE items ALTER COLUMN v TYPE int USING (v + 0)"));
+    pair.source.wait_until(
+        DATABASE,
+        "the statement waits for the table",
+        "EXISTS (SELECT FROM pg_locks WHERE relation = 'items'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted)",
+    );
+    pair.source.disarm();
+    pair.wait_for_state(DATABASE, TASK, "finished");
+    statement.join().expect("no panic").expect("the copy is over");
+    pair.assert_same(DATABASE, &SMALL);
+}

@@ -504,6 +504,78 @@ fn orphans_of_a_foreign_key() {
     pair.assert_mirrored(TASK, &["public.p", "public.c"]);
 }
 
+/// The rows that a key needs are in a table that the extension makes: they do not travel, and the source has no orphan. The hint says so.
+#[test]
+fn a_key_to_the_table_of_an_extension() {
+    let pair = Pair::start();
+    let extension =
+        "CREATE EXTENSION citext; CREATE TABLE ref (id int PRIMARY KEY); ALTER EXTENSION citext ADD TABLE ref";
+    pair.source.run(
+        DATABASE,
+        &format!(
+            "{extension}; UPDATE pg_extension SET extconfig = ARRAY['ref'::regclass::oid], extcondition = ARRAY[''] WHERE extname = 'citext'; \
+             CREATE TABLE t (id int PRIMARY KEY, c citext, r int REFERENCES ref); \
+             INSERT INTO ref VALUES (1); INSERT INTO t VALUES (1, 'a', 1)"
+        ),
+    );
+    pair.destination.run(DATABASE, &format!("{extension}; GRANT ALL ON ref TO courier"));
+    create(&pair, &["public.t"]);
+    assert_mentions(&findings(&pair, "foreign_keys"), &["Rows that users put into that table do not travel"]);
+    pair.call(DATABASE, "start", TASK);
+    pair.wait_for_state(DATABASE, TASK, "failed");
+    assert_mentions(
+        &pair.task(DATABASE, TASK, "last_error_hint"),
+        &["or the table it refers to", "do not travel", "NOT VALID"],
+    );
+    pair.destination.run(DATABASE, "INSERT INTO ref VALUES (1)");
+    pair.call(DATABASE, "resume", TASK);
+    pair.assert_mirrored(TASK, &["public.t"]);
+}
+
+/// Values that name objects which the destination lacks, in the copy and in the stream: the error says which columns they
+/// are in, and once the object is there the task goes on.
+#[test]
+fn values_that_name_what_is_not_there() {
+    let pair = Pair::start();
+    pair.source.run(
+        DATABASE,
+        "CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS 'SELECT $1'; CREATE VIEW v AS SELECT 1 AS a; \
+         CREATE TABLE t (id int PRIMARY KEY, p regproc, c regclass); INSERT INTO t VALUES (1, 'f', 'pg_class')",
+    );
+    pair.start_task(TASK, &["public.t"]);
+    pair.wait_for_state(DATABASE, TASK, "failed");
+    let hint = pair.task(DATABASE, TASK, "last_error_hint");
+    assert_mentions(&hint, &["\"p\", \"c\" of \"public\".\"t\"", "names of objects", "courier.resume('shop_to_dr');"]);
+    pair.destination.run(DATABASE, "CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS 'SELECT $1'");
+    pair.call(DATABASE, "resume", TASK);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    pair.source.run(DATABASE, "INSERT INTO t VALUES (2, NULL, 'v')");
+    pair.wait_for_state(DATABASE, TASK, "failed");
+    let hint = pair.task(DATABASE, TASK, "last_error_hint");
+    assert_mentions(&hint, &["\"p\", \"c\" of \"public\".\"t\"", "names of objects", "courier.resume('shop_to_dr');"]);
+    pair.destination.run(DATABASE, "CREATE VIEW v AS SELECT 1 AS a");
+    pair.call(DATABASE, "resume", TASK);
+    pair.assert_mirrored(TASK, &["public.t"]);
+}
+
+/// A check that rows of the source do not fulfil when they are looked at again: the copy stops, says what to do, and goes on after it.
+#[test]
+fn rows_that_their_own_check_refuses() {
+    let pair = Pair::start();
+    pair.source.run(
+        DATABASE,
+        "CREATE TABLE t (id int PRIMARY KEY, CONSTRAINT few CHECK (id < coalesce(current_setting('shop.few', true), '0')::int)); \
+         SET shop.few = 10; INSERT INTO t VALUES (1), (2)",
+    );
+    pair.start_task(TASK, &["public.t"]);
+    pair.wait_for_state(DATABASE, TASK, "failed");
+    let hint = pair.task(DATABASE, TASK, "last_error_hint");
+    assert_mentions(&hint, &["Rows of the source", "NOT VALID", "courier.resume('shop_to_dr');"]);
+    pair.destination.run(DATABASE, "ALTER TABLE t DROP CONSTRAINT few");
+    pair.call(DATABASE, "resume", TASK);
+    pair.assert_mirrored(TASK, &["public.t"]);
+}
+
 /// What the catalogs announce of rows and values: names of objects in columns, rows in an extension's tables, and
 /// functions that depend on search_path where the tables are there already.
 #[test]

@@ -160,3 +160,17 @@ fn settings_that_read_and_print_values_otherwise() {
     let verified = "SELECT string_agg(identical::text, ' ') FROM courier.verify('shop_to_dr')";
     assert_eq!(pair.source.value(DATABASE, verified), "true true");
 }
+
+/// A default for users must not set the workers against one another: they write the rows of one task at the same time.
+#[test]
+fn workers_do_not_serialize() {
+    let pair = Pair::start();
+    pair.source.run("postgres", &format!("ALTER DATABASE {DATABASE} SET default_transaction_isolation = serializable"));
+    let tables: Vec<String> =
+        (1..=60).map(|n| format!("CREATE TABLE t{n} (id int PRIMARY KEY); INSERT INTO t{n} VALUES (1)")).collect();
+    pair.source.run(DATABASE, &tables.join("; "));
+    pair.start_task(TASK, &["public.*"]);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    pair.assert_mirrored(TASK, &["public.t1", "public.t60"]);
+    assert_eq!(pair.source.log_count("could not serialize access"), 0);
+}
