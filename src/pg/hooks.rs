@@ -192,8 +192,9 @@ fn drop_database_error(database: &str, tasks: &[String]) -> Error {
     Error::new(sqlstate::OBJECT_IN_USE, format!("database \"{database}\" is the source of running pg_courier tasks"))
         .detail(format!("Running: {list}."))
         .hint(format!(
-            "Connect to the database and run SELECT courier.drop_task('{}'); or courier.pause(...) for each of them.",
-            tasks.first().map_or("", String::as_str)
+            "Connect to the database and run for each of them, here the first: SELECT courier.drop_task({first}); or \
+             SELECT courier.pause({first});",
+            first = names::quote_literal(tasks.first().map_or("", String::as_str))
         ))
 }
 

@@ -248,6 +248,7 @@ fn drop_database_is_answered() {
     let answer = pair.source.refuses("postgres", &format!("DROP DATABASE {DATABASE}"));
     assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
     assert_mentions(&answer.to_string(), &[DATABASE]);
+    assert_mentions(&answer.hint, &["SELECT courier.drop_task('shop_to_dr');", "SELECT courier.pause('shop_to_dr');"]);
     assert_ne!(answer.sqlstate, "XX000");
     pair.source.run(DATABASE, "UPDATE items SET v = 8");
     pair.assert_mirrored(TASK, &SMALL);
