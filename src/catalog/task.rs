@@ -340,6 +340,17 @@ impl Task {
         report::log_warning(error, &format!("pg_courier task \"{}\" {what}", self.name));
     }
 
+    /// A row of `courier.events`.
+    pub fn record_event(&self, kind: &str, message: &str, detail: Option<&str>) -> Result<()> {
+        spi::as_extension(|| {
+            spi::query(
+                "SELECT courier.record_event($1, $2::oid, $3, $4, $5)",
+                &[Some(&self.name), Some(&self.owner.to_string()), Some(kind), Some(&storable(message)), detail],
+            )
+        })
+        .map(drop)
+    }
+
     /// What goes well.
     pub fn log_line(&self, text: &str) {
         report::log_line(&format!("pg_courier task \"{}\": {text}", self.name));

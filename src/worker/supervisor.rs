@@ -527,8 +527,15 @@ impl Attempt<'_> {
 
     /// Waits until an earlier session of the task has let go of the destination's schema: what it works on may come about yet.
     fn be_alone(&mut self, destination: &mut Destination) -> Result<Option<Ended>> {
+        let mut told = false;
         while let Some(other) = schema_sync::try_alone(destination, &self.task.uuid)? {
-            self.show(&format!("waiting for an earlier session of the task on the destination ({other})"));
+            let what = format!("waiting for an earlier session of the task on the destination ({other})");
+            self.show(&what);
+            if !told {
+                self.task.log_line(&what);
+                xact::in_transaction(|| self.task.record_event("waiting", &what, None))?;
+                told = true;
+            }
             if let Some(ended) = self.look_around()? {
                 return Ok(Some(ended));
             }

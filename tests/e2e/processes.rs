@@ -322,6 +322,8 @@ fn a_key_is_not_built_twice() {
         "the new session waits for the old one",
         "phase LIKE 'waiting for an earlier session%process%'",
     );
+    let told = "SELECT count(*) FROM courier.events WHERE kind = 'waiting' AND message LIKE 'waiting for an earlier session%process%'";
+    assert_eq!(pair.source.value(DATABASE, told), "1");
     lock.batch_execute("COMMIT").expect("unlock");
     pair.wait_for_state(DATABASE, TASK, "synchronizing");
     pair.assert_mirrored(TASK, &SMALL[..1]);
