@@ -509,6 +509,9 @@ impl Attempt<'_> {
             if ended.is_some() {
                 return Ok(ended);
             }
+            if !task.incremental {
+                self.tell_of_snapshots()?;
+            }
         }
         xact::in_transaction(|| task.set_stage(Stage::PostData))?;
         self.check_writer(destination)?;
@@ -542,6 +545,29 @@ impl Attempt<'_> {
             latch::wait_for(FOLLOW_EVERY);
         }
         Ok(None)
+    }
+
+    /// A copy without a stream that was interrupted goes on under another snapshot: nothing brings its tables together.
+    fn tell_of_snapshots(&self) -> Result<()> {
+        let task = self.task;
+        let copies = xact::in_transaction(|| tables::copies(task.id))?;
+        let Some(first) = copies.first() else { return Ok(()) };
+        let Some(other) = copies.iter().find(|copy| copy.snapshot != first.snapshot) else { return Ok(()) };
+        let message = "tables were copied at different moments";
+        let detail = format!(
+            "The copy was interrupted and went on under another snapshot: {} is not of the same moment as {}. What was written on \
+             the source between the two is on the destination in some of the tables only.",
+            other.name, first.name
+        );
+        let hint = format!(
+            "If that matters: SELECT courier.drop_task({}); empty its tables on the destination, create it with schema_sync => false, \
+             start it.",
+            names::quote_literal(&task.name)
+        );
+        xact::in_transaction(|| task.record_event("snapshots", message, Some(&detail)))?;
+        let error = Error::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message).detail(detail).hint(hint);
+        task.log(&error, "goes on");
+        Ok(())
     }
 
     /// The copy may have taken long.

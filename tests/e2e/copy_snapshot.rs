@@ -3,7 +3,7 @@
 use pg_courier_tests::pair::{DATABASE, TABLESYNC};
 use pg_courier_tests::{Pair, TaskOptions};
 
-use crate::common::{SMALL, TASK, create_small_tables};
+use crate::common::{SMALL, TASK, assert_mentions, create_small_tables};
 
 /// One table is rewritten, the other emptied and filled again, in one open transaction.
 const REWRITES: &str = "BEGIN; ALTER TABLE items ALTER COLUMN v TYPE int USING (v + 0); \
@@ -99,4 +99,27 @@ fn a_statement_waits_for_a_table_that_is_not_copied_yet() {
     pair.wait_for_state(DATABASE, TASK, "finished");
     statement.join().expect("no panic").expect("the copy is over");
     pair.assert_same(DATABASE, &SMALL);
+}
+
+/// A copy without a stream is interrupted between two tables. It goes on, and says that they are of different moments.
+#[test]
+fn an_interrupted_copy_has_tables_of_two_moments() {
+    let pair = Pair::builder().source_conf("courier.max_sync_workers_per_task", "1").start();
+    create_small_tables(&pair);
+    pair.source.arm("tablesync_after_commit:wait");
+    let options = TaskOptions { incremental: Some(false), ..TaskOptions::default() };
+    pair.start_task_with(DATABASE, TASK, &["public.*"], &options);
+    pair.source.wait_until(
+        DATABASE,
+        "a table is copied",
+        "EXISTS (SELECT FROM pg_stat_activity WHERE query = 'waiting at failpoint tablesync_after_commit')",
+    );
+    pair.call(DATABASE, "pause", TASK);
+    pair.source
+        .run(DATABASE, "INSERT INTO items VALUES (5000, 1, 'later'); INSERT INTO journal VALUES (5000, 'later')");
+    pair.source.disarm();
+    pair.call(DATABASE, "resume", TASK);
+    pair.wait_for_state(DATABASE, TASK, "finished");
+    let told = "SELECT message FROM courier.events WHERE kind = 'snapshots'";
+    assert_mentions(&pair.source.value(DATABASE, told), &["tables were copied at different moments"]);
 }
