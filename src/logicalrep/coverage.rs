@@ -96,11 +96,13 @@ pub struct Interest {
     pub wanted: Wanted,
     /// What it is called on the destination, if that is known.
     pub name: Option<TableName>,
+    /// Is it the same for settled transactions and for others?
+    pub is_certain: bool,
 }
 
 impl Interest {
-    pub const NOTHING: Interest = Interest { wanted: Wanted::Nothing, name: None };
-    pub const EVERYTHING: Interest = Interest { wanted: Wanted::Everything, name: None };
+    pub const NOTHING: Interest = Interest { wanted: Wanted::Nothing, name: None, is_certain: false };
+    pub const EVERYTHING: Interest = Interest { wanted: Wanted::Everything, name: None, is_certain: true };
 }
 
 pub struct Followed {
@@ -182,7 +184,8 @@ impl Coverage {
             return Err(self.renamed(table, &followed.name, now));
         }
         let wanted = if followed.snapshot.is_some() { Wanted::InParts } else { Wanted::Everything };
-        Ok(Interest { wanted, name: Some(followed.name.clone()) })
+        let is_certain = table.name == followed.name;
+        Ok(Interest { wanted, name: Some(followed.name.clone()), is_certain })
     }
 
     /// Does the task want this transaction's changes of a table? Not what is in the table's copy.

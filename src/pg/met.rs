@@ -30,6 +30,8 @@ pub(super) struct Met {
     stale: bool,
     /// When the sink was asked what it wants of it ([`Tables::moment`]).
     asked: u64,
+    /// Does the answer hold for settled transactions and others alike?
+    is_certain: bool,
 }
 
 #[derive(Default)]
@@ -71,12 +73,18 @@ impl Tables {
 
     /// What is looked up from now on concerns transactions that have ended before the start, or others.
     pub(super) fn settle(&mut self, settled: bool) {
-        if self.settled != settled {
-            self.settled = settled;
-            self.moment += 1;
-            self.by_file.clear();
-            self.last = Default::default();
+        if self.settled == settled {
+            return;
         }
+        let Tables { met, by_file, last, moment, .. } = self;
+        for table in met.iter_mut().filter(|table| table.is_certain && table.asked == *moment) {
+            table.asked += 1;
+        }
+        *moment += 1;
+        // What was sent ahead of a commit has to be known at the commit, whatever ended in between.
+        by_file.retain(|_, at| met[*at].asked == *moment);
+        *last = Default::default();
+        self.settled = settled;
     }
 
     /// Refuses to go on with a table whose rows have not been in the WAL for a while.
@@ -144,6 +152,7 @@ impl Tables {
                 described: None,
                 stale: true,
                 asked: u64::MAX,
+                is_certain: false,
             });
             self.met.len() - 1
         });
@@ -154,7 +163,7 @@ impl Tables {
             if interest.name != met.name {
                 (met.name, met.stale) = (interest.name, true);
             }
-            met.wanted = interest.wanted;
+            (met.wanted, met.is_certain) = (interest.wanted, interest.is_certain);
             // SAFETY: by contract.
             let owner = || unsafe { (*(*relation).rd_rel).relowner.to_u32() };
             // SAFETY: by contract.

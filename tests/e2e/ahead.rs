@@ -67,6 +67,23 @@ fn rows_arrive_before_their_commit() {
     assert_eq!(pair.task(DATABASE, TASK, "last_error_at"), "");
 }
 
+/// Also of a transaction that had committed before the worker looked around.
+#[test]
+fn rows_of_a_backlog_arrive_once() {
+    let pair = mirrored();
+    pair.call(DATABASE, "pause", TASK);
+    for from in [0, 10_000] {
+        let mut large = begin(&pair);
+        insert(&mut large, "a", from);
+        large.batch_execute("COMMIT").expect("commit");
+        pair.source.run(DATABASE, "INSERT INTO b (id) SELECT count(*) FROM b");
+    }
+    pair.call(DATABASE, "resume", TASK);
+    pair.caught_up(DATABASE, TASK);
+    assert_same(&pair);
+    assert_eq!(pair.destination.log_count(TAKEN_BACK), 0);
+}
+
 /// Rolled back, by the user and by the end of the session. The next one goes ahead again.
 #[test]
 fn a_transaction_sent_ahead_rolls_back() {
