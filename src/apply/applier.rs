@@ -397,12 +397,7 @@ impl Applier {
         self.send_probes()?;
         self.copy_runs.forget(old);
         self.there.forget(old, relation);
-        let stale: Vec<StatementKey> = self.statements.keys().filter(|(g, _, _)| *g == old).cloned().collect();
-        for key in stale {
-            self.open_group(None)?;
-            self.forget_statement(&key)?;
-        }
-        Ok(())
+        self.forget_statements(old)
     }
 
     /// Sends the waiting changes of all tables.

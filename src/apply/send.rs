@@ -54,7 +54,8 @@ impl Applier {
     pub(super) fn send_deletes(&mut self, relation: &Rc<Relation>, keys: &[&[u8]]) -> Result<()> {
         self.params.start(relation, relation.key.iter().copied());
         keys.iter().for_each(|key| self.params.push(0, key, &[]));
-        self.send_rows(relation, Kind::Delete, Vec::new(), Some(keys.len() as i64), statements::delete)
+        self.send_rows(relation, Kind::Delete, Vec::new(), Some(keys.len() as i64), statements::delete)?;
+        self.note_deleted(relation, keys.len() as u64)
     }
 
     pub(super) fn send_row_deletes(&mut self, relation: &Rc<Relation>, rows: &[(&[u8], i64)]) -> Result<()> {
@@ -164,6 +165,16 @@ impl Applier {
             self.statements.iter().map(|(key, prepared)| (prepared.used, key.clone())).collect();
         by_use.sort_unstable_by_key(|(used, _)| *used);
         for (_, key) in by_use.into_iter().take(self.statements.len().div_ceil(8)) {
+            self.forget_statement(&key)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what was prepared for a definition.
+    pub(super) fn forget_statements(&mut self, generation: u64) -> Result<()> {
+        let stale: Vec<StatementKey> = self.statements.keys().filter(|(g, _, _)| *g == generation).cloned().collect();
+        for key in stale {
+            self.open_group(None)?;
             self.forget_statement(&key)?;
         }
         Ok(())

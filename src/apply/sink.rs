@@ -163,7 +163,7 @@ impl Applier {
         self.destination.connection.send_simple(&statements::truncate(&list, restart_sequences))?;
         let table = relations.first().cloned();
         self.sent.push_back(Sent::Command { bytes: 0, table, kind: Some(Kind::Truncate) });
-        Ok(())
+        relations.iter().try_for_each(|relation| self.note_deleted(relation, u64::MAX))
     }
 
     /// The transaction counts although nothing of it is written but the progress: a heartbeat.

@@ -25,7 +25,13 @@ const LOOKED_UP: usize = 1000;
 pub(super) struct There {
     /// By name, asked for when the worker started.
     known: HashMap<String, Rc<Table>>,
-    by_generation: FastMap<u64, Rc<Table>>,
+    by_generation: FastMap<u64, Met>,
+}
+
+struct Met {
+    table: Rc<Table>,
+    /// Rows that were deleted since it was asked for.
+    deleted: u64,
 }
 
 impl There {
@@ -64,8 +70,8 @@ pub(super) struct Probes(Vec<Written>);
 impl Applier {
     /// The destination's table for this definition of the source's.
     pub(super) fn there(&mut self, relation: &Relation) -> Result<Rc<Table>> {
-        if let Some(there) = self.there.by_generation.get(&relation.generation) {
-            return Ok(there.clone());
+        if let Some(met) = self.there.by_generation.get(&relation.generation) {
+            return Ok(met.table.clone());
         }
         let name = relation.qualified_name();
         let there = match self.there.known.get(&name) {
@@ -82,8 +88,21 @@ impl Applier {
                 there
             }
         };
-        self.there.by_generation.insert(relation.generation, there.clone());
+        self.there.by_generation.insert(relation.generation, Met { table: there.clone(), deleted: 0 });
         Ok(there)
+    }
+
+    /// Rows of the table have been deleted. Statements that are right for a large table only are not kept when it may
+    /// have become a small one: the server makes its plans for them anew, and its statistics may go on calling the table
+    /// empty when it is not any more.
+    pub(super) fn note_deleted(&mut self, relation: &Relation, rows: u64) -> Result<()> {
+        let Some(met) = self.there.by_generation.get_mut(&relation.generation) else { return Ok(()) };
+        met.deleted = met.deleted.saturating_add(rows);
+        if met.table.rows == 0 || met.table.is_large(met.deleted) {
+            return Ok(());
+        }
+        met.table = Rc::new(met.table.with_rows(0));
+        self.forget_statements(relation.generation)
     }
 
     /// Does the destination check what is written into the table only by triggers, which do not fire?

@@ -31,6 +31,8 @@ pub struct Table {
     pub kind: Kind,
     /// Has it triggers that fire for replicated rows too?
     pub has_replica_triggers: bool,
+    /// Its rows, as the statistics there have them; 0 if they have nothing.
+    pub rows: u64,
     columns: HashMap<String, There>,
     /// All columns with their types in one text, and whether it has such triggers.
     signature: String,
@@ -45,6 +47,9 @@ struct There {
     /// The column's type, if it is a domain with a constraint that is not valid, or has such a domain in it.
     lenient: Option<String>,
 }
+
+/// A table whose rows nobody would read one after the other to find a thousand of them.
+const LARGE: u64 = 10_000;
 
 /// A unique or exclusion constraint that the server checks by a trigger.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +98,7 @@ pub(super) const PREPARE_CHECK: &str = concat!(
 /// Line by line: what it is about, the table, and facts. $1: names of tables.
 const QUERY: &str = concat!(
     "WITH RECURSIVE w AS MATERIALIZED ( \
-       SELECT n AS name, c.oid, c.relkind FROM pg_catalog.unnest($1::pg_catalog.text[]) AS n \
+       SELECT n AS name, c.oid, c.relkind, c.reltuples FROM pg_catalog.unnest($1::pg_catalog.text[]) AS n \
        JOIN pg_catalog.pg_class AS c ON c.oid = pg_catalog.to_regclass(n)), \
      of_column AS ( \
        SELECT w.oid, a.attname, a.attnum, a.atttypid AS type, 0 AS depth \
@@ -116,7 +121,7 @@ const QUERY: &str = concat!(
     ", (",
     has_replica_triggers!("w.oid"),
     ")::pg_catalog.text, \
-       NULL, NULL \
+       CASE WHEN w.relkind = 'r' AND w.reltuples > 0 THEN w.reltuples::pg_catalog.int8::pg_catalog.text END, NULL \
      FROM w \
      UNION ALL \
      SELECT 'column', w.name, c.attname::pg_catalog.text, t.oid::pg_catalog.text, (t.typtype = 'e')::pg_catalog.text, \
@@ -157,6 +162,7 @@ pub fn read(connection: &mut Connection, names: &[String]) -> Result<HashMap<Str
                 };
                 table.signature = row.string(3)?;
                 table.has_replica_triggers = row.text(4)? == "true";
+                table.rows = row.opt(5).and_then(|rows| rows.parse().ok()).unwrap_or_default();
             }
             "column" => {
                 let is_enum = row.text(4)? == "true";
@@ -191,6 +197,16 @@ impl Table {
     /// of its partitions.
     pub fn only(&self) -> &'static str {
         if self.kind == Kind::Partitioned { "" } else { "ONLY " }
+    }
+
+    /// The same with another number of rows.
+    pub fn with_rows(&self, rows: u64) -> Table {
+        Table { rows, ..self.clone() }
+    }
+
+    /// Do the statistics call it large, also after `deleted` rows have gone?
+    pub fn is_large(&self, deleted: u64) -> bool {
+        self.rows.saturating_sub(deleted) >= LARGE
     }
 
     /// Would binary COPY take the fields, as the stream has them, for what they are?

@@ -70,6 +70,13 @@ pub struct Column {
     pub identity_always: bool,
 }
 
+impl Column {
+    /// May it be compared with the elements of an array parameter, which is of its own type?
+    pub fn takes_array(&self) -> bool {
+        self.by_element && matches!(self.format, ColumnFormat::Binary { .. })
+    }
+}
+
 /// How the stream finds the row that an UPDATE or DELETE means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Identity {
