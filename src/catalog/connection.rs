@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result, sqlstate};
 use crate::libpq::Parameters;
+use crate::logicalrep::names::quote_ident;
 use crate::pg::spi;
 
 /// The parameters with which `role` reaches `server`. Only for a role with USAGE on the server.
@@ -26,14 +27,14 @@ pub fn parameters(role: u32, server: u32) -> Result<Parameters> {
                 sqlstate::INSUFFICIENT_PRIVILEGE,
                 format!("permission denied for server \"{name}\""),
             )
-            .hint(format!("GRANT USAGE ON FOREIGN SERVER \"{name}\" TO \"{user}\";")));
+            .hint(format!("GRANT USAGE ON FOREIGN SERVER {} TO {};", quote_ident(name), quote_ident(user))));
         }
         if !row.bool(2)? {
             return Err(Error::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
                 format!("server \"{name}\" does not use foreign-data wrapper pg_courier"),
             )
-            .hint("CREATE SERVER ... FOREIGN DATA WRAPPER pg_courier OPTIONS (host ..., port ..., dbname ...);"));
+            .hint("SELECT srvname FROM pg_foreign_server WHERE srvfdw = (SELECT oid FROM pg_foreign_data_wrapper WHERE fdwname = 'pg_courier');"));
         }
         let Some(mapped) = row.opt(4) else {
             return Err(Error::new(
@@ -41,7 +42,9 @@ pub fn parameters(role: u32, server: u32) -> Result<Parameters> {
                 format!("no user mapping for \"{user}\" on \"{name}\""),
             )
             .hint(format!(
-                "CREATE USER MAPPING FOR \"{user}\" SERVER \"{name}\" OPTIONS (user '...', password '...');"
+                "CREATE USER MAPPING FOR {} SERVER {} OPTIONS (user '...', password '...');",
+                quote_ident(user),
+                quote_ident(name)
             )));
         };
         let options = spi::query(
@@ -81,7 +84,11 @@ pub fn server_by_name(name: &str) -> Result<u32> {
         spi::as_extension(|| spi::query_opt("SELECT oid FROM pg_foreign_server WHERE srvname = $1", &[Some(name)]))?;
     let row = row.ok_or_else(|| {
         Error::new(sqlstate::UNDEFINED_OBJECT, format!("server \"{name}\" does not exist"))
-            .hint("CREATE SERVER ... FOREIGN DATA WRAPPER pg_courier OPTIONS (host '...', port '5432', dbname '...');")
+            .hint(format!(
+                "CREATE SERVER {} FOREIGN DATA WRAPPER pg_courier OPTIONS (host 'db.example.com', port '5432', dbname 'postgres'); with \
+                 the destination's own.",
+                quote_ident(name)
+            ))
     })?;
     row.parse(0)
 }

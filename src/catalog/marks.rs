@@ -131,7 +131,7 @@ fn doubt(owner: &str) -> Error {
     ))
     .hint(format!(
         "If a task of another server writes here as {role}: {grant} If not, DROP SCHEMA courier_applied CASCADE; sends what \
-         was to be hidden. Then SELECT courier.resume(...) goes on."
+         was to be hidden. Then SELECT courier.resume({{task}});"
     ))
 }
 

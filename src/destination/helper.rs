@@ -170,7 +170,7 @@ impl Destination {
                 "Grant the user CREATE on the database: GRANT CREATE ON DATABASE ... TO ...; or create schema \
                  \"courier_applied\" owned by it."
             } else {
-                "Remove the cause on the destination, then courier.resume()."
+                "Remove the cause on the destination, then SELECT courier.resume({task});"
             };
             error.context("While preparing schema \"courier_applied\" on the destination.").or_hint(hint)
         };

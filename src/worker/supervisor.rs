@@ -243,7 +243,10 @@ fn crashes_too_often(task: i32) -> Result<bool> {
         format!("the task was started {starts} times in a row without coming to an end or to rest"),
     )
     .detail("Its processes were killed, or they crash; a crash takes the whole server through recovery.")
-    .hint(format!("Look for \"terminated by signal\" in the server log, then SELECT courier.resume('{}');", task.name));
+    .hint(format!(
+        "Look for \"terminated by signal\" in the server log, then SELECT courier.resume({});",
+        names::quote_literal(&task.name)
+    ));
     task.log(&error, "failed");
     task.record_error(&error, true, None)?;
     Ok(true)
@@ -553,19 +556,21 @@ impl Attempt<'_> {
         let copies = xact::in_transaction(|| tables::copies(task.id))?;
         let Some(first) = copies.first() else { return Ok(()) };
         let Some(other) = copies.iter().find(|copy| copy.snapshot != first.snapshot) else { return Ok(()) };
-        let message = "tables were copied at different moments";
-        let detail = format!(
+        let name = names::quote_literal(&task.name);
+        let error = Error::new(
+            sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("the tables of task \"{}\" were copied at different moments", task.name),
+        )
+        .detail(format!(
             "The copy was interrupted and went on under another snapshot: {} is not of the same moment as {}. What was written on \
              the source between the two is on the destination in some of the tables only.",
             other.name, first.name
-        );
-        let hint = format!(
-            "If that matters: SELECT courier.drop_task({}); empty its tables on the destination, create it with schema_sync => false, \
-             start it.",
-            names::quote_literal(&task.name)
-        );
-        xact::in_transaction(|| task.record_event("snapshots", message, Some(&detail)))?;
-        let error = Error::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message).detail(detail).hint(hint);
+        ))
+        .hint(format!(
+            "If that matters, drop the tables on the destination and copy them once more: SELECT courier.drop_task({name}); then create \
+             the task and start it. A task with incremental => true has no such moments."
+        ));
+        xact::in_transaction(|| task.record_error(&error, false, None))?;
         task.log(&error, "goes on");
         Ok(())
     }

@@ -120,6 +120,9 @@ fn an_interrupted_copy_has_tables_of_two_moments() {
     pair.source.disarm();
     pair.call(DATABASE, "resume", TASK);
     pair.wait_for_state(DATABASE, TASK, "finished");
-    let told = "SELECT message FROM courier.events WHERE kind = 'snapshots'";
-    assert_mentions(&pair.source.value(DATABASE, told), &["tables were copied at different moments"]);
+    let told = ["were copied at different moments", "is not of the same moment as", "courier.drop_task("];
+    let shown = "SELECT concat_ws(E'\\n', last_error, last_error_detail, last_error_hint) FROM courier.task_details";
+    assert_mentions(&pair.source.value(DATABASE, shown), &told);
+    let event = "SELECT message || detail FROM courier.events WHERE kind = 'error'";
+    assert_mentions(&pair.source.value(DATABASE, event), &told[..2]);
 }
