@@ -46,7 +46,7 @@ E2E_THREADS ?= 2
 TEST ?=
 
 .PHONY: help prereqs build script install install-files package demo test test-build \
-        test-unit old-releases test-support test-sql test-e2e test-nightly test-majors test-upward lint audit docs bench-copy bench-apply \
+        test-unit old-releases test-support test-sql test-demo test-e2e test-nightly test-majors test-upward lint audit docs bench-copy bench-apply \
         bench-growth bench-precheck clean
 
 help:
@@ -109,7 +109,7 @@ demo: prereqs
 # The runner of the heaviest tests comes last, so the last lines are its verdict.
 test: prereqs
 	@$(MAKE) --no-print-directory lint lint-ali PG_CONFIG='$(PG_CONFIG)'
-	@$(MAKE) --no-print-directory test-unit old-releases test-support test-sql PG_CONFIG='$(PG_CONFIG)'
+	@$(MAKE) --no-print-directory test-unit old-releases test-support test-sql test-demo PG_CONFIG='$(PG_CONFIG)'
 	@$(MAKE) --no-print-directory test-ali MAJORS=15
 	@$(MAKE) --no-print-directory test-e2e PG_CONFIG='$(PG_CONFIG)'
 
@@ -129,6 +129,10 @@ test-support:
 # COURIER_ACCEPT=1 writes the expected output anew.
 test-sql: test-build
 	$(TEST_ENV) $(CARGO) test -p pg_courier_tests --test regress
+
+# README's first command, with the library that the tests use.
+test-demo: test-build
+	@$(TEST_ENV) $(CARGO) run --quiet -p pg_courier_tests --bin demo
 
 # What tests of upgrades begin with: built once, from the commits of tests/upgrade/releases.txt.
 OLD_RELEASES = $(abspath $(TARGET))/old-releases/$(PG_MAJOR)

@@ -160,7 +160,7 @@ fn show_progress(screen: &mut Screen, source: &Cluster, writing_since: Instant) 
     let state_query = format!(
         "SELECT state, coalesce(phase, ''), coalesce(pg_size_pretty(lag_bytes::bigint), '?'), \
          coalesce(round(lag_seconds::numeric, 1)::text, '?'), coalesce(round(rows_per_second::numeric)::text, '?'), \
-         coalesce(last_error, '') FROM courier.tasks WHERE task = '{TASK}'"
+         coalesce(last_error, '') FROM courier.task_details WHERE task = '{TASK}'"
     );
     let progress_query = format!(
         "SELECT table_name, state, rows, coalesce(bar, ''), coalesce(round(percent::numeric)::text || ' %', '') \
@@ -254,6 +254,6 @@ fn leave_running(screen: &mut Screen, pair: &Pair) {
 }
 
 fn text_rows(client: &mut postgres::Client, query: &str) -> Vec<Vec<String>> {
-    let rows = pg_courier_tests::sql::rows(client, query).unwrap_or_default();
+    let rows = pg_courier_tests::sql::rows(client, query).unwrap_or_else(|error| panic!("{query}: {error:?}"));
     rows.into_iter().map(|row| row.into_iter().map(Option::unwrap_or_default).collect()).collect()
 }

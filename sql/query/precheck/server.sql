@@ -125,7 +125,7 @@ SELECT 'standbys', NULL, NULL,
 UNION ALL
 SELECT 'health_check', NULL, NULL,
        'courier.health_interval is 0, and nobody has called courier.health_check() within the last five minutes' ||
-       COALESCE(format(', the last time at %s.', date_trunc('second', h.ran_at)), ': nothing raises alerts.'),
+       COALESCE(', the last time at ' || date_trunc('second', h.ran_at) || '.', ': nothing raises alerts.'),
        E'ALTER SYSTEM SET courier.health_interval = ''60s'';\nSELECT pg_reload_conf();', 'reload'
   FROM s
   LEFT JOIN courier.health_last h ON true
