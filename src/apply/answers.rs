@@ -181,10 +181,13 @@ fn describe_conflict(error: Error, table: &Relation, kind: Kind) -> Error {
     if error.sqlstate() == sqlstate::DIVISION_BY_ZERO && kind == Kind::Insert {
         return Error::new(
             sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
-            format!("the columns of {name} have changed on the destination"),
+            format!("table {name} has changed on the destination"),
         )
         .origin(Origin::Destination)
-        .detail("Rows were about to be sent in the form of the types that they had before.")
+        .detail(
+            "Its columns are others now, or a trigger that fires for replicated rows was made or dropped. Rows were about to be sent as was \
+             right before; nothing of this transaction has been applied.",
+        )
         .hint("The task goes on with SELECT courier.resume({task});");
     }
     if error.sqlstate() == sqlstate::DIVISION_BY_ZERO && kind != Kind::Insert {

@@ -449,6 +449,24 @@ fn triggers_that_fire_for_replicated_rows() {
     pair.assert_mirrored(TASK, &["public.t"]);
 }
 
+/// A trigger that fires for replicated rows, made on a running destination, sees rows in the order of their commits: a COPY
+/// that would not keep it is refused there, and the task goes on in order by itself.
+#[test]
+fn a_trigger_is_made_while_rows_travel_as_copy() {
+    let pair = mirrored("CREATE TABLE t (id int PRIMARY KEY, v int)");
+    let bulk = |from: u32| format!("INSERT INTO t SELECT n, n FROM generate_series({from}, {from} + 19999) AS n");
+    pair.source.run(DATABASE, &bulk(1));
+    pair.assert_mirrored(TASK, &["public.t"]);
+    pair.destination.run(
+        DATABASE,
+        "CREATE TRIGGER quiet BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger(); \
+         ALTER TABLE t ENABLE ALWAYS TRIGGER quiet",
+    );
+    pair.source.run(DATABASE, &bulk(20_001));
+    pair.assert_mirrored(TASK, &["public.t"]);
+    assert!(pair.destination.log_count("division by zero") > 0, "a COPY as if there were no trigger");
+}
+
 /// Row security that is forced on the owner of a table, too: the task is not begun. Where it comes later the task says what
 /// to do, and the other tables can be compared all the same.
 #[test]
