@@ -6,14 +6,14 @@
 use std::collections::HashSet;
 
 use pg_courier_tests::Pair;
-use pg_courier_tests::pair::DATABASE;
+use pg_courier_tests::pair::{DATABASE, ROLE, TaskOptions};
 
 use crate::common::TASK;
 
 /// The sessions on the destination have values of their own for these; those about values the source's workers, too
 /// (`src/destination.rs`).
 const SET: &str = "\
-    application_name array_nulls bytea_output check_function_bodies client_encoding DateStyle \
+    application_name array_nulls bytea_output check_function_bodies client_connection_check_interval client_encoding DateStyle \
     default_transaction_isolation default_transaction_read_only enable_hashjoin enable_mergejoin enable_seqscan \
     extra_float_digits gin_fuzzy_search_limit idle_in_transaction_session_timeout idle_session_timeout \
     IntervalStyle jit lc_monetary lock_timeout plan_cache_mode quote_all_identifiers row_security search_path \
@@ -53,7 +53,7 @@ const OF_DAMAGE: &str = "\
 
 /// How fast, how much memory, which plan, what is logged, what is counted.
 const OF_PERFORMANCE: &str = "\
-    backend_flush_after backtrace_functions client_connection_check_interval client_min_messages commit_delay \
+    backend_flush_after backtrace_functions client_min_messages commit_delay \
     commit_siblings compute_query_id cpu_index_tuple_cost cpu_operator_cost cpu_tuple_cost \
     cursor_tuple_fraction deadlock_timeout debug_deadlocks debug_discard_caches \
     debug_logical_replication_streaming debug_parallel_query debug_pretty_print debug_print_parse \
@@ -98,6 +98,56 @@ fn every_setting_has_been_judged() {
         );
         let unknown: Vec<&str> = known.split_whitespace().filter(|name| !judged.contains(name)).collect();
         assert!(unknown.is_empty(), "does one of these decide how a value reads, prints or is found? {unknown:?}");
+    }
+}
+
+/// Only the session of the stream has values of its own for these; a copy is durable whatever the default is.
+const OF_THE_STREAM: &str = "enable_hashjoin enable_mergejoin enable_seqscan jit plan_cache_mode synchronous_commit";
+
+/// The sessions that write have said every setting of the list themselves; a trigger there tells. One of them ends the
+/// statement of a client that is gone, where the system can watch a socket (Linux can).
+#[test]
+fn sessions_on_the_destination_have_settings_of_their_own() {
+    let pair = Pair::start();
+    let table = "CREATE TABLE t (id int PRIMARY KEY)";
+    pair.source.run(DATABASE, &format!("{table}; INSERT INTO t VALUES (1)"));
+    pair.destination.run(
+        DATABASE,
+        &format!(
+            "{table}; ALTER TABLE t OWNER TO {ROLE}; \
+             CREATE TABLE seen AS SELECT 0 AS id, '' AS session, s.* FROM pg_settings AS s WITH NO DATA; \
+             CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN \
+               INSERT INTO public.seen SELECT NEW.id, pg_catalog.current_setting('application_name'), s.* \
+                 FROM pg_catalog.pg_settings AS s; RETURN NULL; END $$; \
+             CREATE TRIGGER look AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION look(); \
+             ALTER TABLE t ENABLE ALWAYS TRIGGER look"
+        ),
+    );
+    pair.start_task_with(
+        DATABASE,
+        TASK,
+        &["public.t"],
+        &TaskOptions { schema_sync: Some(false), ..Default::default() },
+    );
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    pair.source.run(DATABASE, "INSERT INTO t VALUES (2)");
+    pair.assert_mirrored(TASK, &["public.t"]);
+    let left = |row: u8, but: &str| {
+        let of_row = format!("SELECT name FROM seen WHERE id = {row} AND source = 'session'");
+        pair.destination.value(
+            DATABASE,
+            &format!(
+                "SELECT string_agg(name, ' ') FROM pg_settings WHERE name = ANY (string_to_array('{SET}', ' ')) \
+                 AND name <> ALL (string_to_array('{but}', ' ')) AND name NOT IN ({of_row})"
+            ),
+        )
+    };
+    assert_eq!(left(1, OF_THE_STREAM), "", "of the copy");
+    assert_eq!(left(2, ""), "", "of the stream");
+    if cfg!(target_os = "linux") && pair.destination.install.major() >= 14 {
+        let watched =
+            "SELECT string_agg(setting || unit, ' ') FROM seen WHERE name = 'client_connection_check_interval'";
+        assert_eq!(pair.destination.value(DATABASE, watched), "10000ms 10000ms");
     }
 }
 
