@@ -11,7 +11,12 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Calls `look` until it returns something, for at most `deadline`.
-pub fn poll<T>(deadline: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+pub fn poll<T>(deadline: Duration, look: impl FnMut() -> Option<T>) -> Option<T> {
+    poll_every(LOOK_EVERY, deadline, look)
+}
+
+/// The same for who measures how long it takes.
+pub fn poll_every<T>(pause: Duration, deadline: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + deadline;
     loop {
         if let Some(found) = look() {
@@ -20,7 +25,7 @@ pub fn poll<T>(deadline: Duration, mut look: impl FnMut() -> Option<T>) -> Optio
         if Instant::now() >= end {
             return None;
         }
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(pause);
     }
 }
 
