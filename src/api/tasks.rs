@@ -10,6 +10,7 @@ use crate::catalog::select::Candidate;
 use crate::catalog::{ConflictPolicy, Scope, Stage, Task, Wanted, connection, to_json, version};
 use crate::destination::Purpose;
 use crate::error::{Error, Result, sqlstate};
+use crate::guc;
 use crate::logicalrep::names;
 use crate::pg::dsm::Segment;
 use crate::pg::latch::Process;
@@ -222,15 +223,17 @@ pub(super) fn run(task: &Task) -> Result<()> {
         &[Some(Wanted::Running.as_str())],
     )?;
     // Who resumes a task whose slot keeps too much wants it to catch up: the WAL guard has said what it has to say.
-    spi::as_extension(|| {
-        spi::execute(
-            "INSERT INTO courier.wal_guard AS g (task_id, level) SELECT $1::int, 'limit' FROM courier.slots s, \
-             (SELECT courier.threshold('max_retained_wal')::bigint << 20 AS allowed) AS a \
-             WHERE s.slot_name = $2 AND s.owner_kind = 'task' AND a.allowed >= 0 AND s.retained_bytes >= a.allowed \
-             ON CONFLICT (task_id) DO UPDATE SET level = 'limit'",
-            &[Some(&task.id.to_string()), Some(&names::slot_name(&task.name))],
-        )
-    })?;
+    if let Some(allowed) = guc::max_retained_wal() {
+        spi::as_extension(|| {
+            spi::execute(
+                "INSERT INTO courier.wal_guard AS g (task_id, level) SELECT $1::int, 'limit' FROM pg_catalog.pg_replication_slots s \
+                 WHERE s.slot_name = $2 AND s.plugin = 'pg_courier' AND s.database = pg_catalog.current_database() \
+                 AND pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), s.restart_lsn) >= $3::pg_catalog.int8 \
+                 ON CONFLICT (task_id) DO UPDATE SET level = 'limit'",
+                &[Some(&task.id.to_string()), Some(&names::slot_name(&task.name)), Some(&allowed.to_string())],
+            )
+        })?;
+    }
     if !wake::is_preloaded() {
         report::notice(
             "pg_courier is not in shared_preload_libraries: the task will have to be resumed after a restart of the server",

@@ -2,6 +2,7 @@
 
 use super::Destination;
 use crate::error::{Error, Origin, Result, sqlstate};
+use crate::logicalrep::Row;
 
 /// Key of the advisory lock under which helper tables come and go ("courier" in ASCII). Anybody can take it, so nobody
 /// waits long for it.
@@ -71,6 +72,13 @@ const TABLES: [(&str, [&str; 2]); 5] = [
     ),
 ];
 
+/// A relation in the helper schema.
+struct HelperTable {
+    name: String,
+    /// Has it column "lease", which `progress` got after 0.1.0?
+    has_lease: bool,
+}
+
 impl Destination {
     /// Runs `f` in a transaction that no other task's coming or going can disturb. (A creation under way is not waited
     /// for otherwise, and the last task to leave drops the tables.)
@@ -88,8 +96,9 @@ impl Destination {
 
     fn locked_by_helper<R>(&mut self, f: impl FnOnce(&mut Destination) -> Result<R>) -> Result<R> {
         self.connection.exec("BEGIN")?;
-        self.connection.exec(&format!("SELECT pg_catalog.set_config('lock_timeout', '{PATIENCE}', true)"))?;
-        self.connection.exec(&format!("SELECT pg_catalog.pg_advisory_xact_lock({LOCK})"))?;
+        self.connection.exec(&format!(
+            "SELECT pg_catalog.set_config('lock_timeout', '{PATIENCE}', true), pg_catalog.pg_advisory_xact_lock({LOCK})"
+        ))?;
         let value = f(self)?;
         self.connection.exec("COMMIT")?;
         Ok(value)
@@ -121,20 +130,27 @@ impl Destination {
             .hint(format!("SELECT pg_terminate_backend({pid}); there ends it. The task tries again by itself."))
     }
 
-    fn helper_tables(&mut self) -> Result<Vec<String>> {
+    /// What is in the schema; `None` when there is no schema.
+    fn helper_tables(&mut self) -> Result<Option<Vec<HelperTable>>> {
         let rows = self.connection.query(
-            "SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+            "SELECT c.relname, EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'lease' \
+             AND NOT a.attisdropped) FROM pg_catalog.pg_namespace n LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid \
              WHERE n.nspname = 'courier_applied'",
             &[],
         )?;
-        rows.iter().map(|row| row.string(0)).collect()
+        let table = |row: &Row| {
+            let name = row.opt_string(0)?;
+            Some(row.bool(1).map(|has_lease| HelperTable { name, has_lease }))
+        };
+        let tables = rows.iter().filter_map(table).collect::<Result<Vec<_>>>()?;
+        Ok((!rows.is_empty()).then_some(tables))
     }
 
     /// Are the tables there, and nobody else's? One of 0.1.0 lacks the last table and a column.
     pub(super) fn has_helper_tables(&mut self) -> Result<bool> {
         self.check_helper_schema()?;
-        let there = self.helper_tables()?;
-        Ok(["progress", "table_progress"].iter().all(|name| there.iter().any(|n| n == name)))
+        let there = self.helper_tables()?.unwrap_or_default();
+        Ok(["progress", "table_progress"].iter().all(|name| there.iter().any(|table| table.name == *name)))
     }
 
     /// An error when the schema or a table in it belongs to somebody else, or carries somebody else's code. Nothing there
@@ -175,30 +191,24 @@ impl Destination {
             error.context("While preparing schema \"courier_applied\" on the destination.").or_hint(hint)
         };
         self.check_helper_schema()?;
-        let schema =
-            self.connection.query("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'courier_applied'", &[])?;
-        if schema.is_empty() {
+        let there = self.helper_tables()?;
+        if there.is_none() {
             self.connection.exec("CREATE SCHEMA courier_applied").map_err(explain)?;
         }
-        let there = self.helper_tables()?;
+        let there = there.unwrap_or_default();
         for (name, statements) in TABLES {
-            if !there.iter().any(|n| n == name) {
+            if !there.iter().any(|table| table.name == name) {
                 for statement in statements {
                     self.connection.exec(statement).map_err(explain)?;
                 }
             }
         }
-        self.upgrade_helper_tables()
+        self.upgrade_helper_tables(&there)
     }
 
     /// What 0.1.0 made gets what has come since.
-    fn upgrade_helper_tables(&mut self) -> Result<()> {
-        let columns = self.connection.query(
-            "SELECT 1 FROM pg_catalog.pg_attribute WHERE attrelid = 'courier_applied.progress'::pg_catalog.regclass \
-             AND attname = 'lease' AND NOT attisdropped",
-            &[],
-        )?;
-        if columns.is_empty() {
+    fn upgrade_helper_tables(&mut self, there: &[HelperTable]) -> Result<()> {
+        if there.iter().any(|table| table.name == "progress" && !table.has_lease) {
             let sql = "ALTER TABLE courier_applied.progress ADD COLUMN lease uuid";
             self.connection.exec(sql).map_err(|error| {
                 error

@@ -34,7 +34,7 @@ pub struct Table {
     /// Its rows, as the statistics there have them; 0 if they have nothing.
     pub rows: u64,
     columns: HashMap<String, There>,
-    /// All columns with their types in one text, and whether it has such triggers.
+    /// All columns with their types in one text, and whether it has such triggers: what `courier_columns` says.
     signature: String,
     pub deferrable: Vec<Deferrable>,
 }
@@ -73,38 +73,42 @@ macro_rules! has_replica_triggers {
     };
 }
 
-/// Columns and types of a table in one text, and whether somebody there sees its rows come.
-macro_rules! signature_of {
-    ($table:literal) => {
-        concat!(
-            "(SELECT COALESCE(pg_catalog.string_agg(a.attname || ' ' || a.atttypid::pg_catalog.text, ',' \
-              ORDER BY a.attnum), '') FROM pg_catalog.pg_attribute AS a WHERE a.attrelid OPERATOR(pg_catalog.=) ",
-            $table,
-            " AND a.attnum > 0 AND NOT a.attisdropped) || CASE WHEN ",
-            has_replica_triggers!($table),
-            " THEN ' triggers' ELSE '' END"
-        )
-    };
-}
-
-/// Makes what [`Table::before_copy`] calls, once for a session.
+/// Makes what [`Table::before_copy`] calls, once for a session: are columns and types of a table, in one text, still these, and
+/// does somebody there see its rows come?
 pub(super) const PREPARE_CHECK: &str = concat!(
-    "PREPARE courier_columns(pg_catalog.oid, pg_catalog.text) AS SELECT 1 / (",
-    "(",
-    signature_of!("$1"),
-    ") OPERATOR(pg_catalog.=) $2)::pg_catalog.int4"
+    "PREPARE courier_columns(pg_catalog.oid, pg_catalog.text) AS SELECT 1 / ( \
+       ((SELECT COALESCE(pg_catalog.string_agg(a.attname || ' ' || a.atttypid::pg_catalog.text, ',' ORDER BY a.attnum), '') \
+         FROM pg_catalog.pg_attribute AS a WHERE a.attrelid OPERATOR(pg_catalog.=) $1 AND a.attnum > 0 AND NOT a.attisdropped) \
+        || CASE WHEN ",
+    has_replica_triggers!("$1"),
+    " THEN ' triggers' ELSE '' END) OPERATOR(pg_catalog.=) $2)::pg_catalog.int4"
 );
 
-/// Line by line: what it is about, the table, and facts. $1: names of tables.
-const QUERY: &str = concat!(
-    "WITH RECURSIVE w AS MATERIALIZED ( \
-       SELECT n AS name, c.oid, c.relkind, c.reltuples FROM pg_catalog.unnest($1::pg_catalog.text[]) AS n \
-       JOIN pg_catalog.pg_class AS c ON c.oid = pg_catalog.to_regclass(n)), \
+/// For each column of each table: what the table is, the column and its type, and whether there is more to ask about the
+/// two. $1: names of tables. A new session knows nothing of the catalogs yet, so this is as plain as it can be.
+const TABLES: &str = concat!(
+    "SELECT n.name, c.relkind, CASE WHEN c.relkind = 'r' AND c.reltuples > 0 THEN c.reltuples::pg_catalog.int8 ELSE 0 END, ",
+    has_replica_triggers!("c.oid"),
+    ", EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.conrelid = c.oid AND k.condeferrable \
+         AND k.contype IN ('p', 'u', 'x')), \
+       a.attname, a.atttypid, t.typtype = 'e', t.typtype IN ('d', 'c') OR e.typtype IN ('d', 'c') \
+     FROM pg_catalog.unnest($1::pg_catalog.text[]) AS n(name) \
+     JOIN pg_catalog.pg_class AS c ON c.oid = pg_catalog.to_regclass(n.name) \
+     LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+     LEFT JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid \
+     LEFT JOIN pg_catalog.pg_type AS e ON e.oid = t.typelem \
+     ORDER BY c.oid, a.attnum"
+);
+
+/// What is in the types of columns: the type below all domains, and whether a constraint on the way is not valid. $1: names
+/// of tables.
+const TYPES: &str = "WITH RECURSIVE w AS MATERIALIZED ( \
+       SELECT n AS name, pg_catalog.to_regclass(n)::pg_catalog.oid AS oid FROM pg_catalog.unnest($1::pg_catalog.text[]) AS n), \
      of_column AS ( \
-       SELECT w.oid, a.attname, a.attnum, a.atttypid AS type, 0 AS depth \
+       SELECT w.oid, w.name, a.attname, a.attnum, a.atttypid AS type, 0 AS depth \
        FROM w JOIN pg_catalog.pg_attribute AS a ON a.attrelid = w.oid AND a.attnum > 0 AND NOT a.attisdropped \
        UNION ALL \
-       SELECT c.oid, c.attname, c.attnum, t.typbasetype, c.depth + 1 FROM of_column AS c \
+       SELECT c.oid, c.name, c.attname, c.attnum, t.typbasetype, c.depth + 1 FROM of_column AS c \
        JOIN pg_catalog.pg_type AS t ON t.oid = c.type WHERE t.typtype = 'd'), \
      within AS ( \
        SELECT c.oid, c.attnum, c.type FROM of_column AS c \
@@ -116,69 +120,85 @@ const QUERY: &str = concat!(
      lenient AS MATERIALIZED ( \
        SELECT d.oid, d.attnum FROM within AS d \
        JOIN pg_catalog.pg_constraint AS k ON k.contypid = d.type AND NOT k.convalidated AND d.type <> 0) \
-     SELECT 'table' AS what, w.name, w.relkind::pg_catalog.text, ",
-    signature_of!("w.oid"),
-    ", (",
-    has_replica_triggers!("w.oid"),
-    ")::pg_catalog.text, \
-       CASE WHEN w.relkind = 'r' AND w.reltuples > 0 THEN w.reltuples::pg_catalog.int8::pg_catalog.text END, NULL \
-     FROM w \
-     UNION ALL \
-     SELECT 'column', w.name, c.attname::pg_catalog.text, t.oid::pg_catalog.text, (t.typtype = 'e')::pg_catalog.text, \
+     SELECT c.name, c.attname, t.oid, t.typtype = 'e', \
        CASE WHEN EXISTS (SELECT FROM lenient AS l WHERE l.oid = c.oid AND l.attnum = c.attnum) THEN \
          (SELECT pg_catalog.format_type(o.type, NULL) FROM of_column AS o \
-          WHERE o.oid = c.oid AND o.attnum = c.attnum AND o.depth = 0) END, NULL \
-     FROM w JOIN of_column AS c ON c.oid = w.oid JOIN pg_catalog.pg_type AS t ON t.oid = c.type AND t.typtype <> 'd' \
-     UNION ALL \
-     SELECT 'constraint', w.name, k.conname::pg_catalog.text, \
+          WHERE o.oid = c.oid AND o.attnum = c.attnum AND o.depth = 0) END \
+     FROM of_column AS c JOIN pg_catalog.pg_type AS t ON t.oid = c.type AND t.typtype <> 'd'";
+
+/// Constraints that a trigger checks. $1: names of tables.
+const CONSTRAINTS: &str = "SELECT n.name, k.conname, \
        CASE WHEN i.indexprs IS NULL THEN (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, \
-           CASE WHEN k.contype = 'x' THEN pg_catalog.format('OPERATOR(%I.%s)', n.nspname, p.oprname) ELSE '' END) \
+           CASE WHEN k.contype = 'x' THEN pg_catalog.format('OPERATOR(%I.%s)', s.nspname, p.oprname) ELSE '' END) \
            ORDER BY c.at) \
          FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY AS c(number, at) \
-         JOIN pg_catalog.pg_attribute AS a ON a.attrelid = w.oid AND a.attnum = c.number \
+         JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = c.number \
          LEFT JOIN pg_catalog.pg_operator AS p ON p.oid = k.conexclop[c.at] \
-         LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = p.oprnamespace)::pg_catalog.text END, \
-       (k.contype = 'x')::pg_catalog.text, pg_catalog.to_jsonb(i.*) ->> 'indnullsnotdistinct', \
-       (i.indpred IS NOT NULL)::pg_catalog.text \
-     FROM w JOIN pg_catalog.pg_constraint AS k ON k.conrelid = w.oid AND k.condeferrable AND k.contype IN ('p', 'u', 'x') \
-     JOIN pg_catalog.pg_index AS i ON i.indexrelid = k.conindid"
-);
+         LEFT JOIN pg_catalog.pg_namespace AS s ON s.oid = p.oprnamespace) END, \
+       k.contype = 'x', pg_catalog.to_jsonb(i.*) ->> 'indnullsnotdistinct', i.indpred IS NOT NULL \
+     FROM pg_catalog.unnest($1::pg_catalog.text[]) AS n(name) \
+     JOIN pg_catalog.pg_constraint AS k ON k.conrelid = pg_catalog.to_regclass(n.name) AND k.condeferrable \
+       AND k.contype IN ('p', 'u', 'x') \
+     JOIN pg_catalog.pg_index AS i ON i.indexrelid = k.conindid";
 
 /// Reads the definitions of tables, by their qualified names. One that is not there is in the answer, as missing.
 pub fn read(connection: &mut Connection, names: &[String]) -> Result<HashMap<String, Table>> {
-    let quoted: Vec<String> =
-        names.iter().map(|name| format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))).collect();
-    let rows = connection.query(QUERY, &[Some(&format!("{{{}}}", quoted.join(",")))])?;
     let named = |name: &String| (name.clone(), Table { name: name.clone(), ..Table::default() });
     let mut tables: HashMap<String, Table> = names.iter().map(named).collect();
-    for row in &rows {
-        let Some(table) = tables.get_mut(row.text(1)?) else { continue };
-        match row.text(0)? {
-            "table" => {
-                table.kind = match row.text(2)? {
-                    "r" => Kind::Plain,
-                    "p" => Kind::Partitioned,
-                    _ => Kind::Other,
-                };
-                table.signature = row.string(3)?;
-                table.has_replica_triggers = row.text(4)? == "true";
-                table.rows = row.opt(5).and_then(|rows| rows.parse().ok()).unwrap_or_default();
+    // Tables of which the rest has to be asked.
+    let (mut typed, mut constrained) = (Vec::new(), Vec::new());
+    for row in connection.query(TABLES, &[Some(&array_of(names))])? {
+        let name = row.text(0)?;
+        let Some(table) = tables.get_mut(name) else { continue };
+        if table.kind == Kind::Missing {
+            table.kind = match row.text(1)? {
+                "r" => Kind::Plain,
+                "p" => Kind::Partitioned,
+                _ => Kind::Other,
+            };
+            table.rows = row.parse(2)?;
+            table.has_replica_triggers = row.bool(3)?;
+            if row.bool(4)? {
+                constrained.push(name.to_owned());
             }
-            "column" => {
-                let is_enum = row.text(4)? == "true";
-                let there = There { base: row.parse(3)?, is_enum, lenient: row.opt_string(5) };
-                table.columns.insert(row.string(2)?, there);
-            }
-            _ => table.deferrable.push(Deferrable {
-                name: row.string(2)?,
-                columns: row.opt(3).map(columns_of).transpose()?,
-                is_exclusion: row.text(4)? == "true",
-                nulls_are_equal: row.opt(5) == Some("true"),
-                is_partial: row.text(6)? == "true",
-            }),
+        }
+        let Some(column) = row.opt_string(5) else { continue };
+        let there = There { base: row.parse(6)?, is_enum: row.bool(7)?, lenient: None };
+        table.signature += &format!("{}{column} {}", if table.signature.is_empty() { "" } else { "," }, there.base);
+        table.columns.insert(column, there);
+        if row.opt(8) == Some("t") && typed.last().is_none_or(|last| last != name) {
+            typed.push(name.to_owned());
+        }
+    }
+    for table in tables.values_mut().filter(|table| table.has_replica_triggers) {
+        table.signature += " triggers";
+    }
+    if !typed.is_empty() {
+        for row in connection.query(TYPES, &[Some(&array_of(&typed))])? {
+            let Some(table) = tables.get_mut(row.text(0)?) else { continue };
+            let there = There { base: row.parse(2)?, is_enum: row.bool(3)?, lenient: row.opt_string(4) };
+            table.columns.insert(row.string(1)?, there);
+        }
+    }
+    if !constrained.is_empty() {
+        for row in connection.query(CONSTRAINTS, &[Some(&array_of(&constrained))])? {
+            let Some(table) = tables.get_mut(row.text(0)?) else { continue };
+            table.deferrable.push(Deferrable {
+                name: row.string(1)?,
+                columns: row.opt(2).map(columns_of).transpose()?,
+                is_exclusion: row.bool(3)?,
+                nulls_are_equal: row.opt(4) == Some("true"),
+                is_partial: row.bool(5)?,
+            });
         }
     }
     Ok(tables)
+}
+
+/// Text of an array of names.
+fn array_of(names: &[String]) -> String {
+    let quote = |name: &String| format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""));
+    format!("{{{}}}", names.iter().map(quote).collect::<Vec<_>>().join(","))
 }
 
 fn columns_of(list: &str) -> Result<Vec<(String, String)>> {
