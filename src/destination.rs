@@ -131,9 +131,8 @@ impl Destination {
 
     /// Takes the task over: locks its row, which waits for a batch still under way, and raises the epoch, which shuts
     /// everyone else out. The row must have one of the two leases and gets the second. Returns the epoch and what has been
-    /// applied.
+    /// applied. The helper schema has been looked at ([`Destination::check_helper_schema`]).
     pub fn take_over(&mut self, task_id: &str, [lease, next]: [&str; 2]) -> Result<(i64, Lsn)> {
-        self.check_helper_schema()?;
         // Durable, and with it everything this reads: the slot may advance up to there.
         self.connection.exec("SET synchronous_commit = on")?;
         let rows = self.connection.query(

@@ -199,19 +199,45 @@ pub struct Applier {
     pub(super) generations: FastMap<u32, u64>,
 }
 
+/// A session on the destination that knows what it will write to, and has written nothing.
+pub struct Acquainted {
+    destination: Destination,
+    destination_id: Option<String>,
+    there: There,
+}
+
+impl Acquainted {
+    /// Looks at the tables of these names.
+    pub fn with(mut destination: Destination, names: &[String]) -> Result<Acquainted> {
+        let destination_id = destination.database_id()?;
+        let mut there = There::default();
+        there.learn(&mut destination.connection, names)?;
+        Ok(Acquainted { destination, destination_id, there })
+    }
+
+    /// Looks at the helper schema, before anything there is touched.
+    pub fn check_helper_schema(&mut self) -> Result<()> {
+        self.destination.check_helper_schema()
+    }
+
+    /// Is this the database of that identity, beyond doubt?
+    pub fn is_on(&self, destination_id: Option<&str>) -> bool {
+        destination_id.is_some() && self.destination_id.as_deref() == destination_id
+    }
+}
+
 impl Applier {
     /// Takes over the task's progress row; the applier goes on behind it.
-    /// `open` opens more sessions like `destination`.
+    /// `open` opens more sessions like the first.
     pub fn new(
-        mut destination: Destination,
+        Acquainted { mut destination, destination_id, mut there }: Acquainted,
         open: Open,
         plan: Plan,
         on_applied: Box<dyn Fn(&Applied)>,
     ) -> Result<Applier> {
         let (epoch, start) = destination.take_over(&plan.task_id, plan.leases.each_ref().map(String::as_str))?;
         let task_id = parse_uuid(&plan.task_id)?;
-        let destination_id = destination.database_id()?;
-        let there = There::learn(&mut destination.connection, &plan.names)?;
+        there.learn(&mut destination.connection, &plan.names)?;
         destination.connection.enter_pipeline()?;
         let now = Instant::now();
         Ok(Applier {

@@ -35,16 +35,20 @@ struct Met {
 }
 
 impl There {
-    /// Asks for all tables of the task at once.
-    pub(super) fn learn(connection: &mut Connection, names: &[String]) -> Result<There> {
-        let tables = match table::read(connection, names) {
+    /// Asks for all tables of the task at once, but for those that it knows.
+    pub(super) fn learn(&mut self, connection: &mut Connection, names: &[String]) -> Result<()> {
+        let unknown: Vec<String> = names.iter().filter(|name| !self.known.contains_key(*name)).cloned().collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let tables = match table::read(connection, &unknown) {
             Ok(tables) => tables,
             // A schema that may not be looked into: the first change of its table says so.
             Err(error) if error.sqlstate() == sqlstate::INSUFFICIENT_PRIVILEGE => HashMap::new(),
             Err(error) => return Err(error),
         };
-        let known = tables.into_iter().map(|(name, table)| (name, Rc::new(table))).collect();
-        Ok(There { known, by_generation: FastMap::default() })
+        self.known.extend(tables.into_iter().map(|(name, table)| (name, Rc::new(table))));
+        Ok(())
     }
 
     /// The source's definition has changed: the destination's will have, too.

@@ -1,6 +1,7 @@
 //! `pg_courier apply worker: <task>`: owns the slot and the destination session; decodes and applies.
 //!
-//! It reads what it has to know in one transaction at its start. From then on it runs no SQL on the source: catalog
+//! It reads what it has to know in one transaction at its start, and gets to know the destination; it writes nothing before the
+//! supervisor has admitted it, which may still be checking. From then on it runs no SQL on the source: catalog
 //! caches filled by SQL and by decoding contradict each other. Any error ends it; the supervisor reads the error from
 //! shared memory and decides. A new worker resumes from the destination's progress row.
 //!
@@ -13,9 +14,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::heartbeat::Listener;
-use super::status::TaskStatus;
+use super::status::{Admission, TaskStatus};
 use super::{Argument, Endpoint, Mode, failpoint};
-use crate::apply::applier::{Applied, Applier, Plan, Round};
+use crate::apply::applier::{Acquainted, Applied, Applier, Plan, Round};
 use crate::catalog::{Marks, Task, coverage, tables};
 use crate::destination::{self, Purpose};
 use crate::error::{Error, Remedy, Result, sqlstate};
@@ -25,7 +26,7 @@ use crate::logicalrep::{Lsn, Relation, names};
 use crate::pg::dsm::Segment;
 use crate::pg::logical::{self, Decoding, Step};
 use crate::pg::wake::Sleeper;
-use crate::pg::{bgworker, report, xact};
+use crate::pg::{bgworker, latch, report, xact};
 
 /// WAL records between two looks at the destination.
 const RECORDS_PER_STEP: usize = 2000;
@@ -43,6 +44,10 @@ fn apply_worker_main() {
     super::take_place(&status, 0);
     let outcome = report::catch(|| run(&argument, status.clone()));
     let Err(error) = outcome else { bgworker::exit(0) };
+    if status.admission(argument.number) == Admission::Superseded {
+        // Nobody waits for it, and its place is another's.
+        bgworker::exit(0)
+    }
     xact::abort();
     // The supervisor writes it into the log, once, with what it makes of it.
     if !status.supervisor.is_alive() {
@@ -152,23 +157,34 @@ fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
     if argument.mode == Mode::CreateSlot {
         return create_slot(argument, &status);
     }
-    let (task, endpoint, plan, listener) = xact::in_transaction(|| {
-        let (task, endpoint, plan) = prepare(argument, &status)?;
-        let listener = Listener::of(&task, status.clone())?;
-        Ok((task, endpoint, plan, listener))
-    })?;
+    let is_admitted = status.admission(argument.number) == Admission::Granted;
+    let Source { mut task, endpoint, mut plan, listener } = xact::in_transaction(|| Source::read(argument, &status))?;
     super::show_task(&task.name)?;
-    // The lines that the server writes about decoding name a process only.
-    task.log_line(&format!("decodes slot \"{}\"", names::slot_name(&task.name)));
     let destination = endpoint.open(Purpose::Apply)?;
     if !destination.replica_role && task.needs_replica_role {
         return Err(destination.replica_role_error());
     }
+    let mut session = Acquainted::with(destination, &plan.names)?;
+    if !is_admitted {
+        bgworker::report_activity("waits until the supervisor has checked the destination");
+        if !wait_for_admission(&status, argument.number) {
+            return Ok(());
+        }
+        // The supervisor has noted what it found there. Had it changed more, it would have called another worker.
+        task = xact::in_transaction(|| Task::by_id(argument.task))?;
+        plan.leases = task.leases()?;
+    }
+    // A moment ago it has looked at the helper schema there too.
+    if is_admitted || !session.is_on(task.destination_id.as_deref()) {
+        session.check_helper_schema()?;
+    }
+    // The lines that the server writes about decoding name a process only.
+    task.log_line(&format!("decodes slot \"{}\"", names::slot_name(&task.name)));
     let observer = status.clone();
     let on_applied = Box::new(move |applied: &Applied| note_applied(&observer, applied));
     let endpoint = endpoint.for_extras();
     let open = Box::new(move || endpoint.open(Purpose::Apply));
-    let applier = Rc::new(RefCell::new(Applier::new(destination, open, plan, on_applied)?));
+    let applier = Rc::new(RefCell::new(Applier::new(session, open, plan, on_applied)?));
     let start = applier.borrow().applied();
     let mut decoding =
         Decoding::open(&names::slot_name(&task.name), start, Box::new(SharedSink(applier.clone(), listener)))?;
@@ -201,22 +217,46 @@ fn create_slot(argument: &Argument, status: &TaskStatus) -> Result<()> {
     Ok(())
 }
 
-fn prepare(argument: &Argument, status: &TaskStatus) -> Result<(Task, Endpoint, Plan)> {
-    let task = Task::by_id(argument.task)?;
-    let plan = Plan {
-        task_id: task.uuid.clone(),
-        leases: task.leases()?,
-        coverage: coverage::at_start(&task)?,
-        names: tables::of_task(task.id)?.into_iter().map(|table| table.name).collect(),
-        defer_constraints: tables::have_deferrable_constraints(task.id)?,
-        conflict: task.conflict,
-        skip: task.skip_lsn,
-        forward_origins: task.forward_origins,
-        marks: Marks::read()?,
-        serial_until: Lsn(status.serial_until.load(Relaxed)),
-    };
-    let endpoint = Endpoint::of(&task)?;
-    Ok((task, endpoint, plan))
+/// Waits for the supervisor's word; false when it was given to another worker.
+fn wait_for_admission(status: &TaskStatus, ticket: u32) -> bool {
+    /// The supervisor nudges. When it is gone nobody does.
+    const LOOK_EVERY: Duration = Duration::from_secs(1);
+    loop {
+        match status.admission(ticket) {
+            Admission::Granted => return true,
+            Admission::Superseded => return false,
+            Admission::Pending if !status.supervisor.is_alive() => return false,
+            Admission::Pending => latch::wait(Some(LOOK_EVERY)),
+        }
+    }
+}
+
+/// What the source knows of the task.
+struct Source {
+    task: Task,
+    endpoint: Endpoint,
+    plan: Plan,
+    listener: Listener,
+}
+
+impl Source {
+    fn read(argument: &Argument, status: &Rc<Segment<TaskStatus>>) -> Result<Source> {
+        let task = Task::by_id(argument.task)?;
+        let plan = Plan {
+            task_id: task.uuid.clone(),
+            leases: task.leases()?,
+            coverage: coverage::at_start(&task)?,
+            names: tables::of_task(task.id)?.into_iter().map(|table| table.name).collect(),
+            defer_constraints: tables::have_deferrable_constraints(task.id)?,
+            conflict: task.conflict,
+            skip: task.skip_lsn,
+            forward_origins: task.forward_origins,
+            marks: Marks::read()?,
+            serial_until: Lsn(status.serial_until.load(Relaxed)),
+        };
+        let (endpoint, listener) = (Endpoint::of(&task)?, Listener::of(&task, status.clone())?);
+        Ok(Source { task, endpoint, plan, listener })
+    }
 }
 
 fn note_applied(status: &TaskStatus, applied: &Applied) {

@@ -36,7 +36,7 @@ pub struct Argument {
     pub task: i32,
     /// Shared memory of the task; 0 for the supervisor, who makes it.
     pub segment: u32,
-    /// Number of the tablesync worker; 0 for others.
+    /// Number of the tablesync worker, ticket of the apply worker; 0 for others.
     pub number: u32,
     pub mode: Mode,
 }

@@ -35,19 +35,22 @@ impl There {
     }
 }
 
-/// Takes notice of the names that tables have on the destination.
-pub fn take_notice(task: &Task, destination: &mut Destination) -> Result<()> {
+/// Takes notice of the names that tables have on the destination; true when there was something new.
+pub fn take_notice(task: &Task, destination: &mut Destination) -> Result<bool> {
+    let mut is_news = false;
     let known = xact::in_transaction(|| known(task.id))?;
     let there = ask(destination, &known)?;
     for table in &known {
         if table.now.is_none() && !is_there(table, &known, &there) {
             forget(task, table)?;
+            is_news = true;
             continue;
         }
         let (name, oid) = what_now(table, &there);
         if name == table.name && oid == table.oid {
             continue;
         }
+        is_news = true;
         let oid = oid.map(|oid| oid.to_string());
         xact::in_transaction(|| {
             spi::as_extension(|| {
@@ -59,7 +62,7 @@ pub fn take_notice(task: &Task, destination: &mut Destination) -> Result<()> {
             })
         })?;
     }
-    Ok(())
+    Ok(is_news)
 }
 
 /// Has the destination a table that is gone on the source? Not if its name belongs to another one of the task there.

@@ -2,6 +2,7 @@
 //!
 //! One writer for each field, except the requests of `wait_for`. Made by the supervisor, gone with the last process.
 
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use super::heartbeat::Beat;
@@ -11,7 +12,16 @@ use crate::logicalrep::Lsn;
 use crate::pg::dsm::Condition;
 use crate::pg::latch::Process;
 
-const MAGIC: u64 = 0x7067_636f_7572_0003;
+const MAGIC: u64 = 0x7067_636f_7572_0004;
+
+/// May an apply worker take the destination over?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    Pending,
+    Granted,
+    /// Another worker was started since.
+    Superseded,
+}
 
 #[repr(C)]
 pub struct TaskStatus {
@@ -44,6 +54,9 @@ pub struct TaskStatus {
     pub slot_lsn: AtomicU64,
     /// The apply worker replays one by one up to here.
     pub serial_until: AtomicU64,
+    /// Numbers given to apply workers, and the one that may take the destination over: the others wait or go.
+    tickets: AtomicU32,
+    admitted: AtomicU32,
     /// 1 once the apply worker has been at the end of the WAL, and durable as far as was wanted.
     pub caught_up: AtomicU32,
     /// Requests for sequences, and the last one served.
@@ -120,6 +133,25 @@ impl TaskStatus {
     /// Is it the status of this task, and not of something that got the same handle later?
     pub fn belongs_to(&self, task: i32) -> bool {
         self.magic.load(Relaxed) == MAGIC && self.task.load(Relaxed) == task
+    }
+
+    /// A number for an apply worker, higher than all before. Nobody is admitted until it is.
+    pub fn draw_ticket(&self) -> u32 {
+        self.tickets.fetch_add(1, Relaxed) + 1
+    }
+
+    /// Lets this apply worker take the destination over.
+    pub fn admit(&self, ticket: u32) {
+        self.admitted.store(ticket, Release);
+        self.apply_worker().process.nudge();
+    }
+
+    pub fn admission(&self, ticket: u32) -> Admission {
+        // Whoever is admitted also sees what was done before.
+        if self.tickets.load(Relaxed) != ticket {
+            return Admission::Superseded;
+        }
+        if self.admitted.load(Acquire) == ticket { Admission::Granted } else { Admission::Pending }
     }
 
     pub fn durable(&self) -> Lsn {

@@ -111,24 +111,29 @@ fn supervise(argument: &Argument) -> Result<()> {
         let stopping = |status: &Rc<Segment<TaskStatus>>| status.stopping.load(Relaxed) == 1;
         STATUS.with_borrow(|status| i32::from(!status.as_ref().is_some_and(stopping)))
     });
-    let Some(Asked::Run(_)) = xact::in_transaction(|| Asked::look(argument.task))? else { return Ok(()) };
-    if xact::in_transaction(|| crashes_too_often(argument.task))? {
-        return Ok(());
-    }
+    let first = xact::in_transaction(|| match Asked::look(argument.task)? {
+        Some(Asked::Run(task)) if !crashes_too_often(&task)? => make_status(&task).map(|made| Some((task, made))),
+        _ => Ok(None),
+    })?;
+    let Some((task, (status, handle))) = first else { return Ok(()) };
+    HANDLE.set(handle);
+    let mut first = Some(task);
     let mut retry = Retry::default();
     let mut health = HealthCheck::from_now();
     loop {
-        let Some(Asked::Run(task)) = xact::in_transaction(|| Asked::look(argument.task))? else { return Ok(()) };
+        let task = match first.take() {
+            Some(task) => task,
+            None => match xact::in_transaction(|| Asked::look(argument.task))? {
+                Some(Asked::Run(task)) => task,
+                _ => return Ok(()),
+            },
+        };
         if task.lease.is_none() {
             // Before the destination's row gets it.
             xact::in_transaction(|| task.draw_lease())?;
             continue;
         }
         super::show_task(&task.name)?;
-        let status = match STATUS.with_borrow(|s| s.clone()) {
-            Some(status) => status,
-            None => make_status(&task)?,
-        };
         let mut attempt = Attempt {
             task: &task,
             status: status.clone(),
@@ -140,8 +145,10 @@ fn supervise(argument: &Argument) -> Result<()> {
             looked: Instant::now(),
             is_at_rest: false,
             claimant: None,
+            early: None,
         };
         let outcome = report::catch(|| attempt.run());
+        attempt.dismiss_early();
         let error = match outcome {
             Ok(Ended::Finished) => return Ok(()),
             Ok(Ended::Guarded(verdict)) => return end_for_guard(&task, &status, verdict),
@@ -231,11 +238,10 @@ fn end_for_guard(task: &Task, status: &TaskStatus, verdict: Verdict) -> Result<(
 
 /// A worker that crashes takes the whole server through recovery. If that happens again and again the task is the
 /// likely cause, and the source comes first: the task fails and waits for a person.
-fn crashes_too_often(task: i32) -> Result<bool> {
+fn crashes_too_often(task: &Task) -> Result<bool> {
     const MANY: i64 = 10;
-    let Some(task) = Task::find_by_id(task)? else { return Ok(true) };
     let starts = task.count_start()?;
-    if starts <= MANY || task.wanted != Wanted::Running || task.failed {
+    if starts <= MANY {
         return Ok(false);
     }
     let error = Error::new(
@@ -252,20 +258,15 @@ fn crashes_too_often(task: i32) -> Result<bool> {
     Ok(true)
 }
 
-fn make_status(task: &Task) -> Result<Rc<Segment<TaskStatus>>> {
-    xact::in_transaction(|| {
-        let (status, handle) = Segment::<TaskStatus>::create();
-        status.task.store(task.id, Relaxed);
-        status.supervisor.enter();
-        task.update("segment = $2::bigint", &[Some(&handle.to_string())])?;
-        let status = Rc::new(status);
-        STATUS.with_borrow_mut(|kept| *kept = Some(status.clone()));
-        Ok((status, handle))
-    })
-    .map(|(status, handle)| {
-        HANDLE.set(handle);
-        status
-    })
+/// The task's shared memory, and by what others find it.
+fn make_status(task: &Task) -> Result<(Rc<Segment<TaskStatus>>, u32)> {
+    let (status, handle) = Segment::<TaskStatus>::create();
+    status.task.store(task.id, Relaxed);
+    status.supervisor.enter();
+    task.update("segment = $2::bigint", &[Some(&handle.to_string())])?;
+    let status = Rc::new(status);
+    STATUS.with_borrow_mut(|kept| *kept = Some(status.clone()));
+    Ok((status, handle))
 }
 
 thread_local! {
@@ -301,6 +302,10 @@ impl Retry {
         Some(pause.min(LONGEST_PAUSE))
     }
 
+    fn is_untroubled(&self) -> bool {
+        self.since.is_none()
+    }
+
     fn succeeded(&mut self) {
         (self.since, self.attempts) = (None, 0);
     }
@@ -328,11 +333,14 @@ struct Attempt<'a> {
     looked: Instant,
     is_at_rest: bool,
     claimant: Option<Rc<Claimant>>,
+    /// An apply worker that gets ready while the destination is still checked, and its ticket.
+    early: Option<(Handle, u32)>,
 }
 
 impl Attempt<'_> {
     fn run(&mut self) -> Result<Ended> {
         let task = self.task;
+        self.start_early();
         let (endpoint, claimant) = xact::in_transaction(|| {
             check_owner(task)?;
             Ok((Endpoint::of(task)?, Rc::new(Claimant::of(task)?)))
@@ -685,16 +693,44 @@ impl Attempt<'_> {
         argument.to_text()
     }
 
+    /// An apply worker that may begin at once.
     fn start_apply_worker(&self, mode: Mode) -> Result<Handle> {
+        let (worker, ticket) = self.call_apply_worker(mode)?;
+        self.status.admit(ticket);
+        Ok(worker)
+    }
+
+    /// An apply worker that gets ready and waits until its ticket is admitted.
+    fn call_apply_worker(&self, mode: Mode) -> Result<(Handle, u32)> {
         self.status.caught_up.store(0, Relaxed);
-        bgworker::start(&Spec {
+        let ticket = self.status.draw_ticket();
+        // What one before it left behind that nobody waited for.
+        drop(self.status.apply_worker().take_error());
+        let worker = bgworker::start(&Spec {
             name: &format!("pg_courier apply worker: {}", self.task.name),
             kind: "pg_courier apply worker",
             function: "pg_courier_apply_worker_main",
-            argument: &self.argument(0, mode),
+            argument: &self.argument(ticket, mode),
             restart_seconds: None,
             notify: true,
-        })
+        })?;
+        Ok((worker, ticket))
+    }
+
+    /// What an apply worker does before it writes takes as long as our checks, so both go on side by side. Not after an error:
+    /// two that try in vain are no better than one. One that cannot be started now is started when it is needed.
+    fn start_early(&mut self) {
+        let streams = self.task.incremental && self.task.stage >= Stage::CatchingUp && self.task.slot_lsn.is_valid();
+        if streams && self.retry.is_untroubled() {
+            self.early = self.call_apply_worker(Mode::Run).ok();
+        }
+    }
+
+    /// The attempt has ended without a use for it.
+    fn dismiss_early(&mut self) {
+        if let Some((worker, _)) = self.early.take() {
+            worker.terminate();
+        }
     }
 
     fn start_tablesync_worker(&self, number: u32, mode: Mode) -> Result<Handle> {
@@ -722,11 +758,21 @@ impl Attempt<'_> {
         let target = compat::flush_lsn().max(xact::in_transaction(|| tables::last_sync_lsn(task.id))?);
         self.status.want_durable(target);
         let mut destination = destination;
-        renames::take_notice(task, &mut destination)?;
+        if renames::take_notice(task, &mut destination)? {
+            // It has read what was written before.
+            self.dismiss_early();
+        }
         let mut control = Some(destination);
         let mut synchronizing = task.stage == Stage::Synchronizing;
         let mut uncaught = true;
-        let mut worker = self.start_apply_worker(Mode::Run)?;
+        let mut worker = match self.early.take() {
+            Some((worker, ticket)) => {
+                failpoint::hit("supervisor_admits")?;
+                self.status.admit(ticket);
+                worker
+            }
+            None => self.start_apply_worker(Mode::Run)?,
+        };
         let mut worker_since = Instant::now();
         let mut in_trouble = task.in_trouble || task.last_error.is_some();
         self.show("watching the apply worker");

@@ -487,3 +487,90 @@ fn locked_tables_of_others_are_not_waited_for() {
     pair.call(DATABASE, "resume", TASK);
     pair.assert_mirrored(TASK, &["public.items", "public.journal", "public.big"]);
 }
+
+/// Sessions of the task on the destination.
+const SESSIONS: &str = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pg_courier: shop_to_dr'";
+
+const EPOCH: &str = "SELECT epoch FROM courier_applied.progress";
+
+/// A task in the middle of its stream that is resumed: the apply worker gets ready while its supervisor still checks.
+fn paused_with_changes(pair: &Pair) -> String {
+    mirror_small_tables(pair);
+    pair.call(DATABASE, "pause", TASK);
+    wait_until_no_workers(&pair.source, wait::DEADLINE);
+    pair.source.run(DATABASE, "INSERT INTO journal SELECT i, 'later' FROM generate_series(1, 100) i");
+    pair.destination.value(DATABASE, EPOCH)
+}
+
+/// Whoever is ready before the destination has been checked has not touched it, and goes on when it has.
+#[test]
+fn an_early_apply_worker_writes_nothing_before_it_may() {
+    let pair = Pair::start();
+    let epoch = paused_with_changes(&pair);
+    pair.source.arm("supervisor_admits:wait");
+    pair.call(DATABASE, "resume", TASK);
+    pair.source.wait_until(
+        DATABASE,
+        "both processes wait",
+        &format!(
+            "EXISTS (SELECT FROM pg_stat_activity WHERE query = 'waiting at failpoint supervisor_admits') AND EXISTS (SELECT FROM \
+             pg_stat_activity WHERE backend_type = '{APPLY}' AND query LIKE 'waits until the supervisor%')"
+        ),
+    );
+    assert_eq!(pair.destination.value(DATABASE, EPOCH), epoch);
+    assert_eq!(pair.destination.value(DATABASE, "SELECT count(*) FROM journal WHERE what = 'later'"), "0");
+    // Its supervisor goes, and with it who waits for its word. The next one has another worker.
+    let early = pair.source.pids(APPLY);
+    kill(pair.source.pids(SUPERVISOR)[0], libc::SIGTERM);
+    pair.source.wait_until(
+        DATABASE,
+        "the early worker has gone",
+        &format!("NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = {})", early[0]),
+    );
+    pair.source.disarm();
+    pair.assert_mirrored(TASK, &SMALL);
+    pair.source.assert_not_crashed();
+}
+
+/// The check fails: another server writes there, so the row says. Nothing of the task stays behind.
+#[test]
+fn an_apply_worker_that_was_early_for_nothing_goes() {
+    let pair = Pair::start();
+    let epoch = paused_with_changes(&pair);
+    pair.destination.run(
+        DATABASE,
+        "CREATE TABLE kept AS SELECT * FROM courier_applied.writer; \
+         UPDATE courier_applied.writer SET instance = replace(instance, '\"data_directory\":\"', '\"data_directory\":\"/elsewhere')",
+    );
+    pair.call(DATABASE, "resume", TASK);
+    pair.wait_for_state(DATABASE, TASK, "failed");
+    wait_until_no_workers(&pair.source, wait::DEADLINE);
+    pair.destination.wait_until(DATABASE, "no session is left", &format!("({SESSIONS}) = 0"));
+    assert_eq!(pair.destination.value(DATABASE, EPOCH), epoch);
+    assert_eq!(pair.destination.value(DATABASE, "SELECT count(*) FROM journal WHERE what = 'later'"), "0");
+    pair.destination.run(
+        DATABASE,
+        "UPDATE courier_applied.writer w SET instance = k.instance FROM kept k WHERE k.task_id = w.task_id; DROP TABLE kept",
+    );
+    pair.call(DATABASE, "resume", TASK);
+    pair.assert_mirrored(TASK, &SMALL);
+}
+
+/// Names that a person changed on both sides while the task was paused are noted by the supervisor, after the worker that
+/// was early has read the old ones.
+#[test]
+fn an_early_apply_worker_does_not_go_by_old_names() {
+    let pair = Pair::start();
+    mirror_small_tables(&pair);
+    pair.call(DATABASE, "pause", TASK);
+    wait_until_no_workers(&pair.source, wait::DEADLINE);
+    for cluster in [&pair.source, &pair.destination] {
+        cluster.run(
+            DATABASE,
+            "ALTER TABLE items RENAME TO kept; ALTER TABLE journal RENAME TO items; ALTER TABLE kept RENAME TO journal",
+        );
+    }
+    pair.source.run(DATABASE, "INSERT INTO items SELECT i, 'later' FROM generate_series(1, 100) i");
+    pair.call(DATABASE, "resume", TASK);
+    pair.assert_mirrored(TASK, &SMALL);
+}
