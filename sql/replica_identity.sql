@@ -240,6 +240,8 @@ COMMENT ON FUNCTION courier.identify_new_tables() IS
 CREATE EVENT TRIGGER pg_courier_identity ON ddl_command_end
     WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE')
     EXECUTE FUNCTION courier.identify_new_tables();
+-- Also for the tables that a replication tool makes.
+ALTER EVENT TRIGGER pg_courier_identity ENABLE ALWAYS;
 
 REVOKE ALL ON courier.identity_task, courier.identity_before FROM PUBLIC;
 REVOKE ALL ON FUNCTION courier.task_relations(text), courier.identity_of(oid[]), courier.replica_identity(text), courier.identities_to_set(text),

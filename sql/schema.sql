@@ -465,5 +465,38 @@ CREATE EVENT TRIGGER pg_courier_guard_server ON sql_drop
     WHEN TAG IN ('DROP SERVER', 'DROP FOREIGN DATA WRAPPER', 'DROP OWNED')
     EXECUTE FUNCTION courier.guard_drop_server();
 
+CREATE FUNCTION courier.note_unlogged() RETURNS event_trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    -- 1: persistence changes (AT_REWRITE_ALTER_PERSISTENCE). The catalog still has the old one.
+    IF pg_event_trigger_table_rewrite_reason() & 1 = 1 THEN
+        INSERT INTO courier.unlogged_table (task_id, relid)
+        SELECT t.task_id, t.relid
+          FROM courier.task_table t
+          JOIN courier.task k ON k.id = t.task_id AND k.incremental
+          JOIN pg_class c ON c.oid = t.relid AND c.relpersistence = 'p'
+         WHERE t.relid = pg_event_trigger_table_rewrite_oid();
+    END IF;
+EXCEPTION WHEN OTHERS THEN
+    -- Nobody's DDL fails because of us.
+    RAISE WARNING USING MESSAGE = format('pg_courier could not note that table %s is made unlogged: %s',
+                                         pg_event_trigger_table_rewrite_oid()::regclass, SQLERRM),
+        HINT = 'Its tasks do not get what is written to it until it is logged again: compare with courier.verify(task).';
+END
+$$;
+COMMENT ON FUNCTION courier.note_unlogged() IS
+'Notes that a table of a task is made unlogged: what is written to it until it is logged again is not in the WAL, and if that is in the same transaction nothing else tells.';
+
+CREATE EVENT TRIGGER pg_courier_unlogged ON table_rewrite
+    WHEN TAG IN ('ALTER TABLE')
+    EXECUTE FUNCTION courier.note_unlogged();
+
+-- Whoever works as a replica does all that as well.
+ALTER EVENT TRIGGER pg_courier_guard ENABLE ALWAYS;
+ALTER EVENT TRIGGER pg_courier_guard_server ENABLE ALWAYS;
+ALTER EVENT TRIGGER pg_courier_unlogged ENABLE ALWAYS;
+
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA courier FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA courier FROM PUBLIC;

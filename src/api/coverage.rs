@@ -163,6 +163,11 @@ fn definition(table: &Candidate) -> Result<String> {
 
 fn insert(task: &Task, table: &Candidate) -> Result<()> {
     spi::as_extension(|| {
+        // The new copy will have what was written then.
+        spi::execute(
+            "DELETE FROM courier.unlogged_table WHERE task_id = $1::int AND relid = $2::oid",
+            &[Some(&task.id.to_string()), Some(&table.oid.to_string())],
+        )?;
         spi::execute(
             "INSERT INTO courier.task_table (task_id, relid, table_name, kind, total_rows, total_bytes) \
              VALUES ($1::int, $2::oid, $3, $4, $5::bigint, $6::bigint) ON CONFLICT (task_id, relid) DO UPDATE \

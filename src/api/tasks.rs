@@ -438,7 +438,9 @@ fn drop_task(task: Option<Text>, restore_replica_identity: Option<bool>) {
             Ok((claimant, Endpoint::of(&task)?))
         });
         spi::as_extension(|| {
-            spi::execute("DELETE FROM courier.task WHERE id = $1::int", &[Some(&task.id.to_string())])
+            let id = task.id.to_string();
+            spi::execute("DELETE FROM courier.unlogged_table WHERE task_id = $1::int", &[Some(&id)])?;
+            spi::execute("DELETE FROM courier.task WHERE id = $1::int", &[Some(&id)])
         })?;
         // No rollback brings back a slot, or rows on another server.
         xact::before_commit(move || {

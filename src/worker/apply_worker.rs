@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::heartbeat::Listener;
+use super::heartbeat::{Heard, Listener};
 use super::status::{Admission, TaskStatus};
 use super::{Argument, Endpoint, Mode, failpoint};
 use crate::apply::applier::{Acquainted, Applied, Applier, Plan, Round};
@@ -64,7 +64,8 @@ pub(super) fn attach(segment: u32, task: i32) -> Option<Rc<Segment<TaskStatus>>>
     status.belongs_to(task).then(|| Rc::new(status))
 }
 
-/// The decoder owns its sink, and this worker talks to the applier between two steps. Heartbeats are met here.
+/// The decoder owns its sink, and this worker talks to the applier between two steps. What the extension itself says in the
+/// stream is met here.
 struct SharedSink(Rc<RefCell<Applier>>, Listener);
 
 impl ChangeSink for SharedSink {
@@ -81,7 +82,7 @@ impl ChangeSink for SharedSink {
     }
 
     fn follows(&self, table: u32) -> bool {
-        self.1.is_heartbeat(table) || self.0.borrow().follows(table)
+        self.1.listens_to(table) || self.0.borrow().follows(table)
     }
 
     fn followed(&self) -> Vec<u32> {
@@ -89,7 +90,7 @@ impl ChangeSink for SharedSink {
     }
 
     fn interest(&self, table: &Seen<'_>, settled: bool) -> Result<Interest> {
-        if self.1.is_heartbeat(table.oid) {
+        if self.1.listens_to(table.oid) {
             return Ok(Interest::EVERYTHING);
         }
         self.0.borrow().interest(table, settled)
@@ -108,8 +109,8 @@ impl ChangeSink for SharedSink {
     }
 
     fn wants_ahead(&mut self, early: &Transaction, table: Option<&Rc<Relation>>, is_first: bool) -> Result<bool> {
-        let is_heartbeat = table.is_some_and(|table| self.1.is_heartbeat(table.oid));
-        self.0.borrow_mut().wants_ahead(early, table.filter(|_| !is_heartbeat), is_first)
+        let is_ours = table.is_some_and(|table| self.1.listens_to(table.oid));
+        self.0.borrow_mut().wants_ahead(early, table.filter(|_| !is_ours), is_first)
     }
 
     fn ahead(&mut self, row: &[u8]) -> Result<()> {
@@ -129,9 +130,11 @@ impl ChangeSink for SharedSink {
     }
 
     fn change(&mut self, transaction: &Transaction, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {
-        if self.1.is_heartbeat(relation.oid) {
-            if self.1.hears(transaction, change) {
-                self.0.borrow_mut().touch(transaction);
+        if self.1.listens_to(relation.oid) {
+            match self.1.hears(transaction, relation.oid, change) {
+                Some(Heard::Heartbeat) => self.0.borrow_mut().touch(transaction),
+                Some(Heard::Unlogged { table }) => self.0.borrow().is_unlogged(table, transaction)?,
+                None => {}
             }
             return Ok(());
         }
@@ -139,7 +142,7 @@ impl ChangeSink for SharedSink {
     }
 
     fn truncate(&mut self, transaction: &Transaction, relations: &[Rc<Relation>], restart: bool) -> Result<()> {
-        let ours: Vec<Rc<Relation>> = relations.iter().filter(|r| !self.1.is_heartbeat(r.oid)).cloned().collect();
+        let ours: Vec<Rc<Relation>> = relations.iter().filter(|r| !self.1.listens_to(r.oid)).cloned().collect();
         if ours.is_empty() {
             return Ok(());
         }

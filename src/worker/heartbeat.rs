@@ -57,41 +57,61 @@ impl Beat {
     }
 }
 
-/// The apply worker's ear.
+/// The apply worker's ear: for what the extension itself says in the stream.
 pub struct Listener {
-    table: u32,
+    heartbeats: u32,
+    /// `courier.unlogged_table`.
+    unlogged: u32,
     task: i32,
     status: Rc<Segment<TaskStatus>>,
 }
 
 impl Listener {
     pub fn of(task: &Task, status: Rc<Segment<TaskStatus>>) -> Result<Listener> {
-        let row = spi::query_one("SELECT 'courier.heartbeat'::regclass::oid", &[])?;
+        let row = spi::query_one(
+            "SELECT 'courier.heartbeat'::pg_catalog.regclass::pg_catalog.oid, 'courier.unlogged_table'::pg_catalog.regclass::pg_catalog.oid",
+            &[],
+        )?;
         // A heartbeat that set out with a worker that died is met again.
         status.beat.end_lsn.store(0, Relaxed);
-        Ok(Listener { table: row.parse(0)?, task: task.id, status })
+        Ok(Listener { heartbeats: row.parse(0)?, unlogged: row.parse(1)?, task: task.id, status })
     }
 
-    pub fn is_heartbeat(&self, table: u32) -> bool {
-        table == self.table
+    /// Is it a table that the extension speaks by?
+    pub fn listens_to(&self, table: u32) -> bool {
+        [self.heartbeats, self.unlogged].contains(&table)
     }
 
-    /// Is the change a heartbeat of this task? All tasks of the database write into one table.
-    pub fn hears(&self, transaction: &Transaction, change: Change<'_>) -> bool {
+    /// What a change of such a table says to this task. All tasks of the database write into the same tables.
+    pub fn hears(&self, transaction: &Transaction, table: u32, change: Change<'_>) -> Option<Heard> {
         let row = match change {
             Change::Insert { row } | Change::Update { row, .. } => row,
-            Change::Delete { .. } => return false,
+            Change::Delete { .. } => return None,
         };
-        let ours = first_integer(row) == Some(self.task);
-        if ours {
-            self.status.beat.set_out(transaction);
+        if integer(row, 0) != Some(self.task) {
+            return None;
         }
-        ours
+        if table == self.unlogged {
+            return integer(row, 1).map(|table| Heard::Unlogged { table: table as u32 });
+        }
+        self.status.beat.set_out(transaction);
+        Some(Heard::Heartbeat)
     }
 }
 
-/// The first field of a row, if it is a binary integer.
-fn first_integer(row: &[u8]) -> Option<i32> {
+/// What the extension says in the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    Heartbeat,
+    /// The table was made unlogged in this transaction.
+    Unlogged {
+        table: u32,
+    },
+}
+
+/// A field of a row of which all before are binary integers, too.
+fn integer(row: &[u8], field: usize) -> Option<i32> {
+    let row = row.get(8 * field..)?;
     let length = i32::from_be_bytes(row.get(..4)?.try_into().ok()?);
     let value = row.get(4..8)?.try_into().ok()?;
     (length == 4).then(|| i32::from_be_bytes(value))
@@ -143,12 +163,15 @@ fn write(task: &Task, status: &TaskStatus) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::first_integer;
+    use super::integer;
 
     #[test]
-    fn the_first_field_of_a_row() {
-        assert_eq!(first_integer(&[0, 0, 0, 4, 0, 0, 0, 7, 0, 0, 0, 1, 65]), Some(7));
-        assert_eq!(first_integer(&[255, 255, 255, 255, 0, 0, 0, 1, 65]), None);
-        assert_eq!(first_integer(&[0, 0]), None);
+    fn the_first_fields_of_a_row() {
+        assert_eq!(integer(&[0, 0, 0, 4, 0, 0, 0, 7, 0, 0, 0, 1, 65], 0), Some(7));
+        assert_eq!(integer(&[0, 0, 0, 4, 0, 0, 0, 7, 0, 0, 0, 4, 0, 0, 64, 0], 1), Some(16384));
+        assert_eq!(integer(&[0, 0, 0, 4, 0, 0, 0, 7, 0, 0, 0, 1, 65], 1), None);
+        assert_eq!(integer(&[255, 255, 255, 255, 0, 0, 0, 1, 65], 0), None);
+        assert_eq!(integer(&[0, 0], 0), None);
+        assert_eq!(integer(&[0, 0], 1), None);
     }
 }

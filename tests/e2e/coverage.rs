@@ -246,6 +246,47 @@ fn a_table_leaves_the_wal_for_a_while() {
     assert_mentions(&pair.failure(DATABASE, TASK), &["table public.items was made unlogged"]);
 }
 
+/// Both in one transaction: nothing in the catalogs tells of it afterwards. Also by somebody who works as a replica, and while
+/// the task is paused.
+#[test]
+fn a_table_leaves_the_wal_within_a_transaction() {
+    let pair = mirrored_pair();
+    let leave = |v: u32| {
+        pair.source.run(
+            DATABASE,
+            &format!(
+                "BEGIN; SET LOCAL session_replication_role = replica; INSERT INTO journal VALUES ({v}, 'before'); ALTER TABLE items SET UNLOGGED; \
+                 UPDATE items SET v = {v} WHERE id <= 10; ALTER TABLE items SET LOGGED; COMMIT"
+            ),
+        );
+    };
+    let copy_anew = || {
+        there(&pair, "TRUNCATE items");
+        call(&pair, &format!("add_table('{TASK}', 'items')"));
+        resume(&pair);
+        pair.source.run(DATABASE, "UPDATE items SET v = 4 WHERE id = 4");
+        pair.assert_mirrored(TASK, &SMALL);
+    };
+    leave(1);
+    let failure = pair.failure(DATABASE, TASK);
+    assert_mentions(&failure, &["table public.items was made unlogged", "TRUNCATE public.items", "add_table"]);
+    copy_anew();
+    pair.call(DATABASE, "pause", TASK);
+    leave(2);
+    pair.call(DATABASE, "resume", TASK);
+    assert_mentions(&pair.failure(DATABASE, TASK), &["table public.items was made unlogged"]);
+    copy_anew();
+    assert_eq!(pair.source.value(DATABASE, "SELECT count(*) FROM courier.unlogged_table"), "0");
+    // Taken back: nothing has happened.
+    pair.source.run(DATABASE, "BEGIN; ALTER TABLE items SET UNLOGGED; UPDATE items SET v = 5; ROLLBACK");
+    // Rewritten for another reason: its rows are in the WAL.
+    pair.source.run(
+        DATABASE,
+        "ALTER TABLE journal ADD COLUMN at timestamptz DEFAULT clock_timestamp(); ALTER TABLE journal DROP COLUMN at",
+    );
+    pair.assert_mirrored(TASK, &SMALL);
+}
+
 /// An unlogged table is left out; when it is logged its rows are there already.
 #[test]
 fn a_table_comes_into_reach_with_its_rows() {

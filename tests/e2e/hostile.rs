@@ -122,7 +122,7 @@ impl World {
         let (schema, name) = table.split_once('.').expect("a name with its schema");
         let (schema, name) = (schema.to_owned(), name.to_owned());
         let fresh = self.fresh("t");
-        let statement = match self.rng.between(0, 13) {
+        let statement = match self.rng.between(0, 14) {
             0 => format!("CREATE TABLE world.{fresh} {COLUMNS}"),
             1 => format!("CREATE TABLE world.{fresh} {COLUMNS}; INSERT INTO world.{fresh} VALUES (1, 'at once')"),
             2 => {
@@ -154,7 +154,12 @@ impl World {
                 statement
             }
             11 => format!("ALTER TABLE world.m DETACH PARTITION {table}"),
-            12 => format!(
+            12 => {
+                format!(
+                    "ALTER TABLE {table} SET UNLOGGED; UPDATE {table} SET v = 'unlogged'; ALTER TABLE {table} SET LOGGED"
+                )
+            }
+            13 => format!(
                 "CREATE TABLE world.{fresh} {COLUMNS}; INSERT INTO world.{fresh} VALUES (1); DROP TABLE world.{fresh}"
             ),
             _ => format!(
