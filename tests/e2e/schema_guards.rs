@@ -624,14 +624,15 @@ fn values_that_need_more_than_rows() {
 #[test]
 fn a_table_that_cannot_be_verified() {
     let pair = Pair::start();
-    let there = "CREATE FUNCTION one() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'; \
-                 CREATE FUNCTION plus_one(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + one()'; \
-                 CREATE TABLE t (id int PRIMARY KEY, k int); CREATE TABLE innocent (id int PRIMARY KEY); CREATE TABLE zebra (id int PRIMARY KEY)";
+    // From 17 on CREATE INDEX looks names up as a dump does, so the function goes wrong afterwards.
     pair.source.run(
         DATABASE,
-        &format!(
-            "{there}; CREATE INDEX t_k ON t (plus_one(k)); INSERT INTO t VALUES (1, 1); INSERT INTO innocent VALUES (1)"
-        ),
+        "CREATE FUNCTION one() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'; \
+         CREATE FUNCTION plus_one(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + 1'; \
+         CREATE TABLE t (id int PRIMARY KEY, k int); CREATE TABLE innocent (id int PRIMARY KEY); CREATE TABLE zebra (id int PRIMARY KEY); \
+         CREATE INDEX t_k ON t (plus_one(k)); \
+         CREATE OR REPLACE FUNCTION plus_one(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + one()'; \
+         INSERT INTO t VALUES (1, 1); INSERT INTO innocent VALUES (1)",
     );
     pair.start_task(TASK, &["public.*"]);
     pair.caught_up(DATABASE, TASK);
