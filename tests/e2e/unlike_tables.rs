@@ -488,7 +488,8 @@ fn row_security_that_is_forced() {
 
     // Older minors (17.6 for one) leave the plans of a session as they are.
     pair.destination.run("postgres", "ALTER ROLE courier NOBYPASSRLS");
-    pair.destination.run("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'courier'");
+    pair.destination
+        .run("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'courier'");
     let text = failure_of(&pair, "UPDATE t SET v = 3");
     assert_mentions(&text, &["row-level security", "\"t\"", "BYPASSRLS", "resume"]);
     let verified = "SELECT string_agg(concat_ws(' ', table_name, identical), ', ' ORDER BY table_name) FROM courier.verify('shop_to_dr')";
