@@ -148,7 +148,7 @@ BEGIN
              -- Not there before 14.
              r.rolsuper OR COALESCE(NOT pg_has_role(r.oid, to_regrole('pg_read_all_data'), 'MEMBER'), true),
              'pg_read_all_data reads the passwords in pg_user_mapping and pg_authid, and the tables of pg_courier',
-             format('REVOKE pg_read_all_data FROM %I; -- and grant what SELECT courier.account_sql(''source'', %L, ''<task>'') prints', name, name))
+             format('REVOKE pg_read_all_data FROM %I; -- and grant what SELECT courier.account_sql(''source'', %L, task) FROM courier.tasks; prints', name, name))
           ) AS c(item, asked, ok, detail, fix)
          WHERE c.asked
     LOOP

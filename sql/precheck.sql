@@ -16,7 +16,7 @@ CREATE FUNCTION courier.precheck_server(
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'precheck_server_wrapper';
 COMMENT ON FUNCTION courier.precheck_server(text, text[], text[], boolean, boolean, boolean) IS
-'Internal: courier.precheck(server, include, ...), with the place where a fix runs.';
+'Internal: courier.precheck() of a server and patterns, with the place where a fix runs.';
 
 CREATE FUNCTION courier.precheck(
     task text, OUT category text, OUT item text, OUT severity text, OUT status text, OUT object text, OUT detail text, OUT fix text,

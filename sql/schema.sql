@@ -444,8 +444,10 @@ CREATE FUNCTION courier.guard_drop_server() RETURNS event_trigger
     AS $$
 DECLARE
     tasks text;
+    drops text;
 BEGIN
-    SELECT string_agg(quote_ident(t.name), ', ' ORDER BY t.name) INTO tasks
+    SELECT string_agg(quote_ident(t.name), ', ' ORDER BY t.name), string_agg(format('SELECT courier.drop_task(%L);', t.name), ' ' ORDER BY t.name)
+      INTO tasks, drops
       FROM pg_event_trigger_dropped_objects() d
       JOIN courier.task t ON t.server = d.objid
      WHERE d.classid = 'pg_catalog.pg_foreign_server'::regclass;
@@ -454,7 +456,7 @@ BEGIN
             ERRCODE = 'dependent_objects_still_exist',
             MESSAGE = 'cannot drop the server because tasks of pg_courier use it',
             DETAIL = format('Tasks: %s. Each has a replication slot that keeps WAL.', tasks),
-            HINT = 'SELECT courier.drop_task(task) FROM courier.tasks WHERE server = ''<server>''; then drop the server.';
+            HINT = drops || ' Then drop the server.';
     END IF;
 END
 $$;

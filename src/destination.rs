@@ -16,7 +16,7 @@ pub use claim::{Claim, Missing, behind, taken_over};
 use crate::error::{Error, Result, sqlstate};
 use crate::libpq::{Connection, Parameters, WaitFn, refuse_shared};
 use crate::logicalrep::Lsn;
-use crate::logicalrep::names::quote_literal;
+use crate::logicalrep::names::{quote_ident, quote_literal};
 
 /// Names a database among all servers: the cluster's system identifier and the database's OID. The same query on both
 /// sides tells a task that its destination is where a transaction came from.
@@ -180,7 +180,10 @@ impl Destination {
         )
         .detail("Otherwise triggers fire a second time there, and foreign keys are checked in the middle of a batch.");
         if self.connection.server_version() >= 150_000 {
-            error.hint("As a superuser on the destination: GRANT SET ON PARAMETER session_replication_role TO <user>;")
+            error.hint(format!(
+                "As a superuser on the destination: GRANT SET ON PARAMETER session_replication_role TO {};",
+                quote_ident(&self.connection.user())
+            ))
         } else {
             error.hint(
                 "Before PostgreSQL 15 only a superuser can set it: use one, or leave out tables with foreign keys.",

@@ -88,6 +88,64 @@ fn sql_functions_take_and_return_text() {
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }
 
+/// Whoever reads a hint shall be able to run what is in it: a name that the program knows stands there. Values of options
+/// that only a person knows (`'...'`) do not count.
+#[test]
+fn statements_in_messages_are_whole() {
+    let mut problems = Vec::new();
+    let files = rust_files(&source_directory()).into_iter().chain(sql_files());
+    for file in files.filter(|file| !file.ends_with("docs.rs")) {
+        for (number, line) in read_code(&file).lines().enumerate() {
+            if has_gap(line) {
+                problems.push(format!("{}:{}: {}", file.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
+fn gaps_in_statements_are_found() {
+    for line in [
+        "\"ALTER SERVER ... OPTIONS\"",
+        "\"courier.resume(...)\"",
+        "\"precheck('<task>')\"",
+        "\"TO <user>;\"",
+        "\"TO ...;\"",
+    ] {
+        assert!(has_gap(line), "{line}");
+    }
+    for line in [
+        "\"(user '...')\"",
+        "text.push_str(\"...\");",
+        "Vec::<String>::new()",
+        "a: Vec<u8>",
+        "format: *const c_char, ...)",
+    ] {
+        assert!(!has_gap(line), "{line}");
+    }
+}
+
+/// Has a text of this line of code an ellipsis or `<what>` in place of a name?
+fn has_gap(line: &str) -> bool {
+    let ellipsis = [" ...", "(...", "...;"].iter().any(|gap| line.contains(gap)) && !line.contains("c_char");
+    let angle = [" <", "'<"].iter().any(|open| {
+        line.match_indices(open).any(|(at, open)| {
+            let rest = &line[at + open.len()..];
+            let name = rest.find(|c: char| !(c.is_ascii_lowercase() || c == '_')).unwrap_or(0);
+            name > 0 && rest[name..].starts_with('>')
+        })
+    });
+    ellipsis || angle
+}
+
+/// The scripts, without the one that prints definitions.
+fn sql_files() -> Vec<PathBuf> {
+    let directory = pg_courier_tests::install::project().join("sql");
+    let entries = fs::read_dir(directory).expect("the scripts").map(|entry| entry.expect("an entry").path());
+    entries.filter(|path| path.extension().is_some_and(|e| e == "sql") && !path.ends_with("schema_ddl.sql")).collect()
+}
+
 /// Their signatures.
 fn sql_functions(code: &str) -> Vec<&str> {
     let parts = code.split("#[pg_extern").skip(1);

@@ -6,6 +6,7 @@ use pgrx::prelude::*;
 use super::tasks::given;
 use crate::catalog::{Stage, Task};
 use crate::error::{Error, Result, sqlstate};
+use crate::logicalrep::names::quote_literal;
 use crate::pg::text::Text;
 use crate::pg::{report, spi, xact};
 
@@ -36,13 +37,16 @@ fn remember_identity(task: Text, relation: pg_sys::Oid) {
 }
 
 /// Each table is a transaction of its own, so there must be none around the call.
-fn check_own_transactions() -> Result<()> {
+fn check_own_transactions(task: &Task) -> Result<()> {
     if !xact::is_block() {
         return Ok(());
     }
     Err(Error::new("25001", "courier.set_replica_identity() cannot run inside a transaction block")
         .detail("It commits after each table, so that no lock is held longer than needed.")
-        .hint("COMMIT; and then CALL courier.set_replica_identity(..., dry_run => false); as a statement of its own."))
+        .hint(format!(
+            "COMMIT; and then as a statement of its own: CALL courier.set_replica_identity({}, dry_run => false);",
+            quote_literal(&task.name)
+        )))
 }
 
 fn check_may_alter(relation: u32) -> Result<()> {
@@ -61,7 +65,7 @@ fn check_may_alter(relation: u32) -> Result<()> {
 fn remember(task: &Task, relation: u32) -> Result<()> {
     let id = task.id.to_string();
     if relation == 0 {
-        check_own_transactions()?;
+        check_own_transactions(task)?;
     } else {
         check_may_alter(relation)?;
     }

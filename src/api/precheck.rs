@@ -140,7 +140,7 @@ fn write_missing_statements(findings: &mut [Finding], tables: &[u32]) -> Result<
 fn ignore_precheck(task: Option<Text>, item: Option<Text>, reason: Option<Text>) {
     let ignore = || {
         let task = Task::for_role(&given("task", task)?, xact::user_id())?;
-        ignored::set(task.id, &given("item", item)?, reason.as_deref())
+        ignored::set(&task, &given("item", item)?, reason.as_deref())
     };
     report::unwrap(ignore());
 }

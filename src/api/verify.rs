@@ -109,7 +109,7 @@ impl Shape {
 fn compare_all(name: &str) -> Result<Vec<Verdict>> {
     let task = Task::for_role(name, xact::user_id())?;
     let mut comparison =
-        Comparison { destination: Endpoint::of(&task)?.open(Purpose::Control)?, utf8: false, owner: task.owner };
+        Comparison { destination: Endpoint::of(&task)?.open(Purpose::Control)?, utf8: false, task: &task };
     comparison.utf8 = comparison.encodings_differ()?;
     let mut verdicts = Vec::new();
     let streaming = task.wanted == Wanted::Running && !task.failed && task.stage >= Stage::CatchingUp;
@@ -132,14 +132,14 @@ fn compare_all(name: &str) -> Result<Vec<Verdict>> {
     Ok(verdicts)
 }
 
-struct Comparison {
+struct Comparison<'a> {
     destination: Destination,
     /// Hash the UTF-8 form: the databases have different encodings.
     utf8: bool,
-    owner: u32,
+    task: &'a Task,
 }
 
-impl Comparison {
+impl Comparison<'_> {
     fn encodings_differ(&mut self) -> Result<bool> {
         let rows = self.destination.connection.exec("SELECT pg_catalog.getdatabaseencoding()")?;
         Ok(rows.first().and_then(|row| row.opt_string(0)) != Some(xact::database_encoding()))
@@ -150,7 +150,7 @@ impl Comparison {
         let settings: Vec<String> = data_settings()
             .map(|(name, value)| format!("set_config({}, {}, true)", quote_literal(name), quote_literal(value)))
             .collect();
-        spi::as_role(self.owner, || {
+        spi::as_role(self.task.owner, || {
             spi::query(&format!("SELECT {}", settings.join(", ")), &[])?;
             spi::query(sql, &[])
         })
@@ -166,7 +166,7 @@ impl Comparison {
             if !concerns_one_table(&error) {
                 return Err(error);
             }
-            let parts = [Some(error.message().to_owned()), error.detail_text(), remark(&error)];
+            let parts = [Some(error.message().to_owned()), error.detail_text(), remark(&error, self.task)];
             let text = parts.into_iter().flatten().collect::<Vec<_>>().join("\n");
             Ok(Verdict { error: Some(text), ..Verdict::of(&table.name) })
         })
@@ -256,11 +256,14 @@ fn concerns_one_table(error: &Error) -> bool {
 }
 
 /// The planner looks into the functions of expression indexes, and into their bodies.
-fn remark(error: &Error) -> Option<String> {
+fn remark(error: &Error, task: &Task) -> Option<String> {
     matches!(error.sqlstate(), "42883" | "42P01" | "42704").then(|| {
-        "A function in an expression of the table or of its indexes names something without its schema; sessions of the \
-         task run with search_path = pg_catalog. ALTER FUNCTION ... SET search_path on both sides helps."
-            .to_owned()
+        format!(
+            "A function in an expression of the table or of its indexes names something without its schema; sessions of the \
+             task run with search_path = pg_catalog. Give it a SET search_path of its own on both sides: SELECT detail, fix FROM \
+             courier.precheck({}) WHERE item = 'destination_search_path'; has the statements.",
+            quote_literal(&task.name)
+        )
     })
 }
 

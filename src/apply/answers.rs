@@ -5,6 +5,7 @@ use super::there::explain_probe;
 use crate::destination::{FENCE, taken_over};
 use crate::error::{Error, Origin, Remedy, Result, sqlstate};
 use crate::libpq::Event;
+use crate::logicalrep::names::quote_ident;
 use crate::logicalrep::{Lsn, Relation};
 
 impl Applier {
@@ -136,7 +137,7 @@ impl Applier {
             return taken_over();
         }
         let error = match (table, kind) {
-            (Some(table), Some(kind)) => describe_conflict(error, table, kind),
+            (Some(table), Some(kind)) => describe_conflict(error, table, kind, &self.destination.connection.user()),
             // The supervisor looks again, and says what that means.
             (_, _) if error.sqlstate() == sqlstate::DIVISION_BY_ZERO => {
                 Error::new(sqlstate::OBJECT_IN_USE, "the task's row in courier_applied.progress is gone")
@@ -170,10 +171,11 @@ impl Applier {
 
 /// What a function or operator that does not exist usually means.
 const SEARCH_PATH: &str = "If an index, a check or a trigger of the table calls it: the task's sessions have search_path = pg_catalog, so let \
-     the calling function say where it looks, ALTER FUNCTION ... SET search_path = ...; on the destination (precheck() lists such functions). \
-     If a type is another one than on the source, alter the column. Then SELECT courier.resume({task});";
+     the calling function say where it looks. SELECT detail, fix FROM courier.precheck({task}) WHERE item = 'destination_search_path'; has \
+     these functions, what calls them, and the statement for the destination. If a type is another one than on the source, alter the \
+     column. Then SELECT courier.resume({task});";
 
-fn describe_conflict(error: Error, table: &Relation, kind: Kind) -> Error {
+fn describe_conflict(error: Error, table: &Relation, kind: Kind, user: &str) -> Error {
     if kind == Kind::Probe {
         return explain_probe(error, table);
     }
@@ -225,8 +227,11 @@ fn describe_conflict(error: Error, table: &Relation, kind: Kind) -> Error {
         }
         // The server's own hint is to give the security up.
         "42501" if error.message().contains("row-level security") => {
-            let hint = "Let the user of the user mapping pass row security: ALTER ROLE ... BYPASSRLS; on the destination, as superuser. Then \
-             SELECT courier.resume({task});";
+            let user = quote_ident(user);
+            let hint = format!(
+                "Row security hides rows from the user. On the destination, as superuser: ALTER ROLE {user} BYPASSRLS; Then here: SELECT \
+                 courier.resume({{task}});"
+            );
             return error.hint(hint).context(format!("Destination table: {name}."));
         }
         "42501" => "Grant the user of the user mapping what it lacks, then SELECT courier.resume({task});",

@@ -78,6 +78,11 @@ pub fn parameters(role: u32, server: u32) -> Result<Parameters> {
     })
 }
 
+pub fn name_of(server: u32) -> Result<String> {
+    let sql = "SELECT srvname FROM pg_foreign_server WHERE oid = $1::oid";
+    spi::as_extension(|| spi::query_one(sql, &[Some(&server.to_string())]))?.string(0)
+}
+
 /// The OID of a server by name, with an answer for the usual mistakes.
 pub fn server_by_name(name: &str) -> Result<u32> {
     let row =

@@ -3,6 +3,7 @@
 use super::Destination;
 use crate::error::{Error, Origin, Result, sqlstate};
 use crate::logicalrep::Row;
+use crate::logicalrep::names::quote_ident;
 
 /// Key of the advisory lock under which helper tables come and go ("courier" in ASCII). Anybody can take it, so nobody
 /// waits long for it.
@@ -180,13 +181,16 @@ impl Destination {
 
     /// Makes what is missing; inside a transaction under the helper lock.
     pub(super) fn create_helper_tables(&mut self) -> Result<()> {
+        let (database, user) = (quote_ident(&self.connection.database()), quote_ident(&self.connection.user()));
         let explain = |error: Error| {
             // An event trigger, for example, fails with what it likes.
             let hint = if error.sqlstate() == sqlstate::INSUFFICIENT_PRIVILEGE {
-                "Grant the user CREATE on the database: GRANT CREATE ON DATABASE ... TO ...; or create schema \
-                 \"courier_applied\" owned by it."
+                format!(
+                    "On the destination: GRANT CREATE ON DATABASE {database} TO {user}; or CREATE SCHEMA courier_applied \
+                     AUTHORIZATION {user}; Then SELECT courier.resume({{task}});"
+                )
             } else {
-                "Remove the cause on the destination, then SELECT courier.resume({task});"
+                "Remove the cause on the destination, then SELECT courier.resume({task});".to_owned()
             };
             error.context("While preparing schema \"courier_applied\" on the destination.").or_hint(hint)
         };

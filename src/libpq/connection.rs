@@ -186,6 +186,17 @@ impl Connection {
         }
     }
 
+    /// Who has logged in, and into which database.
+    pub fn user(&self) -> String {
+        // SAFETY: live connection object, which owns the string.
+        unsafe { text(pq_sys::PQuser(self.ptr())) }
+    }
+
+    pub fn database(&self) -> String {
+        // SAFETY: as above.
+        unsafe { text(pq_sys::PQdb(self.ptr())) }
+    }
+
     pub fn uses_tls(&self) -> bool {
         // SAFETY: live connection object.
         unsafe { pq_sys::PQsslInUse(self.ptr()) != 0 }

@@ -5,6 +5,7 @@
 
 use super::Parameters;
 use crate::error::{Error, Origin, sqlstate};
+use crate::logicalrep::names::{quote_ident, quote_literal};
 
 /// What the text of a failed attempt says.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,14 +58,19 @@ pub(super) fn error(parameters: &Parameters, message: &str, password_missing: bo
     let (state, hint) = match state.as_deref() {
         Some("28P01") => ("28P01".to_owned(), wrong_password(parameters)),
         // One SQLSTATE for several reasons; the text is for people.
-        Some(state @ "28000") => (state.to_owned(), admission(has)),
+        Some(state @ "28000") => (state.to_owned(), admission(parameters, has)),
         Some(state @ "3D000") => (
             state.to_owned(),
-            format!("Create the database on the destination, or: {}", parameters.alter_server("dbname", "...")),
+            format!(
+                "On the destination: CREATE DATABASE {}; or name another one here: {}",
+                database(parameters),
+                parameters.alter_server("dbname", "...")
+            ),
         ),
-        Some(state @ "42501") => {
-            (state.to_owned(), "Grant the role CONNECT on the database of the destination.".to_owned())
-        }
+        Some(state @ "42501") => (
+            state.to_owned(),
+            format!("On the destination: GRANT CONNECT ON DATABASE {} TO {};", database(parameters), user(parameters)),
+        ),
         Some(state) => {
             (state.to_owned(), "The destination answers, and refuses: its words are in the detail.".to_owned())
         }
@@ -97,15 +103,32 @@ fn wrong_password(parameters: &Parameters) -> String {
     )
 }
 
-fn admission(has: impl Fn(&str) -> bool) -> String {
-    let hint = if has("pg_hba.conf") {
-        "Add a line for this source to pg_hba.conf of the destination and reload it."
+fn admission(parameters: &Parameters, has: impl Fn(&str) -> bool) -> String {
+    if has("pg_hba.conf") {
+        "Add a line for this source to pg_hba.conf of the destination and reload it.".to_owned()
     } else if has("role \"") && has("does not exist") {
-        "Create the role on the destination, or set another user in the user mapping."
+        let name = quote_literal(parameters.get("user").unwrap_or_default());
+        format!(
+            "SELECT courier.account_sql('destination', {name}); prints what makes the role, to run on the destination. Or name \
+             another one here: {}",
+            parameters.alter_mapping("user", "...")
+        )
     } else {
-        "The role has to exist on the destination and have LOGIN, and its pg_hba.conf has to admit this source."
-    };
-    hint.to_owned()
+        format!(
+            "The role has to exist on the destination and may log in (ALTER ROLE {} LOGIN;), and its pg_hba.conf has to admit this source.",
+            user(parameters)
+        )
+    }
+}
+
+/// As libpq fills in what the options leave out.
+fn user(parameters: &Parameters) -> String {
+    quote_ident(parameters.get("user").unwrap_or("postgres"))
+}
+
+fn database(parameters: &Parameters) -> String {
+    let name = parameters.get("dbname").or_else(|| parameters.get("user"));
+    quote_ident(name.unwrap_or("postgres"))
 }
 
 /// TLS does not come about, and waiting does not help. A connection that breaks in the middle of it is no such thing.
@@ -171,6 +194,24 @@ mod tests {
         ] {
             let error = refusal(message);
             assert_eq!((error.sqlstate(), error.remedy()), (state, remedy), "{message}");
+        }
+    }
+
+    #[test]
+    fn hints_name_database_and_role() {
+        let mut parameters = Parameters::of("dr", None);
+        parameters.set("user", "it's");
+        for (message, hint) in [
+            ("connection failed: FATAL:  3D000: database \"it's\" does not exist", "CREATE DATABASE \"it's\";"),
+            ("connection failed: FATAL:  42501: permission denied", "GRANT CONNECT ON DATABASE \"it's\" TO \"it's\";"),
+            (
+                "connection failed: FATAL:  28000: role \"it's\" does not exist",
+                "SELECT courier.account_sql('destination', 'it''s');",
+            ),
+            ("connection failed: FATAL:  28000: role \"it's\" is not permitted", "ALTER ROLE \"it's\" LOGIN;"),
+        ] {
+            let error = error(&parameters, message, false);
+            assert!(error.hint_text().is_some_and(|text| text.contains(hint)), "{error}: {:?}", error.hint_text());
         }
     }
 

@@ -8,6 +8,7 @@ use pgrx::{PgList, pg_sys};
 
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::coverage::{Interest, Names, Seen, TableName};
+use crate::logicalrep::names::quote_ident;
 use crate::logicalrep::relation::Identity;
 use crate::logicalrep::{ChangeSink, Column, ColumnFormat, Relation};
 use crate::pg::tuple::Encoder;
@@ -143,7 +144,7 @@ impl OpenTable {
     }
 
     /// May `role` read all of it? Says why not.
-    pub fn check_readable(&self, role: u32) -> Result<()> {
+    pub fn check_readable(&self, role: u32, role_name: &str) -> Result<()> {
         // SAFETY: the relation is open; both calls look up catalogs only.
         unsafe {
             let oid = (*self.0).rd_id;
@@ -153,7 +154,8 @@ impl OpenTable {
             };
             let acl = pg_sys::pg_class_aclcheck(oid, role.into(), pg_sys::ACL_SELECT as pg_sys::AclMode);
             if acl != pg_sys::AclResult::ACLCHECK_OK {
-                let hint = format!("GRANT SELECT ON {} TO the owner of the task.", table_name(self.0));
+                let (table, role) = (table_name(self.0), quote_ident(role_name));
+                let hint = format!("GRANT SELECT ON {table} TO {role}; Then SELECT courier.resume({{task}});");
                 return denied("the owner of the task may not read", hint);
             }
             if pg_sys::check_enable_rls(oid, role.into(), true) == pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32 {

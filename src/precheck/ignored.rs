@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use super::{Finding, Status};
+use crate::catalog::Task;
 use crate::error::{Error, Result, sqlstate};
+use crate::logicalrep::names::quote_literal;
 use crate::pg::{spi, xact};
 
 /// Marks what is ignored for the task.
@@ -28,10 +30,11 @@ pub fn apply(task: i32, findings: &mut [Finding]) -> Result<()> {
 }
 
 /// Remembers who ignores an item and why; without a reason the item counts again.
-pub fn set(task: i32, item: &str, reason: Option<&str>) -> Result<()> {
+pub fn set(task: &Task, item: &str, reason: Option<&str>) -> Result<()> {
+    let name = quote_literal(&task.name);
     let known = super::find(item).ok_or_else(|| {
         Error::new(sqlstate::UNDEFINED_OBJECT, format!("precheck item \"{item}\" does not exist"))
-            .hint("SELECT DISTINCT item FROM courier.precheck('<task>'); lists the items.")
+            .hint(format!("SELECT DISTINCT item FROM courier.precheck({name}); lists the items."))
     })?;
     if !known.ignorable {
         return Err(Error::new(
@@ -39,9 +42,9 @@ pub fn set(task: i32, item: &str, reason: Option<&str>) -> Result<()> {
             format!("precheck item \"{item}\" cannot be ignored"),
         )
         .detail("The task would fail, or lose rows.")
-        .hint(format!("SELECT object, fix FROM courier.precheck('<task>') WHERE item = '{item}'; shows what helps.")));
+        .hint(format!("SELECT object, fix FROM courier.precheck({name}) WHERE item = '{item}'; shows what helps.")));
     }
-    let task = task.to_string();
+    let task = task.id.to_string();
     let Some(reason) = reason.map(str::trim) else {
         let sql = "DELETE FROM courier.precheck_ignored WHERE task_id = $1::int AND item = $2";
         return spi::as_extension(|| spi::execute(sql, &[Some(&task), Some(item)])).map(|_| ());

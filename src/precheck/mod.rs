@@ -31,7 +31,7 @@ use crate::catalog::{Task, coverage, marks};
 use crate::destination::{Destination, THIS_DATABASE};
 use crate::error::{Error, Origin, Result, sqlstate};
 use crate::logicalrep::Row;
-use crate::logicalrep::names::{quote_ident, quote_qualified};
+use crate::logicalrep::names::{quote_ident, quote_literal, quote_qualified};
 use crate::pg::{spi, xact};
 
 /// How an item stands, in the order in which findings are shown.
@@ -424,7 +424,10 @@ impl Check<'_> {
             )
             .origin(Origin::Destination)
             .detail(format!("Item \"{}\" is none that it is asked about.", foreign::line(id)))
-            .hint("Find out who answers there: SELECT * FROM courier.test_connection(...) shows where the way goes."));
+            .hint(format!(
+                "Find out who answers there: SELECT * FROM courier.test_connection({}); shows where the way goes.",
+                quote_literal(&mapping::name_of(self.subject.server)?)
+            )));
         }
         let line = |column| row.opt(column).map(foreign::line);
         self.add(id, row.opt(1), line(2), line(3))?;

@@ -1,5 +1,6 @@
 //! What this server says of itself when it asks for a task's row on the destination; see `destination/claim.rs`.
 
+use super::Endpoint;
 use crate::catalog::{Stage, Task};
 use crate::destination::instance::Instance;
 use crate::destination::{Claim, Destination, THIS_DATABASE};
@@ -79,7 +80,12 @@ impl Claimant {
 
     /// The destination must not be the source, and not another database than before. Returns its identity, where its
     /// server tells.
-    pub fn check_destination(&self, task: &Task, destination: &mut Destination) -> Result<Option<String>> {
+    pub fn check_destination(
+        &self,
+        task: &Task,
+        endpoint: &Endpoint,
+        destination: &mut Destination,
+    ) -> Result<Option<String>> {
         if destination.is_same_database(&self.this_database)? {
             return Err(Error::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -87,7 +93,10 @@ impl Claimant {
             )
             .origin(Origin::Destination)
             .detail("Every change would be applied to the table that it comes from.")
-            .hint("ALTER SERVER ... OPTIONS (SET host '...', SET dbname '...'); leads it to another database."));
+            .hint(format!(
+                "Give the server host, port and dbname of another database: {} Then SELECT courier.resume({{task}});",
+                endpoint.redirect()
+            )));
         }
         let id = destination.database_id()?;
         let known = task.destination_id.as_deref().filter(|_| task.stage > Stage::Created);
@@ -101,8 +110,9 @@ impl Claimant {
                 .origin(Origin::Destination)
                 .detail(format!("It was {known} (system identifier and OID), and is {id} now."))
                 .hint(format!(
-                    "If the server leads to the wrong database, correct it (ALTER SERVER), then SELECT courier.resume({name}); if it is the \
-                     same one, upgraded or moved: SELECT courier.adopt({name});"
+                    "If the server leads to the wrong database, correct its host, port or dbname: {} Then SELECT courier.resume({name}); \
+                     If it is the same one, upgraded or moved: SELECT courier.adopt({name});",
+                    endpoint.redirect()
                 )))
             }
             _ => Ok(id),

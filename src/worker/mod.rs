@@ -146,6 +146,11 @@ impl Endpoint {
         self
     }
 
+    /// What leads the task to another database.
+    pub fn redirect(&self) -> String {
+        self.parameters.alter_server("dbname", "...")
+    }
+
     pub fn open(&self, purpose: crate::destination::Purpose) -> Result<crate::destination::Destination> {
         let session = Session {
             parameters: &self.parameters,

@@ -348,7 +348,7 @@ impl Attempt<'_> {
         claimant.check_source(task)?;
         self.claimant = Some(claimant.clone());
         let mut destination = endpoint.open(Purpose::Control)?;
-        let destination_id = claimant.check_destination(task, &mut destination)?;
+        let destination_id = claimant.check_destination(task, &endpoint, &mut destination)?;
         if task.incremental && task.needs_replica_role && !destination.can_be_replica()? {
             return Err(destination.replica_role_error());
         }
@@ -1057,7 +1057,7 @@ fn check_owner(task: &Task) -> Result<()> {
         Some(row) if task.incremental && !row.bool(0)? => {
             Err(Error::new(sqlstate::INSUFFICIENT_PRIVILEGE, format!("role \"{}\" may not replicate", task.owner_name))
                 .detail("The owner of an incremental task needs attribute REPLICATION.")
-                .hint(format!("ALTER ROLE \"{}\" REPLICATION;", task.owner_name)))
+                .hint(format!("ALTER ROLE {} REPLICATION;", names::quote_ident(&task.owner_name))))
         }
         Some(_) => check_tables_readable(task),
         None => Err(Error::new(sqlstate::UNDEFINED_OBJECT, "the owner of the task does not exist any more")

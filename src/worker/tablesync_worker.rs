@@ -108,8 +108,8 @@ fn explain_unknown_name(error: Error, relation: &Relation) -> Error {
     }
     error.hint(
         "If an index or a check of the table calls it: the task's sessions have search_path = pg_catalog, so let the calling \
-         function say where it looks, ALTER FUNCTION ... SET search_path = ...; on the destination (precheck() lists such \
-         functions). Then SELECT courier.resume({task});",
+         function say where it looks. SELECT detail, fix FROM courier.precheck({task}) WHERE item = 'destination_search_path'; has \
+         these functions, what calls them, and the statement for the destination. Then SELECT courier.resume({task});",
     )
 }
 
@@ -164,7 +164,7 @@ fn copy_under_snapshot(
     let snapshot = spi::query_one("SELECT pg_catalog.pg_current_snapshot()", &[])?.string(0)?;
     let sync_lsn = compat::insert_lsn();
     let source = rel::open_table(table.relid)?;
-    source.check_readable(task.owner)?;
+    source.check_readable(task.owner, &task.owner_name)?;
     check_not_rewritten(table)?;
     let mut described = source.describe(TableName::parse(&table.name).as_ref())?;
     let name = described.relation.qualified_name();

@@ -176,6 +176,44 @@ fn the_environment_of_the_server_is_not_asked() {
     assert_mentions(&answer.hint, &["ALTER SERVER \"dr\" OPTIONS (ADD host '...');"]);
 }
 
+/// Whoever is refused gets the statement that helps, with all names in it; run where the hint says, it does help.
+#[test]
+fn statements_in_hints_of_refusals_run() {
+    let pair = Pair::start();
+    let helps = |hint: &str| {
+        let (_, statement) = hint.split_once("estination: ").expect("a statement for the destination");
+        let statement = statement.split_inclusive(';').next().unwrap_or_default();
+        pair.destination.run("postgres", statement);
+    };
+    let refused = || {
+        let sql =
+            "SELECT concat_ws(' ', step, detail, hint) FROM courier.test_connection('dr') WHERE status = 'failed'";
+        pair.source.value(DATABASE, sql)
+    };
+    pair.source.run(DATABASE, "ALTER SERVER dr OPTIONS (SET dbname 'Odd one')");
+    assert_mentions(&refused(), &["does not exist", "ALTER SERVER \"dr\" OPTIONS (SET dbname"]);
+    helps(&refused());
+    pair.destination.run("postgres", "REVOKE CONNECT ON DATABASE \"Odd one\" FROM PUBLIC");
+    assert_mentions(&refused(), &["permission denied for database"]);
+    helps(&refused());
+    assert_mentions(&refused(), &["no CREATE on database"]);
+    pair.source.run(DATABASE, "ALTER SERVER dr OPTIONS (SET dbname 'shop')");
+    if pair.destination.install.major() < 15 {
+        return;
+    }
+    pair.source.run(DATABASE, "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY REFERENCES a)");
+    pair.start_task(TASK, &["public.*"]);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    pair.call(DATABASE, "pause", TASK);
+    pair.destination.run("postgres", &format!("REVOKE SET ON PARAMETER session_replication_role FROM {ROLE}"));
+    pair.call(DATABASE, "resume", TASK);
+    assert_mentions(&pair.failure(DATABASE, TASK), &["cannot set session_replication_role"]);
+    helps(&pair.task(DATABASE, TASK, "last_error_hint"));
+    pair.call(DATABASE, "resume", TASK);
+    pair.source.run(DATABASE, "INSERT INTO a VALUES (1); INSERT INTO b VALUES (1)");
+    pair.assert_mirrored(TASK, &["public.a", "public.b"]);
+}
+
 /// A destination that asks for nothing (trust) lets in whoever the mapping names: then the operating system user or the
 /// address vouched for it, not a password. A superuser may do that.
 #[test]

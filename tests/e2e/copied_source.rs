@@ -166,5 +166,8 @@ fn the_destination_is_the_source() {
     let item = format!("SELECT status FROM courier.precheck('{TASK}') WHERE item = 'destination_is_source'");
     assert_eq!(pair.source.value(DATABASE, &item), "failed");
     pair.call(DATABASE, "resume", TASK);
-    assert_mentions(&pair.failure(DATABASE, TASK), &["is the source itself"]);
+    assert_mentions(
+        &pair.failure(DATABASE, TASK),
+        &["is the source itself", "ALTER SERVER \"dr\" OPTIONS (SET dbname", "courier.resume('shop_to_dr');"],
+    );
 }

@@ -367,8 +367,10 @@ fn a_server_in_use_cannot_be_dropped() {
         let answer = pair.source.refuses(DATABASE, statement);
         assert_mentions(&answer.to_string(), &[if statement.contains("WRAPPER") { "extension" } else { TASK }]);
     }
+    let hint = pair.source.refuses(DATABASE, "DROP SERVER dr CASCADE").hint;
+    let (way_out, _) = hint.split_once(" Then drop the server").expect("statements");
     pair.source.run(DATABASE, "UPDATE items SET v = 9");
     pair.assert_mirrored(TASK, &SMALL);
-    pair.call(DATABASE, "drop_task", TASK);
+    pair.source.run(DATABASE, way_out);
     pair.source.run(DATABASE, "DROP SERVER dr CASCADE");
 }

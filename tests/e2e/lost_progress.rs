@@ -125,7 +125,10 @@ fn another_destination_under_the_same_name() {
     pair.add_destination_database("other");
     pair.source.run(DATABASE, &format!("ALTER SERVER {SERVER} OPTIONS (SET dbname 'other')"));
     pair.call(DATABASE, "resume", TASK);
-    is_refused_for_good(&pair, &["another database than before", "courier.adopt"]);
+    is_refused_for_good(
+        &pair,
+        &["another database than before", "ALTER SERVER \"dr\" OPTIONS (SET dbname", "courier.adopt"],
+    );
     let answer = pair.source.refuses(DATABASE, &format!("SELECT courier.adopt('{TASK}')"));
     assert_mentions(&answer.message, &["no progress row"]);
     pair.source.run(DATABASE, &format!("ALTER SERVER {SERVER} OPTIONS (SET dbname 'shop')"));

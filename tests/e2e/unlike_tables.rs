@@ -491,7 +491,7 @@ fn row_security_that_is_forced() {
     pair.destination
         .run("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'courier'");
     let text = failure_of(&pair, "UPDATE t SET v = 3");
-    assert_mentions(&text, &["row-level security", "\"t\"", "BYPASSRLS", "resume"]);
+    assert_mentions(&text, &["row-level security", "\"t\"", "ALTER ROLE \"courier\" BYPASSRLS;", "resume"]);
     let verified = "SELECT string_agg(concat_ws(' ', table_name, identical), ', ' ORDER BY table_name) FROM courier.verify('shop_to_dr')";
     assert_eq!(pair.source.value(DATABASE, verified), "\"public\".\"t\", \"public\".\"u\" t");
     pair.destination.run("postgres", "ALTER ROLE courier BYPASSRLS");
@@ -517,8 +517,15 @@ fn a_function_that_relies_on_the_search_path() {
     );
     assert_mentions(&found, &["warning", "public.folded(text)", "SET search_path = public"]);
     pair.call(DATABASE, "start", TASK);
-    assert_mentions(&pair.failure(DATABASE, TASK), &["plain", "\"t\"", "search_path", "ALTER FUNCTION", "resume"]);
-    pair.destination.run(DATABASE, "ALTER FUNCTION public.folded(text) SET search_path = public, pg_temp");
+    assert_mentions(&pair.failure(DATABASE, TASK), &["plain", "\"t\"", "search_path", "resume"]);
+    // The statement of the hint names the index and has the repair.
+    let hint = pair.task(DATABASE, TASK, "last_error_hint");
+    let from = hint.find("SELECT detail, fix").expect("a statement");
+    let statement = hint[from..].split_inclusive(';').next().expect("it ends");
+    let rows = pair.source.rows(DATABASE, statement);
+    let [detail, fix] = [0, 1].map(|column| rows[0][column].clone().unwrap_or_default());
+    assert_mentions(&detail, &["index public.folded", "public.t"]);
+    pair.destination.run(DATABASE, &fix);
     pair.call(DATABASE, "resume", TASK);
     pair.assert_mirrored(TASK, &["public.t"]);
 }
