@@ -192,7 +192,7 @@ SELECT p.task, p.table_name, p.state, p.rows, p.bytes, p.percent, courier.progre
             THEN pg_catalog.make_interval(secs => pg_catalog.round((p.seconds * (100 - p.percent) / p.percent)::numeric)::double precision)
        END AS time_left
   FROM (SELECT t.name AS task,
-               tt.table_name,
+               (SELECT pg_catalog.format('%I.%I', n[1], n[2]) FROM pg_catalog.parse_ident(tt.table_name) AS n) AS table_name,
                tt.state,
                COALESCE(c.rows, tt.copied_rows, 0) AS rows,
                COALESCE(c.bytes, tt.copied_bytes, 0) AS bytes,

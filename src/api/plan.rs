@@ -54,7 +54,7 @@ fn lines(name: &str) -> Result<Vec<Line>> {
         tables.sort_by_key(|t| (std::cmp::Reverse(t.bytes), t.oid));
         lines.extend(tables.iter().map(|table| Line {
             action: "copy",
-            object: table.qualified_name(),
+            object: table.shown(),
             detail: Some(rows_and_size(table.rows, table.bytes)),
             statement: None,
             reason: None,
@@ -68,16 +68,16 @@ fn lines(name: &str) -> Result<Vec<Line>> {
             } else {
                 (
                     Some("warning: without a replica identity only INSERT and TRUNCATE can be applied".to_owned()),
-                    Some(format!("ALTER TABLE {} REPLICA IDENTITY FULL", table.qualified_name())),
+                    Some(format!("ALTER TABLE {} REPLICA IDENTITY FULL", table.shown())),
                 )
             };
-            lines.push(Line { action: "stream", object: table.qualified_name(), detail: None, statement, reason });
+            lines.push(Line { action: "stream", object: table.shown(), detail: None, statement, reason });
         }
     }
     for (table, reason) in selection.omitted {
         lines.push(Line {
             action: "omit",
-            object: table.qualified_name(),
+            object: table.shown(),
             detail: Some("table".to_owned()),
             statement: None,
             reason: Some(reason),
@@ -118,14 +118,14 @@ fn lines_of_started(task: &Task) -> Result<Vec<Line>> {
     let mut tables = tables::of_task(task.id)?;
     tables.sort_by(|a, b| a.name.cmp(&b.name));
     let uncopied = tables.iter().filter(|table| table.state == "init" || table.state == "datasync");
-    let mut lines: Vec<Line> = uncopied.map(|table| line("copy", table.name.clone(), None)).collect();
+    let mut lines: Vec<Line> = uncopied.map(|table| line("copy", table.shown(), None)).collect();
     if task.incremental {
-        lines.extend(tables.iter().map(|table| line("stream", table.name.clone(), None)));
+        lines.extend(tables.iter().map(|table| line("stream", table.shown(), None)));
     }
     let gaps = coverage::gaps(task)?;
     lines.extend(gaps.iter().map(|gap| {
         let reason = format!("{}: {} {}", gap.kind(), gap.detail(), gap.hint(task, &gaps));
-        line("omit", gap.table().qualified(), Some(reason))
+        line("omit", gap.table().shown(), Some(reason))
     }));
     Ok(lines)
 }

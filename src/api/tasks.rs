@@ -11,6 +11,7 @@ use crate::catalog::{ConflictPolicy, Scope, Stage, Task, Wanted, connection, to_
 use crate::destination::Purpose;
 use crate::error::{Error, Result, sqlstate};
 use crate::guc;
+use crate::logicalrep::coverage::TableName;
 use crate::logicalrep::names;
 use crate::pg::dsm::Segment;
 use crate::pg::latch::Process;
@@ -257,7 +258,7 @@ fn fix_tables(task: &Task) -> Result<()> {
     let selection = task.selection()?;
     check_readable(task, &selection.tables)?;
     let without = |t: &&Candidate| !t.has_identity;
-    let unidentified: Vec<String> = selection.tables.iter().filter(without).map(Candidate::qualified_name).collect();
+    let unidentified: Vec<String> = selection.tables.iter().filter(without).map(Candidate::shown).collect();
     if task.incremental && !unidentified.is_empty() {
         report::warning(&format!(
             "only INSERT and TRUNCATE can be applied to {}: no primary key and no other replica identity",
@@ -378,7 +379,7 @@ fn warn_of_lost_copies(task: &Task) -> Result<()> {
     for row in &rows {
         report::warning(&format!(
             "the copy of {} ({} rows, {}) is given up; it begins anew at courier.resume()",
-            row.text(0)?,
+            TableName::shown_as(row.text(0)?),
             row.text(1)?,
             row.text(2)?
         ));

@@ -76,8 +76,7 @@ struct Verdict {
 }
 
 impl Verdict {
-    fn of(table: &str) -> Verdict {
-        let table = table.to_owned();
+    fn of(table: String) -> Verdict {
         Verdict { table, source: None, destination: None, keys: Vec::new(), is_renamed: false, error: None }
     }
 
@@ -126,7 +125,7 @@ fn compare_all(name: &str) -> Result<Vec<Verdict>> {
     // What is missing as a whole.
     for gap in coverage::gaps(&task)? {
         if let Gap::NotFollowed { table, .. } = gap {
-            verdicts.push(Verdict::of(&table.qualified()));
+            verdicts.push(Verdict::of(table.shown()));
         }
     }
     Ok(verdicts)
@@ -168,12 +167,12 @@ impl Comparison<'_> {
             }
             let parts = [Some(error.message().to_owned()), error.detail_text(), remark(&error, self.task)];
             let text = parts.into_iter().flatten().collect::<Vec<_>>().join("\n");
-            Ok(Verdict { error: Some(text), ..Verdict::of(&table.name) })
+            Ok(Verdict { error: Some(text), ..Verdict::of(table.shown()) })
         })
     }
 
     fn compare(&mut self, table: &TaskTable) -> Result<Verdict> {
-        let mut verdict = Verdict::of(&table.name);
+        let mut verdict = Verdict::of(table.shown());
         let Some(mut shape) = shape(table.relid)? else { return Ok(verdict) };
         verdict.is_renamed = shape.name != table.name;
         let only = table::read_one(&mut self.destination.connection, &table.name)?.only();
@@ -184,7 +183,7 @@ impl Comparison<'_> {
                 self.row_number(&shape),
             )
         };
-        let while_comparing = |error: Error| error.context(format!("While comparing {}.", table.name));
+        let while_comparing = |error: Error| error.context(format!("While comparing {}.", table.shown()));
         let (here, there) = (digest(&shape.item_here()), digest(&shape.from_there));
         verdict.source = Some(read_digest(&self.on_source(&here).map_err(while_comparing)?)?);
         verdict.destination = match self.on_destination(&there) {

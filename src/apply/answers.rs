@@ -179,7 +179,7 @@ fn describe_conflict(error: Error, table: &Relation, kind: Kind, user: &str) -> 
     if kind == Kind::Probe {
         return explain_probe(error, table);
     }
-    let name = table.qualified_name();
+    let name = table.shown();
     if error.sqlstate() == sqlstate::DIVISION_BY_ZERO && kind == Kind::Insert {
         return Error::new(
             sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,

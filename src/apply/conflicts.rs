@@ -260,7 +260,7 @@ impl Applier {
             format!("'{}'::pg_catalog.pg_lsn", self.current.change_lsn),
             format!("'{}'::pg_catalog.pg_lsn", self.current.commit_lsn),
             relation.oid.to_string(),
-            quote_literal(&relation.qualified_name()),
+            quote_literal(&relation.shown()),
             quote_literal(verb),
             quote_literal(error.sqlstate()),
             quote_literal(error.message()),

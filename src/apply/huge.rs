@@ -60,7 +60,7 @@ pub(super) fn fits_into_message(relation: &Relation, values: &[Vec<u8>], is_seri
     if bytes <= LARGEST_MESSAGE {
         return Ok(());
     }
-    let name = relation.qualified_name();
+    let name = relation.shown();
     let error = Error::new(
         PROGRAM_LIMIT_EXCEEDED,
         format!("the values of a change of {name} are too large for one message: {} MB", bytes >> 20),

@@ -12,6 +12,7 @@ use super::statements;
 use crate::destination::table::{self, Deferrable, Table};
 use crate::error::{Error, Origin, Result, sqlstate};
 use crate::libpq::Connection;
+use crate::logicalrep::names::shown;
 use crate::logicalrep::relation::{Fields, NULL_FIELD, is_unchanged};
 use crate::logicalrep::{FastMap, Lsn, Relation};
 
@@ -195,7 +196,7 @@ fn probed(relation: &Relation, constraint: &Deferrable) -> Option<Vec<usize>> {
 }
 
 fn cannot_be_probed(relation: &Relation, constraint: &Deferrable) -> Error {
-    let (table, name) = (relation.qualified_name(), crate::logicalrep::names::quote_ident(&constraint.name));
+    let (table, name) = (relation.shown(), shown(&constraint.name));
     Error::new(
         sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
         format!("deferrable constraint {name} of {table} on the destination cannot be checked"),
@@ -217,7 +218,7 @@ pub(super) fn explain_probe(error: Error, table: &Relation) -> Error {
     let (lsn, found) = found.split_once(' ').unwrap_or(("", found));
     let (constraint, values) = found.rsplit_once(" at ").unwrap_or((found, ""));
     let lsn = lsn.parse::<i64>().map_or(Lsn::INVALID, |lsn| Lsn(lsn as u64));
-    let name = table.qualified_name();
+    let name = table.shown();
     const UNIQUE_VIOLATION: &str = "23505";
     Error::new(UNIQUE_VIOLATION, format!("two rows of {name} on the destination break its deferrable constraint {constraint}"))
         .origin(Origin::Destination)

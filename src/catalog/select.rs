@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::coverage::TableName;
-use crate::logicalrep::names::{Pattern, quote_qualified};
+use crate::logicalrep::names::{Pattern, quote_qualified, shown_qualified};
 use crate::pg::{encoding, spi};
 
 /// A table that the patterns name.
@@ -29,13 +29,18 @@ impl Candidate {
         quote_qualified(&self.schema, &self.name)
     }
 
+    /// For messages.
+    pub fn shown(&self) -> String {
+        shown_qualified(&self.schema, &self.name)
+    }
+
     pub fn with_a_name(self) -> Result<Candidate> {
         if !encoding::is_damaged(&self.schema) && !encoding::is_damaged(&self.name) {
             return Ok(self);
         }
         Err(Error::new(
             sqlstate::CHARACTER_NOT_IN_REPERTOIRE,
-            format!("the name of table {} is not valid UTF-8", self.qualified_name()),
+            format!("the name of table {} is not valid UTF-8", self.shown()),
         )
         .detail("The database's encoding is SQL_ASCII, so nobody can tell its letters.")
         .hint(format!("Rename it (its OID is {}), or leave it out with exclude.", self.oid)))
@@ -91,7 +96,7 @@ pub fn select(include: &[String], exclude: &[String]) -> Result<Selection> {
     if selection.tables.is_empty() {
         let mut error = Error::new(sqlstate::UNDEFINED_TABLE, "no table matches the patterns");
         if let Some((table, reason)) = selection.omitted.first() {
-            error = error.detail(format!("Left out: {} ({reason}).", table.qualified_name()));
+            error = error.detail(format!("Left out: {} ({reason}).", table.shown()));
         }
         return Err(error.hint("Check include and exclude; names in double quotes keep their capitals."));
     }

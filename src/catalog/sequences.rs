@@ -7,7 +7,7 @@
 
 use super::{Scope, Task};
 use crate::error::{Error, Result, sqlstate};
-use crate::logicalrep::names::{quote_ident, quote_literal, quote_qualified};
+use crate::logicalrep::names::{quote_ident, quote_literal, quote_qualified, shown_qualified};
 use crate::pg::spi;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub fn read(task: &Task) -> Result<Sequences> {
                 min: row.parse(3)?,
                 max: row.parse(4)?,
             }),
-            (false, true) => found.denied.push(name),
+            (false, true) => found.denied.push(shown_qualified(row.text(0)?, row.text(1)?)),
             (false, false) => {}
         }
     }

@@ -4,6 +4,7 @@
 //! the copy has), `catchup` (the stream is on its way past the copy), `ready`.
 
 use crate::error::{Error, Result};
+use crate::logicalrep::coverage::TableName;
 use crate::logicalrep::{CopySnapshot, Lsn, Row};
 use crate::pg::spi;
 
@@ -27,6 +28,11 @@ impl TaskTable {
             snapshot: row.opt_string(3),
             sync_lsn: row.lsn(4)?,
         })
+    }
+
+    /// For messages.
+    pub fn shown(&self) -> String {
+        TableName::shown_as(&self.name)
     }
 
     /// The snapshot that the stream has to ask, as long as it has not passed it.

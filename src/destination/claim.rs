@@ -168,10 +168,10 @@ impl Destination {
         for row in &rows {
             here.insert(row.parse::<u32>(0)?, row.string(1)?);
         }
-        let lost: Vec<&str> = copies
+        let lost: Vec<String> = copies
             .iter()
             .filter(|copy| here.get(&copy.relid) != copy.snapshot.as_ref())
-            .map(|copy| copy.name.as_str())
+            .map(TaskTable::shown)
             .collect();
         let Some(first) = lost.first() else { return Ok(()) };
         let name = quote_literal(task);

@@ -11,7 +11,7 @@
 //! starts also knows how things are at that moment, and that is what counts for every transaction of before: a table
 //! that is gone by then lacks nothing on the destination, and one that has got its name back needs no other there.
 
-use super::names::{Pattern, quote_ident, quote_literal, quote_qualified};
+use super::names::{Pattern, quote_literal, quote_qualified, shown, shown_qualified};
 use super::{CopySnapshot, FastMap, Lsn, Transaction, Wanted};
 use crate::error::{Error, Result, sqlstate};
 
@@ -28,11 +28,16 @@ impl TableName {
 
     /// For messages and statements: quotes where they are needed.
     pub fn shown(&self) -> String {
-        format!("{}.{}", shown(&self.schema), shown(&self.name))
+        shown_qualified(&self.schema, &self.name)
     }
 
     pub fn qualified(&self) -> String {
         quote_qualified(&self.schema, &self.name)
+    }
+
+    /// What [`quote_qualified`] has written, for messages.
+    pub fn shown_as(qualified: &str) -> String {
+        TableName::parse(qualified).map_or_else(|| qualified.to_owned(), |name| name.shown())
     }
 
     /// Reads what [`quote_qualified`] has written.
@@ -54,23 +59,6 @@ impl TableName {
         let [schema, name] = <[String; 2]>::try_from(parts).ok()?;
         Some(TableName { schema, name })
     }
-}
-
-/// Quotes an identifier only where it reads differently without. (A keyword gets them too often rather than too seldom.)
-fn shown(name: &str) -> String {
-    const KEYWORDS: &str = " all analyse analyze and any array as asc asymmetric authorization binary both case cast check \
-        collate collation column concurrently constraint create cross current_catalog current_date current_role \
-        current_schema current_time current_timestamp current_user default deferrable desc distinct do else end except \
-        false fetch for foreign freeze from full grant group having ilike in initially inner intersect into is isnull join \
-        lateral leading left like limit localtime localtimestamp natural not notnull null offset on only or order outer \
-        overlaps placing primary references returning right select session_user similar some symmetric system_user table \
-        tablesample then to trailing true union unique user using variadic verbose when where window with between bigint \
-        bit boolean char character coalesce dec decimal exists extract float greatest grouping inout int integer interval \
-        least national nchar none normalize nullif numeric out overlay position precision real row setof smallint \
-        substring time timestamp treat trim values varchar ";
-    let starts = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-    let plain = starts && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    if plain && !KEYWORDS.contains(&format!(" {name} ")) { name.to_owned() } else { quote_ident(name) }
 }
 
 /// A table that rows were written to, as it was then.
@@ -494,6 +482,7 @@ mod tests {
             assert_eq!(TableName::parse(&quote_qualified(schema, table)), Some(TableName::new(schema, table)));
         }
         assert_eq!(TableName::parse("a"), None);
-        assert_eq!(TableName::new("public", "order").shown(), "public.\"order\"");
+        assert_eq!(TableName::shown_as("\"public\".\"order\""), "public.\"order\"");
+        assert_eq!(TableName::shown_as("public.t"), "public.t");
     }
 }

@@ -4,7 +4,7 @@
 //! encoding is the same for COPY and for array elements (a 4-byte length, then the bytes; -1 for NULL), so a row is
 //! encoded once and its fields are moved about as plain bytes.
 
-use super::names::{quote_ident, quote_qualified};
+use super::names::{quote_ident, quote_qualified, shown, shown_qualified};
 
 /// Length word of a NULL field.
 pub const NULL_FIELD: i32 = -1;
@@ -113,6 +113,11 @@ impl Relation {
         quote_qualified(&self.schema, &self.name)
     }
 
+    /// For messages.
+    pub fn shown(&self) -> String {
+        shown_qualified(&self.schema, &self.name)
+    }
+
     /// The same definition, whenever it was read?
     pub fn is_same_as(&self, other: &Relation) -> bool {
         self.oid == other.oid
@@ -142,13 +147,13 @@ impl Relation {
             ColumnFormat::Text { cast } => cast.starts_with("pg_catalog.reg"),
             ColumnFormat::Binary { .. } | ColumnFormat::Label { .. } => false,
         };
-        let columns: Vec<String> = self.columns.iter().filter(names_objects).map(|c| quote_ident(&c.name)).collect();
+        let columns: Vec<String> = self.columns.iter().filter(names_objects).map(|c| shown(&c.name)).collect();
         (UNKNOWN_NAMES.contains(&sqlstate) && !columns.is_empty()).then(|| {
             format!(
                 "Values of {} of {} are names of objects: create the one that the error names on the destination, then SELECT \
                  courier.resume({{task}});",
                 columns.join(", "),
-                self.qualified_name()
+                self.shown()
             )
         })
     }

@@ -15,8 +15,7 @@ use crate::pg::rel::{self, Described};
 
 /// The helper tables with which each transaction begins that a task applies here. Anybody may give a table such a name:
 /// the sink judges by the owner.
-const MARKS: [&str; 3] =
-    ["\"courier_applied\".\"progress\"", "\"courier_applied\".\"table_progress\"", "\"courier_applied\".\"marks\""];
+const MARKS: [&str; 3] = ["courier_applied.progress", "courier_applied.table_progress", "courier_applied.marks"];
 
 pub(super) struct Met {
     pub(super) oid: u32,

@@ -354,7 +354,7 @@ impl Decoder {
             outcome.map_err(|error| {
                 let (old, new) = compat::tuples(change);
                 let shown = rows.show_key(described, old, new, shape.is_insert);
-                let (verb, name, lsn) = (shape.verb(), described.relation.qualified_name(), Lsn((*change).lsn));
+                let (verb, name, lsn) = (shape.verb(), described.relation.shown(), Lsn((*change).lsn));
                 error
                     .lsn(lsn)
                     .context(format!("Source change: {verb} on {name}, key {shown}, LSN {lsn}."))
@@ -404,7 +404,7 @@ impl Decoder {
                 Change::Update { .. } => "UPDATE",
                 Change::Delete { .. } => "DELETE",
             };
-            let name = relation.qualified_name();
+            let name = relation.shown();
             error
                 .lsn(lsn)
                 .context(format!("Source change: {verb} on {name}, LSN {lsn}."))
@@ -503,7 +503,7 @@ fn where_committed(transaction: &Transaction) -> String {
 }
 
 fn missing_identity(relation: &Relation, verb: &str) -> Error {
-    let name = relation.qualified_name();
+    let name = relation.shown();
     Error::new(
         sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
         format!("cannot apply {verb} on {name}: the row has no replica identity"),
@@ -571,7 +571,7 @@ unsafe extern "C-unwind" fn truncate(
         let transaction = decoder.transaction;
         let restart = (*change).data.truncate.restart_seqs;
         if let Err(error) = decoder.sink.truncate(&transaction, &wanted, restart) {
-            let names: Vec<String> = wanted.iter().map(|r| r.qualified_name()).collect();
+            let names: Vec<String> = wanted.iter().map(|r| r.shown()).collect();
             let error = error
                 .lsn(Lsn((*change).lsn))
                 .context(format!("Source change: TRUNCATE {}, LSN {}.", names.join(", "), Lsn((*change).lsn)))

@@ -167,11 +167,13 @@ impl OpenTable {
     }
 }
 
+/// For messages.
+///
 /// # Safety
 /// `relation` is open.
 pub(super) unsafe fn table_name(relation: pg_sys::Relation) -> String {
     // SAFETY: by contract.
-    unsafe { name_of(relation).qualified() }
+    unsafe { name_of(relation).shown() }
 }
 
 /// # Safety

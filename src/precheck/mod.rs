@@ -31,7 +31,7 @@ use crate::catalog::{Task, coverage, marks};
 use crate::destination::{Destination, THIS_DATABASE};
 use crate::error::{Error, Origin, Result, sqlstate};
 use crate::logicalrep::Row;
-use crate::logicalrep::names::{quote_ident, quote_literal, quote_qualified};
+use crate::logicalrep::names::{quote_ident, quote_literal, shown, shown_qualified};
 use crate::pg::{spi, xact};
 
 /// How an item stands, in the order in which findings are shown.
@@ -158,7 +158,7 @@ impl Check<'_> {
         for owner in marks::Marks::read()?.doubtful_owners() {
             let detail = "Tables of schema \"courier_applied\" belong to it; it may not say that a transaction came from \
                           another server.";
-            self.add("source_marks", None, Some(quote_ident(owner)), Some(detail.to_owned()))?;
+            self.add("source_marks", None, Some(shown(owner)), Some(detail.to_owned()))?;
             if let Some(finding) = self.findings.last_mut() {
                 // Only somebody who knows whether a task writes here under this name can tell.
                 finding.fix = Some(format!("{} -- if it applies changes of pg_courier here", marks::grant_to(owner)));
@@ -173,7 +173,7 @@ impl Check<'_> {
         let gaps = coverage::gaps(task)?;
         for gap in &gaps {
             let detail = format!("{} {}", gap.detail(), gap.hint(task, &gaps));
-            self.add("coverage", None, Some(gap.table().qualified()), Some(detail))?;
+            self.add("coverage", None, Some(gap.table().shown()), Some(detail))?;
         }
         Ok(())
     }
@@ -192,12 +192,12 @@ impl Check<'_> {
 
     fn left_out(&mut self, selection: &Selection) -> Result<()> {
         for (table, reason) in selection.omitted.iter().filter(|(table, _)| table.refused.is_some()) {
-            self.add("left_out", None, Some(table.qualified_name()), Some(format!("It is an {reason}.")))?;
+            self.add("left_out", None, Some(table.shown()), Some(format!("It is an {reason}.")))?;
             if table.refused.is_some_and(|reason| reason.starts_with("unlogged"))
                 && let Some(finding) = self.findings.last_mut()
             {
                 // It rewrites the table under a lock, and somebody wanted it to be unlogged.
-                finding.fix = Some(format!("ALTER TABLE {} SET LOGGED;", table.qualified_name()));
+                finding.fix = Some(format!("ALTER TABLE {} SET LOGGED;", table.shown()));
                 finding.place = Some("person".to_owned());
             }
         }
@@ -209,7 +209,7 @@ impl Check<'_> {
             let (schema, name) = (row.text(0)?, row.text(1)?);
             if named(schema, name) {
                 let kind = if row.text(2)? == "f" { "a foreign table" } else { "a materialized view" };
-                self.add("left_out", None, Some(quote_qualified(schema, name)), Some(format!("It is {kind}.")))?;
+                self.add("left_out", None, Some(shown_qualified(schema, name)), Some(format!("It is {kind}.")))?;
             }
         }
         self.objects_left_out(selection)?;

@@ -9,7 +9,7 @@ use crate::catalog::select::Selection;
 use crate::catalog::sequences;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
-use crate::logicalrep::names::{quote_ident, quote_qualified};
+use crate::logicalrep::names::{shown, shown_qualified};
 use crate::pg::{spi, xact};
 
 impl Check<'_> {
@@ -36,7 +36,7 @@ impl Check<'_> {
         let is_named = self.subject.scope.named()?;
         let mut loose: Vec<(String, Vec<String>)> = Vec::new();
         for sequence in sequences::free()?.into_iter().filter(|s| !is_named(&s.schema, &s.name)) {
-            let name = quote_qualified(&sequence.schema, &sequence.name);
+            let name = shown_qualified(&sequence.schema, &sequence.name);
             match loose.last_mut() {
                 Some((schema, names)) if *schema == sequence.schema => names.push(name),
                 _ => loose.push((sequence.schema, vec![name])),
@@ -48,7 +48,7 @@ impl Check<'_> {
                  as you name tables.",
                 bounded(&names)
             );
-            self.add("loose_sequences", None, Some(quote_ident(&schema)), Some(detail))?;
+            self.add("loose_sequences", None, Some(shown(&schema)), Some(detail))?;
         }
         Ok(())
     }
@@ -162,9 +162,9 @@ impl Check<'_> {
                 continue;
             }
             let detail = format!("The destination has no such role, and policies name it: {}.", bounded(&policies));
-            self.add("destination_roles", None, Some(quote_ident(&role)), Some(detail))?;
+            self.add("destination_roles", None, Some(shown(&role)), Some(detail))?;
             if let Some(finding) = self.findings.last_mut() {
-                finding.fix = Some(format!("CREATE ROLE {}; -- on the destination", quote_ident(&role)));
+                finding.fix = Some(format!("CREATE ROLE {}; -- on the destination", shown(&role)));
                 finding.place = Some("destination".to_owned());
             }
         }
@@ -211,7 +211,7 @@ impl Check<'_> {
         self.queries.1 += 1;
         for row in &rows {
             let Some(sequence) = named.get(row.parse::<usize>(0)?) else { continue };
-            let name = quote_qualified(&sequence.schema, &sequence.name);
+            let name = shown_qualified(&sequence.schema, &sequence.name);
             let detail =
                 "No column owns it, and the destination does not have it: its value does not travel.".to_owned();
             self.add("loose_sequences", None, Some(name.clone()), Some(detail))?;

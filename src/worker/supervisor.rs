@@ -26,6 +26,7 @@ use crate::catalog::{self, Stage, Task, Wanted, tables, version};
 use crate::destination::{Destination, Missing, Purpose};
 use crate::error::{Error, Remedy, Result, sqlstate};
 use crate::guc::{self, MAX_SYNC_WORKERS};
+use crate::logicalrep::coverage::TableName;
 use crate::logicalrep::{Lsn, names};
 use crate::pg::bgworker::{self, Handle, Spec};
 use crate::pg::dsm::Segment;
@@ -572,7 +573,8 @@ impl Attempt<'_> {
         .detail(format!(
             "The copy was interrupted and went on under another snapshot: {} is not of the same moment as {}. What was written on \
              the source between the two is on the destination in some of the tables only.",
-            other.name, first.name
+            other.shown(),
+            first.shown()
         ))
         .hint(format!(
             "If that matters, drop the tables on the destination and copy them once more: SELECT courier.drop_task({name}); then create \
@@ -997,10 +999,9 @@ impl SequenceSync {
                 )
             };
             let parameters = [Some(&*value.name), Some(&*to.to_string()), Some(if is_called { "t" } else { "f" })];
-            let set = destination
-                .connection
-                .query(&set, &parameters)
-                .map_err(|error| error.context(format!("While setting sequence {}.", value.name)))?;
+            let set = destination.connection.query(&set, &parameters).map_err(|error| {
+                error.context(format!("While setting sequence {}.", TableName::shown_as(&value.name)))
+            })?;
             if set.first().is_some_and(|row| row.opt(0).is_none()) {
                 if !self.missing.insert(value.name.clone()) {
                     continue;
@@ -1010,7 +1011,7 @@ impl SequenceSync {
                         sqlstate::UNDEFINED_TABLE,
                         format!(
                             "sequence {} is not on the destination or not the user's, its value does not follow",
-                            value.name
+                            TableName::shown_as(&value.name)
                         ),
                     )
                     .hint("Create it there, as it is on the source; its value comes with the next round."),

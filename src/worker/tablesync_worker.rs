@@ -16,7 +16,7 @@ use crate::destination::{self, Destination, Purpose};
 use crate::error::{Error, Origin, Remedy, Result, sqlstate};
 use crate::logicalrep::Relation;
 use crate::logicalrep::coverage::TableName;
-use crate::logicalrep::names::quote_ident;
+use crate::logicalrep::names::shown;
 use crate::pg::dsm::Segment;
 use crate::pg::xact::RepeatableRead;
 use crate::pg::{bgworker, compat, latch, rel, report, scan, spi, xact};
@@ -61,14 +61,14 @@ fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatu
         let started = xact::now();
         mine.started_at.store(started, Relaxed);
         mine.table.store(table.relid, Relaxed);
-        bgworker::report_activity(&format!("copying {}", table.name));
+        bgworker::report_activity(&format!("copying {}", table.shown()));
         let copied = copy(&task, &table, &mut destination, mine, status.snapshot())
-            .map_err(|error| explain(error, &table.name))?;
+            .map_err(|error| explain(error, &table.shown()))?;
         failpoint::hit("tablesync_after_commit")?;
         xact::in_transaction(|| tables::set_copied(task.id, table.relid, &copied))?;
         mine.table.store(0, Relaxed);
         let seconds = (xact::now() - started) as f64 / 1e6;
-        task.log_line(&format!("{} is copied, {} rows in {seconds:.1} s", table.name, copied.rows));
+        task.log_line(&format!("{} is copied, {} rows in {seconds:.1} s", table.shown(), copied.rows));
         status.announce();
     }
     Ok(())
@@ -245,7 +245,7 @@ fn check_not_rewritten(table: &TaskTable) -> Result<()> {
     const SERIALIZATION_FAILURE: &str = "40001";
     Err(Error::new(
         SERIALIZATION_FAILURE,
-        format!("table {} was made or rewritten after the snapshot of its copy was taken", table.name),
+        format!("table {} was made or rewritten after the snapshot of its copy was taken", table.shown()),
     )
     .hint("The task tries again by itself."))
 }
@@ -267,6 +267,7 @@ fn prepare_destination_table(task: &Task, there: &Table, connection: &mut crate:
     let (only, name) = (there.only(), &there.name);
     let empty = connection.query(&format!("SELECT NOT EXISTS (SELECT 1 FROM {only}{name})"), &[])?;
     if !empty.first().is_some_and(|row| row.bool(0).unwrap_or(false)) {
+        let name = TableName::shown_as(name);
         return Err(Error::new("55000", format!("table {name} on the destination is not empty"))
             .origin(Origin::Destination)
             .detail("The copy would mix with rows that are there.")
@@ -287,8 +288,8 @@ fn prepare_destination_table(task: &Task, there: &Table, connection: &mut crate:
 /// The server checks a deferrable constraint by a trigger, which does not fire for replicated rows.
 fn check_deferrable_constraints(there: &Table, connection: &mut crate::libpq::Connection) -> Result<()> {
     for constraint in &there.deferrable {
-        let (table, name) = (&there.name, quote_ident(&constraint.name));
         let broken = |what: &str| {
+            let (table, name) = (TableName::shown_as(&there.name), shown(&constraint.name));
             let drop =
                 format!("ALTER TABLE {table} DROP CONSTRAINT {name}; -- on the destination, or make it NOT DEFERRABLE");
             Error::new("55000", format!("deferrable constraint {name} of {table} on the destination {what}"))
@@ -297,7 +298,7 @@ fn check_deferrable_constraints(there: &Table, connection: &mut crate::libpq::Co
                 .hint(drop)
         };
         let search =
-            constraint.search(&format!("{}{table}", there.only())).ok_or_else(|| broken("cannot be checked"))?;
+            constraint.search(&format!("{}{}", there.only(), there.name)).ok_or_else(|| broken("cannot be checked"))?;
         if !connection.query(&search, &[])?.is_empty() {
             return Err(broken("is broken by the rows of the source"));
         }

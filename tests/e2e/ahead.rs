@@ -237,7 +237,7 @@ fn a_row_sent_ahead_is_in_conflict() {
             squatter.batch_execute("COMMIT").expect("squatter");
         }
         large.batch_execute("COMMIT").expect("commit");
-        assert_mentions(&pair.failure(DATABASE, TASK), &["INSERT on \"public\".\"a\"", &format!("(id)=({key})")]);
+        assert_mentions(&pair.failure(DATABASE, TASK), &["INSERT on public.a", &format!("(id)=({key})")]);
         pair.destination.run(DATABASE, &format!("DELETE FROM a WHERE id = {key} AND v = -1"));
         pair.call(DATABASE, "resume", TASK);
         assert_same(&pair);

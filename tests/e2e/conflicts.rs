@@ -167,7 +167,7 @@ fn conflicts_are_ignored_and_listed() {
     let notes = "SELECT string_agg(note, ' ' ORDER BY id) FROM items WHERE id >= 5000";
     assert_eq!(pair.destination.value(DATABASE, notes), "before squatter after");
     assert_eq!(pair.destination.value(DATABASE, "SELECT count(*) FROM items WHERE id IN (21, 22)"), "0");
-    let table = "\"public\".\"items\"";
+    let table = "public.items";
     let expected = ["INSERT ignored", "UPDATE ignored", "DELETE ignored"].map(|what| format!("{table} {what}"));
     assert_eq!(decisions(&pair), expected);
     let rows = "SELECT source_row ->> 'note' || ' ' || (destination_row ->> 'note') FROM courier.conflicts LIMIT 1";
@@ -187,7 +187,7 @@ fn conflicts_are_overwritten_and_listed() {
     let pair = pair_with_policy("overwrite");
     disturb(&pair);
     pair.assert_mirrored(TASK, &SMALL);
-    let table = "\"public\".\"items\"";
+    let table = "public.items";
     let expected = ["INSERT overwritten", "UPDATE inserted", "DELETE ignored"].map(|what| format!("{table} {what}"));
     assert_eq!(decisions(&pair), expected);
     let row = "SELECT destination_row ->> 'note' FROM courier.conflicts WHERE change = 'INSERT'";
@@ -232,7 +232,7 @@ fn one_change_is_skipped() {
     pair.caught_up(DATABASE, TASK);
     let notes = "SELECT string_agg(note, ' ' ORDER BY id) FROM items WHERE id > 4000";
     assert_eq!(pair.destination.value(DATABASE, notes), "squatter third");
-    assert_eq!(decisions(&pair), ["\"public\".\"items\" INSERT skipped"]);
+    assert_eq!(decisions(&pair), ["public.items INSERT skipped"]);
 }
 
 /// The policy of a task can be changed when it has stopped, and only then.
@@ -264,7 +264,7 @@ fn a_truncate_is_skipped() {
     assert_eq!(pair.destination.value(DATABASE, "SELECT count(*) FROM journal WHERE what = 'gone'"), "0", "not a half");
     pair.source.run(DATABASE, &format!("SELECT courier.skip_change('{TASK}', '{lsn}')"));
     pair.caught_up(DATABASE, TASK);
-    let skipped = ["items", "journal"].map(|table| format!("\"public\".\"{table}\" TRUNCATE skipped"));
+    let skipped = ["items", "journal"].map(|table| format!("public.{table} TRUNCATE skipped"));
     assert_eq!(decisions(&pair), skipped);
     let rows =
         "SELECT (SELECT count(*) FROM items) || ' ' || (SELECT count(*) FROM journal WHERE what IN ('gone', 'after'))";

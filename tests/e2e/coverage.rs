@@ -73,12 +73,12 @@ fn rows_move_into_a_partition_that_was_made_later() {
     both(&pair, NEXT_PARTITION);
     // Before any row is written.
     assert_mentions(&health(&pair), &["critical", "public.metric_2", "add_table"]);
-    assert_eq!(differing(&pair), "\"public\".\"metric_2\"");
+    assert_eq!(differing(&pair), "public.metric_2");
     let said =
         "SELECT string_agg(status || ' ' || object, ',') FROM courier.precheck('shop_to_dr') WHERE item = 'coverage'";
-    assert_eq!(pair.source.value(DATABASE, said), "failed \"public\".\"metric_2\"");
+    assert_eq!(pair.source.value(DATABASE, said), "failed public.metric_2");
     let plan = "SELECT string_agg(action || ' ' || object, ',' ORDER BY step) FROM courier.plan('shop_to_dr')";
-    assert_eq!(pair.source.value(DATABASE, plan), "stream \"public\".\"metric_1\",omit \"public\".\"metric_2\"");
+    assert_eq!(pair.source.value(DATABASE, plan), "stream public.metric_1,omit public.metric_2");
     pair.source.run(DATABASE, "INSERT INTO metric VALUES (60, 60)");
     pair.source.run(DATABASE, "UPDATE metric SET id = id + 100 WHERE id <= 10");
     pair.source.run(DATABASE, "INSERT INTO metric VALUES (61, 61), (199, 199)");
@@ -211,7 +211,7 @@ fn a_table_is_dropped_and_made_again() {
     let pair = mirrored_pair();
     both(&pair, "DROP TABLE items");
     assert_mentions(&health(&pair), &["critical", "public.items does not exist any more"]);
-    assert_eq!(differing(&pair), "\"public\".\"items\"");
+    assert_eq!(differing(&pair), "public.items");
     both(&pair, "CREATE TABLE items (id bigint PRIMARY KEY, v int NOT NULL, note text)");
     pair.source.run(DATABASE, "INSERT INTO items VALUES (1, 1, 'in the new one')");
     assert_mentions(&pair.failure(DATABASE, TASK), &["table public.items, which"]);
@@ -323,7 +323,7 @@ fn a_table_is_renamed() {
     let pair = mirrored_pair();
     pair.source.run(DATABASE, "ALTER TABLE journal RENAME TO journal2");
     assert_mentions(&health(&pair), &["critical", "ALTER TABLE public.journal RENAME TO journal2;"]);
-    assert_eq!(differing(&pair), "\"public\".\"journal\"");
+    assert_eq!(differing(&pair), "public.journal");
     pair.source.run(DATABASE, "INSERT INTO journal2 VALUES (1, 'after')");
     let failure = pair.failure(DATABASE, TASK);
     assert_mentions(
@@ -341,7 +341,7 @@ fn a_table_is_renamed() {
     pair.assert_mirrored(TASK, &["public.journal2", SMALL[0]]);
     covered(&pair);
     let names = "SELECT string_agg(table_name, ',' ORDER BY table_name) FROM courier.progress";
-    assert_eq!(pair.source.value(DATABASE, names), "\"public\".\"items\",\"public\".\"journal2\"");
+    assert_eq!(pair.source.value(DATABASE, names), "public.items,public.journal2");
     // Back again, on the source alone: what was written under the other name goes where it belongs.
     pair.source.run(DATABASE, "ALTER TABLE journal2 RENAME TO journal3");
     pair.source.run(DATABASE, "INSERT INTO journal3 VALUES (2, 'for a moment')");
@@ -368,7 +368,7 @@ fn two_tables_exchange_their_names() {
     let exchange = "ALTER TABLE a RENAME TO x; ALTER TABLE b RENAME TO a; ALTER TABLE x RENAME TO b";
     pair.source.run(DATABASE, exchange);
     assert_mentions(&health(&pair), &["critical"]);
-    assert_eq!(differing(&pair), "\"public\".\"a\",\"public\".\"b\"");
+    assert_eq!(differing(&pair), "public.a,public.b");
     pair.source.run(DATABASE, "INSERT INTO a VALUES (3, 'was b'); UPDATE b SET v = 'was a' WHERE id = 1");
     let hint = {
         pair.failure(DATABASE, TASK);
@@ -435,7 +435,7 @@ fn partitions_come_and_go() {
     pair.caught_up(DATABASE, TASK);
     pair.call(DATABASE, "pause", TASK);
     resume(&pair);
-    assert_eq!(differing(&pair), "\"public\".\"old\"", "the destination has it still");
+    assert_eq!(differing(&pair), "public.old", "the destination has it still");
     pair.call(DATABASE, "pause", TASK);
     there(&pair, "DROP TABLE old");
     resume(&pair);

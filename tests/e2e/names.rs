@@ -61,8 +61,19 @@ fn case_matters() {
         "CREATE TABLE \"Order\" (id int PRIMARY KEY); CREATE TABLE \"order\" (id int PRIMARY KEY); \
          INSERT INTO \"Order\" VALUES (1); INSERT INTO \"order\" VALUES (2), (3)",
     );
-    pair.start_task(TASK, &["public.\"Order\""]);
+    pair.source.run(DATABASE, "CREATE TABLE customer (id int PRIMARY KEY)");
+    pair.create_task(DATABASE, TASK, &["public.\"Order\"", "customer"], &TaskOptions::default());
+    // People see names as they would write them, wherever they look.
+    let names = |what: &str| {
+        let sql = format!("SELECT string_agg(DISTINCT name, ' ' ORDER BY name) FROM {what} AS seen(name)");
+        assert_eq!(pair.source.value(DATABASE, &sql), "public.\"Order\" public.customer", "{what}");
+    };
+    names("(SELECT object FROM courier.plan('shop_to_dr') WHERE action IN ('copy', 'stream'))");
+    pair.call(DATABASE, "start", TASK);
     pair.caught_up(DATABASE, TASK);
+    names("(SELECT object FROM courier.plan('shop_to_dr'))");
+    names("(SELECT table_name FROM courier.progress)");
+    names("(SELECT table_name FROM courier.verify('shop_to_dr'))");
     pair.assert_same(DATABASE, &["public.\"Order\""]);
     assert_eq!(pair.destination.value(DATABASE, "SELECT to_regclass('public.\"order\"')"), "");
 }

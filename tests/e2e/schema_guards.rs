@@ -545,14 +545,14 @@ fn values_that_name_what_is_not_there() {
     pair.start_task(TASK, &["public.t"]);
     pair.wait_for_state(DATABASE, TASK, "failed");
     let hint = pair.task(DATABASE, TASK, "last_error_hint");
-    assert_mentions(&hint, &["\"p\", \"c\" of \"public\".\"t\"", "names of objects", "courier.resume('shop_to_dr');"]);
+    assert_mentions(&hint, &["p, c of public.t", "names of objects", "courier.resume('shop_to_dr');"]);
     pair.destination.run(DATABASE, "CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS 'SELECT $1'");
     pair.call(DATABASE, "resume", TASK);
     pair.wait_for_state(DATABASE, TASK, "synchronizing");
     pair.source.run(DATABASE, "INSERT INTO t VALUES (2, NULL, 'v')");
     pair.wait_for_state(DATABASE, TASK, "failed");
     let hint = pair.task(DATABASE, TASK, "last_error_hint");
-    assert_mentions(&hint, &["\"p\", \"c\" of \"public\".\"t\"", "names of objects", "courier.resume('shop_to_dr');"]);
+    assert_mentions(&hint, &["p, c of public.t", "names of objects", "courier.resume('shop_to_dr');"]);
     pair.destination.run(DATABASE, "CREATE VIEW v AS SELECT 1 AS a");
     pair.call(DATABASE, "resume", TASK);
     pair.assert_mirrored(TASK, &["public.t"]);
@@ -638,14 +638,14 @@ fn a_table_that_cannot_be_verified() {
     pair.caught_up(DATABASE, TASK);
     let verified = "SELECT string_agg(concat_ws(' ', table_name, coalesce(identical::text, 'unknown'), error LIKE '%one()%SET search_path%'), \
                     ', ' ORDER BY table_name) FROM courier.verify('shop_to_dr')";
-    let expected = "\"public\".\"innocent\" true, \"public\".\"t\" unknown t, \"public\".\"zebra\" true";
+    let expected = "public.innocent true, public.t unknown t, public.zebra true";
     assert_eq!(pair.source.value(DATABASE, verified), expected);
     // The same on the other side.
     pair.source.run(DATABASE, "DROP INDEX t_k");
     pair.destination.run(DATABASE, "REVOKE ALL ON zebra FROM courier; ALTER TABLE zebra OWNER TO postgres");
     let errors =
         "SELECT string_agg(table_name || ' ' || error, ', ') FROM courier.verify('shop_to_dr') WHERE identical IS NULL";
-    assert_mentions(&pair.source.value(DATABASE, errors), &["\"public\".\"zebra\" permission denied"]);
+    assert_mentions(&pair.source.value(DATABASE, errors), &["public.zebra permission denied"]);
     // A cancel is no property of a table.
     let mut session = pair.source.connect(DATABASE);
     session.batch_execute("SET statement_timeout = 1").expect("a setting");

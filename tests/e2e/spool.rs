@@ -342,7 +342,7 @@ fn a_conflict_inside_of_a_large_transaction() {
     wait_for_spools(&pair, 1);
     large.batch_execute("UPDATE a SET v = 5 WHERE id <> 777; COMMIT").expect("commit");
     let text = pair.failure(DATABASE, TASK);
-    assert_mentions(&text, &["INSERT on \"public\".\"a\"", "(id)=(777)", "LSN"]);
+    assert_mentions(&text, &["INSERT on public.a", "(id)=(777)", "LSN"]);
     let lsn = text.split("LSN ").nth(1).and_then(|rest| rest.split(|c: char| c == '.' || c.is_whitespace()).next());
     pair.source.run(DATABASE, &format!("SELECT courier.skip_change('{TASK}', '{}')", lsn.expect("an LSN")));
     pair.call(DATABASE, "resume", TASK);
