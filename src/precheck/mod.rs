@@ -450,12 +450,17 @@ impl Check<'_> {
     }
 
     fn concerns(&self, concerns: Concerns) -> bool {
-        let Subject { scope, begun, .. } = self.subject;
+        self.concerns_when(concerns, self.subject.begun)
+    }
+
+    /// With `begun`: once the task creates and copies its tables.
+    fn concerns_when(&self, concerns: Concerns, begun: bool) -> bool {
+        let scope = &self.subject.scope;
         match concerns {
             Concerns::All => true,
             Concerns::Incremental => scope.incremental,
             Concerns::SchemaSync => scope.schema_sync && !begun,
-            Concerns::ExistingTables => !scope.schema_sync || *begun,
+            Concerns::ExistingTables => !scope.schema_sync || begun,
             Concerns::CopyIntoExisting => !scope.schema_sync && scope.full_copy && !begun,
         }
     }
@@ -484,7 +489,14 @@ impl Check<'_> {
         match self.skipped.get(item.id) {
             Some(reason) => skipped(reason),
             None if on_destination && !reached => skipped("The destination was not reached."),
-            None if !self.concerns(item.concerns) => skipped("It does not concern a task with these options."),
+            None if !self.concerns(item.concerns) => {
+                let once = self.subject.begun && self.concerns_when(item.concerns, false);
+                skipped(if once {
+                    "The task has started: this was asked before it created and copied its tables."
+                } else {
+                    "It does not concern a task with these options."
+                })
+            }
             None => Finding::plain(item, Status::Ok, None),
         }
     }

@@ -79,6 +79,9 @@ fn rows_move_into_a_partition_that_was_made_later() {
     assert_eq!(pair.source.value(DATABASE, said), "failed public.metric_2");
     let plan = "SELECT string_agg(action || ' ' || object, ',' ORDER BY step) FROM courier.plan('shop_to_dr')";
     assert_eq!(pair.source.value(DATABASE, plan), "stream public.metric_1,omit public.metric_2");
+    // What is asked before a task creates its tables is not asked now, and says why.
+    let skipped = "SELECT detail FROM courier.precheck('shop_to_dr') WHERE item = 'destination_tables_exist'";
+    assert_mentions(&pair.source.value(DATABASE, skipped), &["The task has started"]);
     pair.source.run(DATABASE, "INSERT INTO metric VALUES (60, 60)");
     pair.source.run(DATABASE, "UPDATE metric SET id = id + 100 WHERE id <= 10");
     pair.source.run(DATABASE, "INSERT INTO metric VALUES (61, 61), (199, 199)");
