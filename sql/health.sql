@@ -124,7 +124,7 @@ CREATE FUNCTION courier.health(OUT item text, OUT status text, OUT task text, OU
            t.task,
            CASE WHEN t.stage <> 'full_copy' OR NOT t.runs THEN 'No copy is under way.'
                 WHEN count(c.moved_at) = 0 THEN 'No table is being copied at this moment.'
-                ELSE format('%s tables are being copied; the last rows went at %s.', count(*), date_trunc('second', max(c.moved_at))) END,
+                ELSE format('Tables that are being copied: %s; the last rows went at %s.', count(*), date_trunc('second', max(c.moved_at))) END,
            CASE WHEN t.stage = 'full_copy' AND t.runs AND max(c.moved_at) < clock_timestamp() - courier.threshold('lag_warning') * interval '1 s'
                 THEN format('SELECT * FROM courier.test_connection(%L);', t.server) END
       FROM t

@@ -7,6 +7,7 @@ use super::tasks::{all_given, given, given_task, locked, run};
 use crate::catalog::{ConflictPolicy, Task, Wanted};
 use crate::destination::{Destination, Purpose};
 use crate::error::{Error, Result, sqlstate};
+use crate::logicalrep::words::counted;
 use crate::logicalrep::{Lsn, names};
 use crate::pg::text::Text;
 use crate::pg::{report, spi, xact};
@@ -159,9 +160,9 @@ fn clear(task: &Task, before: &str) -> Result<i64> {
     if count > 0 {
         spi::as_extension(|| {
             spi::query(
-                "SELECT courier.record_event($1, $2::oid, 'conflicts', format('%s rows of courier.conflicts were removed by %s', \
+                "SELECT courier.record_event($1, $2::oid, 'conflicts', format('%s of courier.conflicts removed by %s', \
                  $3, session_user), format('Those before %s.', $4))",
-                &[Some(&task.name), Some(&task.owner.to_string()), Some(&count.to_string()), Some(before)],
+                &[Some(&task.name), Some(&task.owner.to_string()), Some(&counted(count, "row")), Some(before)],
             )
         })?;
     }

@@ -6,6 +6,7 @@ use super::tasks::given;
 use crate::catalog::schema::{self, Extent, Item};
 use crate::catalog::{Stage, Task, coverage, tables};
 use crate::error::Result;
+use crate::logicalrep::words::counted;
 use crate::pg::text::Text;
 use crate::pg::{report, xact};
 
@@ -105,11 +106,15 @@ fn lines(name: &str) -> Result<Vec<Line>> {
 /// A table that has pages and no rows was never analyzed.
 fn rows_and_size(rows: i64, bytes: i64) -> String {
     let size = match bytes {
-        ..10_240 => format!("{bytes} bytes"),
+        ..10_240 => counted(bytes, "byte"),
         10_240..10_485_760 => format!("{} kB", bytes >> 10),
         _ => format!("{} MB", bytes >> 20),
     };
-    if rows <= 0 && bytes > 0 { format!("not analyzed, {size}") } else { format!("about {rows} rows, {size}") }
+    if rows <= 0 && bytes > 0 {
+        format!("not analyzed, {size}")
+    } else {
+        format!("about {}, {size}", counted(rows, "row"))
+    }
 }
 
 /// What a task follows was decided when it started.
@@ -137,5 +142,17 @@ fn create(item: &Item) -> Line {
         detail: Some(item.kind.clone()),
         statement: Some(item.statement.clone()),
         reason: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rows_and_size;
+
+    #[test]
+    fn sizes_of_tables() {
+        assert_eq!(rows_and_size(1, 1), "about 1 row, 1 byte");
+        assert_eq!(rows_and_size(3, 8192), "about 3 rows, 8192 bytes");
+        assert_eq!(rows_and_size(-1, 20480), "not analyzed, 20 kB");
     }
 }

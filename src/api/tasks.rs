@@ -13,6 +13,7 @@ use crate::error::{Error, Result, sqlstate};
 use crate::guc;
 use crate::logicalrep::coverage::TableName;
 use crate::logicalrep::names;
+use crate::logicalrep::words::counted;
 use crate::pg::dsm::Segment;
 use crate::pg::latch::Process;
 use crate::pg::text::Text;
@@ -378,9 +379,9 @@ fn warn_of_lost_copies(task: &Task) -> Result<()> {
     })?;
     for row in &rows {
         report::warning(&format!(
-            "the copy of {} ({} rows, {}) is given up; it begins anew at courier.resume()",
+            "the copy of {} ({}, {}) is given up; it begins anew at courier.resume()",
             TableName::shown_as(row.text(0)?),
-            row.text(1)?,
+            counted(row.parse::<i64>(1)?, "row"),
             row.text(2)?
         ));
     }

@@ -14,6 +14,7 @@ use crate::catalog::tables::TaskTable;
 use crate::error::{Error, Origin, Result, sqlstate};
 use crate::logicalrep::Lsn;
 use crate::logicalrep::names::quote_literal;
+use crate::logicalrep::words::counted;
 
 /// Who asks.
 pub struct Claim<'a> {
@@ -181,9 +182,9 @@ impl Destination {
         )
         .origin(Origin::Destination)
         .detail(format!(
-            "{first} and {} more were copied there, and table courier_applied.table_progress does not know it any more: the destination \
+            "Copied there, and not known to table courier_applied.table_progress any more: {}, the first of them {first}. The destination \
              was put back to an earlier state.",
-            lost.len() - 1
+            counted(lost.len() as u64, "table")
         ))
         .hint(format!(
             "Bring the destination back to a state that has them, then SELECT courier.resume({name}); or copy anew: \

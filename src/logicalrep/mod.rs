@@ -9,6 +9,7 @@ pub mod relation;
 pub mod row;
 pub mod snapshot;
 pub mod spool;
+pub mod words;
 
 pub use change::{Change, ChangeSink, Mark, Transaction, Wanted};
 pub use fast_map::FastMap;

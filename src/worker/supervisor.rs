@@ -27,6 +27,7 @@ use crate::destination::{Destination, Missing, Purpose};
 use crate::error::{Error, Remedy, Result, sqlstate};
 use crate::guc::{self, MAX_SYNC_WORKERS};
 use crate::logicalrep::coverage::TableName;
+use crate::logicalrep::words::counted;
 use crate::logicalrep::{Lsn, names};
 use crate::pg::bgworker::{self, Handle, Spec};
 use crate::pg::dsm::Segment;
@@ -482,9 +483,9 @@ impl Attempt<'_> {
         })?;
         for (done, row) in running.iter().enumerate() {
             let xid: u64 = row.parse(0)?;
-            let left = running.len() - done;
+            let left = counted((running.len() - done) as u64, "transaction");
             let holder = xact::in_transaction(|| holder_of(xid as u32))?;
-            self.show(&format!("waiting for {left} transactions that started before the slot, now {holder}"));
+            self.show(&format!("waiting for {left} of before the slot, now {holder}"));
             xact::in_transaction(|| {
                 xact::wait_for_transaction(xid as u32);
                 Ok(())
@@ -508,7 +509,10 @@ impl Attempt<'_> {
                 xact::in_transaction(|| task.set_stage(Stage::SchemaSync))?;
             }
             schema_sync::create_pre_data(destination, &items, &task.uuid, |done, all| {
-                show(&self.status, &format!("creating tables on the destination: {done} of {all} objects"));
+                show(
+                    &self.status,
+                    &format!("creating tables on the destination: {done} of {}", counted(all as u64, "object")),
+                );
                 if done > 0 {
                     let _ = failpoint::hit("pre_data_between_pieces");
                 }
@@ -634,7 +638,7 @@ impl Attempt<'_> {
             if left == 0 {
                 break;
             }
-            self.show(&format!("copying; {left} tables to go"));
+            self.show(&format!("copying; {} to go", counted(left, "table")));
             if let Some(ended) = self.look_around()? {
                 return Ok(Some(ended));
             }

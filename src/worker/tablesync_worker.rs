@@ -17,6 +17,7 @@ use crate::error::{Error, Origin, Remedy, Result, sqlstate};
 use crate::logicalrep::Relation;
 use crate::logicalrep::coverage::TableName;
 use crate::logicalrep::names::shown;
+use crate::logicalrep::words::counted;
 use crate::pg::dsm::Segment;
 use crate::pg::xact::RepeatableRead;
 use crate::pg::{bgworker, compat, latch, rel, report, scan, spi, xact};
@@ -68,7 +69,7 @@ fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatu
         xact::in_transaction(|| tables::set_copied(task.id, table.relid, &copied))?;
         mine.table.store(0, Relaxed);
         let seconds = (xact::now() - started) as f64 / 1e6;
-        task.log_line(&format!("{} is copied, {} rows in {seconds:.1} s", table.shown(), copied.rows));
+        task.log_line(&format!("{} is copied, {} in {seconds:.1} s", table.shown(), counted(copied.rows, "row")));
         status.announce();
     }
     Ok(())
@@ -215,7 +216,11 @@ fn copy_under_snapshot(
     if taken != rows {
         return Err(Error::new(
             "XX001",
-            format!("the destination took {taken} rows of {name}, the source sent {rows}"),
+            format!(
+                "the destination took {} of {}, the source sent {rows}",
+                counted(taken, "row"),
+                described.relation.shown()
+            ),
         )
         .origin(Origin::Destination)
         .hint("A trigger or rule on the destination table takes rows away; disable it."));

@@ -307,7 +307,7 @@ fn the_list_of_conflicts_is_cleared() {
     assert_eq!(clear(&format!("'{TASK}'")), "2");
     assert_eq!(pair.source.value(DATABASE, left), "second INSERT");
     let event = "SELECT message FROM courier.events WHERE kind = 'conflicts' LIMIT 1";
-    assert_eq!(pair.source.value(DATABASE, event), "2 rows of courier.conflicts were removed by postgres");
+    assert_eq!(pair.source.value(DATABASE, event), "2 rows of courier.conflicts removed by postgres");
 
     let answer = pair.source.refuses(DATABASE, "SELECT courier.clear_conflicts(NULL)");
     assert_eq!(answer.sqlstate, "22004", "{answer}");

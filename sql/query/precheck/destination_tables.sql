@@ -166,13 +166,13 @@ SELECT 'destination_row_security', NULL, w.full_name,
  WHERE schema_sync AND w.forced AND NOT me.rolsuper AND NOT me.rolbypassrls
 UNION ALL
 SELECT 'destination_types', NULL, w.type,
-       format('%s column(s), the first of %s, have this type; the destination does not know it.', count(*), min(w.full_name)), NULL, 'destination'
+       format('Columns of this type: %s, the first of table %s; the destination does not know it.', count(*), min(w.full_name)), NULL, 'destination'
   FROM s, wanted w
  WHERE NOT schema_sync AND to_regtype(w.type) IS NULL
  GROUP BY w.type
 UNION ALL
 SELECT 'destination_collations', NULL, w.collation,
-       format('%s column(s), the first of %s, have this collation; the destination does not know it.', count(*), min(w.full_name)), NULL, 'destination'
+       format('Columns with this collation: %s, the first of table %s; the destination does not know it.', count(*), min(w.full_name)), NULL, 'destination'
   FROM s, wanted w
  WHERE w.collation IS NOT NULL AND to_regcollation(w.collation) IS NULL AND (NOT schema_sync OR w.collation LIKE 'pg_catalog.%')
  GROUP BY w.collation
