@@ -494,8 +494,9 @@ fn adopt_task(task: &Task) -> Result<()> {
     )?;
     spi::as_extension(|| {
         spi::query(
-            "SELECT courier.record_event($1, $2::oid, 'adopted', format('%s made this server the one that writes for the task', session_user), NULL)",
-            &[Some(&task.name), Some(&task.owner.to_string())],
+            "SELECT courier.record_event($1, $2::oid, 'adopted', format('%s made this server the one that writes for the task', session_user), \
+             'Another one had written for it up to ' || $3 || '.')",
+            &[Some(&task.name), Some(&task.owner.to_string()), others.map(|end| end.to_string()).as_deref()],
         )
     })?;
     if let Some(end) = others {
@@ -514,22 +515,22 @@ fn forget_on_destination(task: &Task, leaving: Result<(Claimant, Endpoint)>) {
     let outcome =
         leaving.and_then(|(claimant, endpoint)| endpoint.open(Purpose::Control)?.forget_task(&claimant.claim(task)));
     let Err(error) = outcome else { return };
+    let tables = ["progress", "table_progress", "marks", "conflicts", "writer"];
+    let remove =
+        tables.map(|table| format!("DELETE FROM courier_applied.{table} WHERE task_id = '{}';", task.uuid)).join(" ");
     if error.sqlstate() == sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE {
         // A copy of the server that writes there.
         let detail = error.detail_text().unwrap_or_default();
-        report::warning(&format!("nothing was removed on the destination: {}. {detail}", error.message()));
+        report::warning(&format!(
+            "nothing was removed on the destination: {}. {detail} Only if nobody else is to run the task any more, remove its rows there: {remove}",
+            error.message()
+        ));
         return;
     }
     report::warning(&format!(
         "the task's rows in schema courier_applied of the destination stay: {}; if no other server (of which this one may be a copy) \
-         runs the task, remove them there later: \
-         DELETE FROM courier_applied.progress WHERE task_id = '{uuid}'; \
-         DELETE FROM courier_applied.table_progress WHERE task_id = '{uuid}'; \
-         DELETE FROM courier_applied.marks WHERE task_id = '{uuid}'; \
-         DELETE FROM courier_applied.conflicts WHERE task_id = '{uuid}'; \
-         DELETE FROM courier_applied.writer WHERE task_id = '{uuid}';",
-        error.message(),
-        uuid = task.uuid
+         runs the task, remove them there later: {remove}",
+        error.message()
     ));
 }
 

@@ -159,6 +159,7 @@ fn supervise(argument: &Argument) -> Result<()> {
         };
         xact::abort();
         terminate_workers();
+        let error = after_adoption(&task, error)?;
         if !matches!(xact::in_transaction(|| Asked::look(task.id))?, Some(Asked::Run(_))) {
             return end_unwanted(&task);
         }
@@ -1028,6 +1029,23 @@ impl SequenceSync {
         self.is_exact |= exactness == Exactness::Exact;
         sequences::check_denied(&found.denied, &task.owner_name)
     }
+}
+
+/// Rows of another server, up to where the two parted and beyond, are a likely reason for a change that does not fit.
+fn after_adoption(task: &Task, error: Error) -> Result<Error> {
+    if !error.lsn_value().is_valid() {
+        return Ok(error);
+    }
+    let sql = "SELECT pg_catalog.date_trunc('second', e.at), e.detail FROM courier.event e \
+               WHERE e.task = $1 AND e.kind = 'adopted' AND e.detail IS NOT NULL ORDER BY e.id DESC LIMIT 1";
+    let row = xact::in_transaction(|| spi::as_extension(|| spi::query_opt(sql, &[Some(&task.name)])))?;
+    let Some(row) = row else { return Ok(error) };
+    Ok(error.context(format!(
+        "The task was adopted at {}. {} What that server sent is on the destination: SELECT * FROM courier.verify({}); says which tables differ.",
+        row.text(0)?,
+        row.text(1)?,
+        names::quote_literal(&task.name)
+    )))
 }
 
 /// Who keeps a process waiting.

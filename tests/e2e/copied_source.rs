@@ -38,7 +38,10 @@ fn original_goes_on(pair: &Pair) {
 fn drop_on_copy(copy: &Cluster, database: &str) {
     let said = copy.psql(database, &format!("SELECT courier.drop_task('{TASK}')"));
     let said = String::from_utf8_lossy(&said.stderr).into_owned();
-    assert_mentions(&said, &["nothing was removed on the destination"]);
+    assert_mentions(&said, &["nothing was removed on the destination", "Only if nobody else is to run the task"]);
+    for table in ["progress", "table_progress", "marks", "conflicts", "writer"] {
+        assert_mentions(&said, &[&format!("DELETE FROM courier_applied.{table} WHERE task_id = '")]);
+    }
     assert_eq!(copy.value(database, "SELECT count(*) FROM courier.task"), "0");
 }
 
@@ -150,6 +153,19 @@ fn somebody_else_has_the_lease() {
     pair.call(DATABASE, "adopt", TASK);
     pair.wait_for_state(DATABASE, TASK, "synchronizing");
     original_goes_on(&pair);
+    // A row that the other one has sent: the error says where it may come from.
+    pair.destination.run(DATABASE, "INSERT INTO items VALUES (7000, 1, 'of the other one')");
+    pair.source.run(DATABASE, "INSERT INTO items VALUES (7000, 1, 'ours')");
+    let failure = pair.failure(DATABASE, TASK);
+    assert_mentions(
+        &failure,
+        &[
+            "duplicate key",
+            "The task was adopted at",
+            "Another one had written for it up to",
+            "courier.verify('shop_to_dr');",
+        ],
+    );
 }
 
 /// The source as its own destination: each change would be applied to the table that it came from.
