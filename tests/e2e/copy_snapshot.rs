@@ -1,5 +1,6 @@
 //! What happens to a table around the moment at which the snapshot of its copy is taken.
 
+use pg_courier_tests::cluster::kill;
 use pg_courier_tests::pair::{DATABASE, TABLESYNC};
 use pg_courier_tests::{Pair, TaskOptions};
 
@@ -104,6 +105,32 @@ fn a_statement_waits_for_a_table_that_is_not_copied_yet() {
 /// A copy without a stream is interrupted between two tables. It goes on, and says that they are of different moments.
 #[test]
 fn an_interrupted_copy_has_tables_of_two_moments() {
+    interrupted_copy(|pair| pair.call(DATABASE, "pause", TASK), |pair| pair.call(DATABASE, "resume", TASK));
+}
+
+/// The same when the worker is killed, and with it the whole server goes through recovery.
+#[test]
+fn a_copy_whose_worker_is_killed_has_tables_of_two_moments() {
+    let kill = |pair: &Pair| {
+        let pids = pair.source.pids(TABLESYNC);
+        assert!(!pids.is_empty(), "a worker copies");
+        pids.into_iter().for_each(|pid| kill(pid, libc::SIGKILL));
+        pair.source.wait_until_accepting();
+    };
+    interrupted_copy(kill, |_| ());
+}
+
+/// The same when the source is gone at once.
+#[test]
+fn a_copy_whose_source_crashes_has_tables_of_two_moments() {
+    let crash = |pair: &Pair| {
+        pair.source.kill9();
+        pair.source.start();
+    };
+    interrupted_copy(crash, |_| ());
+}
+
+fn interrupted_copy(interrupt: impl Fn(&Pair), go_on: impl Fn(&Pair)) {
     let pair = Pair::builder().source_conf("courier.max_sync_workers_per_task", "1").start();
     create_small_tables(&pair);
     pair.source.arm("tablesync_after_commit:wait");
@@ -114,15 +141,16 @@ fn an_interrupted_copy_has_tables_of_two_moments() {
         "a table is copied",
         "EXISTS (SELECT FROM pg_stat_activity WHERE query = 'waiting at failpoint tablesync_after_commit')",
     );
-    pair.call(DATABASE, "pause", TASK);
+    interrupt(&pair);
     pair.source
         .run(DATABASE, "INSERT INTO items VALUES (5000, 1, 'later'); INSERT INTO journal VALUES (5000, 'later')");
     pair.source.disarm();
-    pair.call(DATABASE, "resume", TASK);
+    go_on(&pair);
     pair.wait_for_state(DATABASE, TASK, "finished");
     let told = ["were copied at different moments", "is not of the same moment as", "courier.drop_task("];
     let shown = "SELECT concat_ws(E'\\n', last_error, last_error_detail, last_error_hint) FROM courier.task_details";
     assert_mentions(&pair.source.value(DATABASE, shown), &told);
-    let event = "SELECT message || detail FROM courier.events WHERE kind = 'error'";
+    let event =
+        "SELECT message || detail FROM courier.events WHERE kind = 'error' AND message LIKE '%different moments'";
     assert_mentions(&pair.source.value(DATABASE, event), &told[..2]);
 }
