@@ -504,6 +504,26 @@ fn orphans_of_a_foreign_key() {
     pair.assert_mirrored(TASK, &["public.p", "public.c"]);
 }
 
+/// An older version of an extension comes as it is; where another one is there already, a warning says so.
+#[test]
+fn an_extension_of_an_older_version() {
+    let pair = Pair::start();
+    pair.source.run(DATABASE, "CREATE EXTENSION citext VERSION '1.4'; CREATE TABLE t (id int PRIMARY KEY, c citext)");
+    create(&pair, &["public.t"]);
+    assert!(is_ok(&pair, "destination_extensions"));
+    pair.call(DATABASE, "start", TASK);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    let version = "SELECT extversion FROM pg_extension WHERE extname = 'citext'";
+    assert_eq!(pair.destination.value(DATABASE, version), "1.4");
+    pair.call(DATABASE, "drop_task", TASK);
+
+    pair.destination.run(DATABASE, "DROP TABLE t; ALTER EXTENSION citext UPDATE");
+    let there = pair.destination.value(DATABASE, version);
+    create(&pair, &["public.t"]);
+    let found = findings(&pair, "destination_extensions");
+    assert_mentions(&found, &["warning | citext", &format!("It has version {there} there, 1.4 on the source.")]);
+}
+
 /// The rows that a key needs are in a table that the extension makes: they do not travel, and the source has no orphan. The hint says so.
 #[test]
 fn a_key_to_the_table_of_an_extension() {
