@@ -143,7 +143,7 @@ COMMENT ON COLUMN courier.task_details.rows_per_second IS 'Rows copied or change
 COMMENT ON COLUMN courier.task_details.bytes_per_second IS 'Bytes sent to the destination a second, now.';
 COMMENT ON COLUMN courier.task_details.last_error IS 'The last error since the task was started or resumed; its text is for those who may use the task.';
 COMMENT ON COLUMN courier.task_details.last_error_detail IS 'Its detail, with table, key and LSN; only for those who may use the task.';
-COMMENT ON COLUMN courier.task_details.last_error_hint IS 'What to do about it.';
+COMMENT ON COLUMN courier.task_details.last_error_hint IS 'What to do about it; null once the task goes on.';
 COMMENT ON COLUMN courier.task_details.last_error_sqlstate IS 'Its SQLSTATE.';
 COMMENT ON COLUMN courier.task_details.last_error_lsn IS 'The change at which the task stopped, for courier.skip_change(); null if no change is to blame.';
 COMMENT ON COLUMN courier.task_details.last_error_at IS 'When it happened last.';
@@ -182,7 +182,7 @@ COMMENT ON COLUMN courier.tasks.phase IS 'What is being done now, in words, and 
 COMMENT ON COLUMN courier.tasks.lag_bytes IS 'Bytes of WAL that the destination does not have yet; while no worker runs, that the slot has not confirmed.';
 COMMENT ON COLUMN courier.tasks.lag_seconds IS 'Seconds since everything that was committed was on the destination, as far as is known.';
 COMMENT ON COLUMN courier.tasks.last_error IS 'The last error since the task was started or resumed; its text is for those who may use the task.';
-COMMENT ON COLUMN courier.tasks.last_error_hint IS 'What to do about it.';
+COMMENT ON COLUMN courier.tasks.last_error_hint IS 'What to do about it; null once the task goes on.';
 COMMENT ON COLUMN courier.tasks.last_error_lsn IS 'The change at which the task stopped, for courier.skip_change().';
 
 CREATE VIEW courier.progress WITH (security_barrier) AS

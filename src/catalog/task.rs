@@ -306,9 +306,14 @@ impl Task {
         self.update("reached = true", &[])
     }
 
-    /// It gets further again.
+    /// It gets further again. The last error is history; what was to be done about it is not any more, unless it is of the kind that is
+    /// never tried again: then it is a remark of a task that goes on.
     pub fn note_recovered(&self) -> Result<()> {
-        self.update("reached = true, retry_at = NULL, trouble_since = NULL", &[])
+        self.update(
+            "reached = true, retry_at = NULL, trouble_since = NULL, \
+             last_error_hint = CASE WHEN last_error_sqlstate = $2 THEN last_error_hint END",
+            &[Some(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE)],
+        )
     }
 
     /// What the destination is known to have, kept for the time when no process says so; microseconds since 2000.

@@ -7,7 +7,7 @@ use pg_courier_tests::pair::{DATABASE, PairBuilder};
 use pg_courier_tests::sql::literal;
 use pg_courier_tests::{Answer, Pair};
 
-use crate::common::{SMALL, TASK, assert_mentions, mirror_small_tables, mirrored_pair};
+use crate::common::{SMALL, TASK, assert_mentions, create_small_tables, mirror_small_tables, mirrored_pair};
 
 /// A minute of pg_cron or of the launcher, and what comes after it.
 const MINUTES: Duration = Duration::from_secs(240);
@@ -168,6 +168,43 @@ fn the_wal_guard_pauses() {
     let gone = "NOT EXISTS (SELECT FROM courier.alerts WHERE item = 'wal_guard' AND cleared_at IS NULL)";
     pair.source.run("postgres", "CHECKPOINT");
     pair.source.wait_until_within(DATABASE, "the alert is cleared when the slot has followed", gone, MINUTES);
+}
+
+/// Somebody holds the lock of the helper tables. The error says who, with a statement against it, which nobody shall run any more
+/// when the task goes on.
+#[test]
+fn what_was_to_be_done_goes_with_its_reason() {
+    let pair = Pair::start();
+    create_small_tables(&pair);
+    let mut holder = pair.destination.connect(DATABASE);
+    holder.batch_execute("SELECT pg_advisory_lock(x'00636f7572696572'::bigint)").expect("anybody may");
+    pair.start_task(TASK, &["public.*"]);
+    pair.wait_until_in(
+        "task_details",
+        TASK,
+        "the error says who",
+        "last_error LIKE 'process % blocks schema %' AND last_error_hint LIKE 'SELECT pg_terminate_backend(%'",
+    );
+    holder.batch_execute("SELECT pg_advisory_unlock_all()").expect("it holds it");
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    pair.wait_until_in("task_details", TASK, "the hint is gone", "last_error IS NOT NULL AND last_error_hint IS NULL");
+}
+
+/// A person has paused the task, and its slot passes the limit before anybody looks. Whoever resumes it wants it to catch up: the guard
+/// does not pause it at once.
+#[test]
+fn the_wal_guard_lets_a_paused_task_go_on() {
+    let pair = mirrored_pair();
+    pair.call(DATABASE, "pause", TASK);
+    pair.destination.stop(Stop::Fast);
+    reload_with(&pair, &[("courier.max_retained_wal", "40MB"), ("courier.max_retained_wal_policy", "pause")]);
+    write_wal(&pair, 60);
+    pair.call(DATABASE, "resume", TASK);
+    // It looks after each attempt.
+    pair.source.wait_for_log("tries again in", 3);
+    assert_eq!(pair.task(DATABASE, TASK, "state"), "retrying");
+    pair.destination.start();
+    pair.assert_mirrored(TASK, &SMALL);
 }
 
 /// Nobody's process watches the slot of a paused task but the launcher: with policy drop the source lives, and the task says why

@@ -324,6 +324,17 @@ fn a_key_is_not_built_twice() {
     );
     let told = "SELECT count(*) FROM courier.events WHERE kind = 'waiting' AND message LIKE 'waiting for an earlier session%process%'";
     assert_eq!(pair.source.value(DATABASE, told), "1");
+    let health = "SELECT concat_ws(' ', status, detail, hint) FROM courier.health() WHERE item = 'task'";
+    let health = pair.source.value(DATABASE, health);
+    assert_mentions(
+        &health,
+        &["warning The task is waiting for an earlier session", "pg_terminate_backend", "on the destination"],
+    );
+    let pid = pair.destination.value(
+        "postgres",
+        "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'ALTER TABLE%'",
+    );
+    assert_mentions(&health, &[&format!("process {pid}"), &format!("WHERE pid = {pid};")]);
     lock.batch_execute("COMMIT").expect("unlock");
     pair.wait_for_state(DATABASE, TASK, "synchronizing");
     pair.assert_mirrored(TASK, &SMALL[..1]);

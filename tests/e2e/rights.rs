@@ -284,10 +284,7 @@ fn replica_identities_are_set_outside_of_a_transaction() {
     let answer =
         pair.source.refuses(DATABASE, "BEGIN; CALL courier.set_replica_identity('all', dry_run => false); COMMIT");
     assert_eq!(answer.sqlstate, "25001");
-    assert_mentions(
-        &answer.to_string(),
-        &["set_replica_identity('all', dry_run => false);", "transaction block"],
-    );
+    assert_mentions(&answer.to_string(), &["set_replica_identity('all', dry_run => false);", "transaction block"]);
     assert_eq!(pair.source.value(DATABASE, "SELECT count(*) FROM courier.identity_task"), "0");
 }
 
