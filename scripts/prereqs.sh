@@ -81,7 +81,7 @@ fi
 if ! command -v dpkg-query >/dev/null 2>&1; then
     # Not Debian: say what is needed by the names that are the same everywhere.
     absent=
-    for tool in gcc make clang pkg-config openssl pgbouncer; do # the last two for the tests
+    for tool in gcc make clang pkg-config openssl pgbouncer localedef; do # the last three for the tests
         command -v "$tool" >/dev/null 2>&1 || absent="$absent $tool"
     done
     if [ -z "${PG_CONFIG:-}" ] && ! { command -v pg_config >/dev/null 2>&1 && has_server pg_config; }; then
@@ -97,8 +97,8 @@ find_missing() {
     for package in gcc make clang libclang-dev libssl-dev; do
         installed "$package" || missing="$missing $package"
     done
-    # End-to-end tests make certificates, and put a pooler between.
-    for package in openssl pgbouncer; do
+    # End-to-end tests make certificates and a locale, and put a pooler between.
+    for package in openssl pgbouncer locales; do
         installed "$package" || missing="$missing $package"
     done
     command -v pkg-config >/dev/null 2>&1 || missing="$missing pkg-config"

@@ -4,9 +4,12 @@
 //! judged fails the test: it may decide how a value is read.
 
 use std::collections::HashSet;
+use std::process::Command;
+use std::sync::OnceLock;
 
-use pg_courier_tests::Pair;
-use pg_courier_tests::pair::{DATABASE, ROLE, TaskOptions};
+use pg_courier_tests::pair::{DATABASE, ROLE};
+use pg_courier_tests::scratch::scratch;
+use pg_courier_tests::{Pair, TaskOptions};
 
 use crate::common::TASK;
 
@@ -151,42 +154,77 @@ fn sessions_on_the_destination_have_settings_of_their_own() {
     }
 }
 
-/// Both databases have every setting that changes how values read and print, each another one.
+/// Name, what the source has, what the destination has: every setting that changes how values or constants read and print, each
+/// another one than usual.
+const ODD: [(&str, &str, &str); 22] = [
+    ("DateStyle", "'SQL, DMY'", "'German, YMD'"),
+    ("IntervalStyle", "sql_standard", "iso_8601"),
+    ("TimeZone", "'Asia/Kolkata'", "'America/St_Johns'"),
+    ("extra_float_digits", "-10", "-15"),
+    ("bytea_output", "escape", "escape"),
+    ("standard_conforming_strings", "off", "off"),
+    ("escape_string_warning", "on", "on"),
+    ("backslash_quote", "off", "on"),
+    ("lc_monetary", "'ja_JP.UTF-8'", "'ja_JP.UTF-8'"),
+    ("xmloption", "document", "document"),
+    ("xmlbinary", "hex", "hex"),
+    ("array_nulls", "off", "off"),
+    ("quote_all_identifiers", "on", "on"),
+    ("gin_fuzzy_search_limit", "1", "1"),
+    ("transform_null_equals", "on", "on"),
+    ("timezone_abbreviations", "'India'", "'Australia'"),
+    ("default_text_search_config", "'german'", "'simple'"),
+    ("check_function_bodies", "on", "on"),
+    ("default_transaction_read_only", "off", "on"),
+    ("default_transaction_isolation", "serializable", "'repeatable read'"),
+    ("row_security", "on", "on"),
+    ("constraint_exclusion", "off", "on"),
+];
+
+/// The currency of `LOCALE` has no hundredths. A directory with that locale alone, as few systems have it.
+fn locales() -> String {
+    static MADE: OnceLock<String> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let directory = scratch().path().join("locales");
+        std::fs::create_dir(&directory).expect("scratch is writable");
+        let made =
+            Command::new("localedef").args(["-i", "ja_JP", "-f", "UTF-8", LOCALE]).current_dir(&directory).output();
+        let made = made.expect("localedef is there, as PostgreSQL's packages want it");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        directory.to_str().expect("plain letters").to_owned()
+    })
+    .clone()
+}
+
+const LOCALE: &str = "./ja_JP.UTF-8";
+
 #[test]
-fn settings_that_read_and_print_values_otherwise() {
-    let pair = Pair::start();
-    let odd = [
-        ("DateStyle", "'SQL, DMY'", "'German, YMD'"),
-        ("IntervalStyle", "sql_standard", "iso_8601"),
-        ("TimeZone", "'Asia/Kolkata'", "'America/St_Johns'"),
-        ("extra_float_digits", "-10", "-15"),
-        ("bytea_output", "escape", "escape"),
-        ("standard_conforming_strings", "off", "off"),
-        ("escape_string_warning", "on", "on"),
-        ("backslash_quote", "off", "on"),
-        ("xmloption", "document", "document"),
-        ("xmlbinary", "hex", "hex"),
-        ("array_nulls", "off", "off"),
-        ("quote_all_identifiers", "on", "off"),
-        ("gin_fuzzy_search_limit", "1", "1"),
-        ("transform_null_equals", "on", "on"),
-        ("timezone_abbreviations", "'India'", "'Australia'"),
-        ("default_text_search_config", "'german'", "'simple'"),
-        ("check_function_bodies", "on", "on"),
-        ("default_transaction_read_only", "off", "on"),
-        ("default_transaction_isolation", "serializable", "'repeatable read'"),
-        ("row_security", "on", "on"),
-        ("constraint_exclusion", "off", "on"),
-    ];
-    for (name, source, destination) in odd {
-        pair.source.run("postgres", &format!("ALTER DATABASE {DATABASE} SET {name} = {source}"));
-        pair.destination.run("postgres", &format!("ALTER DATABASE {DATABASE} SET {name} = {destination}"));
+fn settings_of_the_source_that_read_and_print_otherwise() {
+    let locales = locales();
+    let pair = Pair::builder().source_env("LOCPATH", &locales).start();
+    for (name, value, _) in ODD {
+        pair.source.run("postgres", &format!("ALTER DATABASE {DATABASE} SET {name} = {value}"));
     }
+    values_arrive_as_they_are(&pair);
+}
+
+/// One side at a time: where both write in the same odd way, each understands the other.
+#[test]
+fn settings_of_the_destination_that_read_and_print_otherwise() {
+    let locales = locales();
+    let pair = Pair::builder().destination_env("LOCPATH", &locales).start();
+    for (name, _, value) in ODD {
+        pair.destination.run("postgres", &format!("ALTER DATABASE {DATABASE} SET {name} = {value}"));
+    }
+    values_arrive_as_they_are(&pair);
+}
+
+fn values_arrive_as_they_are(pair: &Pair) {
     pair.source.run(
         DATABASE,
         "CREATE DOMAIN words AS text[]; CREATE TYPE pair AS (a text[], b interval); \
          CREATE TABLE t (id int PRIMARY KEY, a text[], i int[], w words, p pair, d date, z timestamptz, n interval, f float8, r float4, \
-           b bytea, x xml, c regclass, y regtype[], s text, tz timetz[], rz tstzrange, m tsvector); \
+           b bytea, x xml, c regclass, y regtype[], s text DEFAULT E'a\\\\b', tz timetz[], rz tstzrange, m tsvector, mo money, ms money[]); \
          CREATE INDEX ON t USING gin (a); \
          CREATE TABLE bare (LIKE t); ALTER TABLE bare REPLICA IDENTITY FULL",
     );
@@ -194,7 +232,7 @@ fn settings_that_read_and_print_values_otherwise() {
          ROW(ARRAY[NULL, 'x y'], '-1 day +02:03:04'::interval)::pair, '2024-02-03'::date + n, '2024-02-03 04:05:06.7+08'::timestamptz, \
          '-1 year 2 mons -3 days 04:05:06.789'::interval, 0.1::float8 + n / 3.0, 1.1::float4, '\\\\x00ff5c27'::bytea, \
          xmlparse(content 'a<b/>c'), 'pg_class'::regclass, ARRAY['int4'::regtype, 'text[]'::regtype], E'\\\\''\\n', \
-         ARRAY['04:05:06.7+05:30'::timetz, NULL], tstzrange('2024-02-03 04:05:06+08', NULL), 'a:1 b:2'::tsvector";
+         ARRAY['04:05:06.7+05:30'::timetz, NULL], tstzrange('2024-02-03 04:05:06+08', NULL), 'a:1 b:2'::tsvector, (n * 1234)::money, ARRAY[n::money]";
     pair.source.run(DATABASE, &format!("INSERT INTO t {row} FROM generate_series(1, 5) AS n; INSERT INTO bare {row} FROM generate_series(1, 5) AS n"));
     pair.start_task(TASK, &["public.*"]);
     pair.wait_for_state(DATABASE, TASK, "synchronizing");
@@ -209,6 +247,38 @@ fn settings_that_read_and_print_values_otherwise() {
     pair.assert_mirrored(TASK, &["public.t", "public.bare"]);
     let verified = "SELECT string_agg(identical::text, ' ') FROM courier.verify('shop_to_dr')";
     assert_eq!(pair.source.value(DATABASE, verified), "true true");
+    // A constant with a backslash in it, as the one server prints and the other one reads it.
+    pair.destination.run(DATABASE, "BEGIN READ WRITE; INSERT INTO t (id) VALUES (0); COMMIT");
+    assert_eq!(pair.destination.value(DATABASE, "SELECT s FROM t WHERE id = 0"), "a\\b");
+}
+
+/// The only index that the destination has for a key is one that may leave out rows, and the database asks for that.
+#[test]
+fn an_index_finds_all_rows() {
+    let pair = Pair::start();
+    pair.destination.run("postgres", &format!("ALTER DATABASE {DATABASE} SET gin_fuzzy_search_limit = 1"));
+    // Each letter is in most keys, so that an index on letters would begin to leave out.
+    pair.source.run(
+        DATABASE,
+        "CREATE TABLE t (a text[] PRIMARY KEY, v int); INSERT INTO t SELECT ARRAY[k, l, m, n], 0 FROM unnest('{a,b,c,d}'::text[]) AS k, \
+         unnest('{a,b,c,d}'::text[]) AS l, unnest('{a,b,c,d}'::text[]) AS m, unnest('{a,b,c,d}'::text[]) AS n",
+    );
+    pair.destination.run(
+        DATABASE,
+        &format!(
+            "SET ROLE {ROLE}; CREATE TABLE t (a text[], v int); CREATE INDEX ON t USING gin (a) WITH (fastupdate = off)"
+        ),
+    );
+    pair.start_task_with(
+        DATABASE,
+        TASK,
+        &["public.t"],
+        &TaskOptions { schema_sync: Some(false), ..TaskOptions::default() },
+    );
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    pair.source.run(DATABASE, "UPDATE t SET v = 1 WHERE a[1] = 'a'");
+    pair.source.run(DATABASE, "DELETE FROM t WHERE a[2] = 'b'");
+    pair.assert_mirrored(TASK, &["public.t"]);
 }
 
 /// A default for users must not set the workers against one another: they write the rows of one task at the same time.

@@ -52,6 +52,11 @@ impl PairBuilder {
         self
     }
 
+    pub fn destination_env(mut self, variable: &str, value: &str) -> Self {
+        self.destination = self.destination.env(variable, value);
+        self
+    }
+
     pub fn destination_conf(mut self, key: &str, value: &str) -> Self {
         self.destination = self.destination.conf(key, value);
         self
