@@ -6,7 +6,7 @@ use std::time::Duration;
 use pg_courier_tests::cluster::Stop;
 use pg_courier_tests::pair::DATABASE;
 use pg_courier_tests::sql::literal;
-use pg_courier_tests::{Cluster, Pair, Proxy};
+use pg_courier_tests::{Cluster, Pair, Proxy, TaskOptions};
 
 use crate::common::{SMALL, TASK, assert_mentions, create_small_tables, mirror_small_tables, mirrored_pair};
 
@@ -122,6 +122,36 @@ fn an_alert_outlives_the_figures() {
     );
 }
 
+/// Without a heartbeat nothing but the task's row knows how far the destination was once its processes are gone.
+#[test]
+fn how_far_the_destination_was_is_remembered() {
+    let pair = Pair::builder().source_conf("courier.heartbeat_interval", "0").start();
+    mirror_small_tables(&pair);
+    let something_arrives = |id: u32| {
+        let now = pair.source.value(DATABASE, "SELECT clock_timestamp()");
+        pair.source.run(DATABASE, &format!("INSERT INTO journal VALUES ({id}, 'arrives')"));
+        pair.caught_up(DATABASE, TASK);
+        now
+    };
+    let remembered = |since: &str| pair.task(DATABASE, TASK, &format!("current_at >= {}", literal(since)));
+
+    let since = something_arrives(1);
+    pair.call(DATABASE, "pause", TASK);
+    assert_eq!(remembered(&since), "t", "paused");
+    pair.call(DATABASE, "resume", TASK);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+
+    let since = something_arrives(2);
+    pair.destination.stop(Stop::Immediate);
+    pair.wait_until_in("task_details", TASK, "the loss is noticed", "retry_at IS NOT NULL");
+    // All processes go, and their shared memory.
+    pair.source.kill9();
+    pair.source.start();
+    assert_eq!(remembered(&since), "t", "after a crash, the destination away");
+    pair.destination.start();
+    pair.assert_mirrored(TASK, &SMALL);
+}
+
 /// Slots that are gone or lost, also of a task that nobody runs; a supervisor that is gone; a clock that went back.
 #[test]
 fn what_is_lost_shows() {
@@ -219,23 +249,27 @@ fn the_monitor_account_sees_every_task() {
         "SELECT string_agg(task || owner_kind, ',') FROM courier.slots",
         "SELECT string_agg(item || status || COALESCE(task, ''), ',' ORDER BY item) FROM courier.health()",
         "SELECT courier.health_check()",
+        "SELECT string_agg(item || status || task, ',' ORDER BY item) FROM courier.alerts WHERE cleared_at IS NULL AND task IS NOT NULL",
+        "SELECT string_agg(kind, ',') FROM courier.events",
     ] {
         let (seen, all) = (ask(&mut monitor, query), ask(&mut superuser, query));
         assert!(!all.is_empty() && seen == all, "{query}\n{seen}\n{all}");
     }
-    for query in [
-        "SELECT string_agg(to_jsonb(t)::text, ',') FROM courier.task_details t",
-        "SELECT string_agg(to_jsonb(h)::text, ',') FROM courier.health() h",
-    ] {
-        let seen = ask(&mut monitor, query);
-        assert!(!seen.contains("4711"), "values of rows are for those who may read them: {seen}");
+    for relation in ["tasks", "task_details", "health()", "alerts", "events", "lag", "slots"] {
+        let query = format!("SELECT string_agg(to_jsonb(r)::text, ',') FROM courier.{relation} r");
+        let seen = ask(&mut monitor, &query);
+        for told in ["4711", "duplicate key", "skip_change"] {
+            assert!(!seen.contains(told), "{relation}: what errors say is for those who may read the rows: {seen}");
+        }
     }
 }
 
 /// The extension asks by itself, in every database that has tasks, also when all of them are paused; that it does not shows.
 #[test]
 fn the_extension_runs_its_health_check() {
-    let pair = mirrored_pair();
+    let pair = Pair::start();
+    create_small_tables(&pair);
+    pair.create_task(DATABASE, TASK, &["public.*"], &TaskOptions::default());
     let last = "SELECT status FROM courier.health() WHERE item = 'health_check'";
     assert_eq!(pair.source.value(DATABASE, last), "warning", "nobody has asked yet");
     let ran = |what: &str| {
@@ -249,7 +283,10 @@ fn the_extension_runs_its_health_check() {
     };
     pair.source.set("courier.health_interval", Some("1s"));
     pair.source.reload();
-    ran("a process of the task asks");
+    ran("the launcher finds a database whose task was never started");
+    pair.call(DATABASE, "start", TASK);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    ran("somebody asks while the task runs");
     pair.call(DATABASE, "pause", TASK);
     ran("the launcher asks while the task is paused");
     pair.source.wait_until(
@@ -263,6 +300,20 @@ fn the_extension_runs_its_health_check() {
     pair.source.restart();
     ran("the launcher asks after a restart");
     pair.source.assert_not_crashed();
+}
+
+/// Where the library is not preloaded there is no launcher: a running task's supervisor asks.
+#[test]
+fn a_task_runs_the_health_check_without_a_launcher() {
+    let pair = Pair::builder().preload(false).start();
+    mirror_small_tables(&pair);
+    pair.source.set("courier.health_interval", Some("1s"));
+    pair.source.reload();
+    pair.source.wait_until(
+        DATABASE,
+        "the supervisor asks",
+        "EXISTS (SELECT FROM courier.health_last WHERE ran_by = 'pg_courier' AND worst IS NOT NULL)",
+    );
 }
 
 /// A standby made from the source knows the tasks, runs none, and gives no advice to destroy anything.
