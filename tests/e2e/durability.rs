@@ -44,6 +44,8 @@ fn a_worker_ends_right_after_the_tables_became_ready() {
     // A heartbeat would move the row.
     let pair = Pair::builder().source_conf("courier.heartbeat_interval", "0").start();
     start_with_changes_that_the_copy_has(&pair);
+    pair.source.arm("supervisor_tables_ready:wait,apply_never_durable:yes");
+    assert!(!are_ready(&pair, TIME_TO_GO_WRONG), "a worker that starts anew would begin before the copies");
     pair.source.arm("supervisor_tables_ready:wait");
     wait_at(&pair, "supervisor_tables_ready");
     let pid = pair.source.pids(APPLY)[0];
