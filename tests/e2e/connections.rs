@@ -160,7 +160,7 @@ fn the_environment_of_the_server_is_not_asked() {
         .source_env("PGSSLMODE", "verify-full")
         .source_env("PGREQUIREAUTH", "gss")
         .source_env("PGCHANNELBINDING", "require")
-        .source_env("PGOPTIONS", "-c default_transaction_read_only=on")
+        .source_env("PGOPTIONS", "-c no_such_setting=on")
         .source_env("PGTARGETSESSIONATTRS", "standby")
         .source_env("PGSERVICEFILE", "/not/there")
         .start();
