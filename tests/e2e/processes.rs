@@ -77,6 +77,10 @@ fn a_supervisor_whose_database_is_gone_stays_away() {
 #[test]
 fn an_end_on_purpose_is_quiet() {
     let pair = mirrored_pair();
+    let told = || {
+        let is_told = |line: &&str| line.contains("exited with exit code") && line.contains("pg_courier");
+        pair.source.log().lines().filter(is_told).count()
+    };
     pair.call(DATABASE, "pause", TASK);
     pair.call(DATABASE, "resume", TASK);
     pair.caught_up(DATABASE, TASK);
@@ -88,11 +92,15 @@ fn an_end_on_purpose_is_quiet() {
         &format!("(SELECT apply_pid FROM courier.task_details) <> {apply}"),
     );
     pair.assert_mirrored(TASK, &SMALL);
+    assert_eq!(told(), 0, "{}", pair.source.log_tail(40));
+    // The server ends who would come back.
     pair.source.restart();
     pair.wait_for_state(DATABASE, TASK, "synchronizing");
     pair.caught_up(DATABASE, TASK);
+    let before = told();
     pair.call(DATABASE, "drop_task", TASK);
     wait_until_no_workers(&pair.source, Duration::from_secs(5));
+    assert_eq!(told(), before, "{}", pair.source.log_tail(40));
     without_fatal(&pair.source);
 }
 
@@ -100,7 +108,9 @@ fn an_end_on_purpose_is_quiet() {
 /// back, with the transaction or to a savepoint. Neither the slot nor the rows on the destination are gone then.
 #[test]
 fn what_is_rolled_back_goes_on() {
-    let pair = mirrored_pair();
+    // Without a launcher, which would find the task after a while.
+    let pair = Pair::builder().preload(false).start();
+    mirror_small_tables(&pair);
     let supervisor = pair.source.pids(SUPERVISOR)[0];
     pair.source.run(DATABASE, &format!("SELECT pg_terminate_backend({supervisor})"));
     pair.source.wait_until(
