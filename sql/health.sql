@@ -24,6 +24,16 @@ SELECT t.name AS task, i.table_name
    AND (pg_catalog.pg_has_role(t.owner, 'USAGE') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE'));
 COMMENT ON VIEW courier.unidentified IS 'Internal: tables of started tasks without a replica identity.';
 
+CREATE VIEW courier.rewritten WITH (security_barrier) AS
+SELECT t.name AS task, k.table_name, pg_catalog.max(r.at) AS at
+  FROM courier.rewritten_table r
+  JOIN courier.task t ON t.id = r.task_id
+  JOIN courier.task_table k ON k.task_id = r.task_id AND k.relid = r.relid
+ WHERE NOT r.unlogged AND r.at > COALESCE(k.started_at, t.started_at)
+   AND (pg_catalog.pg_has_role(t.owner, 'USAGE') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE'))
+ GROUP BY t.name, k.table_name;
+COMMENT ON VIEW courier.rewritten IS 'Internal: tables that have got new values by ALTER TABLE since they were copied, and were not found equal by courier.verify() since.';
+
 CREATE VIEW courier.copying WITH (security_barrier) AS
 SELECT t.name AS task, c.relid, c.rows, c.bytes, c.seconds, c.pid, c.moved_at
   FROM courier.copy_status() c
@@ -192,13 +202,18 @@ CREATE FUNCTION courier.health(OUT item text, OUT status text, OUT task text, OU
     UNION ALL
     -- What the patterns name and the task does not follow is lost, also before its first row stops the task.
     SELECT 'coverage',
-           CASE WHEN count(c.table_name) > 0 THEN 'critical' ELSE 'ok' END, t.task,
-           CASE WHEN count(c.table_name) > 0 THEN concat_ws(' ', (array_agg(c.detail ORDER BY c.table_name))[1],
+           CASE WHEN count(c.table_name) > 0 THEN 'critical' WHEN min(r.tables) > 0 THEN 'warning' ELSE 'ok' END, t.task,
+           CASE WHEN count(c.table_name) = 0 AND min(r.tables) > 0
+                THEN format('ALTER TABLE has given rows of %s new values%s. They are not in the stream of changes.', min(r.first), CASE WHEN min(r.tables) > 1 THEN format(' (%s tables in all)', min(r.tables)) END)
+                WHEN count(c.table_name) > 0 THEN concat_ws(' ', (array_agg(c.detail ORDER BY c.table_name))[1],
                                                             CASE WHEN count(c.table_name) > 1 THEN format('%s tables in all.', count(c.table_name)) END)
                 ELSE 'The task follows what its patterns name.' END,
            CASE WHEN count(c.table_name) = 1 THEN min(c.hint)
-                WHEN count(c.table_name) > 1 THEN format('SELECT * FROM courier.coverage(%L); -- has the way out for each', t.task) END
+                WHEN count(c.table_name) > 1 THEN format('SELECT * FROM courier.coverage(%L); -- has the way out for each', t.task)
+                WHEN min(r.tables) > 0
+                THEN format('SELECT * FROM courier.verify(%L); -- ends this for tables that are equal; others can be emptied on the destination and copied anew by courier.add_table()', t.task) END
       FROM t
+      CROSS JOIN LATERAL (SELECT count(*) AS tables, min(w.table_name) AS first FROM courier.rewritten w WHERE w.task = t.task) AS r
       LEFT JOIN LATERAL courier.coverage(t.task) AS c ON true
      WHERE t.incremental AND t.is_on
      GROUP BY t.task

@@ -18,6 +18,7 @@ DECLARE
         'courier.slots',
         'courier.health_last',
         'courier.unidentified',
+        'courier.rewritten',
         'courier.copying'];
     procedures constant text[] := ARRAY[
         'courier.set_replica_identity(text, boolean, interval, integer)'];

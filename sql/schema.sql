@@ -467,38 +467,49 @@ CREATE EVENT TRIGGER pg_courier_guard_server ON sql_drop
     WHEN TAG IN ('DROP SERVER', 'DROP FOREIGN DATA WRAPPER', 'DROP OWNED')
     EXECUTE FUNCTION courier.guard_drop_server();
 
-CREATE FUNCTION courier.note_unlogged() RETURNS event_trigger
+CREATE FUNCTION courier.note_rewrite() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     AS $$
+DECLARE
+    -- Bits of AT_REWRITE_*: 1 persistence, 2 a default that is no constant, 4 another type. An access method (8) changes no value.
+    values_change boolean := pg_event_trigger_table_rewrite_reason() & 6 <> 0;
+    is_unlogged   boolean;
 BEGIN
-    -- 1: persistence changes (AT_REWRITE_ALTER_PERSISTENCE). The catalog still has the old one.
-    IF pg_event_trigger_table_rewrite_reason() & 1 = 1 THEN
-        INSERT INTO courier.unlogged_table (task_id, relid)
-        SELECT t.task_id, t.relid
-          FROM courier.task_table t
-          JOIN courier.task k ON k.id = t.task_id AND k.incremental
-          JOIN pg_class c ON c.oid = t.relid AND c.relpersistence = 'p'
-         WHERE t.relid = pg_event_trigger_table_rewrite_oid();
+    -- The catalog still has the old persistence. A table whose copy has not begun is copied as it will be.
+    INSERT INTO courier.rewritten_table (task_id, relid, unlogged)
+    SELECT t.task_id, t.relid, pg_event_trigger_table_rewrite_reason() & 1 = 1 AND c.relpersistence = 'p'
+      FROM courier.task_table t
+      JOIN courier.task k ON k.id = t.task_id AND k.incremental
+      JOIN pg_class c ON c.oid = t.relid AND (values_change OR pg_event_trigger_table_rewrite_reason() & 1 = 1 AND c.relpersistence = 'p')
+     WHERE t.relid = pg_event_trigger_table_rewrite_oid() AND t.state <> 'init'
+    RETURNING unlogged INTO is_unlogged;
+    IF NOT is_unlogged THEN
+        RAISE WARNING USING MESSAGE = format('pg_courier does not send the new values of the rows of table %s', pg_event_trigger_table_rewrite_oid()::regclass),
+            DETAIL = 'A rewrite is no change of rows in the WAL.',
+            HINT = 'Run the statement on the destination, too. Values that depend on when or where it runs differ: SELECT * FROM courier.verify(task); tells.';
     END IF;
 EXCEPTION WHEN OTHERS THEN
     -- Nobody's DDL fails because of us.
-    RAISE WARNING USING MESSAGE = format('pg_courier could not note that table %s is made unlogged: %s',
+    RAISE WARNING USING MESSAGE = format('pg_courier could not note that table %s is rewritten: %s',
                                          pg_event_trigger_table_rewrite_oid()::regclass, SQLERRM),
-        HINT = 'Its tasks do not get what is written to it until it is logged again: compare with courier.verify(task).';
+        HINT = 'Its tasks may not get what is written to it now: compare with courier.verify(task).';
 END
 $$;
-COMMENT ON FUNCTION courier.note_unlogged() IS
-'Notes that a table of a task is made unlogged: what is written to it until it is logged again is not in the WAL, and if that is in the same transaction nothing else tells.';
+COMMENT ON FUNCTION courier.note_rewrite() IS
+'Notes that ALTER TABLE rewrites a table of a task with new values, or makes it unlogged: neither those values nor what is written to it until it is logged again is in the stream of changes, and afterwards nothing else tells.';
 
-CREATE EVENT TRIGGER pg_courier_unlogged ON table_rewrite
+CREATE EVENT TRIGGER pg_courier_rewrite ON table_rewrite
     WHEN TAG IN ('ALTER TABLE')
-    EXECUTE FUNCTION courier.note_unlogged();
+    EXECUTE FUNCTION courier.note_rewrite();
 
+COMMENT ON EVENT TRIGGER pg_courier_guard IS 'Sees to it that extension pg_courier is not dropped while it has tasks.';
+COMMENT ON EVENT TRIGGER pg_courier_guard_server IS 'Refuses to drop a server that tasks of pg_courier use.';
+COMMENT ON EVENT TRIGGER pg_courier_rewrite IS 'Notes tables of tasks of pg_courier that are rewritten with new values, or made unlogged.';
 -- Whoever works as a replica does all that as well.
 ALTER EVENT TRIGGER pg_courier_guard ENABLE ALWAYS;
 ALTER EVENT TRIGGER pg_courier_guard_server ENABLE ALWAYS;
-ALTER EVENT TRIGGER pg_courier_unlogged ENABLE ALWAYS;
+ALTER EVENT TRIGGER pg_courier_rewrite ENABLE ALWAYS;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA courier FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA courier FROM PUBLIC;

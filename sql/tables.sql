@@ -141,14 +141,15 @@ COMMENT ON TABLE courier.heartbeat IS
 'One row a task, written every courier.heartbeat_interval while it streams. The change travels like any other; when it has arrived, the task''s row in courier_applied.progress on the destination says so, and courier.lag shows how long it took. It also lets a slot move while only other databases write.';
 COMMENT ON COLUMN courier.heartbeat.current_at IS 'What was committed on the source before this time was on the destination when the heartbeat was written.';
 
-CREATE TABLE courier.unlogged_table (
-    task_id integer NOT NULL,
-    relid   oid NOT NULL,
-    made_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    PRIMARY KEY (task_id, relid, made_at)
+CREATE TABLE courier.rewritten_table (
+    task_id  integer NOT NULL,
+    relid    oid NOT NULL,
+    unlogged boolean NOT NULL,
+    at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (task_id, relid, at)
 );
-COMMENT ON TABLE courier.unlogged_table IS
-'Internal: tables of tasks that were made unlogged, if only for the length of a transaction. A row travels in the stream, and stops the task at that transaction. No foreign key: nobody''s ALTER TABLE locks a task.';
+COMMENT ON TABLE courier.rewritten_table IS
+'Internal: tables of tasks that ALTER TABLE has rewritten with new values, which the stream does not have, or made unlogged, if only for the length of a transaction. A row travels in the stream; one of an unlogged table stops the task at that transaction. No foreign key: nobody''s ALTER TABLE locks a task.';
 
 CREATE TABLE courier.identity_task (
     task_id integer PRIMARY KEY REFERENCES courier.task ON DELETE CASCADE

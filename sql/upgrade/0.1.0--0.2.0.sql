@@ -28,15 +28,16 @@ CREATE TABLE courier.health_run (
 );
 COMMENT ON TABLE courier.health_run IS 'Internal: when courier.health_check() ran last, what it answered, and who asked.';
 REVOKE ALL ON courier.health_run FROM PUBLIC;
-CREATE TABLE courier.unlogged_table (
-    task_id integer NOT NULL,
-    relid   oid NOT NULL,
-    made_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    PRIMARY KEY (task_id, relid, made_at)
+CREATE TABLE courier.rewritten_table (
+    task_id  integer NOT NULL,
+    relid    oid NOT NULL,
+    unlogged boolean NOT NULL,
+    at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (task_id, relid, at)
 );
-COMMENT ON TABLE courier.unlogged_table IS
-'Internal: tables of tasks that were made unlogged, if only for the length of a transaction. A row travels in the stream, and stops the task at that transaction. No foreign key: nobody''s ALTER TABLE locks a task.';
-REVOKE ALL ON courier.unlogged_table FROM PUBLIC;
+COMMENT ON TABLE courier.rewritten_table IS
+'Internal: tables of tasks that ALTER TABLE has rewritten with new values, which the stream does not have, or made unlogged, if only for the length of a transaction. A row travels in the stream; one of an unlogged table stops the task at that transaction. No foreign key: nobody''s ALTER TABLE locks a task.';
+REVOKE ALL ON courier.rewritten_table FROM PUBLIC;
 ALTER TABLE courier.task ADD COLUMN source_id text, ADD COLUMN destination_id text, ADD COLUMN lease uuid, ADD COLUMN next_lease uuid;
 UPDATE courier.task
    SET source_id = (SELECT c.system_identifier || '.' || d.oid FROM pg_catalog.pg_control_system() c, pg_catalog.pg_database d

@@ -165,7 +165,7 @@ fn insert(task: &Task, table: &Candidate) -> Result<()> {
     spi::as_extension(|| {
         // The new copy will have what was written then.
         spi::execute(
-            "DELETE FROM courier.unlogged_table WHERE task_id = $1::int AND relid = $2::oid",
+            "DELETE FROM courier.rewritten_table WHERE task_id = $1::int AND relid = $2::oid",
             &[Some(&task.id.to_string()), Some(&table.oid.to_string())],
         )?;
         spi::execute(

@@ -441,7 +441,7 @@ fn drop_task(task: Option<Text>, restore_replica_identity: Option<bool>) {
         });
         spi::as_extension(|| {
             let id = task.id.to_string();
-            spi::execute("DELETE FROM courier.unlogged_table WHERE task_id = $1::int", &[Some(&id)])?;
+            spi::execute("DELETE FROM courier.rewritten_table WHERE task_id = $1::int", &[Some(&id)])?;
             spi::execute("DELETE FROM courier.task WHERE id = $1::int", &[Some(&id)])
         })?;
         // No rollback brings back a slot, or rows on another server.

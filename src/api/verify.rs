@@ -120,6 +120,9 @@ fn compare_all(name: &str) -> Result<Vec<Verdict>> {
             super::wait::wait(name, CATCH_UP)?;
             verdict = comparison.try_to_compare(table)?;
         }
+        if verdict.error.is_none() && verdict.holds_the_same() {
+            forget_rewrites(&task, table.relid)?;
+        }
         verdicts.push(verdict);
     }
     // What is missing as a whole.
@@ -129,6 +132,20 @@ fn compare_all(name: &str) -> Result<Vec<Verdict>> {
         }
     }
     Ok(verdicts)
+}
+
+/// What ALTER TABLE has done to the table before now has been done on the destination as well.
+fn forget_rewrites(task: &Task, table: u32) -> Result<()> {
+    if xact::config(c"transaction_read_only").as_deref() == Some("on") {
+        return Ok(());
+    }
+    spi::as_extension(|| {
+        spi::execute(
+            "DELETE FROM courier.rewritten_table WHERE task_id = $1::int AND relid = $2::oid AND NOT unlogged AND at < pg_catalog.now()",
+            &[Some(&task.id.to_string()), Some(&table.to_string())],
+        )
+    })
+    .map(drop)
 }
 
 struct Comparison<'a> {

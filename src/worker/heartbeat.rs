@@ -60,8 +60,8 @@ impl Beat {
 /// The apply worker's ear: for what the extension itself says in the stream.
 pub struct Listener {
     heartbeats: u32,
-    /// `courier.unlogged_table`.
-    unlogged: u32,
+    /// `courier.rewritten_table`.
+    rewritten: u32,
     task: i32,
     status: Rc<Segment<TaskStatus>>,
 }
@@ -69,17 +69,17 @@ pub struct Listener {
 impl Listener {
     pub fn of(task: &Task, status: Rc<Segment<TaskStatus>>) -> Result<Listener> {
         let row = spi::query_one(
-            "SELECT 'courier.heartbeat'::pg_catalog.regclass::pg_catalog.oid, 'courier.unlogged_table'::pg_catalog.regclass::pg_catalog.oid",
+            "SELECT 'courier.heartbeat'::pg_catalog.regclass::pg_catalog.oid, 'courier.rewritten_table'::pg_catalog.regclass::pg_catalog.oid",
             &[],
         )?;
         // A heartbeat that set out with a worker that died is met again.
         status.beat.end_lsn.store(0, Relaxed);
-        Ok(Listener { heartbeats: row.parse(0)?, unlogged: row.parse(1)?, task: task.id, status })
+        Ok(Listener { heartbeats: row.parse(0)?, rewritten: row.parse(1)?, task: task.id, status })
     }
 
     /// Is it a table that the extension speaks by?
     pub fn listens_to(&self, table: u32) -> bool {
-        [self.heartbeats, self.unlogged].contains(&table)
+        [self.heartbeats, self.rewritten].contains(&table)
     }
 
     /// What a change of such a table says to this task. All tasks of the database write into the same tables.
@@ -91,8 +91,9 @@ impl Listener {
         if integer(row, 0) != Some(self.task) {
             return None;
         }
-        if table == self.unlogged {
-            return integer(row, 1).map(|table| Heard::Unlogged { table: table as u32 });
+        if table == self.rewritten {
+            let table = integer(row, 1)? as u32;
+            return is_true(row.get(16..)?).then_some(Heard::Unlogged { table });
         }
         self.status.beat.set_out(transaction);
         Some(Heard::Heartbeat)
@@ -161,9 +162,14 @@ fn write(task: &Task, status: &TaskStatus) -> Result<()> {
     .map(|_| ())
 }
 
+/// Does this begin with a binary boolean that is true?
+fn is_true(row: &[u8]) -> bool {
+    row.starts_with(&[0, 0, 0, 1, 1])
+}
+
 #[cfg(test)]
 mod tests {
-    use super::integer;
+    use super::{integer, is_true};
 
     #[test]
     fn the_first_fields_of_a_row() {
@@ -173,5 +179,8 @@ mod tests {
         assert_eq!(integer(&[255, 255, 255, 255, 0, 0, 0, 1, 65], 0), None);
         assert_eq!(integer(&[0, 0], 0), None);
         assert_eq!(integer(&[0, 0], 1), None);
+        assert!(is_true(&[0, 0, 0, 1, 1, 0]));
+        assert!(!is_true(&[0, 0, 0, 1, 0]));
+        assert!(!is_true(&[0, 0]));
     }
 }
