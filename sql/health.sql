@@ -121,7 +121,8 @@ CREATE FUNCTION courier.health(OUT item text, OUT status text, OUT task text, OU
                             CASE WHEN t.apply_pid IS NULL THEN ', by what is known of it' END) END,
            CASE WHEN a.status <> 'ok' THEN format('SELECT * FROM courier.lag WHERE task = %L; -- where it is spent', t.task) END
       FROM t,
-           LATERAL (SELECT t.stage IN ('catching_up', 'synchronizing') AS streams) AS b,
+           -- One that copies another table now has streamed before: all others stand still meanwhile.
+           LATERAL (SELECT t.stage IN ('catching_up', 'synchronizing') OR t.current_at IS NOT NULL AS streams) AS b,
            LATERAL (SELECT b.streams,
                CASE WHEN t.current_at > clock_timestamp() + interval '5 s' THEN 'critical'
                     WHEN NOT b.streams THEN 'ok'

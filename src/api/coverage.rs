@@ -9,7 +9,7 @@ use crate::catalog::coverage::{self, FollowedTable};
 use crate::catalog::schema;
 use crate::catalog::select::{self, Candidate, Found};
 use crate::catalog::{Stage, Task, to_json};
-use crate::destination::Purpose;
+use crate::destination::{Destination, Purpose};
 use crate::error::{Error, Origin, Result, sqlstate};
 use crate::logicalrep::coverage::TableName;
 use crate::logicalrep::names::{Pattern, quote_literal};
@@ -111,6 +111,7 @@ fn prepare_destination(task: &Task, tables: &[Candidate], followed: &[FollowedTa
     claimant.check_source(task)?;
     destination.check_helper_schema()?;
     destination.check_writer(&claimant.claim(task))?;
+    refuse_shared(task, tables, &mut destination)?;
     for table in tables.iter().filter(|table| table.kind == 'r') {
         let known = followed.iter().find(|f| f.relid == table.oid).map(|f| f.name.clone());
         let name = known.unwrap_or_else(|| TableName::new(table.schema.clone(), table.name.clone()));
@@ -148,6 +149,40 @@ fn prepare_destination(task: &Task, tables: &[Candidate], followed: &[FollowedTa
         )?;
     }
     Ok(())
+}
+
+/// No other task writes these tables there: every change would be applied twice.
+fn refuse_shared(task: &Task, tables: &[Candidate], destination: &mut Destination) -> Result<()> {
+    let writers = destination.connection.exec("SELECT task_id FROM courier_applied.progress")?;
+    let writers = writers.iter().map(|row| row.string(0)).collect::<Result<Vec<_>>>()?.join(",");
+    let oids: Vec<String> = tables.iter().map(|table| table.oid.to_string()).collect();
+    let destination_id = destination.database_id()?;
+    let shared = spi::as_extension(|| {
+        spi::query_opt(
+            include_str!("../../sql/query/precheck/same_source.sql"),
+            &[
+                Some(&task.id.to_string()),
+                Some(&format!("{{{}}}", oids.join(","))),
+                Some(&task.server.to_string()),
+                destination_id.as_deref(),
+                Some(&format!("{{{writers}}}")),
+                Some(&xact::user_id().to_string()),
+            ],
+        )
+    })?;
+    let Some(shared) = shared else { return Ok(()) };
+    let by = shared.opt(1).map_or("a task of another role".to_owned(), |name| format!("task \"{name}\""));
+    let table = shared.text(0)?;
+    Err(Error::new(
+        sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("{by} writes table {table} to this destination already"),
+    )
+    .detail("Every change would be applied twice.")
+    .hint(format!(
+        "SELECT courier.alter_task({}, exclude => ARRAY[{}]); leaves it out here.",
+        quote_literal(&task.name),
+        quote_literal(table)
+    )))
 }
 
 /// The statements that create a table as it is on the source.

@@ -2,7 +2,7 @@
 //!
 //! What is said and done is decided in one place, `courier.guard_task()`: it writes events and alerts and records the
 //! task as paused or failed. Here it is asked and carried out: by the supervisor of a running task, and by a scout of
-//! the launcher for tasks that are paused or failed, whose slots nobody else watches.
+//! the launcher for tasks that are paused or failed, whose slots nobody else watches, or that create a schema.
 
 use std::time::{Duration, Instant};
 
@@ -75,7 +75,8 @@ impl WalGuard {
     }
 }
 
-/// Looks after the tasks of this database that no supervisor watches.
+/// Looks after the tasks of this database that no supervisor watches, or whose supervisor waits for the destination to make a
+/// schema: one index there may take hours.
 pub fn look_after_unwatched() -> Result<()> {
     let tasks = xact::in_transaction(|| {
         spi::as_extension(|| {
@@ -85,7 +86,7 @@ pub fn look_after_unwatched() -> Result<()> {
             version::check()?;
             spi::query(
                 "SELECT t.id FROM courier.task t LEFT JOIN courier.task_status() s ON s.id = t.id \
-                 WHERE t.incremental AND s.supervisor_pid IS NULL ORDER BY t.id",
+                 WHERE t.incremental AND (s.supervisor_pid IS NULL OR t.stage IN ('schema_sync', 'post_data')) ORDER BY t.id",
                 &[],
             )
         })

@@ -6,7 +6,7 @@
 use pg_courier_tests::Pair;
 use pg_courier_tests::pair::{DATABASE, ROLE, TaskOptions};
 
-use crate::common::{SMALL, TASK, arrives, assert_mentions, mirrored_pair};
+use crate::common::{SMALL, TASK, arrives, assert_mentions, create_small_tables, mirrored_pair};
 
 /// A statement for both sides, there by the role that the task uses.
 fn both(pair: &Pair, statement: &str) {
@@ -310,7 +310,10 @@ fn a_rewrite_with_new_values_is_told() {
         .run(DATABASE, "CREATE ROLE keeper; ALTER TABLE items OWNER TO keeper; GRANT ALL ON SCHEMA public TO keeper");
     let warning = pair.source.psql(DATABASE, "SET ROLE keeper; ALTER TABLE items ALTER v TYPE bigint USING v + 1;");
     let warning = String::from_utf8_lossy(&warning.stderr).into_owned();
-    assert_mentions(&warning, &["WARNING", "does not send the new values of the rows of table public.items", "courier.verify(task)"]);
+    assert_mentions(
+        &warning,
+        &["WARNING", "does not send the new values of the rows of table public.items", "courier.verify(task)"],
+    );
     assert!(!warning.contains(TASK), "names of tasks are not for everybody: {warning}");
     there(&pair, "ALTER TABLE items ALTER v TYPE bigint USING v + 1");
     assert_mentions(&told(), &["warning", "public", "items", "new values", "courier.verify"]);
@@ -505,4 +508,29 @@ fn who_sees_the_coverage() {
     let answer =
         pair.source.refuses(DATABASE, &format!("SET ROLE watcher; SELECT courier.add_table('{TASK}', 'late')"));
     assert_eq!(answer.sqlstate, "42501");
+}
+
+/// Two tasks whose patterns both name a table that is made later. Empty as it is, both could copy it.
+#[test]
+fn a_new_table_is_added_to_one_task_only() {
+    let pair = Pair::start();
+    create_small_tables(&pair);
+    pair.start_task(TASK, &["public.items", "public.later"]);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    pair.start_task_with(DATABASE, "other", &["public.journal", "public.later"], &TaskOptions::default());
+    pair.wait_for_state(DATABASE, "other", "synchronizing");
+    both(&pair, "CREATE TABLE later (what text)");
+    pair.source.run(DATABASE, "INSERT INTO later VALUES ('once')");
+    for task in [TASK, "other"] {
+        assert_mentions(&pair.failure(DATABASE, task), &["public.later"]);
+    }
+    call(&pair, &format!("add_table('{TASK}', 'later')"));
+    let answer = pair.source.refuses(DATABASE, "SELECT courier.add_table('other', 'later')");
+    assert_eq!(answer.sqlstate, "55000");
+    assert_mentions(&answer.message, &[TASK, "public.later"]);
+    pair.source.run(DATABASE, &answer.hint.replace(" leaves it out here.", ""));
+    resume(&pair);
+    pair.call(DATABASE, "resume", "other");
+    pair.assert_mirrored(TASK, &["public.items", "public.later"]);
+    pair.assert_mirrored("other", &["public.journal"]);
 }

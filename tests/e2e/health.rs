@@ -327,3 +327,25 @@ fn a_prepared_transaction_is_left_over() {
     pair.assert_mirrored(TASK, &SMALL);
     assert_eq!(pair.destination.value(DATABASE, "SELECT sum(v) FROM items"), "500");
 }
+
+/// A key takes its time on the destination, or waits for somebody there. Nobody reads the slot meanwhile, and the supervisor waits for
+/// one statement.
+#[test]
+fn the_wal_guard_looks_while_keys_are_built() {
+    let pair = Pair::start();
+    create_small_tables(&pair);
+    pair.source.arm("tablesync_after_commit:wait");
+    pair.start_task(TASK, &["public.items"]);
+    let waiting = "EXISTS (SELECT FROM pg_stat_activity WHERE query = 'waiting at failpoint tablesync_after_commit')";
+    pair.source.wait_until(DATABASE, "the table is copied", waiting);
+    let mut user = pair.destination.connect(DATABASE);
+    user.batch_execute("BEGIN; LOCK TABLE items IN ROW EXCLUSIVE MODE").expect("a lock");
+    pair.source.disarm();
+    pair.wait_until_in("task_details", TASK, "the key waits", "stage = 'post_data' AND phase LIKE 'creating %'");
+    reload_with(&pair, &[("courier.max_retained_wal", "20MB"), ("courier.max_retained_wal_policy", "pause")]);
+    write_wal(&pair, 30);
+    pair.wait_for_state_within(DATABASE, TASK, "paused", MINUTES);
+    user.batch_execute("COMMIT").expect("released");
+    pair.call(DATABASE, "resume", TASK);
+    pair.assert_mirrored(TASK, &["public.items"]);
+}

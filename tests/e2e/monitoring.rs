@@ -397,3 +397,31 @@ fn the_log_tells_the_story() {
     pair.call(DATABASE, "drop_task", TASK);
     pair.source.wait_for_log(&format!("pg_courier task \"{TASK}\": task dropped"), 0);
 }
+
+/// While a table that was added is copied, nothing of the others arrives. That is a delay, and no first copy.
+#[test]
+fn a_copy_that_holds_the_stream_up_is_a_delay() {
+    let pair = mirrored_pair();
+    pair.call(DATABASE, "pause", TASK);
+    let later = "CREATE TABLE later (id int PRIMARY KEY)";
+    pair.source.run(DATABASE, &format!("{later}; INSERT INTO later SELECT generate_series(1, 1000)"));
+    pair.destination.run(DATABASE, &format!("SET ROLE courier; {later}"));
+    pair.source.run(DATABASE, &format!("SELECT courier.add_table('{TASK}', 'later')"));
+    pair.source.arm("tablesync_before_copy:wait");
+    pair.call(DATABASE, "resume", TASK);
+    pair.source.run(DATABASE, "INSERT INTO items VALUES (9000, 1, 'waits')");
+    pair.source.wait_until(
+        DATABASE,
+        "the copy waits",
+        "EXISTS (SELECT FROM pg_stat_activity WHERE query = 'waiting at failpoint tablesync_before_copy')",
+    );
+    pair.source.set("courier.lag_warning", Some("1s"));
+    pair.source.reload();
+    pair.source.wait_until(
+        DATABASE,
+        "the delay is told",
+        "(SELECT status FROM courier.health() WHERE item = 'lag') <> 'ok'",
+    );
+    pair.source.disarm();
+    pair.assert_mirrored(TASK, &["public.items", "public.journal", "public.later"]);
+}
