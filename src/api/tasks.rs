@@ -20,7 +20,7 @@ use crate::pg::text::Text;
 use crate::pg::{latch, logical, report, spi, wake, xact};
 use crate::worker::claimant::Claimant;
 use crate::worker::status::TaskStatus;
-use crate::worker::{Endpoint, supervisor};
+use crate::worker::{Endpoint, failpoint, supervisor};
 
 /// Workers end within a moment; a destination that does not let go of a connection cannot hold them.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -429,6 +429,7 @@ fn drop_task(task: Option<Text>, restore_replica_identity: Option<bool>) {
     report::unwrap(given_task(task).and_then(|task| {
         let restore_replica_identity = given("restore_replica_identity", restore_replica_identity)?;
         stop_processes(&task)?;
+        failpoint::hit("drop_task_after_stop")?;
         if restore_replica_identity {
             identity::restore(&task)?;
         }

@@ -211,7 +211,11 @@ fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
 }
 
 fn create_slot(argument: &Argument, status: &TaskStatus) -> Result<()> {
-    let task = xact::in_transaction(|| Task::by_id(argument.task))?;
+    // Whoever drops the task may not have seen us come. Once this is through, it does.
+    let task = xact::in_transaction(|| {
+        xact::lock_task(argument.task);
+        Task::by_id(argument.task)
+    })?;
     super::show_task(&task.name)?;
     bgworker::report_activity("creating the replication slot; waits for transactions that run now");
     let lsn = logical::create_slot(&names::slot_name(&task.name))?;

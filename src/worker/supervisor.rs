@@ -113,6 +113,7 @@ fn supervise(argument: &Argument) -> Result<()> {
         let stopping = |status: &Rc<Segment<TaskStatus>>| status.stopping.load(Relaxed) == 1;
         STATUS.with_borrow(|status| i32::from(!status.as_ref().is_some_and(stopping)))
     });
+    failpoint::hit("supervisor_starts")?;
     let first = xact::in_transaction(|| match Asked::look(argument.task)? {
         Some(Asked::Run(task)) if !crashes_too_often(&task)? => make_status(&task).map(|made| Some((task, made))),
         _ => Ok(None),
@@ -215,6 +216,13 @@ fn end_unwanted(task: &Task) -> Result<()> {
         return Ok(());
     }
     let slot = names::slot_name(&task.name);
+    let is_there = xact::in_transaction(|| {
+        let sql = "SELECT 1 FROM pg_catalog.pg_replication_slots WHERE slot_name = $1";
+        Ok(spi::query_opt(sql, &[Some(&slot)])?.is_some())
+    })?;
+    if !is_there {
+        return Ok(());
+    }
     let drop = format!("SELECT pg_catalog.pg_drop_replication_slot({});", names::quote_literal(&slot));
     task.log(
         &Error::new(sqlstate::UNDEFINED_OBJECT, "the task is gone, its processes end")

@@ -595,3 +595,34 @@ fn an_early_apply_worker_does_not_go_by_old_names() {
     pair.call(DATABASE, "resume", TASK);
     pair.assert_mirrored(TASK, &SMALL);
 }
+
+/// A task is dropped while its supervisor comes: who drops it sees no process to end, and the supervisor still sees the task.
+#[test]
+fn a_task_that_is_dropped_while_it_starts_leaves_no_slot() {
+    let pair = Pair::start();
+    create_small_tables(&pair);
+    pair.source.arm("supervisor_starts:wait,drop_task_after_stop:wait");
+    pair.start_task(TASK, &["public.*"]);
+    let waiting = |failpoint: &str| {
+        format!("EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE '%waiting at failpoint {failpoint}')")
+    };
+    pair.source.wait_until(DATABASE, "the supervisor has come", &waiting("supervisor_starts"));
+    std::thread::scope(|scope| {
+        scope.spawn(|| pair.call(DATABASE, "drop_task", TASK));
+        pair.source.wait_until(DATABASE, "the task is being dropped", &waiting("drop_task_after_stop"));
+        pair.source.arm("drop_task_after_stop:wait");
+        pair.source.wait_until(
+            DATABASE,
+            "the slot's maker waits, or has made it",
+            &format!(
+                "EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = '{APPLY}' AND wait_event = 'advisory') \
+                 OR EXISTS (SELECT FROM pg_replication_slots WHERE confirmed_flush_lsn IS NOT NULL)"
+            ),
+        );
+        pair.source.disarm();
+    });
+    wait_until_no_workers(&pair.source, wait::DEADLINE);
+    assert_eq!(pair.source.value(DATABASE, "SELECT count(*) FROM pg_replication_slots"), "0");
+    pair.start_task(TASK, &["public.*"]);
+    pair.assert_mirrored(TASK, &SMALL);
+}
