@@ -49,5 +49,6 @@ mod traps;
 mod types;
 mod unlike_tables;
 mod upgrade;
+mod views;
 mod wire;
 mod worker;

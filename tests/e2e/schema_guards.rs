@@ -541,6 +541,10 @@ fn a_key_to_the_table_of_an_extension() {
     pair.destination.run(DATABASE, &format!("{extension}; GRANT ALL ON ref TO courier"));
     create(&pair, &["public.t"]);
     assert_mentions(&findings(&pair, "foreign_keys"), &["Rows that users put into that table do not travel"]);
+    assert_mentions(
+        &omitted(&pair),
+        &["rows of an extension's table", "public.ref", "the rows that users put into it do not travel"],
+    );
     pair.call(DATABASE, "start", TASK);
     pair.wait_for_state(DATABASE, TASK, "failed");
     assert_mentions(
