@@ -675,3 +675,27 @@ fn a_table_that_cannot_be_verified() {
     session.batch_execute("SET statement_timeout = 1").expect("a setting");
     assert!(session.simple_query("SELECT * FROM courier.verify('shop_to_dr')").is_err());
 }
+
+/// A cast that runs no function leaves no trace in what a default depends on, so nobody knows of it before the table is created there.
+/// Then the task stops with nothing done, and goes on once the cast is there.
+#[test]
+fn a_cast_without_a_function() {
+    let pair = Pair::start();
+    let cast = "CREATE CAST (bigint AS timestamp) WITHOUT FUNCTION";
+    pair.source.run(
+        DATABASE,
+        &format!("{cast}; CREATE TABLE t (id int PRIMARY KEY, at timestamp DEFAULT (1000 * pg_backend_pid())::bigint::timestamp); INSERT INTO t VALUES (1)"),
+    );
+    create(&pair, &["public.t"]);
+    pair.call(DATABASE, "start", TASK);
+    pair.wait_for_state(DATABASE, TASK, "failed");
+    let error = "concat_ws(' ', last_error, last_error_detail, last_error_hint)";
+    assert_mentions(
+        &pair.task(DATABASE, TASK, error),
+        &["cannot cast type bigint to timestamp", "table public.t", "courier.resume('shop_to_dr');"],
+    );
+    assert_eq!(pair.destination.value(DATABASE, "SELECT to_regclass('public.t') IS NULL"), "t");
+    pair.destination.run(DATABASE, cast);
+    pair.call(DATABASE, "resume", TASK);
+    pair.assert_mirrored(TASK, &["public.t"]);
+}
