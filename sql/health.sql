@@ -134,20 +134,25 @@ CREATE FUNCTION courier.health(OUT item text, OUT status text, OUT task text, OU
     UNION ALL
     -- A copy that stands still without an error: a destination that has stopped answering.
     SELECT 'copy',
-           CASE WHEN t.stage <> 'full_copy' OR NOT t.runs THEN 'ok'
+           -- One object, or one batch of tables: a large index may take that long, and a destination that does not answer takes for ever.
+           CASE WHEN t.runs AND t.stage IN ('schema_sync', 'post_data') AND t.phase_since < clock_timestamp() - courier.threshold('lag_critical') * interval '1 s' THEN 'warning'
+                WHEN t.stage <> 'full_copy' OR NOT t.runs THEN 'ok'
                 WHEN count(c.moved_at) = 0 THEN CASE WHEN t.supervisor_pid IS NULL THEN 'critical' ELSE 'ok' END
                 WHEN max(c.moved_at) < clock_timestamp() - courier.threshold('lag_critical') * interval '1 s' THEN 'critical'
                 WHEN max(c.moved_at) < clock_timestamp() - courier.threshold('lag_warning') * interval '1 s' THEN 'warning' ELSE 'ok' END,
            t.task,
-           CASE WHEN t.stage <> 'full_copy' OR NOT t.runs THEN 'No copy is under way.'
+           CASE WHEN t.runs AND t.stage IN ('schema_sync', 'post_data') AND t.phase_since IS NOT NULL
+                THEN format('%s, since %s.', t.phase, date_trunc('second', t.phase_since))
+                WHEN t.stage <> 'full_copy' OR NOT t.runs THEN 'No copy is under way.'
                 WHEN count(c.moved_at) = 0 THEN 'No table is being copied at this moment.'
                 ELSE format('Tables that are being copied: %s; the last rows went at %s.', count(*), date_trunc('second', max(c.moved_at))) END,
-           CASE WHEN t.stage = 'full_copy' AND t.runs AND max(c.moved_at) < clock_timestamp() - courier.threshold('lag_warning') * interval '1 s'
+           CASE WHEN t.runs AND t.stage IN ('schema_sync', 'post_data') AND t.phase_since < clock_timestamp() - courier.threshold('lag_critical') * interval '1 s'
+                     OR t.stage = 'full_copy' AND t.runs AND max(c.moved_at) < clock_timestamp() - courier.threshold('lag_warning') * interval '1 s'
                 THEN format('SELECT * FROM courier.test_connection(%L);', t.server) END
       FROM t
       LEFT JOIN courier.copying c ON c.task = t.task
      WHERE t.is_on AND t.full_copy
-     GROUP BY t.task, t.stage, t.runs, t.supervisor_pid, t.server
+     GROUP BY t.task, t.stage, t.runs, t.supervisor_pid, t.server, t.phase, t.phase_since
     UNION ALL
     SELECT 'slot',
            CASE WHEN slot.wal_status IN ('lost', 'unreserved') OR slot.retained_bytes >= courier.threshold('retained_wal_critical')::bigint << 20

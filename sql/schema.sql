@@ -8,7 +8,7 @@
 CREATE FUNCTION courier.task_status(
     OUT id integer, OUT supervisor_pid integer, OUT apply_pid integer, OUT received_lsn bigint, OUT applied_lsn bigint,
     OUT current_at timestamptz, OUT transactions bigint, OUT changes bigint, OUT rows_per_second bigint,
-    OUT bytes_per_second bigint, OUT phase text
+    OUT bytes_per_second bigint, OUT phase text, OUT phase_since timestamptz
 ) RETURNS SETOF record
     LANGUAGE c VOLATILE STRICT
     AS 'MODULE_PATHNAME', 'task_figures_wrapper';
@@ -45,7 +45,7 @@ COMMENT ON FUNCTION courier.wal_end() IS 'Where the durable WAL of this server e
 -- them must not look like good news.
 CREATE VIEW courier.task_details WITH (security_barrier) AS
 WITH t AS (
-    SELECT t.*, l.supervisor_pid, l.apply_pid, l.received_lsn, l.transactions, l.changes, l.rows_per_second, l.bytes_per_second, l.phase,
+    SELECT t.*, l.supervisor_pid, l.apply_pid, l.received_lsn, l.transactions, l.changes, l.rows_per_second, l.bytes_per_second, l.phase, l.phase_since,
            t.wanted = 'running' AND NOT t.failed AS runs,
            t.incremental AND t.wanted IN ('running', 'paused') AS delays,
            pg_catalog.pg_has_role(t.owner, 'USAGE') AS mine,
@@ -80,6 +80,7 @@ SELECT t.name AS task,
             WHEN t.retry_at IS NOT NULL THEN 'waiting before the next attempt'
             ELSE COALESCE(NULLIF(t.phase, ''), pg_catalog.replace(t.stage, '_', ' '))
        END AS phase,
+       CASE WHEN t.runs AND t.retry_at IS NULL THEN t.phase_since END AS phase_since,
        -- Who keeps a new slot, and the first copy, from beginning.
        CASE WHEN t.state = 'starting' AND t.supervisor_pid IS NOT NULL
             THEN NULLIF(pg_catalog.pg_blocking_pids(t.supervisor_pid)
@@ -130,6 +131,7 @@ COMMENT ON COLUMN courier.task_details.server IS 'The foreign server that says w
 COMMENT ON COLUMN courier.task_details.owner IS 'The role that created the task and whose rights it works with.';
 COMMENT ON COLUMN courier.task_details.state IS 'created, starting, schema_sync, full_copy, catching_up, synchronizing, retrying, paused, failed, finished. retrying: an error that may pass keeps it from getting further; starting: it has not reached its destination since it was started or resumed.';
 COMMENT ON COLUMN courier.task_details.phase IS 'What is being done now, in words.';
+COMMENT ON COLUMN courier.task_details.phase_since IS 'Since when; null where no process of the task says.';
 COMMENT ON COLUMN courier.task_details.waits_for IS 'Process ids of transactions that a starting task has to wait for; 0 is a prepared transaction.';
 COMMENT ON COLUMN courier.task_details.lag_bytes IS 'Bytes of WAL that the destination does not have yet; while no worker runs, that the slot has not confirmed. Null only for tasks without changes to apply (created, finished), and until the slot is there.';
 COMMENT ON COLUMN courier.task_details.lag_seconds IS 'Seconds since current_at. Null only for tasks without changes to apply.';

@@ -43,6 +43,7 @@ fn task_figures() -> TableIterator<
         name!(rows_per_second, i64),
         name!(bytes_per_second, i64),
         name!(phase, Text),
+        name!(phase_since, Option<TimestampWithTimeZone>),
     ),
 > {
     let now = xact::now();
@@ -63,6 +64,7 @@ fn task_figures() -> TableIterator<
                 if recent { number(&status.changes_per_second) } else { 0 },
                 if recent { number(&status.bytes_per_second) } else { 0 },
                 status.phase().into(),
+                timestamp(status.phase_since.load(Relaxed)),
             )
         })
         .collect();

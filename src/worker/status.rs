@@ -11,8 +11,9 @@ use crate::guc::MAX_SYNC_WORKERS;
 use crate::logicalrep::Lsn;
 use crate::pg::dsm::Condition;
 use crate::pg::latch::Process;
+use crate::pg::xact;
 
-const MAGIC: u64 = 0x7067_636f_7572_0004;
+const MAGIC: u64 = 0x7067_636f_7572_0005;
 
 /// May an apply worker take the destination over?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +66,9 @@ pub struct TaskStatus {
     /// Processes that sleep on `changed`.
     pub waiters: AtomicU32,
     pub changed: Condition,
-    /// What the supervisor is doing, for people.
+    /// What the supervisor is doing, for people, and since when.
     phase: Text<256>,
+    pub phase_since: AtomicI64,
     /// Why sequences did not arrive when they were asked for last; empty when they did.
     sequences_trouble: Text<512>,
     /// The exported snapshot that a copy without a stream uses.
@@ -169,7 +171,10 @@ impl TaskStatus {
     }
 
     pub fn set_phase(&self, text: &str) {
-        self.phase.set(text);
+        if self.phase.get() != text {
+            self.phase.set(text);
+            self.phase_since.store(xact::now(), Relaxed);
+        }
     }
 
     pub fn set_snapshot(&self, name: &str) {

@@ -425,3 +425,31 @@ fn a_copy_that_holds_the_stream_up_is_a_delay() {
     pair.source.disarm();
     pair.assert_mirrored(TASK, &["public.items", "public.journal", "public.later"]);
 }
+
+/// The copy is done, and the destination does not answer while it makes a key: no error, no delay, nothing that moves.
+#[test]
+fn a_destination_that_stops_answering_while_it_makes_a_schema() {
+    let pair = Pair::start();
+    create_small_tables(&pair);
+    pair.source.arm("tablesync_after_commit:wait");
+    pair.start_task(TASK, &["public.items"]);
+    let waiting = "EXISTS (SELECT FROM pg_stat_activity WHERE query = 'waiting at failpoint tablesync_after_commit')";
+    pair.source.wait_until(DATABASE, "the table is copied", waiting);
+    let mut user = pair.destination.connect(DATABASE);
+    user.batch_execute("BEGIN; LOCK TABLE items IN ROW EXCLUSIVE MODE").expect("a lock");
+    pair.source.disarm();
+    pair.wait_until_in("task_details", TASK, "the key waits", "stage = 'post_data' AND phase_since IS NOT NULL");
+    assert_eq!(status(&pair, "copy"), "ok");
+    for name in ["courier.lag_warning", "courier.lag_critical"] {
+        pair.source.set(name, Some("1s"));
+    }
+    pair.source.reload();
+    pair.source.wait_until(
+        DATABASE,
+        "it takes too long",
+        "EXISTS (SELECT FROM courier.health() WHERE item = 'copy' AND status = 'warning' AND detail LIKE 'creating %, since %' AND hint IS NOT NULL)",
+    );
+    user.batch_execute("COMMIT").expect("released");
+    pair.assert_mirrored(TASK, &["public.items"]);
+    assert_eq!(status(&pair, "copy"), "ok");
+}
