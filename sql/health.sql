@@ -25,7 +25,8 @@ SELECT t.name AS task, i.table_name
 COMMENT ON VIEW courier.unidentified IS 'Internal: tables of started tasks without a replica identity.';
 
 CREATE VIEW courier.rewritten WITH (security_barrier) AS
-SELECT t.name AS task, k.table_name, pg_catalog.max(r.at) AS at
+SELECT t.name AS task, (SELECT pg_catalog.format('%I.%I', n[1], n[2]) FROM pg_catalog.parse_ident(k.table_name) AS n) AS table_name,
+       pg_catalog.max(r.at) AS at
   FROM courier.rewritten_table r
   JOIN courier.task t ON t.id = r.task_id
   JOIN courier.task_table k ON k.task_id = r.task_id AND k.relid = r.relid

@@ -735,8 +735,10 @@ impl Attempt<'_> {
     /// What an apply worker does before it writes takes as long as our checks, so both go on side by side. Not after an error:
     /// two that try in vain are no better than one. One that cannot be started now is started when it is needed.
     fn start_early(&mut self) {
-        let streams = self.task.incremental && self.task.stage >= Stage::CatchingUp && self.task.slot_lsn.is_valid();
-        if streams && self.retry.is_untroubled() {
+        let task = self.task;
+        let streams = task.incremental && task.stage >= Stage::CatchingUp && task.slot_lsn.is_valid();
+        // One of 0.1.0 has to claim its row first.
+        if streams && task.next_lease.is_some() && self.retry.is_untroubled() {
             self.early = self.call_apply_worker(Mode::Run).ok();
         }
     }

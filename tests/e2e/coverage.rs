@@ -316,7 +316,7 @@ fn a_rewrite_with_new_values_is_told() {
     );
     assert!(!warning.contains(TASK), "names of tasks are not for everybody: {warning}");
     there(&pair, "ALTER TABLE items ALTER v TYPE bigint USING v + 1");
-    assert_mentions(&told(), &["warning", "public", "items", "new values", "courier.verify"]);
+    assert_mentions(&told(), &["warning", "rows of public.items new values", "courier.verify"]);
     pair.caught_up(DATABASE, TASK);
     let verify = format!("SELECT table_name FROM courier.verify('{TASK}') WHERE NOT identical");
     assert_eq!(pair.source.rows(DATABASE, &verify).len(), 0);

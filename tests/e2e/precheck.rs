@@ -531,7 +531,7 @@ fn start_refuses_until_it_is_right() {
     pair.source.run(DATABASE, "SELECT courier.ignore_precheck('gated', 'replica_identity', NULL)");
 
     // Each UPDATE would cost more WAL; the table would be rewritten under a lock.
-    for (item, object) in [("replica_identity", "w.\"full\""), ("left_out", "\"w\".\"fast\"")] {
+    for (item, object) in [("replica_identity", "w.\"full\""), ("left_out", "w.fast")] {
         let result =
             format!("SELECT result FROM courier.apply_fixes('gated') WHERE item = '{item}' AND object = '{object}'");
         assert_eq!(pair.source.value(DATABASE, &result), "by hand: needs a decision", "{item}");
