@@ -699,3 +699,25 @@ fn a_cast_without_a_function() {
     pair.call(DATABASE, "resume", TASK);
     pair.assert_mirrored(TASK, &["public.t"]);
 }
+
+/// An event trigger there says no, first to the helper tables, then to a table of the task. Its words are shown, with no hint that is about
+/// something else.
+#[test]
+fn an_event_trigger_there_says_no() {
+    let pair = Pair::start();
+    pair.source.run(DATABASE, "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)");
+    pair.destination.run(
+        DATABASE,
+        "CREATE FUNCTION no() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no tables on Fridays'; END$$; \
+         CREATE EVENT TRIGGER no ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION no()",
+    );
+    create(&pair, &["public.t"]);
+    pair.call(DATABASE, "start", TASK);
+    pair.wait_for_state(DATABASE, TASK, "failed");
+    let error = pair.task(DATABASE, TASK, "concat_ws(' ', last_error, last_error_detail, last_error_hint)");
+    assert_mentions(&error, &["no tables on Fridays", "courier_applied", "courier.resume('shop_to_dr');"]);
+    assert!(!error.contains("GRANT"), "{error}");
+    pair.destination.run(DATABASE, "ALTER EVENT TRIGGER no DISABLE");
+    pair.call(DATABASE, "resume", TASK);
+    pair.assert_mirrored(TASK, &["public.t"]);
+}
