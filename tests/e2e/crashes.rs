@@ -87,7 +87,20 @@ fn a_tablesync_worker_is_killed() {
          INSERT INTO items SELECT n, 0, repeat('wide ', 20) FROM generate_series(2001, 100000) AS n",
     );
     let traffic = small_traffic(&pair.source, rng.next_u64());
+    // The first time for certain, then whenever it comes.
+    pair.source.arm("tablesync_mid_copy:wait");
     pair.start_task(TASK, &["public.*"]);
+    let waiting = "query = 'waiting at failpoint tablesync_mid_copy'";
+    pair.source.wait_until(
+        DATABASE,
+        "a worker is in the middle of its table",
+        &format!("EXISTS (SELECT FROM pg_stat_activity WHERE {waiting})"),
+    );
+    let pid = pair.source.value(DATABASE, &format!("SELECT min(pid) FROM pg_stat_activity WHERE {waiting}"));
+    kill(pid.parse().expect("a process"), libc::SIGKILL);
+    wait::until("the kill is in the log", AFTER_CRASHES, || (pair.source.kills() > 0).then_some(()), String::new);
+    pair.source.wait_until_accepting();
+    pair.source.disarm();
     for round in 0..3 {
         let found = wait::poll(AFTER_CRASHES, || {
             let pid = pair.source.pids(TABLESYNC).first().copied();
@@ -110,7 +123,6 @@ fn a_tablesync_worker_is_killed() {
             None => println!("round {round}: the copy was faster"),
         }
     }
-    assert!(pair.source.kills() > 0, "at least one was killed in its work");
     traffic.stop();
     settle(&pair);
 }
