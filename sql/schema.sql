@@ -469,33 +469,45 @@ CREATE EVENT TRIGGER pg_courier_guard_server ON sql_drop
     WHEN TAG IN ('DROP SERVER', 'DROP FOREIGN DATA WRAPPER', 'DROP OWNED')
     EXECUTE FUNCTION courier.guard_drop_server();
 
+CREATE FUNCTION courier.remember_rewrite(relation oid, is_unlogged boolean) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    -- A table whose copy has not begun is copied as it will be.
+    INSERT INTO courier.rewritten_table (task_id, relid, unlogged)
+    SELECT t.task_id, t.relid, is_unlogged
+      FROM courier.task_table t
+      JOIN courier.task k ON k.id = t.task_id AND k.incremental
+     WHERE t.relid = relation AND t.kind = 'r' AND t.state <> 'init';
+    IF FOUND AND NOT is_unlogged THEN
+        RAISE WARNING USING MESSAGE = format('pg_courier does not send the new values of the rows of table %s', relation::regclass),
+            DETAIL = 'What ALTER TABLE gives the rows that are there is no change of rows in the WAL.',
+            HINT = 'Run the statement on the destination, too. Values that depend on when or where it runs differ: SELECT * FROM courier.verify(task); tells.';
+    END IF;
+EXCEPTION WHEN OTHERS THEN
+    -- Nobody's DDL fails because of us.
+    RAISE WARNING USING MESSAGE = format('pg_courier could not note what ALTER TABLE does to table %s: %s', relation::regclass, SQLERRM),
+        HINT = 'Its tasks may not get what is written to it now: compare with courier.verify(task).';
+END
+$$;
+COMMENT ON FUNCTION courier.remember_rewrite(oid, boolean) IS
+'Internal: notes for the tasks of a table that its rows have got new values, or that it is made unlogged, and warns the session that does it.';
+
 CREATE FUNCTION courier.note_rewrite() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
     -- Bits of AT_REWRITE_*: 1 persistence, 2 a default that is no constant, 4 another type. An access method (8) changes no value.
-    values_change boolean := pg_event_trigger_table_rewrite_reason() & 6 <> 0;
-    is_unlogged   boolean;
+    reason      integer := pg_event_trigger_table_rewrite_reason();
+    -- The catalog still has the old persistence.
+    is_unlogged boolean := reason & 1 = 1
+        AND EXISTS (SELECT FROM pg_class c WHERE c.oid = pg_event_trigger_table_rewrite_oid() AND c.relpersistence = 'p');
 BEGIN
-    -- The catalog still has the old persistence. A table whose copy has not begun is copied as it will be.
-    INSERT INTO courier.rewritten_table (task_id, relid, unlogged)
-    SELECT t.task_id, t.relid, pg_event_trigger_table_rewrite_reason() & 1 = 1 AND c.relpersistence = 'p'
-      FROM courier.task_table t
-      JOIN courier.task k ON k.id = t.task_id AND k.incremental
-      JOIN pg_class c ON c.oid = t.relid AND (values_change OR pg_event_trigger_table_rewrite_reason() & 1 = 1 AND c.relpersistence = 'p')
-     WHERE t.relid = pg_event_trigger_table_rewrite_oid() AND t.state <> 'init'
-    RETURNING unlogged INTO is_unlogged;
-    IF NOT is_unlogged THEN
-        RAISE WARNING USING MESSAGE = format('pg_courier does not send the new values of the rows of table %s', pg_event_trigger_table_rewrite_oid()::regclass),
-            DETAIL = 'A rewrite is no change of rows in the WAL.',
-            HINT = 'Run the statement on the destination, too. Values that depend on when or where it runs differ: SELECT * FROM courier.verify(task); tells.';
+    IF is_unlogged OR reason & 6 <> 0 THEN
+        PERFORM courier.remember_rewrite(pg_event_trigger_table_rewrite_oid(), is_unlogged);
     END IF;
-EXCEPTION WHEN OTHERS THEN
-    -- Nobody's DDL fails because of us.
-    RAISE WARNING USING MESSAGE = format('pg_courier could not note that table %s is rewritten: %s',
-                                         pg_event_trigger_table_rewrite_oid()::regclass, SQLERRM),
-        HINT = 'Its tasks may not get what is written to it now: compare with courier.verify(task).';
 END
 $$;
 COMMENT ON FUNCTION courier.note_rewrite() IS
@@ -505,13 +517,47 @@ CREATE EVENT TRIGGER pg_courier_rewrite ON table_rewrite
     WHEN TAG IN ('ALTER TABLE')
     EXECUTE FUNCTION courier.note_rewrite();
 
+CREATE FUNCTION courier.note_defaults() RETURNS event_trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    PERFORM courier.remember_rewrite(relation.oid, false)
+       FROM (WITH RECURSIVE relation AS (
+                 SELECT c.objid AS oid FROM pg_event_trigger_ddl_commands() c WHERE c.classid = 'pg_class'::regclass AND c.object_type = 'table'
+                 UNION SELECT h.inhrelid FROM relation r JOIN pg_inherits h ON h.inhparent = r.oid)
+             SELECT r.oid FROM relation r) AS relation
+      WHERE EXISTS (SELECT FROM courier.task_table t WHERE t.relid = relation.oid)
+        AND EXISTS (
+            SELECT FROM pg_attribute a
+              JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+             -- A column of this transaction whose value was computed once, for all rows that were there.
+             WHERE a.attrelid = relation.oid AND a.atthasmissing AND NOT a.attisdropped AND age(a.xmin) <= 0
+               -- Its default is no constant: it has CURRENT_TIMESTAMP or the like in it, or calls what is not immutable.
+               AND (d.adbin::text LIKE '%{SQLVALUEFUNCTION %'
+                    OR EXISTS (SELECT FROM regexp_matches(d.adbin::text, ':(?:op)?funcid ([0-9]+)', 'g') AS called(ids)
+                                 JOIN pg_proc p ON p.oid = called.ids[1]::oid AND p.provolatile <> 'i')));
+EXCEPTION WHEN OTHERS THEN
+    -- Nobody's DDL fails because of us.
+    RAISE WARNING 'pg_courier could not look for new values of rows: %', SQLERRM;
+END
+$$;
+COMMENT ON FUNCTION courier.note_defaults() IS
+'Notes that ALTER TABLE adds a column to a table of a task whose rows all get a value that was computed now (DEFAULT now()): no rewrite, and not in the stream of changes.';
+
+CREATE EVENT TRIGGER pg_courier_defaults ON ddl_command_end
+    WHEN TAG IN ('ALTER TABLE')
+    EXECUTE FUNCTION courier.note_defaults();
+
 COMMENT ON EVENT TRIGGER pg_courier_guard IS 'Sees to it that extension pg_courier is not dropped while it has tasks.';
 COMMENT ON EVENT TRIGGER pg_courier_guard_server IS 'Refuses to drop a server that tasks of pg_courier use.';
+COMMENT ON EVENT TRIGGER pg_courier_defaults IS 'Notes columns added to tables of tasks of pg_courier whose rows get a value of this moment.';
 COMMENT ON EVENT TRIGGER pg_courier_rewrite IS 'Notes tables of tasks of pg_courier that are rewritten with new values, or made unlogged.';
 -- Whoever works as a replica does all that as well.
 ALTER EVENT TRIGGER pg_courier_guard ENABLE ALWAYS;
 ALTER EVENT TRIGGER pg_courier_guard_server ENABLE ALWAYS;
 ALTER EVENT TRIGGER pg_courier_rewrite ENABLE ALWAYS;
+ALTER EVENT TRIGGER pg_courier_defaults ENABLE ALWAYS;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA courier FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA courier FROM PUBLIC;

@@ -40,6 +40,10 @@ fn apply_worker_main() {
     let Some(argument) = Argument::parse(&bgworker::argument()) else { bgworker::exit(0) };
     bgworker::connect(Some(argument.database));
     let Some(status) = attach(argument.segment, argument.task) else { bgworker::exit(0) };
+    if status.admission(argument.number) == Admission::Superseded {
+        // The place is another's.
+        bgworker::exit(0)
+    }
     let mine = status.apply_worker();
     super::take_place(&status, 0);
     let outcome = report::catch(|| run(&argument, status.clone()));

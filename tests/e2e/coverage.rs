@@ -291,6 +291,29 @@ fn a_table_leaves_the_wal_within_a_transaction() {
     pair.assert_mirrored(TASK, &SMALL);
 }
 
+/// A table has two tasks, to two destinations: both stop, both are told.
+#[test]
+fn tables_of_two_tasks_leave_the_wal_for_both() {
+    let pair = mirrored_pair();
+    pair.add_destination_database("elsewhere");
+    pair.add_server(DATABASE, "elsewhere", "elsewhere", pair.destination.port());
+    pair.source.run(
+        DATABASE,
+        "SELECT courier.create_task('other', server => 'elsewhere', include => ARRAY['public.*']); SELECT courier.start('other')",
+    );
+    pair.wait_for_state(DATABASE, "other", "synchronizing");
+    pair.source.run(DATABASE, "ALTER TABLE items ADD COLUMN u uuid DEFAULT gen_random_uuid()");
+    let told = "SELECT count(*) FROM courier.health() WHERE item = 'coverage' AND status = 'warning'";
+    assert_eq!(pair.source.value(DATABASE, told), "2");
+    pair.source.run(
+        DATABASE,
+        "BEGIN; ALTER TABLE journal SET UNLOGGED; INSERT INTO journal VALUES (0, 'lost'); ALTER TABLE journal SET LOGGED; COMMIT",
+    );
+    for task in [TASK, "other"] {
+        assert_mentions(&pair.failure(DATABASE, task), &["table public.journal was made unlogged"]);
+    }
+}
+
 /// Values that ALTER TABLE computes are in no stream. The same statement on the other side may make the same ones, and may not.
 #[test]
 fn a_rewrite_with_new_values_is_told() {
@@ -321,7 +344,18 @@ fn a_rewrite_with_new_values_is_told() {
     let verify = format!("SELECT table_name FROM courier.verify('{TASK}') WHERE NOT identical");
     assert_eq!(pair.source.rows(DATABASE, &verify).len(), 0);
     assert_mentions(&told(), &["ok"]);
-    // Not the same.
+    // One value for all rows, of the moment: no rewrite, and not the same either. Of a constant there is nothing to tell.
+    both(&pair, "ALTER TABLE items ADD COLUMN big bigint DEFAULT 5, ADD COLUMN word text DEFAULT lower('X') || 'y'");
+    assert_mentions(&told(), &["ok"]);
+    both(&pair, "BEGIN; SAVEPOINT s; ALTER TABLE items ADD COLUMN seen timestamptz DEFAULT now(); COMMIT");
+    assert_mentions(&told(), &["warning", "rows of public.items new values"]);
+    pair.caught_up(DATABASE, TASK);
+    assert_eq!(pair.source.rows(DATABASE, &verify).len(), 1);
+    both(&pair, "UPDATE items SET seen = NULL; ALTER TABLE items ALTER seen SET STATISTICS 10");
+    pair.caught_up(DATABASE, TASK);
+    assert_eq!(pair.source.rows(DATABASE, &verify).len(), 0);
+    assert_mentions(&told(), &["ok"]);
+    // Another value for each.
     both(&pair, "ALTER TABLE items ADD COLUMN u uuid DEFAULT gen_random_uuid()");
     pair.source.run(DATABASE, "UPDATE items SET note = 'touched' WHERE id = 1");
     pair.caught_up(DATABASE, TASK);
