@@ -110,7 +110,7 @@ fn compare_all(name: &str) -> Result<Vec<Verdict>> {
     let mut comparison =
         Comparison { destination: Endpoint::of(&task)?.open(Purpose::Control)?, utf8: false, task: &task };
     comparison.utf8 = comparison.encodings_differ()?;
-    let mut verdicts = Vec::new();
+    let (mut verdicts, mut same) = (Vec::new(), Vec::new());
     let streaming = task.wanted == Wanted::Running && !task.failed && task.stage >= Stage::CatchingUp;
     let mut tables = tables::of_task(task.id)?;
     tables.sort_by(|a, b| a.name.cmp(&b.name));
@@ -121,10 +121,11 @@ fn compare_all(name: &str) -> Result<Vec<Verdict>> {
             verdict = comparison.try_to_compare(table)?;
         }
         if verdict.error.is_none() && verdict.holds_the_same() {
-            forget_rewrites(&task, table.relid)?;
+            same.push(table.relid.to_string());
         }
         verdicts.push(verdict);
     }
+    forget_rewrites(&task, &same)?;
     // What is missing as a whole.
     for gap in coverage::gaps(&task)? {
         if let Gap::NotFollowed { table, .. } = gap {
@@ -134,15 +135,16 @@ fn compare_all(name: &str) -> Result<Vec<Verdict>> {
     Ok(verdicts)
 }
 
-/// What ALTER TABLE has done to the table before now has been done on the destination as well.
-fn forget_rewrites(task: &Task, table: u32) -> Result<()> {
+/// What ALTER TABLE has done to these tables before now has been done on the destination as well.
+fn forget_rewrites(task: &Task, tables: &[String]) -> Result<()> {
     if xact::config(c"transaction_read_only").as_deref() == Some("on") {
         return Ok(());
     }
     spi::as_extension(|| {
         spi::execute(
-            "DELETE FROM courier.rewritten_table WHERE task_id = $1::int AND relid = $2::oid AND NOT unlogged AND at < pg_catalog.now()",
-            &[Some(&task.id.to_string()), Some(&table.to_string())],
+            "DELETE FROM courier.rewritten_table WHERE task_id = $1::int AND relid = ANY ($2::oid[]) AND NOT unlogged \
+             AND at < pg_catalog.now()",
+            &[Some(&task.id.to_string()), Some(&format!("{{{}}}", tables.join(",")))],
         )
     })
     .map(drop)

@@ -7,6 +7,7 @@ use std::time::Duration;
 use pg_courier_tests::account::account;
 use pg_courier_tests::pair::DATABASE;
 use pg_courier_tests::{Cluster, Pair, Rng, Traffic, wait};
+use postgres::Client;
 
 /// What is large enough for every day, and what `make test-nightly` (`COURIER_NIGHTLY=1`) takes its time for.
 pub fn sized<T>(every_day: T, nightly: T) -> T {
@@ -40,6 +41,19 @@ pub fn mirror_small_tables(pair: &Pair) {
     create_small_tables(pair);
     pair.start_task(TASK, &["public.*"]);
     pair.wait_for_state(DATABASE, TASK, "synchronizing");
+}
+
+/// A task whose copy is done, and whose keys wait for the transaction of this session of the destination.
+pub fn key_that_waits(pair: &Pair) -> Client {
+    create_small_tables(pair);
+    pair.source.arm("tablesync_after_commit:wait");
+    pair.start_task(TASK, &["public.items"]);
+    pair.source.wait_at("tablesync_after_commit");
+    let mut user = pair.destination.connect(DATABASE);
+    user.batch_execute("BEGIN; LOCK TABLE items IN ROW EXCLUSIVE MODE").expect("a lock");
+    pair.source.disarm();
+    pair.wait_until_in("task_details", TASK, "the key waits", "stage = 'post_data' AND phase LIKE 'creating %'");
+    user
 }
 
 /// Both small tables in one transaction, new rows, changed rows and removed ones.

@@ -15,19 +15,11 @@ fn start_with_changes_that_the_copy_has(pair: &Pair) {
     create_small_tables(pair);
     pair.source.arm("tablesync_before_copy:wait");
     pair.start_task(TASK, &["public.*"]);
-    wait_at(pair, "tablesync_before_copy");
+    pair.source.wait_at("tablesync_before_copy");
     pair.source.run(
         DATABASE,
         "INSERT INTO journal SELECT n, 'in the copy and in the stream' FROM generate_series(1, 100) AS n; \
          UPDATE items SET v = v + 1 WHERE id < 100",
-    );
-}
-
-fn wait_at(pair: &Pair, failpoint: &str) {
-    pair.source.wait_until(
-        DATABASE,
-        &format!("a worker waits at {failpoint}"),
-        &format!("EXISTS (SELECT FROM pg_stat_activity WHERE query = 'waiting at failpoint {failpoint}')"),
     );
 }
 
@@ -47,7 +39,7 @@ fn a_worker_ends_right_after_the_tables_became_ready() {
     pair.source.arm("supervisor_tables_ready:wait,apply_never_durable:yes");
     assert!(!are_ready(&pair, TIME_TO_GO_WRONG), "a worker that starts anew would begin before the copies");
     pair.source.arm("supervisor_tables_ready:wait");
-    wait_at(&pair, "supervisor_tables_ready");
+    pair.source.wait_at("supervisor_tables_ready");
     let pid = pair.source.pids(APPLY)[0];
     pair.source.run("postgres", &format!("SELECT pg_terminate_backend({pid})"));
     pair.source.disarm();

@@ -7,7 +7,9 @@ use pg_courier_tests::pair::{DATABASE, PairBuilder};
 use pg_courier_tests::sql::literal;
 use pg_courier_tests::{Answer, Pair};
 
-use crate::common::{SMALL, TASK, assert_mentions, create_small_tables, mirror_small_tables, mirrored_pair};
+use crate::common::{
+    SMALL, TASK, assert_mentions, create_small_tables, key_that_waits, mirror_small_tables, mirrored_pair,
+};
 
 /// A minute of pg_cron or of the launcher, and what comes after it.
 const MINUTES: Duration = Duration::from_secs(240);
@@ -333,15 +335,7 @@ fn a_prepared_transaction_is_left_over() {
 #[test]
 fn the_wal_guard_looks_while_keys_are_built() {
     let pair = Pair::start();
-    create_small_tables(&pair);
-    pair.source.arm("tablesync_after_commit:wait");
-    pair.start_task(TASK, &["public.items"]);
-    let waiting = "EXISTS (SELECT FROM pg_stat_activity WHERE query = 'waiting at failpoint tablesync_after_commit')";
-    pair.source.wait_until(DATABASE, "the table is copied", waiting);
-    let mut user = pair.destination.connect(DATABASE);
-    user.batch_execute("BEGIN; LOCK TABLE items IN ROW EXCLUSIVE MODE").expect("a lock");
-    pair.source.disarm();
-    pair.wait_until_in("task_details", TASK, "the key waits", "stage = 'post_data' AND phase LIKE 'creating %'");
+    let mut user = key_that_waits(&pair);
     reload_with(&pair, &[("courier.max_retained_wal", "20MB"), ("courier.max_retained_wal_policy", "pause")]);
     write_wal(&pair, 30);
     pair.wait_for_state_within(DATABASE, TASK, "paused", MINUTES);

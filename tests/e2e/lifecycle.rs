@@ -34,7 +34,7 @@ fn pause_in_the_middle_of_the_copy() {
     pair.source.run(DATABASE, "INSERT INTO journal SELECT n, 'many' FROM generate_series(1, 200000) AS n");
     pair.source.arm("tablesync_mid_copy:wait");
     pair.start_task(TASK, &["public.*"]);
-    wait_at_failpoint(&pair, "tablesync_mid_copy");
+    pair.source.wait_at("tablesync_mid_copy");
     let begin = Instant::now();
     pair.call(DATABASE, "pause", TASK);
     wait_until_no_workers(&pair.source, Duration::from_secs(5));
@@ -43,14 +43,6 @@ fn pause_in_the_middle_of_the_copy() {
     pair.source.run(DATABASE, "DELETE FROM journal WHERE item % 10 = 3; UPDATE items SET v = 5");
     pair.call(DATABASE, "resume", TASK);
     pair.assert_mirrored(TASK, &SMALL);
-}
-
-fn wait_at_failpoint(pair: &Pair, name: &str) {
-    pair.source.wait_until(
-        "postgres",
-        &format!("a worker waits at failpoint {name}"),
-        &format!("EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE '%failpoint {name}%' AND backend_type LIKE 'pg_courier%')"),
-    );
 }
 
 /// Dropping a task in each of its states leaves no slot, no process, no row on either
@@ -89,7 +81,7 @@ fn drop_leaves_nothing_whatever_the_state() {
     pair.destination.run(DATABASE, "DROP TABLE items, journal");
     pair.source.arm("tablesync_before_copy:wait");
     pair.start_task(TASK, &["public.*"]);
-    wait_at_failpoint(&pair, "tablesync_before_copy");
+    pair.source.wait_at("tablesync_before_copy");
     pair.call(DATABASE, "drop_task", TASK);
     gone("full_copy");
     pair.source.disarm();

@@ -8,7 +8,9 @@ use pg_courier_tests::pair::DATABASE;
 use pg_courier_tests::sql::literal;
 use pg_courier_tests::{Cluster, Pair, Proxy, TaskOptions};
 
-use crate::common::{SMALL, TASK, assert_mentions, create_small_tables, mirror_small_tables, mirrored_pair};
+use crate::common::{
+    SMALL, TASK, assert_mentions, create_small_tables, key_that_waits, mirror_small_tables, mirrored_pair,
+};
 
 fn pair_behind_a_proxy(conf: &[(&str, &str)]) -> (Pair, Proxy) {
     let mut builder = Pair::builder();
@@ -410,11 +412,7 @@ fn a_copy_that_holds_the_stream_up_is_a_delay() {
     pair.source.arm("tablesync_before_copy:wait");
     pair.call(DATABASE, "resume", TASK);
     pair.source.run(DATABASE, "INSERT INTO items VALUES (9000, 1, 'waits')");
-    pair.source.wait_until(
-        DATABASE,
-        "the copy waits",
-        "EXISTS (SELECT FROM pg_stat_activity WHERE query = 'waiting at failpoint tablesync_before_copy')",
-    );
+    pair.source.wait_at("tablesync_before_copy");
     pair.source.set("courier.lag_warning", Some("1s"));
     pair.source.reload();
     pair.source.wait_until(
@@ -430,15 +428,7 @@ fn a_copy_that_holds_the_stream_up_is_a_delay() {
 #[test]
 fn a_destination_that_stops_answering_while_it_makes_a_schema() {
     let pair = Pair::start();
-    create_small_tables(&pair);
-    pair.source.arm("tablesync_after_commit:wait");
-    pair.start_task(TASK, &["public.items"]);
-    let waiting = "EXISTS (SELECT FROM pg_stat_activity WHERE query = 'waiting at failpoint tablesync_after_commit')";
-    pair.source.wait_until(DATABASE, "the table is copied", waiting);
-    let mut user = pair.destination.connect(DATABASE);
-    user.batch_execute("BEGIN; LOCK TABLE items IN ROW EXCLUSIVE MODE").expect("a lock");
-    pair.source.disarm();
-    pair.wait_until_in("task_details", TASK, "the key waits", "stage = 'post_data' AND phase_since IS NOT NULL");
+    let mut user = key_that_waits(&pair);
     assert_eq!(status(&pair, "copy"), "ok");
     for name in ["courier.lag_warning", "courier.lag_critical"] {
         pair.source.set(name, Some("1s"));

@@ -38,11 +38,7 @@ fn the_tables_that_move_come_first() {
     );
     pair.source.arm("tablesync_mid_copy:wait");
     pair.start_task(TASK, &["public.*"]);
-    pair.source.wait_until(
-        DATABASE,
-        "a copy waits",
-        "EXISTS (SELECT FROM pg_stat_activity WHERE query = 'waiting at failpoint tablesync_mid_copy')",
-    );
+    pair.source.wait_at("tablesync_mid_copy");
     let first = "SELECT concat_ws(' ', table_name, state) FROM courier.progress LIMIT 1";
     assert_eq!(pair.source.value(DATABASE, first), "public.z datasync");
     let total = "SELECT concat_ws(' ', tables, copied, rows BETWEEN 1 AND 200000, percent BETWEEN 0.1 AND 99.9, rows_per_second > 0, \

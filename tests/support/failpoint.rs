@@ -22,6 +22,16 @@ impl Cluster {
         self.write_failpoints("");
     }
 
+    /// Waits until a process waits at this failpoint.
+    #[track_caller]
+    pub fn wait_at(&self, failpoint: &str) {
+        self.wait_until(
+            "postgres",
+            &format!("somebody waits at failpoint {failpoint}"),
+            &format!("EXISTS (SELECT FROM pg_stat_activity WHERE query = 'waiting at failpoint {failpoint}')"),
+        );
+    }
+
     /// Arms a failpoint that kills, waits until it has killed `times` more times, disarms it,
     /// and waits until the server accepts connections again.
     #[track_caller]
