@@ -12,14 +12,17 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`pg`] | the server API made safe: slot and decoding, output plugin, tuples, SPI, workers, shared memory (`unsafe`) |
-//! | [`wire`] | the other way out: formats for readers of a slot of their own (`ali`, `json`, `text`) |
+//! | [`pg`] | the server API made safe: relations, SPI, transactions, workers, shared memory (`unsafe`); knows nothing of this product |
+//! | [`decode`] | from the WAL to changes for a sink: slot, callbacks, replay, spools (`unsafe`) |
+//! | [`tuple`] | rows to bytes: definitions of tables, encoders, scans (`unsafe`) |
+//! | [`reader`], [`wire`] | the other way out: the plugin for readers of a slot of their own (`unsafe`), and their formats (`ali`, `json`, `text`) |
 //! | [`apply`] | merged, collapsed batches over a pipeline |
 //! | [`libpq`] | the client (`unsafe`) |
 //! | [`precheck`] | what is asked before anything is created, each item defined once |
 //! | [`schema_sync`] | creating the objects, before and after the data |
 //! | [`destination`] | a session on the destination, its settings, its progress rows |
 //! | [`catalog`] | our tables and the source's catalogs as typed rows |
+//! | [`task`] | what may be done with a task, apart from its processes |
 //! | [`worker`] | the processes; the only place where the stages meet |
 //! | [`api`] | the SQL functions |
 //! | [`logicalrep`], [`error`], [`guc`] | the values that flow ([`logicalrep::ChangeSink`] is where decoding ends), errors, settings |
@@ -30,6 +33,7 @@
 mod api;
 mod apply;
 mod catalog;
+mod decode;
 mod destination;
 mod error;
 mod guc;
@@ -37,9 +41,12 @@ mod libpq;
 mod logicalrep;
 mod pg;
 mod precheck;
+mod reader;
 mod schema_sync;
 #[cfg(feature = "pg_test")]
 mod server_tests;
+mod task;
+mod tuple;
 mod wire;
 mod worker;
 
@@ -63,10 +70,10 @@ extension_sql_file!("../sql/health.sql", name = "health", requires = ["accounts"
 pub extern "C-unwind" fn _PG_init() {
     pg::bgworker::forget_backtraces();
     guc::define();
-    pg::hooks::guard_own_objects();
+    task::guards::install();
     if pg::bgworker::is_preloading() {
         pg::wake::install();
-        pg::hooks::install();
+        task::guards::install_preloaded();
         pg::bgworker::register_launcher(worker::launcher::NAME, worker::launcher::FUNCTION);
     }
 }

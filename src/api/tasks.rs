@@ -7,7 +7,8 @@ use pgrx::prelude::*;
 
 use super::{identity, precheck};
 use crate::catalog::select::Candidate;
-use crate::catalog::{ConflictPolicy, Scope, Stage, Task, Wanted, connection, to_json, version};
+use crate::catalog::{ConflictPolicy, Scope, Stage, Task, Wanted, connection, locks, to_json, version};
+use crate::decode::context;
 use crate::destination::Purpose;
 use crate::error::{Error, Result, sqlstate};
 use crate::guc;
@@ -17,7 +18,7 @@ use crate::logicalrep::words::counted;
 use crate::pg::dsm::Segment;
 use crate::pg::latch::Process;
 use crate::pg::text::Text;
-use crate::pg::{latch, logical, report, spi, wake, xact};
+use crate::pg::{latch, report, spi, wake, xact};
 use crate::worker::claimant::Claimant;
 use crate::worker::status::TaskStatus;
 use crate::worker::{Endpoint, failpoint, supervisor};
@@ -158,7 +159,7 @@ impl NewTask<'_> {
 pub(super) fn locked(name: &str) -> Result<Task> {
     refuse_on_standby()?;
     let task = Task::for_role(name, xact::user_id())?;
-    xact::lock_task(task.id);
+    locks::lock_task(task.id);
     // As it is now: another transaction may have held the lock.
     Task::for_role(name, xact::user_id())
 }
@@ -446,8 +447,8 @@ fn drop_task(task: Option<Text>, restore_replica_identity: Option<bool>) {
             spi::execute("DELETE FROM courier.task WHERE id = $1::int", &[Some(&id)])
         })?;
         // No rollback brings back a slot, or rows on another server.
-        xact::before_commit(move || {
-            slot.map_or(Ok(()), |slot| logical::drop_slot(&slot))?;
+        xact::before_commit("cannot prepare a transaction that drops a task of pg_courier", move || {
+            slot.map_or(Ok(()), |slot| context::drop_slot(&slot))?;
             if let Some(leaving) = leaving {
                 forget_on_destination(&task, leaving);
             }

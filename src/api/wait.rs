@@ -36,7 +36,7 @@ pub(super) fn wait(name: &str, timeout: Duration) -> Result<Lsn> {
     if !task.incremental {
         return wait_until_finished(name, deadline).map(|()| Lsn::INVALID);
     }
-    let mark = xact::write_mark();
+    let mark = xact::write_mark(c"pg_courier mark");
     let mut asked: Option<(u32, u32)> = None;
     let mut seen = Instant::now();
     loop {

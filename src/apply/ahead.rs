@@ -1,7 +1,7 @@
 //! Rows of a large transaction that has not committed yet, sent ahead of its commit.
 //!
 //! A bulk load of an hour would otherwise begin to arrive when it ends. As soon as such a transaction is too large for the
-//! source's memory (`pg::spools`), and as long as it is nothing but inserts into one plain table, its rows go into a COPY
+//! source's memory (`decode::early`), and as long as it is nothing but inserts into one plain table, its rows go into a COPY
 //! in the second session, in a transaction of its own there. At the commit only the rest follows, then the progress and
 //! the commit on the destination. The rows are in the source's spool as well: whatever is in the way, the session is
 //! closed, which takes them back, and they are applied at the commit like all others.

@@ -2,6 +2,7 @@
 
 pub mod connection;
 pub mod coverage;
+pub mod locks;
 pub mod marks;
 pub mod schema;
 mod scope;

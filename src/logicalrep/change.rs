@@ -1,6 +1,6 @@
 //! What decoding hands on: transactions and row changes, encoded, to a [`ChangeSink`].
 //!
-//! The callbacks in `pg::output_plugin` turn the reorder buffer's changes into these values; they decide nothing.
+//! The callbacks in `decode` turn the reorder buffer's changes into these values; they decide nothing.
 //! A sink never sees a transaction that was rolled back, and sees the committed ones in commit order.
 
 use std::rc::Rc;

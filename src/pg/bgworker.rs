@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pgrx::pg_sys;
 
 use crate::error::{Error, Result, sqlstate};
-use crate::pg::compat;
+use crate::pg::{LIBRARY, compat};
 
 /// Makes a function the entry point of a background worker, under the name by which the postmaster looks it up.
 macro_rules! entry_point {
@@ -26,7 +26,7 @@ pub(crate) use entry_point;
 
 /// What a dynamic worker is to run.
 pub struct Spec<'a> {
-    /// Shown by `ps`, for example "pg_courier apply worker: shop_to_dr".
+    /// Shown by `ps`, for example "replication worker: shop".
     pub name: &'a str,
     /// `backend_type` in `pg_stat_activity`.
     pub kind: &'a str,
@@ -102,14 +102,14 @@ pub fn start(spec: &Spec<'_>) -> Result<Handle> {
     }
     Err(Error::new(sqlstate::CONFIGURATION_LIMIT_EXCEEDED, format!("could not start \"{}\"", spec.name))
         .detail("All background worker slots of this server are in use.")
-        .hint("Increase max_worker_processes (needs a restart) or stop other tasks."))
+        .hint("Increase max_worker_processes (needs a restart), or stop what uses them."))
 }
 
 fn fill(spec: &Spec<'_>) -> pg_sys::BackgroundWorker {
     let mut worker = pg_sys::BackgroundWorker::default();
     copy_text(&mut worker.bgw_name, spec.name);
     copy_text(&mut worker.bgw_type, spec.kind);
-    copy_text(&mut worker.bgw_library_name, "pg_courier");
+    copy_text(&mut worker.bgw_library_name, LIBRARY);
     copy_text(&mut worker.bgw_function_name, spec.function);
     copy_text(&mut worker.bgw_extra, spec.argument);
     worker.bgw_flags = (pg_sys::BGWORKER_SHMEM_ACCESS | pg_sys::BGWORKER_BACKEND_DATABASE_CONNECTION) as i32;
@@ -137,7 +137,7 @@ static ASKED_TO_END: AtomicBool = AtomicBool::new(false);
 /// First thing in a worker: handlers for signals, so that a stop works wherever the worker waits.
 ///
 /// SIGTERM does not do what it does in a client's session, where it is a FATAL error with a line in the log and exit
-/// status 1, for which the postmaster would start a supervisor again. It cancels what the server does for us, and the
+/// status 1, for which the postmaster would start such a worker again. It cancels what the server does for us, and the
 /// worker ends in good order at its next look ([`leave_if_asked`]).
 pub fn prepare_signals() {
     // SAFETY: called once at the start of a worker; the handlers only set flags and the latch.

@@ -198,7 +198,7 @@ pub unsafe fn free_change(buffer: *mut pg_sys::ReorderBuffer, change: *mut pg_sy
     }
 }
 
-/// The transaction as readers and tasks know it.
+/// The transaction as those who read the stream know it.
 ///
 /// # Safety
 /// `txn` is the transaction handed to a callback.

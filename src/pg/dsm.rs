@@ -1,6 +1,6 @@
 //! A dynamic shared memory segment that holds one value, and a condition that processes can sleep on.
 //!
-//! Segments need no `shared_preload_libraries`, so a task shows its progress the same way in both modes.
+//! Segments need no `shared_preload_libraries`, so progress is shown the same way with and without.
 
 use std::cell::UnsafeCell;
 use std::ops::Deref;
@@ -57,7 +57,7 @@ impl<T: Shared> Segment<T> {
         }
     }
 
-    /// Maps a segment for good, for a worker of the task.
+    /// Maps a segment for the life of this process.
     pub fn attach(handle: u32) -> Option<Segment<T>> {
         let mut segment = Self::map(handle)?;
         // SAFETY: a live mapping.

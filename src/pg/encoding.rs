@@ -35,7 +35,7 @@ pub fn send_utf8() -> Result<()> {
 ///
 /// # Safety
 /// `pointer` is a C string; where catalogs can be read. The result lives as long as the current memory context.
-pub(super) unsafe fn sent_bytes<'a>(pointer: *const c_char) -> &'a [u8] {
+pub(crate) unsafe fn sent_bytes<'a>(pointer: *const c_char) -> &'a [u8] {
     // SAFETY: by contract; the conversion returns its argument or a palloc'd C string.
     unsafe {
         let text = CStr::from_ptr(pointer);
@@ -51,7 +51,7 @@ pub(super) unsafe fn sent_bytes<'a>(pointer: *const c_char) -> &'a [u8] {
 
 /// # Safety
 /// As for `sent_bytes`, or null, which gives an empty string.
-pub(super) unsafe fn to_utf8(pointer: *const c_char) -> String {
+pub(crate) unsafe fn to_utf8(pointer: *const c_char) -> String {
     if pointer.is_null() {
         return String::new();
     }
@@ -63,7 +63,7 @@ pub(super) unsafe fn to_utf8(pointer: *const c_char) -> String {
 ///
 /// # Safety
 /// As for `sent_bytes`.
-pub(super) unsafe fn from_server(pointer: *const c_char) -> Result<String> {
+pub(crate) unsafe fn from_server(pointer: *const c_char) -> Result<String> {
     // SAFETY: by contract.
     let bytes = unsafe { sent_bytes(pointer) }.to_vec();
     String::from_utf8(bytes).map_err(|_| {
@@ -79,7 +79,7 @@ pub fn is_damaged(text: &str) -> bool {
 }
 
 /// A text for people. A character that the database cannot hold becomes a question mark; anywhere.
-pub(super) fn to_server_or_mark(text: &str) -> CString {
+pub(crate) fn to_server_or_mark(text: &str) -> CString {
     report::catch(|| to_server(text)).unwrap_or_else(|_| {
         let mut letter = [0; 4];
         let bytes = |c: char| match report::catch(|| to_server(c.encode_utf8(&mut letter))) {
@@ -91,7 +91,7 @@ pub(super) fn to_server_or_mark(text: &str) -> CString {
 }
 
 /// A server text that is known by its bytes only; `None` where it cannot be converted.
-pub(super) fn readable(bytes: &[u8]) -> Option<String> {
+pub(crate) fn readable(bytes: &[u8]) -> Option<String> {
     let text = CString::new(bytes).ok()?;
     // SAFETY: a C string in the database's encoding.
     report::catch(|| Ok(unsafe { to_utf8(text.as_ptr()) })).ok()
@@ -106,7 +106,7 @@ pub fn storable(text: &str) -> String {
 }
 
 /// A server string; where catalogs can be read.
-pub(super) fn to_server(text: &str) -> Result<CString> {
+pub(crate) fn to_server(text: &str) -> Result<CString> {
     let zero = |_| Error::internal("a text contains a zero byte");
     let text = CString::new(text).map_err(zero)?;
     if passes_unchanged() || text.to_bytes().is_ascii() {
@@ -124,7 +124,7 @@ pub(super) fn to_server(text: &str) -> Result<CString> {
 ///
 /// # Safety
 /// As for `sent_bytes`.
-pub(super) unsafe fn wire_bytes<'a>(pointer: *const c_char, wanted: Encoding) -> &'a [u8] {
+pub(crate) unsafe fn wire_bytes<'a>(pointer: *const c_char, wanted: Encoding) -> &'a [u8] {
     // SAFETY: by contract.
     unsafe {
         match wanted {
@@ -136,7 +136,7 @@ pub(super) unsafe fn wire_bytes<'a>(pointer: *const c_char, wanted: Encoding) ->
 
 /// Bytes that may be text: what they are in the encoding that a wire format wants, or `None`. Anywhere, also where
 /// catalogs cannot be read; then only text that needs no conversion is text.
-pub(super) fn as_wire_text(bytes: &[u8], wanted: Encoding) -> Option<Vec<u8>> {
+pub(crate) fn as_wire_text(bytes: &[u8], wanted: Encoding) -> Option<Vec<u8>> {
     let length = i32::try_from(bytes.len()).ok()?;
     // SAFETY: the length is that of the bytes; the check only reads them. The conversion is given a C string.
     unsafe {
@@ -153,7 +153,7 @@ pub(super) fn as_wire_text(bytes: &[u8], wanted: Encoding) -> Option<Vec<u8>> {
 }
 
 /// Is that a name of the database's encoding?
-pub(super) fn is_database_encoding(name: &str) -> bool {
+pub(crate) fn is_database_encoding(name: &str) -> bool {
     let Ok(name) = CString::new(name) else { return false };
     // SAFETY: a C string; plain read.
     unsafe { compat::char_to_encoding(&name) == pg_sys::GetDatabaseEncoding() }

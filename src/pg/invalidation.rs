@@ -17,7 +17,7 @@ thread_local! {
 
 /// Something whose definition may have changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stale {
+pub(crate) enum Stale {
     Table(u32),
     /// By the hash of its OID in the type cache. Every CREATE TABLE, of a temporary table too, makes types.
     Type(u32),
@@ -25,13 +25,13 @@ pub(super) enum Stale {
 }
 
 /// Which tables may have changed.
-pub(super) enum Changed {
+pub(crate) enum Changed {
     All,
     These(Vec<u32>),
 }
 
 /// Asks the server to tell this process, once and for all.
-pub(super) fn register() {
+pub(crate) fn register() {
     if REGISTERED.replace(true) {
         return;
     }
@@ -49,17 +49,17 @@ pub(super) fn register() {
 }
 
 /// Hands over what has changed since the last call.
-pub(super) fn drain(mut forget: impl FnMut(Stale)) {
+pub(crate) fn drain(mut forget: impl FnMut(Stale)) {
     STALE.with_borrow_mut(|stale| stale.drain(..).for_each(&mut forget));
 }
 
 /// Has any table changed since `take_changed`?
-pub(super) fn has_changed() -> bool {
+pub(crate) fn has_changed() -> bool {
     CHANGED.with_borrow(|changed| !matches!(changed, Changed::These(tables) if tables.is_empty()))
 }
 
 /// Forgets those of them that do not matter. Is any left?
-pub(super) fn keep_changed(matters: impl Fn(u32) -> bool) -> bool {
+pub(crate) fn keep_changed(matters: impl Fn(u32) -> bool) -> bool {
     CHANGED.with_borrow_mut(|changed| match changed {
         Changed::All => true,
         Changed::These(tables) => {
@@ -70,7 +70,7 @@ pub(super) fn keep_changed(matters: impl Fn(u32) -> bool) -> bool {
 }
 
 /// The tables that may have changed since the last call; all of them at the first.
-pub(super) fn take_changed() -> Changed {
+pub(crate) fn take_changed() -> Changed {
     CHANGED.replace(Changed::These(Vec::new()))
 }
 

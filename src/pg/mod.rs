@@ -11,23 +11,20 @@ pub mod disk;
 pub mod dsm;
 pub mod encoding;
 pub mod hooks;
-mod invalidation;
-mod jsonb;
+pub(crate) mod invalidation;
 pub mod latch;
-pub mod logical;
-mod met;
-mod numeric;
-pub mod output_plugin;
 pub mod rel;
-mod replay;
 pub mod report;
-pub mod scan;
 pub mod slots;
 pub mod spi;
-mod spools;
 pub mod text;
-pub mod tuple;
 pub mod wake;
-mod wire_plugin;
-mod wire_table;
 pub mod xact;
+
+/// The name of this library, which is the name of its output plugin, too.
+pub const LIBRARY: &str = env!("CARGO_PKG_NAME");
+const LIBRARY_NAME: &std::ffi::CStr =
+    match std::ffi::CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_NAME"), "\0").as_bytes()) {
+        Ok(name) => name,
+        Err(_) => c"",
+    };

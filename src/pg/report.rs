@@ -98,7 +98,7 @@ unsafe extern "C-unwind" fn keep_original(original: *mut c_void) {
 /// # Safety
 /// `f` owns nothing while it is in a bare server function: an ERROR passes over its frames without dropping anything.
 #[inline]
-pub(super) unsafe fn guarded<R>(f: impl FnOnce() -> R) -> R {
+pub(crate) unsafe fn guarded<R>(f: impl FnOnce() -> R) -> R {
     // SAFETY: by contract. A panic of `f` must not unwind through the guard's own frame, which is C's.
     match unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| catch_unwind(AssertUnwindSafe(f))) } {
         Ok(value) => value,
@@ -110,7 +110,7 @@ fn from_caught(caught: CaughtError, original: &Original) -> Error {
     match caught {
         CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => from_report(&report, original),
         CaughtError::RustPanic { ereport, .. } => {
-            from_report(&ereport, original).or_hint("This is a bug in pg_courier.")
+            from_report(&ereport, original).or_hint(concat!("This is a bug in ", env!("CARGO_PKG_NAME"), "."))
         }
     }
 }

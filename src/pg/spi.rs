@@ -1,7 +1,7 @@
 //! SQL on the source: statements with text parameters, rows as text.
 //!
 //! Every statement runs with `search_path = pg_catalog, pg_temp`, whatever role, database or caller set, and as the
-//! role it is meant for: [`as_role`] for work on behalf of a task's owner, [`as_extension`] for the tables of this
+//! role it is meant for: [`as_role`] for work on behalf of a role, [`as_extension`] for the tables of this
 //! extension, which nobody else may write.
 
 use std::cell::Cell;

@@ -17,7 +17,7 @@ use pgrx::prelude::*;
 
 use crate::libpq::Watch;
 use crate::logicalrep::Lsn;
-use crate::pg::{bgworker, compat, latch, xact};
+use crate::pg::{LIBRARY_NAME, bgworker, compat, latch, xact};
 
 const SLOTS: usize = 128;
 /// Until the WAL writer has flushed what an asynchronous commit left behind.
@@ -38,7 +38,7 @@ struct Slot {
 #[repr(C)]
 struct Shared {
     slots: [Slot; SLOTS],
-    /// How often a scout could not start all tasks of its database.
+    /// Counts the calls of [`note_unstarted`].
     unstarted: AtomicU32,
 }
 
@@ -54,7 +54,7 @@ fn slots() -> &'static [Slot] {
     shared().map_or(&[], |shared| &shared.slots)
 }
 
-/// For the scout, who has no other way to answer the launcher: tasks of its database are left to be started.
+/// For a worker that has no other way to answer the one that started it: something is left to be started.
 pub fn note_unstarted() {
     if let Some(shared) = shared() {
         shared.unstarted.fetch_add(1, Ordering::SeqCst);
@@ -108,7 +108,7 @@ unsafe extern "C-unwind" fn startup() {
         }
         let mut found = false;
         let size = size_of::<Shared>();
-        let area = pg_sys::ShmemInitStruct(c"pg_courier".as_ptr(), size, &mut found);
+        let area = pg_sys::ShmemInitStruct(LIBRARY_NAME.as_ptr(), size, &mut found);
         if !found {
             std::ptr::write_bytes(area.cast::<u8>(), 0, size);
         }
@@ -231,7 +231,7 @@ mod flush_wait {
 
 use flush_wait::{cancel_flush_wait, is_nudged_by_flush, prepare_flush_wait};
 
-/// Was the library preloaded, so that tasks survive a restart and commits wake the workers?
+/// Was the library preloaded, so that it is there after a restart, and commits wake the workers?
 pub fn is_preloaded() -> bool {
     !slots().is_empty() || bgworker::is_preloading()
 }

@@ -115,7 +115,8 @@ impl RepeatableRead {
 
 /// What waits for the end of the present transaction.
 enum Waiting {
-    BeforeCommit(Box<dyn FnOnce() -> Result<()>>),
+    /// With the message for who would prepare the transaction.
+    BeforeCommit(Box<dyn FnOnce() -> Result<()>>, &'static str),
     AfterRollback(Box<dyn FnOnce()>),
 }
 
@@ -125,9 +126,10 @@ thread_local! {
 }
 
 /// Runs `f` when the present transaction is about to commit, not if what has been done since is rolled back: for what no
-/// rollback brings back. No SQL in it; its error rolls the transaction back. Such a transaction cannot be prepared.
-pub fn before_commit(f: impl FnOnce() -> Result<()> + 'static) {
-    wait_for_end(Waiting::BeforeCommit(Box::new(f)));
+/// rollback brings back. No SQL in it; its error rolls the transaction back. Such a transaction cannot be prepared:
+/// `refusal` says so.
+pub fn before_commit(refusal: &'static str, f: impl FnOnce() -> Result<()> + 'static) {
+    wait_for_end(Waiting::BeforeCommit(Box::new(f), refusal));
 }
 
 /// Runs `f` if what has been done since is rolled back, with the transaction or to a savepoint. No SQL in it.
@@ -150,7 +152,7 @@ fn wait_for_end(what: Waiting) {
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn at_transaction_end(event: pg_sys::XactEvent::Type, _arg: *mut std::ffi::c_void) {
     use pg_sys::XactEvent::{XACT_EVENT_ABORT, XACT_EVENT_COMMIT, XACT_EVENT_PRE_COMMIT, XACT_EVENT_PRE_PREPARE};
-    let is_irrevocable = |(_, what): &(_, Waiting)| matches!(what, Waiting::BeforeCommit(_));
+    let is_irrevocable = |(_, what): &(_, Waiting)| matches!(what, Waiting::BeforeCommit(..));
     match event {
         XACT_EVENT_PRE_COMMIT => {
             let due = WAITING.with_borrow_mut(|waiting| {
@@ -159,13 +161,16 @@ unsafe extern "C-unwind" fn at_transaction_end(event: pg_sys::XactEvent::Type, _
                 due as Vec<_>
             });
             for (_, what) in due {
-                if let Waiting::BeforeCommit(f) = what {
+                if let Waiting::BeforeCommit(f, _) = what {
                     report::unwrap(f());
                 }
             }
         }
-        XACT_EVENT_PRE_PREPARE if WAITING.with_borrow(|waiting| waiting.iter().any(is_irrevocable)) => {
-            report::raise(&Error::new("0A000", "cannot prepare a transaction that drops a task of pg_courier"));
+        XACT_EVENT_PRE_PREPARE => {
+            let refusal = WAITING.with_borrow(|waiting| waiting.iter().find_map(|(_, what)| what.refusal()));
+            if let Some(refusal) = refusal {
+                report::raise(&Error::new("0A000", refusal));
+            }
         }
         XACT_EVENT_ABORT => WAITING.take().into_iter().for_each(|(_, what)| what.rolled_back()),
         XACT_EVENT_COMMIT => drop(WAITING.take()),
@@ -195,6 +200,14 @@ unsafe extern "C-unwind" fn at_subtransaction_end(
 }
 
 impl Waiting {
+    /// Why the transaction cannot be prepared.
+    fn refusal(&self) -> Option<&'static str> {
+        match self {
+            Waiting::BeforeCommit(_, refusal) => Some(refusal),
+            Waiting::AfterRollback(_) => None,
+        }
+    }
+
     fn rolled_back(self) {
         if let Waiting::AfterRollback(f) = self {
             f();
@@ -225,20 +238,11 @@ impl IntoTransactionId for u32 {
     }
 }
 
-/// Locks of this extension live in the space of advisory locks, under classes of its own.
-#[derive(Clone, Copy)]
-#[repr(u32)]
-enum LockClass {
-    /// Held by a supervisor for its life: a task has one.
-    Supervisor = 0x7067_6373,
-    /// Held to the end of a transaction that changes a task.
-    Task = 0x7067_6374,
-}
-
-fn lock_tag(class: LockClass, key: i32) -> pg_sys::LOCKTAG {
+/// Locks of this library live in the space of advisory locks, under classes that the callers choose.
+fn lock_tag(class: u32, key: i32) -> pg_sys::LOCKTAG {
     pg_sys::LOCKTAG {
         locktag_field1: database_id(),
-        locktag_field2: class as u32,
+        locktag_field2: class,
         locktag_field3: key as u32,
         locktag_field4: 3,
         locktag_type: pg_sys::LockTagType::LOCKTAG_ADVISORY as u8,
@@ -246,22 +250,20 @@ fn lock_tag(class: LockClass, key: i32) -> pg_sys::LOCKTAG {
     }
 }
 
-/// Makes this process the supervisor of the task; false when another one is.
-pub fn try_lock_supervisor(task: i32) -> bool {
+/// Takes an exclusive lock for the life of this process; false when another one has it.
+pub fn try_lock_for_life(class: u32, key: i32) -> bool {
     // SAFETY: a session-level lock on a plain tag; freed by the server when the process ends.
     unsafe {
-        let tag = lock_tag(LockClass::Supervisor, task);
-        let outcome = pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock as i32, true, true);
+        let outcome = pg_sys::LockAcquire(&lock_tag(class, key), pg_sys::ExclusiveLock as i32, true, true);
         outcome != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
     }
 }
 
-/// Keeps others from changing the task until this transaction ends; waits for one that is at it.
-pub fn lock_task(task: i32) {
+/// Takes an exclusive lock until this transaction ends; waits for who has it.
+pub fn lock_for_transaction(class: u32, key: i32) {
     // SAFETY: inside a transaction; a transaction-level lock on a plain tag.
     unsafe {
-        let tag = lock_tag(LockClass::Task, task);
-        pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock as i32, false, false);
+        pg_sys::LockAcquire(&lock_tag(class, key), pg_sys::ExclusiveLock as i32, false, false);
     }
 }
 
@@ -340,11 +342,10 @@ pub fn now() -> i64 {
 }
 
 /// Writes a WAL record that changes nothing and makes it durable: a stream that has passed it has seen everything that
-/// was committed before. Returns its end.
-pub fn write_mark() -> Lsn {
+/// was committed before. `prefix` is for who reads the WAL. Returns its end.
+pub fn write_mark(prefix: &CStr) -> Lsn {
     // SAFETY: a non-transactional message needs no transaction of ours; the buffers are static.
     unsafe {
-        let prefix = c"pg_courier mark";
         let lsn = log_logical_message(prefix);
         pg_sys::XLogFlush(lsn);
         Lsn(lsn)

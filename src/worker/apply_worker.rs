@@ -17,14 +17,14 @@ use super::heartbeat::{Heard, Listener};
 use super::status::{Admission, TaskStatus};
 use super::{Argument, Endpoint, Mode, failpoint};
 use crate::apply::applier::{Acquainted, Applied, Applier, Plan, Round};
-use crate::catalog::{Marks, Task, coverage, tables};
+use crate::catalog::{Marks, Task, coverage, locks, tables};
+use crate::decode::context::{self, Decoding, Step};
 use crate::destination::{self, Purpose};
 use crate::error::{Error, Remedy, Result, sqlstate};
 use crate::logicalrep::coverage::{Interest, Seen};
 use crate::logicalrep::{Change, ChangeSink, Mark, Transaction};
 use crate::logicalrep::{Lsn, Relation, names};
 use crate::pg::dsm::Segment;
-use crate::pg::logical::{self, Decoding, Step};
 use crate::pg::wake::Sleeper;
 use crate::pg::{bgworker, latch, report, xact};
 
@@ -160,7 +160,7 @@ impl ChangeSink for SharedSink {
 
 fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
     super::apply_data_settings()?;
-    logical::allow_own_plugin()?;
+    context::allow_own_plugin()?;
     if argument.mode == Mode::CreateSlot {
         return create_slot(argument, &status);
     }
@@ -217,12 +217,12 @@ fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
 fn create_slot(argument: &Argument, status: &TaskStatus) -> Result<()> {
     // Whoever drops the task may not have seen us come. Once this is through, it does.
     let task = xact::in_transaction(|| {
-        xact::lock_task(argument.task);
+        locks::lock_task(argument.task);
         Task::by_id(argument.task)
     })?;
     super::show_task(&task.name)?;
     bgworker::report_activity("creating the replication slot; waits for transactions that run now");
-    let lsn = logical::create_slot(&names::slot_name(&task.name))?;
+    let lsn = context::create_slot(&names::slot_name(&task.name))?;
     failpoint::hit("slot_created")?;
     status.slot_lsn.store(lsn.0, Relaxed);
     Ok(())

@@ -22,7 +22,7 @@ use super::wal_guard::{Verdict, WalGuard};
 use super::{Argument, Endpoint, Mode, failpoint, renames};
 use crate::catalog::schema::{self, Extent, Item};
 use crate::catalog::sequences::{self, SequenceValue};
-use crate::catalog::{self, Stage, Task, Wanted, tables, version};
+use crate::catalog::{self, Stage, Task, Wanted, locks, tables, version};
 use crate::destination::{Destination, Missing, Purpose};
 use crate::error::{Error, Remedy, Result, sqlstate};
 use crate::guc::{self, MAX_SYNC_WORKERS};
@@ -94,14 +94,14 @@ fn supervise(argument: &Argument) -> Result<()> {
     super::apply_data_settings()?;
     // Waits for the transaction that started us; only one of us goes on.
     xact::in_transaction(|| {
-        xact::lock_task(argument.task);
+        locks::lock_task(argument.task);
         Ok(())
     })?;
     if let Err(error) = xact::in_transaction(version::check) {
         report::log(&error, "pg_courier supervisor does not start");
         return Ok(());
     }
-    if !xact::try_lock_supervisor(argument.task) {
+    if !locks::try_lock_supervisor(argument.task) {
         return Ok(());
     }
     bgworker::before_exit(|| {

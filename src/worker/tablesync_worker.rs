@@ -16,11 +16,13 @@ use crate::destination::{self, Destination, Purpose};
 use crate::error::{Error, Origin, Remedy, Result, sqlstate};
 use crate::logicalrep::Relation;
 use crate::logicalrep::coverage::TableName;
-use crate::logicalrep::names::shown;
+use crate::logicalrep::names::{quote_ident, shown};
 use crate::logicalrep::words::counted;
 use crate::pg::dsm::Segment;
+use crate::pg::rel::{Hidden, OpenTable};
 use crate::pg::xact::RepeatableRead;
-use crate::pg::{bgworker, compat, latch, rel, report, scan, spi, xact};
+use crate::pg::{bgworker, compat, latch, rel, report, spi, xact};
+use crate::tuple::{self, scan};
 
 bgworker::entry_point!(pg_courier_tablesync_worker_main, tablesync_worker_main);
 
@@ -156,6 +158,26 @@ fn copy(
     Ok(copied)
 }
 
+fn gone(relid: u32) -> Error {
+    Error::new(sqlstate::UNDEFINED_TABLE, format!("the source table with OID {relid} is gone"))
+        .hint("It was dropped after the task was created; drop the task and create it anew.")
+}
+
+/// The owner of the task has to see every row.
+fn check_readable(task: &Task, source: &OpenTable) -> Result<()> {
+    let denied = |what: &str| Error::new(sqlstate::INSUFFICIENT_PRIVILEGE, format!("{what} {}", source.shown()));
+    Err(match source.hidden_from(task.owner) {
+        None => return Ok(()),
+        Some(Hidden::NoPrivilege) => denied("the owner of the task may not read").hint(format!(
+            "GRANT SELECT ON {} TO {}; Then SELECT courier.resume({{task}});",
+            source.shown(),
+            quote_ident(&task.owner_name)
+        )),
+        Some(Hidden::RowSecurity) => denied("row security applies to the owner of the task on")
+            .hint("Row security would hide rows from the copy: let a role with BYPASSRLS own the task."),
+    })
+}
+
 fn copy_under_snapshot(
     task: &Task,
     table: &TaskTable,
@@ -164,10 +186,10 @@ fn copy_under_snapshot(
 ) -> Result<tables::Copied> {
     let snapshot = spi::query_one("SELECT pg_catalog.pg_current_snapshot()", &[])?.string(0)?;
     let sync_lsn = compat::insert_lsn();
-    let source = rel::open_table(table.relid)?;
-    source.check_readable(task.owner, &task.owner_name)?;
+    let source = rel::open_table(table.relid).ok_or_else(|| gone(table.relid))?;
+    check_readable(task, &source)?;
     check_not_rewritten(table)?;
-    let mut described = source.describe(TableName::parse(&table.name).as_ref())?;
+    let mut described = tuple::describe_open(&source, TableName::parse(&table.name).as_ref())?;
     let name = described.relation.qualified_name();
     let destination_is_quiet = destination.replica_role;
     let connection = &mut destination.connection;

@@ -7,10 +7,11 @@
 use std::time::{Duration, Instant};
 
 use crate::catalog::{self, Task, version};
+use crate::decode::context;
 use crate::error::{Error, Result, sqlstate};
 use crate::guc;
 use crate::logicalrep::names;
-use crate::pg::{latch, logical, report, spi, xact};
+use crate::pg::{latch, report, spi, xact};
 
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -25,7 +26,7 @@ impl Verdict {
     /// The task's row says it already; its processes are gone, and the slot goes when it has to.
     pub fn carry_out(self, task: &Task) -> Result<()> {
         if self == Verdict::Drop {
-            xact::in_transaction(|| logical::drop_slot(&names::slot_name(&task.name)))?;
+            xact::in_transaction(|| context::drop_slot(&names::slot_name(&task.name)))?;
         }
         Ok(())
     }

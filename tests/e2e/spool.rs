@@ -1,4 +1,4 @@
-//! Large transactions are encoded before they commit, and their changes wait in a file of the worker (`pg::spools`). With
+//! Large transactions are encoded before they commit, and their changes wait in a file of the worker (`decode::early`). With
 //! `logical_decoding_work_mem` at its minimum small data will do.
 //!
 //! A worker that got it wrong would apply rows twice, not at all, or in another order: an order shows in rows that are

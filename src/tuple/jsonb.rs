@@ -31,7 +31,7 @@ const DEEPEST: usize = 64;
 
 /// Appends the text of a `jsonb`, given what is stored behind its length. `None`: the server's function has to do it, and
 /// `out` holds a part that is of no use.
-pub(super) fn print(stored: &[u8], out: &mut Vec<u8>) -> Option<()> {
+pub(crate) fn print(stored: &[u8], out: &mut Vec<u8>) -> Option<()> {
     container(stored, DEEPEST, out)
 }
 

@@ -11,15 +11,15 @@ use std::ffi::{CString, c_char, c_int};
 
 use pgrx::pg_sys;
 
+use super::callbacks::OPENING;
+use super::decoder::Decoder;
+use super::txn::Commit;
 use crate::error::{Error, Result};
-use crate::logicalrep::ChangeSink;
-use crate::logicalrep::Lsn;
-use crate::pg::output_plugin::{Decoder, OPENING};
-use crate::pg::replay::Commit;
-use crate::pg::{compat, report, xact};
+use crate::logicalrep::{ChangeSink, Lsn};
+use crate::pg::{compat, rel, report, xact};
 
 /// The library's name is the plugin's name, and is stored in the slot.
-pub const PLUGIN: &str = "pg_courier";
+pub const PLUGIN: &str = crate::pg::LIBRARY;
 
 mod raw {
     use super::*;
@@ -227,7 +227,7 @@ impl Decoding {
             }
             compat::update_decoding_stats(context);
             if !message.is_null() {
-                let text = crate::pg::rel::text(message);
+                let text = rel::text(message);
                 return Err(Error::new("58P01", format!("could not read WAL: {text}")));
             }
             pg_sys::CommitTransactionCommand();

@@ -7,11 +7,12 @@
 use pgrx::pg_sys;
 
 use crate::error::{Error, Result};
-use crate::logicalrep::coverage::TableName;
+use crate::logicalrep::coverage::{Interest, Names, Seen, TableName};
 use crate::logicalrep::{ChangeSink, FastMap, Transaction, Wanted};
-use crate::pg::compat;
 use crate::pg::invalidation::{self, Changed, Stale};
-use crate::pg::rel::{self, Described};
+use crate::pg::rel::{name_of, text};
+use crate::pg::{compat, encoding, rel};
+use crate::tuple::{self, Described};
 
 /// The helper tables with which each transaction begins that a task applies here. Anybody may give a table such a name:
 /// the sink judges by the owner.
@@ -158,7 +159,7 @@ impl Tables {
         let met = &mut self.met[at];
         if met.asked != self.moment {
             // SAFETY: by contract.
-            let interest = unsafe { rel::interest(relation, sink, settled)? };
+            let interest = unsafe { interest(relation, sink, settled)? };
             if interest.name != met.name {
                 (met.name, met.stale) = (interest.name, true);
             }
@@ -203,7 +204,7 @@ impl Tables {
         let met = &mut self.met[table];
         if met.stale || met.described.is_none() {
             // SAFETY: by contract.
-            let fresh = unsafe { rel::describe(relation, table, met.name.as_ref())? };
+            let fresh = unsafe { tuple::describe::describe(relation, table, met.name.as_ref())? };
             met.described = Some(match met.described.take() {
                 Some(known) => fresh.keep_generation_of(&known),
                 None => fresh,
@@ -211,5 +212,53 @@ impl Tables {
             met.stale = false;
         }
         met.described.as_mut().ok_or_else(|| Error::internal("a table's definition is missing"))
+    }
+}
+
+/// Names as the catalogs show them where decoding is.
+struct Catalog;
+
+impl Names for Catalog {
+    fn table(&self, oid: u32) -> Option<TableName> {
+        // SAFETY: made by `interest` only, where catalogs can be read; null means that it is gone.
+        unsafe {
+            let name = pg_sys::get_rel_name(oid.into());
+            let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(oid.into()));
+            (!name.is_null() && !schema.is_null()).then(|| TableName { schema: text(schema), name: text(name) })
+        }
+    }
+
+    fn has_schema(&self, name: &str) -> bool {
+        let Ok(name) = encoding::to_server(name) else { return false };
+        // SAFETY: as above; a C string.
+        unsafe { pg_sys::get_namespace_oid(name.as_ptr(), true) != pg_sys::InvalidOid }
+    }
+}
+
+/// What the sink wants of a table that rows were written to.
+///
+/// # Safety
+/// `relation` is open, in a state where catalogs can be read.
+unsafe fn interest(relation: pg_sys::Relation, sink: &dyn ChangeSink, settled: bool) -> Result<Interest> {
+    // SAFETY: by contract.
+    unsafe {
+        let id = (*relation).rd_id;
+        let mut seen = Seen {
+            oid: id.to_u32(),
+            name: name_of(relation),
+            ancestors: Vec::new(),
+            is_users: true,
+            catalog: &Catalog,
+        };
+        if !sink.follows(seen.oid) {
+            let form = (*relation).rd_rel;
+            seen.is_users = (*form).relkind as u8 == pg_sys::RELKIND_RELATION
+                && pg_sys::getExtensionOfObject(pg_sys::RelationRelationId, id) == pg_sys::InvalidOid;
+            if (*form).relispartition {
+                let named = |oid: pg_sys::Oid| Catalog.table(oid.to_u32()).map(|name| (oid.to_u32(), name));
+                seen.ancestors = compat::partition_ancestors(id).into_iter().filter_map(named).collect();
+            }
+        }
+        sink.interest(&seen, settled)
     }
 }

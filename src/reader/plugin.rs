@@ -15,11 +15,11 @@ use std::rc::Rc;
 
 use pgrx::{PgList, pg_sys};
 
+use super::tables::{Cache, Entry};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::{Lsn, Transaction, names};
-use crate::pg::tuple::{self, Scratch};
-use crate::pg::wire_table::{Cache, Entry};
 use crate::pg::{compat, encoding, report, xact};
+use crate::tuple::{self, Scratch};
 use crate::wire::{
     self, Action, Content, Database, Encoding, LogicalMessage, Output, RowChange, Table, Truncate, Value, Writer,
 };
@@ -27,7 +27,7 @@ use crate::wire::{
 /// Room for messages that is kept from one to the next; that of a larger one is given back.
 const KEPT_ROOM: usize = 1024 * 1024;
 
-pub(super) struct Reader {
+pub(crate) struct Reader {
     writer: Box<dyn Writer>,
     encoding: Encoding,
     skip_empty_xacts: bool,
@@ -44,7 +44,7 @@ pub(super) struct Reader {
 ///
 /// # Safety
 /// `context` is a live decoding context of this plugin. There is one callback at a time.
-pub(super) unsafe fn of<'a>(context: *mut pg_sys::LogicalDecodingContext) -> Option<&'a mut Reader> {
+pub(crate) unsafe fn of<'a>(context: *mut pg_sys::LogicalDecodingContext) -> Option<&'a mut Reader> {
     // SAFETY: null, or what `startup` put there, which lives as long as the context.
     unsafe { (*context).output_plugin_private.cast::<Reader>().as_mut() }
 }
@@ -53,7 +53,7 @@ pub(super) unsafe fn of<'a>(context: *mut pg_sys::LogicalDecodingContext) -> Opt
 ///
 /// # Safety
 /// The arguments of the server's callback.
-pub(super) unsafe fn startup(
+pub(crate) unsafe fn startup(
     context: *mut pg_sys::LogicalDecodingContext,
     options: *mut pg_sys::OutputPluginOptions,
     is_init: bool,
@@ -315,7 +315,7 @@ unsafe fn values<'a>(
     let (mut datums, mut nulls) = (vec![pg_sys::Datum::from(0); natts], vec![true; natts]);
     // SAFETY: by contract; both arrays have a place for each attribute.
     unsafe { pg_sys::heap_deform_tuple(tuple, desc, datums.as_mut_ptr(), nulls.as_mut_ptr()) };
-    let value = |((output, datum), null): ((&crate::pg::wire_table::Output, &pg_sys::Datum), &bool)| {
+    let value = |((output, datum), null): ((&super::tables::Output, &pg_sys::Datum), &bool)| {
         if *null || output.function.is_null() {
             return Value::Null;
         }

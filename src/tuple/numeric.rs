@@ -10,7 +10,7 @@ const LONG_NEGATIVE: u16 = 0x4000;
 const SPECIAL: u16 = 0xC000;
 
 /// A number; the digits stay where they are.
-pub(super) struct Numeric<'a> {
+pub(crate) struct Numeric<'a> {
     is_negative: bool,
     /// Decimal places to show.
     scale: u16,
@@ -26,7 +26,7 @@ fn word(bytes: &[u8]) -> Option<(u16, &[u8])> {
 
 impl<'a> Numeric<'a> {
     /// The content of a `numeric`, behind its length. `None` for what only the server's function knows.
-    pub(super) fn parse(stored: &'a [u8]) -> Option<Numeric<'a>> {
+    pub(crate) fn parse(stored: &'a [u8]) -> Option<Numeric<'a>> {
         let (header, rest) = word(stored)?;
         match header & KIND {
             SPECIAL => None,
@@ -54,7 +54,7 @@ impl<'a> Numeric<'a> {
     }
 
     /// Appends what `numeric_send` returns.
-    pub(super) fn send(&self, out: &mut Vec<u8>) {
+    pub(crate) fn send(&self, out: &mut Vec<u8>) {
         let count = (self.digits.len() / 2) as u16;
         let sign = if self.is_negative { LONG_NEGATIVE } else { 0 };
         for word in [count, self.weight as u16, sign, self.scale] {
@@ -66,7 +66,7 @@ impl<'a> Numeric<'a> {
     }
 
     /// Appends what `numeric_out` returns.
-    pub(super) fn print(&self, out: &mut Vec<u8>) {
+    pub(crate) fn print(&self, out: &mut Vec<u8>) {
         if self.is_negative {
             out.push(b'-');
         }

@@ -2,10 +2,12 @@
 
 use pgrx::pg_sys;
 
+use super::describe::Described;
+use super::encode::{Purpose, Row};
+use super::memory::Scratch;
 use crate::error::Result;
 use crate::logicalrep::relation::{COPY_HEADER, COPY_TRAILER};
-use crate::pg::rel::{Described, OpenTable};
-use crate::pg::tuple::{Purpose, Row, Scratch};
+use crate::pg::rel::OpenTable;
 use crate::pg::{encoding, report, xact};
 
 /// COPY data goes out in pieces of about this size.
@@ -26,7 +28,7 @@ pub fn copy_table(
         // SAFETY: the relation is open; the active snapshot is the transaction's; slot and scan are released below, or
         // by the abort after an error.
         unsafe {
-            let relation = table.0;
+            let relation = table.relation();
             let slot = pg_sys::table_slot_create(relation, std::ptr::null_mut());
             let scan = pg_sys::table_beginscan(relation, pg_sys::GetActiveSnapshot(), 0, std::ptr::null_mut());
             let mut piece = Piece { scan, slot, scratch, buffer: Vec::with_capacity(2 * PIECE), rows: 0, ended: false };

@@ -6,7 +6,7 @@
 //! would be at its commit, appended to a [`Spool`], and taken out of the server's memory. At the commit the spool is
 //! played first, then what has come since, on whichever way the transaction is replayed.
 //!
-//! That gives what the replay at the commit would give as long as the transaction is plain (`pg::replay`): then it sees
+//! That gives what the replay at the commit would give as long as the transaction is plain (`replay`): then it sees
 //! one state of the catalogs from its beginning on, which is also the one that the server's caches have now. What comes
 //! later may be anything, subtransactions or changed catalogs: it stays with the server, behind what was spooled. A
 //! change that cannot be applied is left there as well, since its transaction may still roll back, and so is one that is
@@ -16,90 +16,16 @@
 //! off by a crash of the source) are dropped when their end was read.
 //!
 //! A table that no replay has met is looked up as the server does it at a commit. Out-of-line values and marks
-//! (`pg::met`) keep a transaction with the server.
-
-use std::ffi::{CStr, OsStr};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+//! (`tables`) keep a transaction with the server.
 
 use pgrx::pg_sys;
 
+use super::decoder::Decoder;
+use super::spools::{Early, MOST};
+use super::txn::{HistoricSnapshot, changes, elements, is_insert, is_plain, is_row, transaction};
 use crate::error::{Error, Result};
-use crate::logicalrep::{Change, FastMap, Lsn, Spool, Transaction, Wanted};
-use crate::pg::output_plugin::Decoder;
-use crate::pg::replay::{HistoricSnapshot, changes, elements, is_insert, is_plain, is_row, transaction};
+use crate::logicalrep::{Change, Lsn, Transaction, Wanted};
 use crate::pg::{compat, report};
-
-/// Open transactions with a spool; each has an open file.
-const MOST: usize = 64;
-/// Pieces of a transaction whose rows are sent ahead: small, as the destination works on one while the next is decoded.
-const AHEAD: usize = 4 << 20;
-/// Where the server has its temporary files, in the data directory, which is the current directory of its processes.
-/// `temp_tablespaces` does not matter: it is a choice of roles for their queries, and this is memory of the server that
-/// went to disk, as its own files of such transactions, which lie in the data directory too.
-const DIRECTORY: &CStr = c"base/pgsql_tmp";
-
-#[derive(Default)]
-pub(super) struct Spools {
-    by_xid: FastMap<u32, Early>,
-    /// `logical_decoding_work_mem` in bytes.
-    limit: usize,
-    /// From so many bytes in memory on another look is worth it.
-    next_look: usize,
-    /// The transaction whose rows the sink takes before the commit.
-    ahead: Option<u32>,
-}
-
-/// What was taken out of a transaction.
-struct Early {
-    /// With its xid this names the transaction: xids are used again.
-    first_lsn: u64,
-    /// None as long as all changes were of tables that nobody wants.
-    spool: Option<(Spool, ExternalFile)>,
-    /// What the changes were in the server's memory.
-    bytes: u64,
-}
-
-impl Spools {
-    /// The setting may change between two steps of decoding.
-    pub(super) fn read_limit(&mut self) {
-        // SAFETY: plain read of a setting.
-        self.limit = unsafe { pg_sys::logical_decoding_work_mem } as usize * 1024;
-    }
-
-    fn pressure(&self) -> usize {
-        if self.ahead.is_some() { self.most().min(AHEAD) } else { self.most() }
-    }
-
-    fn most(&self) -> usize {
-        self.limit / 4 * 3
-    }
-
-    /// A sixteenth of the limit: smaller transactions are not worth a file, smaller growth not another look.
-    fn share(&self) -> usize {
-        self.limit / 16
-    }
-
-    /// Is there something to do, after a record? Asked after each.
-    ///
-    /// # Safety
-    /// The record was processed last, into `buffer`.
-    #[inline]
-    pub(super) unsafe fn are_due(
-        &mut self,
-        record: *const pg_sys::XLogRecord,
-        buffer: *const pg_sys::ReorderBuffer,
-    ) -> bool {
-        // SAFETY: by contract.
-        let (size, manager) = unsafe { ((*buffer).size, u32::from((*record).xl_rmid)) };
-        if size < self.pressure() {
-            self.next_look = self.pressure();
-        } else if size >= self.next_look && compat::SUBTRANSACTIONS_ARE_KNOWN {
-            return true;
-        }
-        !self.by_xid.is_empty() && (manager == pg_sys::RmgrIds::RM_XACT_ID || manager == pg_sys::RmgrIds::RM_STANDBY_ID)
-    }
-}
 
 impl Decoder {
     /// Drops what nobody will ask for, and makes room in the server's memory if that is short.
@@ -388,40 +314,5 @@ unsafe fn take_out(
         (*txn).nentries -= 1;
         (*txn).nentries_mem -= 1;
         compat::free_change(buffer, change);
-    }
-}
-
-impl Early {
-    fn written(&self) -> u64 {
-        self.spool.as_ref().map_or(0, |(spool, _)| spool.written())
-    }
-
-    fn open(&mut self) -> Result<&mut Spool> {
-        if self.spool.is_none() {
-            // SAFETY: a C string; like the server's own temporary files, the directory is made by the first that needs
-            // it, and it is no error that it is there.
-            unsafe { pg_sys::MakePGDirectory(DIRECTORY.as_ptr()) };
-            let directory = Path::new(OsStr::from_bytes(DIRECTORY.to_bytes()));
-            self.spool = Some((Spool::create(directory)?, ExternalFile::count()));
-        }
-        self.spool.as_mut().map(|(spool, _)| spool).ok_or_else(|| Error::internal("a spool is missing"))
-    }
-}
-
-/// An open file in the server's count of those that it does not manage: it keeps fewer of its own open then.
-struct ExternalFile;
-
-impl ExternalFile {
-    fn count() -> ExternalFile {
-        // SAFETY: counts, and may close files that the server opens again when it needs them.
-        unsafe { pg_sys::ReserveExternalFD() };
-        ExternalFile
-    }
-}
-
-impl Drop for ExternalFile {
-    fn drop(&mut self) {
-        // SAFETY: counted before.
-        unsafe { pg_sys::ReleaseExternalFD() }
     }
 }
