@@ -43,6 +43,7 @@ mod pg;
 mod precheck;
 mod reader;
 mod schema_sync;
+mod select;
 #[cfg(feature = "pg_test")]
 mod server_tests;
 mod task;

@@ -7,7 +7,7 @@
 //!   catalog, destination    our own tables, and the session on the other side
 //!   decode, reader, tuple   from WAL and tables to rows; unsafe
 //!   guc, pg, libpq          the server and the client library; unsafe code lives in the last two
-//!   wire                    formats of messages to readers of a slot; pure, so that the server's callbacks may use it
+//!   select, transform, wire what of the stream is wanted, under which names; formats for readers of a slot: pure
 //!   logicalrep, error       values; know nobody
 //! ```
 //!
@@ -25,12 +25,12 @@ const FLOORS: &[(&str, Neighbours, &[&str])] = &[
     (
         "stages",
         Neighbours::DoNotMeet,
-        &["precheck", "schema_sync", "table_sync", "transform", "apply", "progress", "verify", "ddl_capture"],
+        &["precheck", "schema_sync", "table_sync", "apply", "progress", "verify", "ddl_capture"],
     ),
     ("catalog", Neighbours::Meet, &["catalog", "destination"]),
     ("rows", Neighbours::Meet, &["decode", "reader", "tuple"]),
     ("edges", Neighbours::Meet, &["failpoint", "guc", "libpq", "pg"]),
-    ("formats", Neighbours::DoNotMeet, &["wire"]),
+    ("rules", Neighbours::DoNotMeet, &["select", "transform", "wire"]),
     ("values", Neighbours::Meet, &["error", "logicalrep"]),
 ];
 

@@ -11,10 +11,11 @@ use crate::catalog::select::{self, Candidate, Found};
 use crate::catalog::{Stage, Task, to_json};
 use crate::destination::{Destination, Purpose};
 use crate::error::{Error, Origin, Result, sqlstate};
-use crate::logicalrep::coverage::TableName;
-use crate::logicalrep::names::{Pattern, quote_literal};
+use crate::logicalrep::TableName;
+use crate::logicalrep::names::quote_literal;
 use crate::pg::text::Text;
 use crate::pg::{report, spi, xact};
+use crate::select::pattern::Pattern;
 use crate::worker::Endpoint;
 use crate::worker::claimant::Claimant;
 

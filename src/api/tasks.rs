@@ -12,7 +12,7 @@ use crate::decode::context;
 use crate::destination::Purpose;
 use crate::error::{Error, Result, sqlstate};
 use crate::guc;
-use crate::logicalrep::coverage::TableName;
+use crate::logicalrep::TableName;
 use crate::logicalrep::names;
 use crate::logicalrep::words::counted;
 use crate::pg::dsm::Segment;

@@ -22,7 +22,7 @@ use super::second::Second;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::logicalrep::relation::{COPY_HEADER, COPY_TRAILER};
-use crate::logicalrep::{ChangeSink, Relation, Transaction};
+use crate::logicalrep::{Relation, Transaction};
 use crate::pg::xact;
 
 /// What has committed waits no longer than this for what has not.
@@ -121,7 +121,7 @@ impl Applier {
             && !self.plan.defer_constraints
             && self.second.can_be_had()
             && table.fits_copy()
-            && self.wants(table.oid, early)
+            && self.selection.wants(table.oid, early)
     }
 
     fn start_ahead(&mut self, xid: u32, table: Rc<Relation>) -> Result<bool> {

@@ -22,13 +22,13 @@ use super::second::{Open, Second};
 use super::send::STATEMENT_ROWS;
 use super::there::{Probes, There};
 use super::waiting::Waiting;
-use crate::catalog::{ConflictPolicy, Marks};
+use crate::catalog::ConflictPolicy;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::libpq::Watch;
-use crate::logicalrep::coverage::Coverage;
 use crate::logicalrep::{Change, Transaction};
 use crate::logicalrep::{FastMap, Lsn, Relation};
+use crate::select::Selection;
 
 /// A group is sent when it holds this much in all, or `STATEMENT_ROWS` of one table.
 pub(super) const GROUP_BYTES: usize = 4 << 20;
@@ -75,8 +75,6 @@ pub struct Round {
 /// What the applier is told about the task.
 pub struct Plan {
     pub task_id: String,
-    /// The tables of the task, and what becomes of others.
-    pub coverage: Coverage,
     /// The tables' names on the destination, as far as they are known before the stream is read.
     pub names: Vec<String>,
     /// What the destination's row has, and what it gets; see `destination/claim.rs`.
@@ -88,10 +86,6 @@ pub struct Plan {
     pub conflict: ConflictPolicy,
     /// The change to leave out if the destination refuses it.
     pub skip: Lsn,
-    /// Are changes sent on that came to the source by replication?
-    pub forward_origins: bool,
-    /// Whose word counts about where a transaction came from.
-    pub marks: Marks,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -158,6 +152,7 @@ pub struct Applier {
     pub(super) destination: Destination,
     pub(super) second: Second,
     pub(super) plan: Plan,
+    pub(super) selection: Rc<Selection>,
     pub(super) epoch: i64,
     pub(super) task_id: [u8; 16],
     pub(super) on_applied: Box<dyn Fn(&Applied)>,
@@ -194,8 +189,6 @@ pub struct Applier {
     pub(super) attempt: Attempt,
     pub(super) there: There,
     pub(super) probes: Probes,
-    /// Where the changes go, see [`crate::destination::DATABASE_ID`].
-    pub(super) destination_id: Option<String>,
     pub(super) generations: FastMap<u32, u64>,
 }
 
@@ -220,6 +213,11 @@ impl Acquainted {
         self.destination.check_helper_schema()
     }
 
+    /// Where the changes go, see [`crate::destination::DATABASE_ID`].
+    pub fn destination_id(&self) -> Option<&str> {
+        self.destination_id.as_deref()
+    }
+
     /// Is this the database of that identity, beyond doubt?
     pub fn is_on(&self, destination_id: Option<&str>) -> bool {
         destination_id.is_some() && self.destination_id.as_deref() == destination_id
@@ -230,9 +228,10 @@ impl Applier {
     /// Takes over the task's progress row; the applier goes on behind it.
     /// `open` opens more sessions like the first.
     pub fn new(
-        Acquainted { mut destination, destination_id, mut there }: Acquainted,
+        Acquainted { mut destination, mut there, .. }: Acquainted,
         open: Open,
         plan: Plan,
+        selection: Rc<Selection>,
         on_applied: Box<dyn Fn(&Applied)>,
     ) -> Result<Applier> {
         let (epoch, start) = destination.take_over(&plan.task_id, plan.leases.each_ref().map(String::as_str))?;
@@ -244,6 +243,7 @@ impl Applier {
             destination,
             second: Second::new(open),
             plan,
+            selection,
             epoch,
             task_id,
             on_applied,
@@ -273,7 +273,6 @@ impl Applier {
             attempt: Attempt::default(),
             there,
             probes: Probes::default(),
-            destination_id,
             generations: FastMap::default(),
         })
     }

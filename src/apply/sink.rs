@@ -6,69 +6,26 @@ use std::time::Instant;
 use super::applier::{Applier, Kind, Sent};
 use super::huge::HUGE;
 use super::statements;
+use crate::decode::{EarlySink, Event};
 use crate::error::{Error, Result};
-use crate::logicalrep::coverage::{Interest, Seen};
-use crate::logicalrep::{Change, ChangeSink, Lsn, Mark, Relation, Transaction};
+use crate::logicalrep::{Change, Lsn, Relation, Transaction};
 
-impl ChangeSink for Applier {
-    fn only_local(&self) -> bool {
-        !self.plan.forward_origins
+impl Applier {
+    /// Takes what the stream brings, in commit order.
+    pub fn event(&mut self, transaction: &Transaction, event: Event<'_>) -> Result<()> {
+        match event {
+            Event::Change { relation, change } => self.change(transaction, relation, change),
+            Event::Truncate { relations, restart_sequences } => {
+                self.truncate(transaction, relations, restart_sequences)
+            }
+            Event::Commit => self.commit(transaction),
+        }
     }
 
-    fn leaves_out(&mut self, transaction: &Transaction, mark: &Mark<'_>) -> Result<bool> {
-        // What came from where our changes go to would go round in circles.
-        let matters =
-            !self.plan.forward_origins || self.destination_id.as_ref().is_some_and(|id| mark.source == id.as_bytes());
-        if matters { self.plan.marks.believe(mark, transaction.commit_lsn) } else { Ok(false) }
-    }
-
-    fn precedes_start(&self, transaction: &Transaction) -> bool {
-        self.plan.coverage.is_settled(transaction)
-    }
-
-    fn follows(&self, table: u32) -> bool {
-        self.plan.coverage.follows(table)
-    }
-
-    fn followed(&self) -> Vec<u32> {
-        self.plan.coverage.followed.keys().copied().collect()
-    }
-
-    fn interest(&self, table: &Seen<'_>, settled: bool) -> Result<Interest> {
-        self.plan.coverage.interest(table, settled)
-    }
-
-    fn is_unlogged(&self, table: u32, transaction: &Transaction) -> Result<()> {
-        self.plan.coverage.is_unlogged(table, transaction)
-    }
-
-    fn wants(&self, table: u32, transaction: &Transaction) -> bool {
-        self.plan.coverage.wants(table, transaction)
-    }
-
-    /// While changes are replayed one by one, an error shows the row.
-    fn takes_early(&self, lsn: Lsn) -> bool {
+    /// May rows be taken before their transaction, which ends behind `lsn`, has committed? While changes are replayed one by
+    /// one, an error shows the row.
+    pub fn takes_early(&self, lsn: Lsn) -> bool {
         lsn >= self.plan.serial_until
-    }
-
-    fn wants_ahead(&mut self, early: &Transaction, table: Option<&Rc<Relation>>, is_first: bool) -> Result<bool> {
-        self.may_send_ahead(early, table, is_first)
-    }
-
-    fn ahead(&mut self, row: &[u8]) -> Result<()> {
-        self.row_ahead(row)
-    }
-
-    fn piece_ends(&mut self) -> Result<()> {
-        self.send_ahead()
-    }
-
-    fn forgets(&mut self, xid: u32) {
-        self.forget_ahead(xid);
-    }
-
-    fn has_ahead(&mut self, transaction: &Transaction, slot: Option<usize>) -> Result<bool> {
-        self.adopt_ahead(transaction, slot)
     }
 
     fn change(&mut self, transaction: &Transaction, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {
@@ -138,9 +95,7 @@ impl ChangeSink for Applier {
         }
         Ok(())
     }
-}
 
-impl Applier {
     /// Sends one change and waits for its outcome.
     fn apply_serially(&mut self, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {
         self.note_generation(relation)?;
@@ -176,6 +131,29 @@ impl Applier {
             self.group_since = Instant::now();
         }
         self.current = *transaction;
+    }
+}
+
+/// Rows of large transactions go ahead of their commit where that can be had.
+impl EarlySink for Applier {
+    fn wants(&mut self, early: &Transaction, table: Option<&Rc<Relation>>, is_first: bool) -> Result<bool> {
+        self.may_send_ahead(early, table, is_first)
+    }
+
+    fn row(&mut self, row: &[u8]) -> Result<()> {
+        self.row_ahead(row)
+    }
+
+    fn piece_ends(&mut self) -> Result<()> {
+        self.send_ahead()
+    }
+
+    fn forgets(&mut self, xid: u32) {
+        self.forget_ahead(xid);
+    }
+
+    fn has_all(&mut self, transaction: &Transaction, slot: Option<usize>) -> Result<bool> {
+        self.adopt_ahead(transaction, slot)
     }
 }
 

@@ -2,16 +2,17 @@
 //! lacks, or keeps too much, or calls by another name.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::select::{self, Found};
 use super::{Stage, Task, tables};
 use crate::error::{Error, Result};
-use crate::logicalrep::coverage::{
-    Coverage, Followed, Scope, TableName, not_followed_hint, rename_statements, unlogged_hint,
-};
 use crate::logicalrep::names::quote_literal;
-use crate::logicalrep::{CopySnapshot, FastMap};
+use crate::logicalrep::{CopySnapshot, FastMap, TableName};
 use crate::pg::{compat, spi};
+use crate::select::coverage::{Coverage, Followed, Scope};
+use crate::select::interest::Interest;
+use crate::select::ways_out::{not_followed_hint, rename_statements, unlogged_hint};
 
 /// What is not as it was when the task started.
 pub enum Gap {
@@ -140,10 +141,13 @@ pub fn at_start(task: &Task) -> Result<Coverage> {
         tables.into_iter().map(|table| (table.relid, (table.name, table.now))).collect();
     let mut coverage = Coverage { task: task.name.clone(), scope, start, ..Coverage::default() };
     for table in tables::of_task(task.id)? {
-        let snapshot = table.copy_snapshot()?;
+        let interest = match table.copy_snapshot()? {
+            Some(snapshot) => Interest::Except(Rc::new(snapshot)),
+            None => Interest::Everything,
+        };
         let (name, now) =
             names.get(&table.relid).cloned().ok_or_else(|| Error::internal("a table of the task is gone"))?;
-        coverage.followed.insert(table.relid, Followed { name, now, snapshot });
+        coverage.followed.insert(table.relid, Followed { name, now, interest });
     }
     for gap in gaps(task)? {
         if let Gap::NotFollowed { oid, table } = gap {

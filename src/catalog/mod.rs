@@ -15,7 +15,6 @@ pub mod version;
 use crate::error::Result;
 use crate::pg::spi;
 
-pub use marks::Marks;
 pub use scope::Scope;
 pub use task::{ConflictPolicy, Stage, Task, Wanted, to_json};
 

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use crate::error::{Error, Result, sqlstate};
-use crate::logicalrep::coverage::TableName;
-use crate::logicalrep::names::{Pattern, quote_qualified, shown_qualified};
+use crate::logicalrep::TableName;
+use crate::logicalrep::names::{quote_qualified, shown_qualified};
 use crate::pg::{encoding, spi};
+use crate::select::pattern::Pattern;
 
 /// A table that the patterns name.
 #[derive(Clone, Debug)]

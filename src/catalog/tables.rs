@@ -4,7 +4,7 @@
 //! the copy has), `catchup` (the stream is on its way past the copy), `ready`.
 
 use crate::error::{Error, Result};
-use crate::logicalrep::coverage::TableName;
+use crate::logicalrep::TableName;
 use crate::logicalrep::{CopySnapshot, Lsn, Row};
 use crate::pg::spi;
 

@@ -14,6 +14,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::decoder::{Decoder, where_committed};
+use super::sink::Event;
 use crate::error::Error;
 use crate::logicalrep::Lsn;
 use crate::pg::{compat, rel, report};
@@ -167,7 +168,7 @@ unsafe extern "C-unwind" fn truncate(
             if (*(*relation).rd_rel).relkind as u8 != pg_sys::RELKIND_RELATION {
                 continue;
             }
-            let table = match decoder.tables.meet_table(relation, &*decoder.sink, decoder.tables.settled()) {
+            let table = match decoder.tables.meet_table(relation) {
                 Ok(table) => table,
                 Err(error) => {
                     let error = error
@@ -194,7 +195,8 @@ unsafe extern "C-unwind" fn truncate(
         }
         let transaction = decoder.transaction;
         let restart = (*change).data.truncate.restart_seqs;
-        if let Err(error) = decoder.sink.truncate(&transaction, &wanted, restart) {
+        let event = Event::Truncate { relations: &wanted, restart_sequences: restart };
+        if let Err(error) = decoder.sink.event(&transaction, event) {
             let names: Vec<String> = wanted.iter().map(|r| r.shown()).collect();
             let error = error
                 .lsn(Lsn((*change).lsn))

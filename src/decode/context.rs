@@ -13,9 +13,10 @@ use pgrx::pg_sys;
 
 use super::callbacks::OPENING;
 use super::decoder::Decoder;
+use super::sink::ChangeSink;
 use super::txn::Commit;
 use crate::error::{Error, Result};
-use crate::logicalrep::{ChangeSink, Lsn};
+use crate::logicalrep::Lsn;
 use crate::pg::{compat, rel, report, xact};
 
 /// The library's name is the plugin's name, and is stored in the slot.

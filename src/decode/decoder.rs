@@ -5,18 +5,22 @@ use std::rc::Rc;
 use pgrx::pg_sys;
 
 use super::rows::{Rows, Shape, verb_of};
+use super::sink::{ChangeSink, Event};
 use super::spools::Spools;
 use super::tables::Tables;
 use super::txn::Commit;
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::relation::{Fields, Identity};
-use crate::logicalrep::{Change, ChangeSink, Lsn, Mark, Relation, Transaction, Wanted};
+use crate::logicalrep::{Change, Lsn, Relation, Transaction};
 use crate::pg::{compat, invalidation, rel, report};
+use crate::select::Selection;
+use crate::select::marks::Mark;
 use crate::tuple::encode::Purpose;
 
 /// What the callbacks work with; the decoding context points to it.
 pub struct Decoder {
     pub(super) sink: Box<dyn ChangeSink>,
+    pub(super) selection: Rc<Selection>,
     pub(super) only_local: bool,
     pub(super) error: Option<Error>,
     pub(super) tables: Tables,
@@ -35,11 +39,13 @@ pub struct Decoder {
 impl Decoder {
     pub(super) fn new(sink: Box<dyn ChangeSink>) -> Box<Decoder> {
         invalidation::register();
+        let selection = sink.selection();
         Box::new(Decoder {
-            only_local: sink.only_local(),
+            only_local: selection.origins().only_local(),
             sink,
             error: None,
-            tables: Tables::default(),
+            tables: Tables::new(selection.clone()),
+            selection,
             rows: Rows::new(),
             transaction: Transaction::default(),
             left_out: false,
@@ -76,7 +82,7 @@ impl Decoder {
             if let Some((_, field)) = source {
                 let source = field.get(4..).unwrap_or_default();
                 let mark = Mark { table: self.tables.at(table).oid, owner, source };
-                let outcome = self.sink.leaves_out(&self.transaction, &mark);
+                let outcome = self.selection.leave_out(&self.transaction, &mark);
                 self.left_out = outcome.map_err(|error| error.context(where_committed(&self.transaction)))?;
             }
             Ok(())
@@ -88,7 +94,7 @@ impl Decoder {
     pub(super) fn begin(&mut self, transaction: Transaction) {
         self.transaction = transaction;
         self.left_out = false;
-        self.tables.enter(&transaction, &*self.sink);
+        self.tables.enter(&transaction);
     }
 
     /// # Safety
@@ -98,7 +104,7 @@ impl Decoder {
             return Ok(());
         }
         // SAFETY: by contract.
-        let checked = unsafe { self.tables.check_changed(&self.transaction, &*self.sink) };
+        let checked = unsafe { self.tables.check_changed(&self.transaction) };
         checked.map_err(|error| error.context(where_committed(&self.transaction)))
     }
 
@@ -111,7 +117,7 @@ impl Decoder {
     ) -> Result<()> {
         // SAFETY: by contract.
         unsafe {
-            let table = self.tables.meet(relation, change, &*self.sink, self.tables.settled()).map_err(|error| {
+            let table = self.tables.meet(relation, change).map_err(|error| {
                 let (name, lsn) = (rel::table_name(relation), Lsn((*change).lsn));
                 error
                     .context(format!("Source change: {} on {name}, LSN {lsn}.", verb_of(change)))
@@ -129,16 +135,12 @@ impl Decoder {
     }
 
     pub(super) fn end(&mut self) -> Result<()> {
-        self.sink.commit(&self.transaction).map_err(|error| error.context(where_committed(&self.transaction)))
+        let outcome = self.sink.event(&self.transaction, Event::Commit);
+        outcome.map_err(|error| error.context(where_committed(&self.transaction)))
     }
 
     pub(super) fn wants(&self, table: usize) -> bool {
-        let met = self.tables.at(table);
-        match met.wanted {
-            Wanted::Nothing => false,
-            Wanted::InParts => self.sink.wants(met.oid, &self.transaction),
-            Wanted::Everything => true,
-        }
+        self.tables.at(table).interest.includes(&self.transaction)
     }
 
     /// Encodes a change of a table that is described, and hands it to the sink.
@@ -162,7 +164,8 @@ impl Decoder {
                 encoded = Err(missing_identity(&described.relation, shape.verb()));
             }
             let value = rows.change(shape);
-            let outcome = encoded.and_then(|()| sink.change(transaction, &described.relation, value));
+            let event = Event::Change { relation: &described.relation, change: value };
+            let outcome = encoded.and_then(|()| sink.event(transaction, event));
             outcome.map_err(|error| {
                 let (old, new) = compat::tuples(change);
                 let shown = rows.show_key(described, old, new, shape.is_insert);
@@ -210,7 +213,7 @@ impl Decoder {
         if !self.wants(relation.slot) {
             return Ok(());
         }
-        self.sink.change(&self.transaction, relation, change).map_err(|error| {
+        self.sink.event(&self.transaction, Event::Change { relation, change }).map_err(|error| {
             let verb = match change {
                 Change::Insert { .. } => "INSERT",
                 Change::Update { .. } => "UPDATE",

@@ -24,7 +24,7 @@ use super::decoder::Decoder;
 use super::spools::{Early, MOST};
 use super::txn::{HistoricSnapshot, changes, elements, is_insert, is_plain, is_row, transaction};
 use crate::error::{Error, Result};
-use crate::logicalrep::{Change, Lsn, Transaction, Wanted};
+use crate::logicalrep::{Change, Lsn, Transaction};
 use crate::pg::{compat, report};
 
 impl Decoder {
@@ -38,7 +38,7 @@ impl Decoder {
             let Decoder { spools, sink, .. } = self;
             spools.by_xid.retain(|xid, early| {
                 let lives = transaction(buffer, (*xid).into()).is_some_and(|txn| (*txn).first_lsn == early.first_lsn);
-                if !lives {
+                if !lives && let Some(sink) = sink.early(lsn) {
                     sink.forgets(*xid);
                 }
                 lives
@@ -48,7 +48,8 @@ impl Decoder {
             if size < self.spools.next_look.max(self.spools.pressure()) || !compat::SUBTRANSACTIONS_ARE_KNOWN {
                 return Ok(());
             }
-            let has_room = self.sink.takes_early(lsn) && self.spool_largest(buffer, lsn, size < self.spools.most())?;
+            let has_room =
+                self.sink.early(lsn).is_some() && self.spool_largest(buffer, lsn, size < self.spools.most())?;
             self.spools.next_look = if has_room { self.spools.pressure() } else { size + self.spools.share() };
             Ok(())
         }
@@ -103,7 +104,7 @@ impl Decoder {
                         None => return Ok(false),
                     },
                 };
-                if self.tables.at(table).wanted != Wanted::Nothing && !self.is_complete(table, change) {
+                if self.tables.at(table).interest.is_any() && !self.is_complete(table, change) {
                     return Ok(false);
                 }
                 self.found.push(table);
@@ -117,7 +118,7 @@ impl Decoder {
     }
 
     fn is_known(&mut self, table: usize) -> bool {
-        self.tables.at(table).wanted == Wanted::Nothing || self.tables.described(table).is_some()
+        !self.tables.at(table).interest.is_any() || self.tables.described(table).is_some()
     }
 
     /// The table of a change, looked up as the server does it at a commit. None if it has to be left to the server.
@@ -144,8 +145,8 @@ impl Decoder {
                 // Neither out-of-line values nor the new file of a table that is being rewritten.
                 if (*form).relkind as u8 == pg_sys::RELKIND_RELATION && (*form).relrewrite == pg_sys::InvalidOid {
                     // An error is for the commit, if that comes.
-                    if let Ok(met) = self.tables.meet(relation, change, &*self.sink, false) {
-                        let is_wanted = self.tables.at(met).wanted != Wanted::Nothing;
+                    if let Ok(met) = self.tables.meet(relation, change) {
+                        let is_wanted = self.tables.at(met).interest.is_any();
                         if !is_wanted || self.tables.describe(met, relation).is_ok() {
                             // A mark is not known by its file.
                             table = self.tables.of_file(compat::file(change));
@@ -184,20 +185,24 @@ impl Decoder {
                     let described = only.flatten().and_then(|table| self.tables.described(table));
                     let table = described.map(|described| described.relation.clone());
                     let transaction = Transaction { xid, commit_lsn: lsn, ..Transaction::default() };
-                    self.sink.wants_ahead(&transaction, table.as_ref(), early.spool.is_none())?
+                    let is_first = early.spool.is_none();
+                    match self.sink.early(lsn) {
+                        Some(sink) => sink.wants(&transaction, table.as_ref(), is_first)?,
+                        None => false,
+                    }
                 }
             };
             let snapshot = HistoricSnapshot::set((*txn).base_snapshot);
             let outcome = changes(txn).zip(&found).try_for_each(|(change, table)| {
                 pgrx::check_for_interrupts!();
-                if self.tables.at(*table).wanted != Wanted::Nothing {
-                    let lsn = Lsn((*change).lsn);
+                if self.tables.at(*table).interest.is_any() {
                     let (sink, relation, value) = self.encode(*table, change)?;
-                    early.open()?.push(relation, lsn, value)?;
+                    early.open()?.push(relation, Lsn((*change).lsn), value)?;
                     if let Change::Insert { row } = value
                         && is_ahead
+                        && let Some(sink) = sink.early(lsn)
                     {
-                        sink.ahead(row)?;
+                        sink.row(row)?;
                     }
                 }
                 take_out(buffer, txn, change);
@@ -207,7 +212,7 @@ impl Decoder {
             self.found = found;
             outcome?;
             if is_ahead {
-                self.sink.piece_ends()?;
+                self.sink.early(lsn).map_or(Ok(()), |sink| sink.piece_ends())?;
                 self.spools.ahead = Some(xid);
             } else if self.spools.ahead == Some(xid) {
                 self.spools.ahead = None;
@@ -234,7 +239,7 @@ impl Decoder {
         let changes = unsafe { changes(txn) };
         let mut only = None;
         for (change, table) in changes.zip(found) {
-            if self.tables.at(*table).wanted == Wanted::Nothing {
+            if !self.tables.at(*table).interest.is_any() {
                 continue;
             }
             // SAFETY: by contract.
@@ -274,12 +279,15 @@ impl Decoder {
             compat::count_bytes(buffer, early.bytes);
             let xid = (*txn).xid.into();
             if std::mem::take(&mut self.spools.ahead) == Some(xid) {
-                if let Some(slot) = found.and_then(|found| self.only_table(txn, found))
-                    && self.sink.has_ahead(&self.transaction, slot)?
-                {
-                    return Ok(());
+                let rest = found.and_then(|found| self.only_table(txn, found));
+                if let Some(sink) = self.sink.early(self.transaction.commit_lsn) {
+                    if let Some(slot) = rest
+                        && sink.has_all(&self.transaction, slot)?
+                    {
+                        return Ok(());
+                    }
+                    sink.forgets(xid);
                 }
-                self.sink.forgets(xid);
             }
             let Some((spool, _file)) = early.spool else { return Ok(()) };
             spool.play(|relation, lsn, change| {

@@ -16,7 +16,7 @@ use pgrx::pg_sys;
 use super::decoder::Decoder;
 use super::txn::{HistoricSnapshot, changes, is_plain, is_row, transaction};
 use crate::error::Result;
-use crate::logicalrep::{Transaction, Wanted};
+use crate::logicalrep::Transaction;
 use crate::pg::{compat, invalidation};
 
 impl Decoder {
@@ -30,7 +30,7 @@ impl Decoder {
         unsafe {
             let Some(txn) = transaction(buffer, commit.xid) else { return Ok(false) };
             let transaction = Transaction::from(commit);
-            self.tables.enter(&transaction, &*self.sink);
+            self.tables.enter(&transaction);
             if !is_plain(txn) || self.has_changed() || !self.knows_tables(txn) {
                 return Ok(false);
             }
@@ -53,7 +53,7 @@ impl Decoder {
 
     /// Has a table that is followed changed, so that the server's replay has to look at it?
     fn has_changed(&self) -> bool {
-        invalidation::has_changed() && invalidation::keep_changed(|table| self.sink.follows(table))
+        invalidation::has_changed() && invalidation::keep_changed(|table| self.selection.follows(table))
     }
 
     /// Are the tables of all changes known, so that nothing has to be looked up?
@@ -70,7 +70,7 @@ impl Decoder {
                     return false;
                 }
                 let Some(table) = self.tables.of_file(compat::file(change)) else { return false };
-                if self.tables.at(table).wanted != Wanted::Nothing && self.tables.described(table).is_none() {
+                if self.tables.at(table).interest.is_any() && self.tables.described(table).is_none() {
                     return false;
                 }
                 self.found.push(table);

@@ -4,23 +4,26 @@
 //! A change in the WAL names the file of its table, not the table. The server looks that up in its caches for each
 //! change; what it found is kept here as long as no definition changes.
 
+use std::rc::Rc;
+
 use pgrx::pg_sys;
 
 use crate::error::{Error, Result};
-use crate::logicalrep::coverage::{Interest, Names, Seen, TableName};
-use crate::logicalrep::{ChangeSink, FastMap, Transaction, Wanted};
+use crate::logicalrep::{FastMap, TableName, Transaction};
 use crate::pg::invalidation::{self, Changed, Stale};
 use crate::pg::rel::{name_of, text};
 use crate::pg::{compat, encoding, rel};
+use crate::select::Selection;
+use crate::select::interest::{Answer, Asked, Interest, Moment, Names, Seen};
 use crate::tuple::{self, Described};
 
 /// The helper tables with which each transaction begins that a task applies here. Anybody may give a table such a name:
-/// the sink judges by the owner.
+/// the selection judges by the owner.
 const MARKS: [&str; 3] = ["courier_applied.progress", "courier_applied.table_progress", "courier_applied.marks"];
 
 pub(super) struct Met {
     pub(super) oid: u32,
-    pub(super) wanted: Wanted,
+    pub(super) interest: Interest,
     /// The owner, if it has the name of a helper table whose row says where a transaction came from.
     pub(super) marked_by: Option<u32>,
     /// What it is called on the destination.
@@ -28,29 +31,41 @@ pub(super) struct Met {
     described: Option<Described>,
     /// Has the definition changed since?
     stale: bool,
-    /// When the sink was asked what it wants of it ([`Tables::moment`]).
-    asked: u64,
+    /// When the selection was asked.
+    asked: Asked,
     /// Does the answer hold for settled transactions and others alike?
     is_certain: bool,
 }
 
-#[derive(Default)]
 pub(super) struct Tables {
+    selection: Rc<Selection>,
     met: Vec<Met>,
     by_oid: FastMap<u32, usize>,
     by_file: FastMap<u64, usize>,
     /// The file and the table of the last lookup: most changes follow one of the same table.
     last: (u64, usize),
-    /// Counts the moments at which any answer of the sink may have become another: a definition changed, perhaps that of
-    /// a table's partition parent, or settled transactions gave way to others.
-    moment: u64,
-    settled: bool,
+    moment: Moment,
 }
 
 impl Tables {
-    /// Takes notice of changed definitions.
+    pub(super) fn new(selection: Rc<Selection>) -> Tables {
+        Tables {
+            selection,
+            met: Vec::new(),
+            by_oid: FastMap::default(),
+            by_file: FastMap::default(),
+            last: Default::default(),
+            moment: Moment::default(),
+        }
+    }
+
+    /// Takes notice of changed definitions, and of another selection.
     pub(super) fn refresh(&mut self) {
-        let Tables { met, by_oid, by_file, last, moment, .. } = self;
+        let Tables { selection, met, by_oid, by_file, last, moment } = self;
+        if moment.selection_is(selection.epoch()) {
+            by_file.clear();
+            *last = Default::default();
+        }
         invalidation::drain(|what| {
             if let Stale::Type(hash) = what {
                 let has = |table: &&mut Met| table.described.as_ref().is_some_and(|known| known.types.contains(&hash));
@@ -58,7 +73,7 @@ impl Tables {
             }
             by_file.clear();
             *last = Default::default();
-            *moment += 1;
+            moment.definition_changed();
             match what {
                 Stale::Table(oid) => by_oid.get(&oid).into_iter().for_each(|at| met[*at].stale = true),
                 _ => met.iter_mut().for_each(|table| table.stale = true),
@@ -67,39 +82,35 @@ impl Tables {
     }
 
     /// A transaction begins to be replayed.
-    pub(super) fn enter(&mut self, transaction: &Transaction, sink: &dyn ChangeSink) {
-        self.settle(sink.precedes_start(transaction));
+    pub(super) fn enter(&mut self, transaction: &Transaction) {
+        self.settle(self.selection.is_settled(transaction));
     }
 
     /// What is looked up from now on concerns transactions that have ended before the start, or others.
     pub(super) fn settle(&mut self, settled: bool) {
-        if self.settled == settled {
-            return;
-        }
         let Tables { met, by_file, last, moment, .. } = self;
-        for table in met.iter_mut().filter(|table| table.is_certain && table.asked == *moment) {
-            table.asked += 1;
+        let certain = met.iter_mut().filter(|table| table.is_certain).map(|table| &mut table.asked);
+        if moment.settle(settled, certain) {
+            // What was sent ahead of a commit has to be known at the commit, whatever ended in between.
+            by_file.retain(|_, at| moment.is_current(met[*at].asked));
+            *last = Default::default();
         }
-        *moment += 1;
-        // What was sent ahead of a commit has to be known at the commit, whatever ended in between.
-        by_file.retain(|_, at| met[*at].asked == *moment);
-        *last = Default::default();
-        self.settled = settled;
     }
 
     /// Refuses to go on with a table whose rows have not been in the WAL for a while.
     ///
     /// # Safety
     /// Inside the callback that begins the transaction.
-    pub(super) unsafe fn check_changed(&self, transaction: &Transaction, sink: &dyn ChangeSink) -> Result<()> {
+    pub(super) unsafe fn check_changed(&self, transaction: &Transaction) -> Result<()> {
+        let selection = &self.selection;
         let changed = match invalidation::take_changed() {
-            Changed::All => sink.followed(),
-            Changed::These(tables) => tables.into_iter().filter(|table| sink.follows(*table)).collect(),
+            Changed::All => selection.followed(),
+            Changed::These(tables) => tables.into_iter().filter(|table| selection.follows(*table)).collect(),
         };
         for table in changed {
             // SAFETY: by contract catalogs can be read.
             if unsafe { rel::is_unlogged(table) } {
-                sink.is_unlogged(table, transaction)?;
+                selection.is_unlogged(table, transaction)?;
             }
         }
         Ok(())
@@ -113,8 +124,6 @@ impl Tables {
         &mut self,
         relation: pg_sys::Relation,
         change: *const pg_sys::ReorderBufferChange,
-        sink: &dyn ChangeSink,
-        settled: bool,
     ) -> Result<usize> {
         self.refresh();
         // SAFETY: by contract.
@@ -123,7 +132,7 @@ impl Tables {
             if let Some(known) = self.of_file(file) {
                 return Ok(known);
             }
-            let at = self.meet_table(relation, sink, settled)?;
+            let at = self.meet_table(relation)?;
             if self.met[at].marked_by.is_none() {
                 self.by_file.insert(file, at);
             }
@@ -133,49 +142,39 @@ impl Tables {
 
     /// # Safety
     /// `relation` is open, inside a callback.
-    pub(super) unsafe fn meet_table(
-        &mut self,
-        relation: pg_sys::Relation,
-        sink: &dyn ChangeSink,
-        settled: bool,
-    ) -> Result<usize> {
+    pub(super) unsafe fn meet_table(&mut self, relation: pg_sys::Relation) -> Result<usize> {
         self.refresh();
         // SAFETY: by contract.
         let oid = unsafe { (*relation).rd_id.to_u32() };
         let at = *self.by_oid.entry(oid).or_insert_with(|| {
-            let wanted = Wanted::Nothing;
             self.met.push(Met {
                 oid,
-                wanted,
+                interest: Interest::Nothing,
                 marked_by: None,
                 name: None,
                 described: None,
                 stale: true,
-                asked: u64::MAX,
+                asked: Asked::default(),
                 is_certain: false,
             });
             self.met.len() - 1
         });
         let met = &mut self.met[at];
-        if met.asked != self.moment {
+        if !self.moment.is_current(met.asked) {
             // SAFETY: by contract.
-            let interest = unsafe { interest(relation, sink, settled)? };
-            if interest.name != met.name {
-                (met.name, met.stale) = (interest.name, true);
+            let answer = unsafe { ask(relation, &self.selection, self.moment.settled())? };
+            if answer.name != met.name {
+                (met.name, met.stale) = (answer.name, true);
             }
-            (met.wanted, met.is_certain) = (interest.wanted, interest.is_certain);
+            (met.interest, met.is_certain) = (answer.interest, answer.is_certain);
             // SAFETY: by contract.
             let owner = || unsafe { (*(*relation).rd_rel).relowner.to_u32() };
             // SAFETY: by contract.
             let is_mark = || unsafe { MARKS.contains(&rel::table_name(relation).as_str()) };
-            met.marked_by = (met.wanted == Wanted::Nothing && is_mark()).then(owner);
-            met.asked = self.moment;
+            met.marked_by = (!met.interest.is_any() && is_mark()).then(owner);
+            met.asked = self.moment.now();
         }
         Ok(at)
-    }
-
-    pub(super) fn settled(&self) -> bool {
-        self.settled
     }
 
     /// The table whose changes this file holds, if the server has said so.
@@ -220,7 +219,7 @@ struct Catalog;
 
 impl Names for Catalog {
     fn table(&self, oid: u32) -> Option<TableName> {
-        // SAFETY: made by `interest` only, where catalogs can be read; null means that it is gone.
+        // SAFETY: made by `ask` only, where catalogs can be read; null means that it is gone.
         unsafe {
             let name = pg_sys::get_rel_name(oid.into());
             let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(oid.into()));
@@ -235,11 +234,11 @@ impl Names for Catalog {
     }
 }
 
-/// What the sink wants of a table that rows were written to.
+/// What is wanted of a table that rows were written to.
 ///
 /// # Safety
 /// `relation` is open, in a state where catalogs can be read.
-unsafe fn interest(relation: pg_sys::Relation, sink: &dyn ChangeSink, settled: bool) -> Result<Interest> {
+unsafe fn ask(relation: pg_sys::Relation, selection: &Selection, settled: bool) -> Result<Answer> {
     // SAFETY: by contract.
     unsafe {
         let id = (*relation).rd_id;
@@ -250,7 +249,7 @@ unsafe fn interest(relation: pg_sys::Relation, sink: &dyn ChangeSink, settled: b
             is_users: true,
             catalog: &Catalog,
         };
-        if !sink.follows(seen.oid) {
+        if !selection.follows(seen.oid) {
             let form = (*relation).rd_rel;
             seen.is_users = (*form).relkind as u8 == pg_sys::RELKIND_RELATION
                 && pg_sys::getExtensionOfObject(pg_sys::RelationRelationId, id) == pg_sys::InvalidOid;
@@ -259,6 +258,6 @@ unsafe fn interest(relation: pg_sys::Relation, sink: &dyn ChangeSink, settled: b
                 seen.ancestors = compat::partition_ancestors(id).into_iter().filter_map(named).collect();
             }
         }
-        sink.interest(&seen, settled)
+        selection.interest(&seen, settled)
     }
 }

@@ -1,7 +1,6 @@
 //! The values that flow: LSNs, snapshots, relations, names. Pure: nothing here knows that a server exists.
 
 pub mod change;
-pub mod coverage;
 pub mod fast_map;
 pub mod lsn;
 pub mod names;
@@ -9,12 +8,14 @@ pub mod relation;
 pub mod row;
 pub mod snapshot;
 pub mod spool;
+pub mod table_name;
 pub mod words;
 
-pub use change::{Change, ChangeSink, Mark, Transaction, Wanted};
+pub use change::{Change, Transaction};
 pub use fast_map::FastMap;
 pub use lsn::Lsn;
 pub use relation::{Column, ColumnFormat, Relation};
 pub use row::Row;
 pub use snapshot::CopySnapshot;
 pub use spool::Spool;
+pub use table_name::TableName;

@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char};
 
 use pgrx::pg_sys;
 
-use crate::logicalrep::coverage::TableName;
+use crate::logicalrep::TableName;
 
 /// A table held open with a lock until the end of the transaction.
 pub struct OpenTable(pg_sys::Relation);

@@ -155,7 +155,7 @@ impl Check<'_> {
     }
 
     fn marks(&mut self) -> Result<()> {
-        for owner in marks::Marks::read()?.doubtful_owners() {
+        for owner in marks::read()?.doubtful_owners() {
             let detail = "Tables of schema \"courier_applied\" belong to it; it may not say that a transaction came from \
                           another server.";
             self.add("source_marks", None, Some(shown(owner)), Some(detail.to_owned()))?;

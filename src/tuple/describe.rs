@@ -10,7 +10,7 @@ use super::encoder::Encoder;
 use super::memory::{Descriptor, Memory};
 use super::types::{copies_binary, equality, is_array, is_enum, travels_binary, type_name};
 use crate::error::Result;
-use crate::logicalrep::coverage::TableName;
+use crate::logicalrep::TableName;
 use crate::logicalrep::relation::Identity;
 use crate::logicalrep::{Column, ColumnFormat, Relation};
 use crate::pg::compat;

@@ -13,20 +13,23 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::heartbeat::{Heard, Listener};
 use super::status::{Admission, TaskStatus};
 use super::{Argument, Endpoint, Mode, failpoint};
 use crate::apply::applier::{Acquainted, Applied, Applier, Plan, Round};
-use crate::catalog::{Marks, Task, coverage, locks, tables};
+use crate::catalog::{Task, coverage, locks, marks, tables};
 use crate::decode::context::{self, Decoding, Step};
+use crate::decode::{ChangeSink, EarlySink, Event};
 use crate::destination::{self, Purpose};
 use crate::error::{Error, Remedy, Result, sqlstate};
-use crate::logicalrep::coverage::{Interest, Seen};
-use crate::logicalrep::{Change, ChangeSink, Mark, Transaction};
-use crate::logicalrep::{Lsn, Relation, names};
+use crate::logicalrep::{Change, Lsn, Relation, Transaction, names};
 use crate::pg::dsm::Segment;
 use crate::pg::wake::Sleeper;
-use crate::pg::{bgworker, latch, report, xact};
+use crate::pg::{bgworker, latch, report, spi, xact};
+use crate::select::Selection;
+use crate::select::coverage::Coverage;
+use crate::select::marks::Marks;
+use crate::select::origins::Origins;
+use crate::select::own::{Heard, Own};
 
 /// WAL records between two looks at the destination.
 const RECORDS_PER_STEP: usize = 2000;
@@ -70,91 +73,74 @@ pub(super) fn attach(segment: u32, task: i32) -> Option<Rc<Segment<TaskStatus>>>
 
 /// The decoder owns its sink, and this worker talks to the applier between two steps. What the extension itself says in the
 /// stream is met here.
-struct SharedSink(Rc<RefCell<Applier>>, Listener);
+struct SharedSink {
+    applier: Rc<RefCell<Applier>>,
+    selection: Rc<Selection>,
+    status: Rc<Segment<TaskStatus>>,
+}
+
+impl SharedSink {
+    fn hear(&self, transaction: &Transaction, table: u32, change: Change<'_>) -> Result<()> {
+        match self.selection.own().hears(table, change) {
+            Some(Heard::Heartbeat) => {
+                self.status.beat.set_out(transaction);
+                self.applier.borrow_mut().touch(transaction);
+            }
+            Some(Heard::Unlogged { table }) => self.selection.is_unlogged(table, transaction)?,
+            None => {}
+        }
+        Ok(())
+    }
+}
 
 impl ChangeSink for SharedSink {
-    fn only_local(&self) -> bool {
-        self.0.borrow().only_local()
+    fn selection(&self) -> Rc<Selection> {
+        self.selection.clone()
     }
 
-    fn leaves_out(&mut self, transaction: &Transaction, mark: &Mark<'_>) -> Result<bool> {
-        self.0.borrow_mut().leaves_out(transaction, mark)
-    }
-
-    fn precedes_start(&self, transaction: &Transaction) -> bool {
-        self.0.borrow().precedes_start(transaction)
-    }
-
-    fn follows(&self, table: u32) -> bool {
-        self.1.listens_to(table) || self.0.borrow().follows(table)
-    }
-
-    fn followed(&self) -> Vec<u32> {
-        self.0.borrow().followed()
-    }
-
-    fn interest(&self, table: &Seen<'_>, settled: bool) -> Result<Interest> {
-        if self.1.listens_to(table.oid) {
-            return Ok(Interest::EVERYTHING);
+    fn event(&mut self, transaction: &Transaction, event: Event<'_>) -> Result<()> {
+        let own = self.selection.own();
+        match event {
+            Event::Change { relation, change } if own.speaks_by(relation.oid) => {
+                self.hear(transaction, relation.oid, change)
+            }
+            Event::Truncate { relations, restart_sequences } if relations.iter().any(|r| own.speaks_by(r.oid)) => {
+                let others: Vec<_> = relations.iter().filter(|r| !own.speaks_by(r.oid)).cloned().collect();
+                if others.is_empty() {
+                    return Ok(());
+                }
+                let event = Event::Truncate { relations: &others, restart_sequences };
+                self.applier.borrow_mut().event(transaction, event)
+            }
+            event => self.applier.borrow_mut().event(transaction, event),
         }
-        self.0.borrow().interest(table, settled)
     }
 
-    fn is_unlogged(&self, table: u32, transaction: &Transaction) -> Result<()> {
-        self.0.borrow().is_unlogged(table, transaction)
+    fn early(&mut self, lsn: Lsn) -> Option<&mut dyn EarlySink> {
+        if self.applier.borrow().takes_early(lsn) { Some(self) } else { None }
+    }
+}
+
+impl EarlySink for SharedSink {
+    fn wants(&mut self, early: &Transaction, table: Option<&Rc<Relation>>, is_first: bool) -> Result<bool> {
+        let others = table.filter(|table| !self.selection.own().speaks_by(table.oid));
+        self.applier.borrow_mut().wants(early, others, is_first)
     }
 
-    fn wants(&self, table: u32, transaction: &Transaction) -> bool {
-        self.0.borrow().wants(table, transaction)
-    }
-
-    fn takes_early(&self, lsn: Lsn) -> bool {
-        self.0.borrow().takes_early(lsn)
-    }
-
-    fn wants_ahead(&mut self, early: &Transaction, table: Option<&Rc<Relation>>, is_first: bool) -> Result<bool> {
-        let is_ours = table.is_some_and(|table| self.1.listens_to(table.oid));
-        self.0.borrow_mut().wants_ahead(early, table.filter(|_| !is_ours), is_first)
-    }
-
-    fn ahead(&mut self, row: &[u8]) -> Result<()> {
-        self.0.borrow_mut().ahead(row)
+    fn row(&mut self, row: &[u8]) -> Result<()> {
+        self.applier.borrow_mut().row(row)
     }
 
     fn piece_ends(&mut self) -> Result<()> {
-        self.0.borrow_mut().piece_ends()
+        self.applier.borrow_mut().piece_ends()
     }
 
     fn forgets(&mut self, xid: u32) {
-        self.0.borrow_mut().forgets(xid);
+        self.applier.borrow_mut().forgets(xid);
     }
 
-    fn has_ahead(&mut self, transaction: &Transaction, slot: Option<usize>) -> Result<bool> {
-        self.0.borrow_mut().has_ahead(transaction, slot)
-    }
-
-    fn change(&mut self, transaction: &Transaction, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {
-        if self.1.listens_to(relation.oid) {
-            match self.1.hears(transaction, relation.oid, change) {
-                Some(Heard::Heartbeat) => self.0.borrow_mut().touch(transaction),
-                Some(Heard::Unlogged { table }) => self.0.borrow().is_unlogged(table, transaction)?,
-                None => {}
-            }
-            return Ok(());
-        }
-        self.0.borrow_mut().change(transaction, relation, change)
-    }
-
-    fn truncate(&mut self, transaction: &Transaction, relations: &[Rc<Relation>], restart: bool) -> Result<()> {
-        let ours: Vec<Rc<Relation>> = relations.iter().filter(|r| !self.1.listens_to(r.oid)).cloned().collect();
-        if ours.is_empty() {
-            return Ok(());
-        }
-        self.0.borrow_mut().truncate(transaction, &ours, restart)
-    }
-
-    fn commit(&mut self, transaction: &Transaction) -> Result<()> {
-        self.0.borrow_mut().commit(transaction)
+    fn has_all(&mut self, transaction: &Transaction, slot: Option<usize>) -> Result<bool> {
+        self.applier.borrow_mut().has_all(transaction, slot)
     }
 }
 
@@ -165,7 +151,8 @@ fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
         return create_slot(argument, &status);
     }
     let is_admitted = status.admission(argument.number) == Admission::Granted;
-    let Source { mut task, endpoint, mut plan, listener } = xact::in_transaction(|| Source::read(argument, &status))?;
+    let Source { mut task, endpoint, mut plan, coverage, marks, own } =
+        xact::in_transaction(|| Source::read(argument, &status))?;
     super::show_task(&task.name)?;
     let destination = endpoint.open(Purpose::Apply)?;
     if !destination.replica_role && task.needs_replica_role {
@@ -191,10 +178,15 @@ fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
     let on_applied = Box::new(move |applied: &Applied| note_applied(&observer, applied));
     let endpoint = endpoint.for_extras();
     let open = Box::new(move || endpoint.open(Purpose::Apply));
-    let applier = Rc::new(RefCell::new(Applier::new(session, open, plan, on_applied)?));
+    let destination = session.destination_id().map(str::to_owned);
+    let origins = Origins { forward: task.forward_origins, destination, marks };
+    let selection = Rc::new(Selection::new(coverage, origins, own));
+    let applier = Rc::new(RefCell::new(Applier::new(session, open, plan, selection.clone(), on_applied)?));
+    // A heartbeat that set out with a worker that died is met again.
+    status.beat.forget();
     let start = applier.borrow().applied();
-    let mut decoding =
-        Decoding::open(&names::slot_name(&task.name), start, Box::new(SharedSink(applier.clone(), listener)))?;
+    let sink = SharedSink { applier: applier.clone(), selection, status: status.clone() };
+    let mut decoding = Decoding::open(&names::slot_name(&task.name), start, Box::new(sink))?;
     if start < decoding.confirmed() {
         // Decoding would begin behind the gap, without a word.
         return Err(destination::behind(&task.name, start, decoding.confirmed()));
@@ -247,7 +239,9 @@ struct Source {
     task: Task,
     endpoint: Endpoint,
     plan: Plan,
-    listener: Listener,
+    coverage: Coverage,
+    marks: Marks,
+    own: Own,
 }
 
 impl Source {
@@ -256,18 +250,22 @@ impl Source {
         let plan = Plan {
             task_id: task.uuid.clone(),
             leases: task.leases()?,
-            coverage: coverage::at_start(&task)?,
             names: tables::of_task(task.id)?.into_iter().map(|table| table.name).collect(),
             defer_constraints: tables::have_deferrable_constraints(task.id)?,
             conflict: task.conflict,
             skip: task.skip_lsn,
-            forward_origins: task.forward_origins,
-            marks: Marks::read()?,
             serial_until: Lsn(status.serial_until.load(Relaxed)),
         };
-        let (endpoint, listener) = (Endpoint::of(&task)?, Listener::of(&task, status.clone())?);
-        Ok(Source { task, endpoint, plan, listener })
+        let (coverage, marks, own) = (coverage::at_start(&task)?, marks::read()?, own_tables(task.id)?);
+        Ok(Source { endpoint: Endpoint::of(&task)?, task, plan, coverage, marks, own })
     }
+}
+
+fn own_tables(task: i32) -> Result<Own> {
+    let sql = "SELECT 'courier.heartbeat'::pg_catalog.regclass::pg_catalog.oid, \
+               'courier.rewritten_table'::pg_catalog.regclass::pg_catalog.oid";
+    let row = spi::query_one(sql, &[])?;
+    Ok(Own { heartbeat: row.parse(0)?, rewritten: row.parse(1)?, task })
 }
 
 fn note_applied(status: &TaskStatus, applied: &Applied) {

@@ -4,7 +4,6 @@
 //! it counts as a transaction that writes nothing but the progress row. When the destination has committed that, the
 //! heartbeat has arrived. One is measured at a time; those written meanwhile only move the slot.
 
-use std::rc::Rc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -13,8 +12,7 @@ use crate::apply::applier::Applied;
 use crate::catalog::Task;
 use crate::error::Result;
 use crate::guc;
-use crate::logicalrep::{Change, Transaction};
-use crate::pg::dsm::Segment;
+use crate::logicalrep::Transaction;
 use crate::pg::{report, spi, xact};
 
 /// Written by the apply worker only. Times are microseconds since 2000, durations microseconds.
@@ -33,12 +31,18 @@ pub struct Beat {
 }
 
 impl Beat {
-    fn set_out(&self, transaction: &Transaction) {
+    /// The stream has met a heartbeat.
+    pub fn set_out(&self, transaction: &Transaction) {
         if self.end_lsn.load(Relaxed) == 0 {
             self.committed_at.store(transaction.commit_time, Relaxed);
             self.decoded_at.store(xact::now(), Relaxed);
             self.end_lsn.store(transaction.end_lsn.0, Relaxed);
         }
+    }
+
+    /// The one under way is forgotten.
+    pub fn forget(&self) {
+        self.end_lsn.store(0, Relaxed);
     }
 
     /// The destination has committed a group.
@@ -55,67 +59,6 @@ impl Beat {
         self.arrived_at.store(now, Relaxed);
         self.end_lsn.store(0, Relaxed);
     }
-}
-
-/// The apply worker's ear: for what the extension itself says in the stream.
-pub struct Listener {
-    heartbeats: u32,
-    /// `courier.rewritten_table`.
-    rewritten: u32,
-    task: i32,
-    status: Rc<Segment<TaskStatus>>,
-}
-
-impl Listener {
-    pub fn of(task: &Task, status: Rc<Segment<TaskStatus>>) -> Result<Listener> {
-        let row = spi::query_one(
-            "SELECT 'courier.heartbeat'::pg_catalog.regclass::pg_catalog.oid, 'courier.rewritten_table'::pg_catalog.regclass::pg_catalog.oid",
-            &[],
-        )?;
-        // A heartbeat that set out with a worker that died is met again.
-        status.beat.end_lsn.store(0, Relaxed);
-        Ok(Listener { heartbeats: row.parse(0)?, rewritten: row.parse(1)?, task: task.id, status })
-    }
-
-    /// Is it a table that the extension speaks by?
-    pub fn listens_to(&self, table: u32) -> bool {
-        [self.heartbeats, self.rewritten].contains(&table)
-    }
-
-    /// What a change of such a table says to this task. All tasks of the database write into the same tables.
-    pub fn hears(&self, transaction: &Transaction, table: u32, change: Change<'_>) -> Option<Heard> {
-        let row = match change {
-            Change::Insert { row } | Change::Update { row, .. } => row,
-            Change::Delete { .. } => return None,
-        };
-        if integer(row, 0) != Some(self.task) {
-            return None;
-        }
-        if table == self.rewritten {
-            let table = integer(row, 1)? as u32;
-            return is_true(row.get(16..)?).then_some(Heard::Unlogged { table });
-        }
-        self.status.beat.set_out(transaction);
-        Some(Heard::Heartbeat)
-    }
-}
-
-/// What the extension says in the stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
-    Heartbeat,
-    /// The table was made unlogged in this transaction.
-    Unlogged {
-        table: u32,
-    },
-}
-
-/// A field of a row of which all before are binary integers, too.
-fn integer(row: &[u8], field: usize) -> Option<i32> {
-    let row = row.get(8 * field..)?;
-    let length = i32::from_be_bytes(row.get(..4)?.try_into().ok()?);
-    let value = row.get(4..8)?.try_into().ok()?;
-    (length == 4).then(|| i32::from_be_bytes(value))
 }
 
 /// The supervisor's side.
@@ -160,27 +103,4 @@ fn write(task: &Task, status: &TaskStatus) -> Result<()> {
         )
     })
     .map(|_| ())
-}
-
-/// Does this begin with a binary boolean that is true?
-fn is_true(row: &[u8]) -> bool {
-    row.starts_with(&[0, 0, 0, 1, 1])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{integer, is_true};
-
-    #[test]
-    fn the_first_fields_of_a_row() {
-        assert_eq!(integer(&[0, 0, 0, 4, 0, 0, 0, 7, 0, 0, 0, 1, 65], 0), Some(7));
-        assert_eq!(integer(&[0, 0, 0, 4, 0, 0, 0, 7, 0, 0, 0, 4, 0, 0, 64, 0], 1), Some(16384));
-        assert_eq!(integer(&[0, 0, 0, 4, 0, 0, 0, 7, 0, 0, 0, 1, 65], 1), None);
-        assert_eq!(integer(&[255, 255, 255, 255, 0, 0, 0, 1, 65], 0), None);
-        assert_eq!(integer(&[0, 0], 0), None);
-        assert_eq!(integer(&[0, 0], 1), None);
-        assert!(is_true(&[0, 0, 0, 1, 1, 0]));
-        assert!(!is_true(&[0, 0, 0, 1, 0]));
-        assert!(!is_true(&[0, 0]));
-    }
 }

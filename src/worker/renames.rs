@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use crate::catalog::Task;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
-use crate::logicalrep::coverage::TableName;
+use crate::logicalrep::TableName;
 use crate::pg::{spi, xact};
 
 struct Known {

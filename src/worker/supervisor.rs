@@ -26,7 +26,7 @@ use crate::catalog::{self, Stage, Task, Wanted, locks, tables, version};
 use crate::destination::{Destination, Missing, Purpose};
 use crate::error::{Error, Remedy, Result, sqlstate};
 use crate::guc::{self, MAX_SYNC_WORKERS};
-use crate::logicalrep::coverage::TableName;
+use crate::logicalrep::TableName;
 use crate::logicalrep::words::counted;
 use crate::logicalrep::{Lsn, names};
 use crate::pg::bgworker::{self, Handle, Spec};

@@ -15,7 +15,7 @@ use crate::destination::table::{self, Table};
 use crate::destination::{self, Destination, Purpose};
 use crate::error::{Error, Origin, Remedy, Result, sqlstate};
 use crate::logicalrep::Relation;
-use crate::logicalrep::coverage::TableName;
+use crate::logicalrep::TableName;
 use crate::logicalrep::names::{quote_ident, shown};
 use crate::logicalrep::words::counted;
 use crate::pg::dsm::Segment;

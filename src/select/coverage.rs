@@ -11,95 +11,20 @@
 //! starts also knows how things are at that moment, and that is what counts for every transaction of before: a table
 //! that is gone by then lacks nothing on the destination, and one that has got its name back needs no other there.
 
-use super::names::{Pattern, quote_literal, quote_qualified, shown, shown_qualified};
-use super::{CopySnapshot, FastMap, Lsn, Transaction, Wanted};
+use super::interest::{Answer, Interest, Seen};
+use super::pattern::Pattern;
+use super::ways_out::{not_followed_hint, rename_statements, unlogged};
 use crate::error::{Error, Result, sqlstate};
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableName {
-    pub schema: String,
-    pub name: String,
-}
-
-impl TableName {
-    pub fn new(schema: impl Into<String>, name: impl Into<String>) -> TableName {
-        TableName { schema: schema.into(), name: name.into() }
-    }
-
-    /// For messages and statements: quotes where they are needed.
-    pub fn shown(&self) -> String {
-        shown_qualified(&self.schema, &self.name)
-    }
-
-    pub fn qualified(&self) -> String {
-        quote_qualified(&self.schema, &self.name)
-    }
-
-    /// What [`quote_qualified`] has written, for messages.
-    pub fn shown_as(qualified: &str) -> String {
-        TableName::parse(qualified).map_or_else(|| qualified.to_owned(), |name| name.shown())
-    }
-
-    /// Reads what [`quote_qualified`] has written.
-    pub fn parse(qualified: &str) -> Option<TableName> {
-        let mut parts = vec![String::new()];
-        let mut chars = qualified.chars().peekable();
-        let mut quoted = false;
-        while let Some(c) = chars.next() {
-            match c {
-                '"' if quoted && chars.peek() == Some(&'"') => {
-                    chars.next();
-                    parts.last_mut()?.push('"');
-                }
-                '"' => quoted = !quoted,
-                '.' if !quoted => parts.push(String::new()),
-                c => parts.last_mut()?.push(c),
-            }
-        }
-        let [schema, name] = <[String; 2]>::try_from(parts).ok()?;
-        Some(TableName { schema, name })
-    }
-}
-
-/// A table that rows were written to, as it was then.
-pub struct Seen<'a> {
-    pub oid: u32,
-    pub name: TableName,
-    /// The partitioned tables above it, the nearest first. Not asked of tables that are followed.
-    pub ancestors: Vec<(u32, TableName)>,
-    /// Is it an ordinary table that belongs to no extension?
-    pub is_users: bool,
-    pub catalog: &'a dyn Names,
-}
-
-/// Names at the same moment.
-pub trait Names {
-    fn table(&self, oid: u32) -> Option<TableName>;
-    fn has_schema(&self, name: &str) -> bool;
-}
-
-/// What the task wants of a table that the stream has met.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interest {
-    pub wanted: Wanted,
-    /// What it is called on the destination, if that is known.
-    pub name: Option<TableName>,
-    /// Is it the same for settled transactions and for others?
-    pub is_certain: bool,
-}
-
-impl Interest {
-    pub const NOTHING: Interest = Interest { wanted: Wanted::Nothing, name: None, is_certain: false };
-    pub const EVERYTHING: Interest = Interest { wanted: Wanted::Everything, name: None, is_certain: true };
-}
+use crate::logicalrep::names::{quote_literal, shown};
+use crate::logicalrep::{CopySnapshot, FastMap, Lsn, TableName, Transaction};
 
 pub struct Followed {
     /// What it is called on the destination.
     pub name: TableName,
     /// What it is called on the source as the worker starts; none if it is gone.
     pub now: Option<TableName>,
-    /// The snapshot of its copy as long as the stream may overlap it.
-    pub snapshot: Option<CopySnapshot>,
+    /// All of it, or as long as the stream may overlap its copy what that does not have.
+    pub interest: Interest,
 }
 
 /// The patterns of a task, and the partitioned tables that it follows.
@@ -154,7 +79,7 @@ impl Coverage {
     }
 
     /// What the task wants of a table. An error if it cannot leave the table out, and cannot follow it either.
-    pub fn interest(&self, table: &Seen<'_>, settled: bool) -> Result<Interest> {
+    pub fn interest(&self, table: &Seen<'_>, settled: bool) -> Result<Answer> {
         if let Some(followed) = self.followed.get(&table.oid) {
             return self.of_followed(followed, table, settled);
         }
@@ -162,24 +87,23 @@ impl Coverage {
             true => self.missing.contains_key(&table.oid),
             false => table.is_users && self.scope.names(&table.name, table.ancestors.iter().map(|(o, n)| (*o, n))),
         };
-        if is_missing { Err(self.not_followed(table)) } else { Ok(Interest::NOTHING) }
+        if is_missing { Err(self.not_followed(table)) } else { Ok(Answer::NOTHING) }
     }
 
-    fn of_followed(&self, followed: &Followed, table: &Seen<'_>, settled: bool) -> Result<Interest> {
+    fn of_followed(&self, followed: &Followed, table: &Seen<'_>, settled: bool) -> Result<Answer> {
         let has_its_name = settled && followed.now.as_ref() == Some(&followed.name);
         if table.name != followed.name && !has_its_name {
             let now = followed.now.as_ref().filter(|_| settled).unwrap_or(&table.name);
             return Err(self.renamed(table, &followed.name, now));
         }
-        let wanted = if followed.snapshot.is_some() { Wanted::InParts } else { Wanted::Everything };
         let is_certain = table.name == followed.name;
-        Ok(Interest { wanted, name: Some(followed.name.clone()), is_certain })
+        let (interest, name) = (followed.interest.clone(), Some(followed.name.clone()));
+        Ok(Answer { interest, name, is_certain })
     }
 
     /// Does the task want this transaction's changes of a table? Not what is in the table's copy.
     pub fn wants(&self, table: u32, transaction: &Transaction) -> bool {
-        let snapshot = self.followed.get(&table).and_then(|table| table.snapshot.as_ref());
-        snapshot.is_none_or(|snapshot| !snapshot.contains(transaction.xid, transaction.commit_lsn))
+        self.followed.get(&table).is_none_or(|table| table.interest.includes(transaction))
     }
 
     fn not_followed(&self, table: &Seen<'_>) -> Error {
@@ -237,72 +161,6 @@ impl Coverage {
     }
 }
 
-/// The two ways out for a table that is named and not followed.
-pub fn not_followed_hint(task: &str, table: &TableName) -> String {
-    let (task, name) = (quote_literal(task), table.shown());
-    let (name, pattern) = (quote_literal(&name), quote_literal(&table.qualified()));
-    format!(
-        "To follow it, create it on the destination as it is here, empty, then SELECT courier.add_table({task}, {name}); \
-         To leave it out: SELECT courier.alter_task({task}, exclude => ARRAY[{pattern}]); \
-         Either while the task is paused or has failed, then SELECT courier.resume({task});"
-    )
-}
-
-fn unlogged(task: &str, table: &TableName) -> Error {
-    let name = table.shown();
-    Error::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, format!("table {name} was made unlogged on the source"))
-        .detail("What was written to it since is not in the WAL, and so not on the destination.")
-        .hint(unlogged_hint(task, table))
-}
-
-pub fn unlogged_hint(task: &str, table: &TableName) -> String {
-    let (name, task) = (table.shown(), quote_literal(task));
-    format!(
-        "To copy it anew: ALTER TABLE {name} SET LOGGED; if it is not by now; TRUNCATE {name}; on the destination; \
-         SELECT courier.add_table({task}, {}); To leave it out: SELECT courier.alter_task({task}, exclude => ARRAY[{}]); \
-         Either while the task is paused or has failed, then SELECT courier.resume({task});",
-        quote_literal(&name),
-        quote_literal(&table.qualified())
-    )
-}
-
-/// Statements that give tables their new names, in an order in which each name is free; names that go round in a circle
-/// are parted with the help of one more.
-pub fn rename_statements(moves: &[(TableName, TableName)]) -> Vec<String> {
-    let mut left: Vec<(TableName, TableName)> = moves.to_vec();
-    let mut statements = Vec::new();
-    while !left.is_empty() {
-        let free = left.iter().position(|(_, to)| !left.iter().any(|(from, _)| from == to));
-        if let Some(free) = free {
-            let (from, to) = left.remove(free);
-            statements.extend(rename(&from, &to));
-        } else {
-            let Some((from, _)) = left.first_mut() else { break };
-            let aside = TableName::new(from.schema.clone(), "courier_renamed");
-            statements.extend(rename(from, &aside));
-            *from = aside;
-        }
-    }
-    statements
-}
-
-/// A table that changes both gets there under a name that nobody has: any table may have the old name in the new schema, or
-/// the new name in the old one.
-fn rename(from: &TableName, to: &TableName) -> Vec<String> {
-    let names = |at: &TableName, name: &str| format!("ALTER TABLE {} RENAME TO {};", at.shown(), shown(name));
-    let moves = |at: &TableName| format!("ALTER TABLE {} SET SCHEMA {};", at.shown(), shown(&to.schema));
-    match (from.schema != to.schema, from.name != to.name) {
-        (false, false) => Vec::new(),
-        (false, true) => vec![names(from, &to.name)],
-        (true, false) => vec![moves(from)],
-        (true, true) => {
-            let name = "courier_moved";
-            let [before, after] = [from, to].map(|table| TableName::new(table.schema.clone(), name));
-            vec![names(from, name), moves(&before), names(&after, &to.name)]
-        }
-    }
-}
-
 impl Default for Coverage {
     /// Follows nothing, names nothing.
     fn default() -> Coverage {
@@ -318,6 +176,9 @@ impl Default for Coverage {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
+    use super::super::interest::Names;
     use super::*;
 
     struct Catalog(Vec<(u32, TableName)>, Vec<&'static str>);
@@ -347,7 +208,7 @@ mod tests {
         };
         for (oid, table) in [(1, "s.a"), (2, "s.b"), (4, "s.m_1")] {
             let (name, now) = (name(table), Some(name(table)));
-            coverage.followed.insert(oid, Followed { name, now, snapshot: None });
+            coverage.followed.insert(oid, Followed { name, now, interest: Interest::Everything });
         }
         coverage
     }
@@ -363,12 +224,12 @@ mod tests {
     fn what_the_patterns_name_is_never_left_out() {
         let task = coverage(&["s.*"], &["s.scratch*"]);
         let outcome = |oid, table, ancestors: &[(u32, &str)]| {
-            task.interest(&seen(&NOTHING, oid, table, ancestors), false).map(|interest| interest.wanted)
+            task.interest(&seen(&NOTHING, oid, table, ancestors), false).map(|answer| answer.interest)
         };
-        assert_eq!(outcome(1, "s.a", &[]).unwrap(), Wanted::Everything);
-        assert_eq!(outcome(9, "other.c", &[]).unwrap(), Wanted::Nothing);
-        assert_eq!(outcome(9, "s.scratch1", &[]).unwrap(), Wanted::Nothing);
-        assert_eq!(outcome(9, "courier.task", &[]).unwrap(), Wanted::Nothing);
+        assert_eq!(outcome(1, "s.a", &[]).unwrap(), Interest::Everything);
+        assert_eq!(outcome(9, "other.c", &[]).unwrap(), Interest::Nothing);
+        assert_eq!(outcome(9, "s.scratch1", &[]).unwrap(), Interest::Nothing);
+        assert_eq!(outcome(9, "courier.task", &[]).unwrap(), Interest::Nothing);
         let error = outcome(9, "s.c", &[]).unwrap_err();
         assert_eq!(error.sqlstate(), "55000");
         assert!(error.message().contains("table s.c, which task \"t\" does not follow"), "{}", error.message());
@@ -378,7 +239,7 @@ mod tests {
         // Of an extension, or no ordinary table.
         let mut table = seen(&NOTHING, 9, "s.c", &[]);
         table.is_users = false;
-        assert_eq!(task.interest(&table, false).unwrap(), Interest::NOTHING);
+        assert_eq!(task.interest(&table, false).unwrap(), Answer::NOTHING);
     }
 
     #[test]
@@ -404,7 +265,7 @@ mod tests {
         assert!(!task.is_settled(&transaction(105, 10)), "was running");
         assert!(!task.is_settled(&transaction(99, 2000)));
         let table = seen(&NOTHING, 9, "s.c", &[]);
-        assert_eq!(task.interest(&table, true).unwrap(), Interest::NOTHING, "it is gone, or not named any more");
+        assert_eq!(task.interest(&table, true).unwrap(), Answer::NOTHING, "it is gone, or not named any more");
         task.missing.insert(9, name("s.c"));
         assert!(task.interest(&table, true).is_err());
         // A followed table that has got its name back: its rows go where they belong.
@@ -440,49 +301,15 @@ mod tests {
         assert!(hint(&renamed_schema, 1, "s2.a").contains("ALTER SCHEMA s RENAME TO s2;"));
     }
 
-    /// Followed on a model of the destination: no name is taken twice, whoever else is there.
-    #[test]
-    fn tables_change_places_across_schemas() {
-        let cases: &[&[(&str, &str)]] = &[
-            &[("s.c", "x.t"), ("w.t", "x.c")],
-            &[("s.a", "x.b"), ("x.a", "x.a2"), ("x.b", "s.a")],
-            &[("s.a", "x.b"), ("x.b", "s.a"), ("s.b", "x.a"), ("x.a", "s.b")],
-        ];
-        for moves in cases {
-            let moves: Vec<_> = moves.iter().map(|(from, to)| (name(from), name(to))).collect();
-            let mut tables: Vec<String> = moves.iter().map(|(from, _)| from.shown()).collect();
-            for statement in rename_statements(&moves) {
-                let words: Vec<&str> = statement.trim_end_matches(';').split(' ').collect();
-                let (schema, table) = words[2].split_once('.').expect("a name with its schema");
-                let new =
-                    if words[3] == "SET" { format!("{}.{table}", words[5]) } else { format!("{schema}.{}", words[5]) };
-                assert!(!tables.contains(&new), "{statement} {tables:?}");
-                let at = tables.iter().position(|known| known == words[2]).expect("it is there");
-                tables[at] = new;
-            }
-            let wanted: Vec<String> = moves.iter().map(|(_, to)| to.shown()).collect();
-            assert_eq!(tables, wanted);
-        }
-    }
-
     #[test]
     fn an_unlogged_table_is_no_matter_where_its_copy_is_newer() {
         let mut task = coverage(&["s.*"], &[]);
         let transaction = Transaction { xid: 99, commit_lsn: Lsn(10), ..Transaction::default() };
         assert!(task.is_unlogged(1, &transaction).is_err());
         assert!(task.is_unlogged(9, &transaction).is_ok());
-        task.followed.get_mut(&1).unwrap().snapshot = Some(CopySnapshot::parse("100:100:", Lsn(100)).unwrap());
+        let copy = CopySnapshot::parse("100:100:", Lsn(100)).unwrap();
+        task.followed.get_mut(&1).unwrap().interest = Interest::Except(Rc::new(copy));
         assert!(task.is_unlogged(1, &transaction).is_ok());
         assert!(task.is_unlogged(1, &Transaction { commit_lsn: Lsn(200), ..transaction }).is_err());
-    }
-
-    #[test]
-    fn names_are_read_as_they_were_written() {
-        for (schema, table) in [("public", "t"), ("My \"S\".x", "Ü.1")] {
-            assert_eq!(TableName::parse(&quote_qualified(schema, table)), Some(TableName::new(schema, table)));
-        }
-        assert_eq!(TableName::parse("a"), None);
-        assert_eq!(TableName::shown_as("\"public\".\"order\""), "public.\"order\"");
-        assert_eq!(TableName::shown_as("public.t"), "public.t");
     }
 }

@@ -1,0 +1,105 @@
+//! What a person does about a table that a task cannot follow as it is: the statements, whole.
+
+use crate::error::{Error, sqlstate};
+use crate::logicalrep::TableName;
+use crate::logicalrep::names::{quote_literal, shown};
+
+/// The two ways out for a table that is named and not followed.
+pub fn not_followed_hint(task: &str, table: &TableName) -> String {
+    let (task, name) = (quote_literal(task), table.shown());
+    let (name, pattern) = (quote_literal(&name), quote_literal(&table.qualified()));
+    format!(
+        "To follow it, create it on the destination as it is here, empty, then SELECT courier.add_table({task}, {name}); \
+         To leave it out: SELECT courier.alter_task({task}, exclude => ARRAY[{pattern}]); \
+         Either while the task is paused or has failed, then SELECT courier.resume({task});"
+    )
+}
+
+pub(super) fn unlogged(task: &str, table: &TableName) -> Error {
+    let name = table.shown();
+    Error::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, format!("table {name} was made unlogged on the source"))
+        .detail("What was written to it since is not in the WAL, and so not on the destination.")
+        .hint(unlogged_hint(task, table))
+}
+
+pub fn unlogged_hint(task: &str, table: &TableName) -> String {
+    let (name, task) = (table.shown(), quote_literal(task));
+    format!(
+        "To copy it anew: ALTER TABLE {name} SET LOGGED; if it is not by now; TRUNCATE {name}; on the destination; \
+         SELECT courier.add_table({task}, {}); To leave it out: SELECT courier.alter_task({task}, exclude => ARRAY[{}]); \
+         Either while the task is paused or has failed, then SELECT courier.resume({task});",
+        quote_literal(&name),
+        quote_literal(&table.qualified())
+    )
+}
+
+/// Statements that give tables their new names, in an order in which each name is free; names that go round in a circle
+/// are parted with the help of one more.
+pub fn rename_statements(moves: &[(TableName, TableName)]) -> Vec<String> {
+    let mut left: Vec<(TableName, TableName)> = moves.to_vec();
+    let mut statements = Vec::new();
+    while !left.is_empty() {
+        let free = left.iter().position(|(_, to)| !left.iter().any(|(from, _)| from == to));
+        if let Some(free) = free {
+            let (from, to) = left.remove(free);
+            statements.extend(rename(&from, &to));
+        } else {
+            let Some((from, _)) = left.first_mut() else { break };
+            let aside = TableName::new(from.schema.clone(), "courier_renamed");
+            statements.extend(rename(from, &aside));
+            *from = aside;
+        }
+    }
+    statements
+}
+
+/// A table that changes both gets there under a name that nobody has: any table may have the old name in the new schema, or
+/// the new name in the old one.
+fn rename(from: &TableName, to: &TableName) -> Vec<String> {
+    let names = |at: &TableName, name: &str| format!("ALTER TABLE {} RENAME TO {};", at.shown(), shown(name));
+    let moves = |at: &TableName| format!("ALTER TABLE {} SET SCHEMA {};", at.shown(), shown(&to.schema));
+    match (from.schema != to.schema, from.name != to.name) {
+        (false, false) => Vec::new(),
+        (false, true) => vec![names(from, &to.name)],
+        (true, false) => vec![moves(from)],
+        (true, true) => {
+            let name = "courier_moved";
+            let [before, after] = [from, to].map(|table| TableName::new(table.schema.clone(), name));
+            vec![names(from, name), moves(&before), names(&after, &to.name)]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> TableName {
+        TableName::parse(text).unwrap()
+    }
+
+    /// Followed on a model of the destination: no name is taken twice, whoever else is there.
+    #[test]
+    fn tables_change_places_across_schemas() {
+        let cases: &[&[(&str, &str)]] = &[
+            &[("s.c", "x.t"), ("w.t", "x.c")],
+            &[("s.a", "x.b"), ("x.a", "x.a2"), ("x.b", "s.a")],
+            &[("s.a", "x.b"), ("x.b", "s.a"), ("s.b", "x.a"), ("x.a", "s.b")],
+        ];
+        for moves in cases {
+            let moves: Vec<_> = moves.iter().map(|(from, to)| (name(from), name(to))).collect();
+            let mut tables: Vec<String> = moves.iter().map(|(from, _)| from.shown()).collect();
+            for statement in rename_statements(&moves) {
+                let words: Vec<&str> = statement.trim_end_matches(';').split(' ').collect();
+                let (schema, table) = words[2].split_once('.').expect("a name with its schema");
+                let new =
+                    if words[3] == "SET" { format!("{}.{table}", words[5]) } else { format!("{schema}.{}", words[5]) };
+                assert!(!tables.contains(&new), "{statement} {tables:?}");
+                let at = tables.iter().position(|known| known == words[2]).expect("it is there");
+                tables[at] = new;
+            }
+            let wanted: Vec<String> = moves.iter().map(|(_, to)| to.shown()).collect();
+            assert_eq!(tables, wanted);
+        }
+    }
+}
