@@ -15,7 +15,7 @@ use super::tasks::given;
 use crate::catalog::coverage::{self, Gap};
 use crate::catalog::tables::{self, TaskTable};
 use crate::catalog::{Stage, Task, Wanted};
-use crate::destination::{Destination, Purpose, data_settings, table};
+use crate::destination::{Destination, Purpose, data_settings};
 use crate::error::{Error, Result};
 use crate::logicalrep::Row;
 use crate::logicalrep::names::{quote_ident, quote_literal, quote_qualified};
@@ -194,7 +194,7 @@ impl Comparison<'_> {
         let mut verdict = Verdict::of(table.shown());
         let Some(mut shape) = shape(table.relid)? else { return Ok(verdict) };
         verdict.is_renamed = shape.name != table.name;
-        let only = table::read_one(&mut self.destination.connection, &table.name)?.only();
+        let only = self.destination.table(&table.name)?.only();
         shape.from_there = format!("{only}{}", table.name);
         let digest = |from: &str| {
             format!(

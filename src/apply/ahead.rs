@@ -17,9 +17,10 @@ use std::time::{Duration, Instant};
 
 use super::applier::{Applier, Kind, Lane};
 use super::copy_runs::PIECE;
-use super::group::{COMMIT_DURABLY, MarkLane};
+use super::group::MarkLane;
 use super::second::Second;
 use crate::destination::Destination;
+use crate::destination::dialect::Sql;
 use crate::error::{Error, Result};
 use crate::logicalrep::relation::{COPY_HEADER, COPY_TRAILER};
 use crate::logicalrep::{Relation, Transaction};
@@ -66,7 +67,7 @@ impl Held {
     /// Closes the session, which undoes what it has not committed.
     fn close(&self) {
         if let Some(mut session) = self.take() {
-            session.connection.copy_abandon("the rows are taken back: their transaction has not committed yet");
+            session.copy_abandon("the rows are taken back: their transaction has not committed yet");
         }
     }
 }
@@ -116,7 +117,7 @@ impl Applier {
 
     fn suits_ahead(&self, early: &Transaction, table: &Relation) -> bool {
         // A worker that starts reads again what came before; part of that has been applied.
-        early.commit_lsn >= self.chain
+        early.commit_lsn >= self.progress.chain()
             && self.destination.replica_role
             && !self.plan.defer_constraints
             && self.second.can_be_had()
@@ -128,17 +129,17 @@ impl Applier {
         if !self.agrees(&table)? || !self.is_plain(&table) {
             return Ok(false);
         }
-        let copy = self.copy_text(&table)?;
+        let dialect = self.dialect();
+        let (copy, mark) = (self.copy_of(&table)?, self.mark(MarkLane::Ahead));
         let Some(mut session) = self.second.take_session() else { return Ok(false) };
-        let connection = &mut session.connection;
-        let sql = format!("BEGIN; {COMMIT_DURABLY}; {}; {copy}", self.mark_text(MarkLane::Ahead));
-        if connection.copy_begin(&sql).and_then(|()| connection.copy_queue(COPY_HEADER)).is_err() {
+        let sql = Sql::all([Some(dialect.begin()), Some(dialect.commit_durably()), Some(mark), Some(copy)]);
+        if session.copy_begin(&sql).and_then(|()| session.copy_queue(COPY_HEADER)).is_err() {
             self.second.avoid();
             return Ok(false);
         }
         let held = Held(Rc::new(RefCell::new(Some(session))));
         let session = held.clone();
-        self.destination.connection.on_stall(GIVES_WAY, Box::new(move || held.close()));
+        self.destination.on_stall(GIVES_WAY, Box::new(move || held.close()));
         let last_sent = Instant::now();
         let (rows, bytes, buffer) = (0, 0, Vec::new());
         self.second.ahead = Some(Ahead { xid, table, session, rows, bytes, buffer, last_sent, is_group: false });
@@ -177,11 +178,11 @@ impl Applier {
         if ahead.is_group {
             let table = ahead.table.clone();
             let session = session.as_mut().ok_or_else(gone)?;
-            let outcome = session.connection.copy_data(data);
+            let outcome = session.copy_data(data);
             return outcome.map_err(|error| self.explain(error, Some(&table), Some(Kind::Insert)));
         }
         let mut session = ahead.session.take();
-        let outcome = session.as_mut().map(|session| session.connection.copy_data_within(data, GIVES_WAY));
+        let outcome = session.as_mut().map(|session| session.copy_data_within(data, GIVES_WAY));
         if let Some(Ok(())) = outcome {
             ahead.session.put(session);
             ahead.last_sent = Instant::now();
@@ -225,14 +226,14 @@ impl Applier {
         self.send_ahead()?;
         self.group.sent_at = xact::now();
         let group = self.group;
-        let progress = self.progress_text(&group);
+        let (progress, commit) = (self.advance(&group), self.dialect().commit());
         let Second { ahead: Some(ahead), session: Some(session), .. } = &mut self.second else { return Err(gone()) };
-        let (table, connection) = (ahead.table.clone(), &mut session.connection);
-        let outcome = connection
+        let table = ahead.table.clone();
+        let outcome = session
             .copy_data(&COPY_TRAILER)
-            .and_then(|()| connection.copy_end())
-            .and_then(|_| connection.exec(&progress))
-            .and_then(|_| connection.exec("COMMIT"));
+            .and_then(|()| session.copy_end())
+            .and_then(|_| session.run(&progress))
+            .and_then(|()| session.run(&commit));
         outcome.map_err(|error| self.explain(error, Some(&table), Some(Kind::Insert)))?;
         self.second.ahead = None;
         self.last_durable = Instant::now();

@@ -2,7 +2,8 @@
 
 use super::applier::{Applier, BYTES_IN_FLIGHT, Kind, Lane, Sent};
 use super::there::explain_probe;
-use crate::destination::{FENCE, taken_over};
+use crate::destination::dialect::Dialect;
+use crate::destination::{is_fenced, taken_over};
 use crate::error::{Error, Origin, Remedy, Result, sqlstate};
 use crate::libpq::Event;
 use crate::logicalrep::names::quote_ident;
@@ -22,30 +23,27 @@ impl Applier {
     /// An open group has no sync yet; without this the destination would keep its answers.
     pub(super) fn ask_for_answers(&mut self) -> Result<()> {
         if matches!(self.sent.back(), Some(Sent::Command { .. })) {
-            self.destination.connection.send_flush_request()?;
+            self.destination.send_flush_request()?;
         }
         Ok(())
     }
 
     pub(super) fn wait_for_answers(&mut self) -> Result<()> {
-        let first = &mut self.destination.connection;
-        if let Some(second) = self.second.working() {
-            first.wait_for_either(&mut second.connection)?;
-        } else {
-            let unsent = first.flush()?;
-            first.wait_and_consume(unsent, None)?;
+        match self.second.working() {
+            Some(second) => self.destination.wait_for_either(second)?,
+            None => self.destination.wait_for_answers()?,
         }
         self.take_events()
     }
 
     pub(super) fn read_answers(&mut self) -> Result<()> {
-        if self.destination.connection.is_waiting() {
-            self.destination.connection.flush()?;
+        if self.destination.is_waiting() {
+            self.destination.flush()?;
         }
-        self.destination.connection.consume()?;
+        self.destination.consume()?;
         if let Some(second) = self.second.working() {
-            second.connection.flush()?;
-            second.connection.consume()?;
+            second.flush()?;
+            second.consume()?;
         }
         self.take_events()
     }
@@ -68,7 +66,7 @@ impl Applier {
         let Some(second) = self.second.working() else {
             return Err(Error::internal("a group was sent to a session that is gone"));
         };
-        let Some(event) = second.connection.next_event()? else { return Ok(false) };
+        let Some(event) = second.next_event()? else { return Ok(false) };
         let table = self.second.table.take();
         match event {
             Event::Done(Some(Ok(_))) => self.committed(),
@@ -82,7 +80,7 @@ impl Applier {
     }
 
     fn take_events_of_first(&mut self) -> Result<bool> {
-        while let Some(event) = self.destination.connection.next_event()? {
+        while let Some(event) = self.destination.next_event()? {
             match (event, self.sent.pop_front()) {
                 (Event::Done(outcome), Some(Sent::Command { bytes, table, kind })) => {
                     self.bytes_in_flight -= bytes;
@@ -123,21 +121,20 @@ impl Applier {
 
     pub(super) fn committed(&mut self) {
         if let Some(group) = self.groups.pop_front() {
-            self.applied = group.applied.end_lsn;
-            if group.durable {
-                self.durable = self.applied;
-            }
+            self.progress.commit(group.applied.end_lsn, group.durable);
             (self.on_applied)(&group.applied);
         }
     }
 
     /// Adds to a destination error what only we know.
     pub(super) fn explain(&self, error: Error, table: Option<&Relation>, kind: Option<Kind>) -> Error {
-        if error.detail_text().is_some_and(|d| d.contains(FENCE)) {
+        if is_fenced(&error) {
             return taken_over();
         }
         let error = match (table, kind) {
-            (Some(table), Some(kind)) => describe_conflict(error, table, kind, &self.destination.connection.user()),
+            (Some(table), Some(kind)) => {
+                describe_conflict(error, table, kind, self.destination.dialect(), &self.destination.user())
+            }
             // The supervisor looks again, and says what that means.
             (_, _) if error.sqlstate() == sqlstate::DIVISION_BY_ZERO => {
                 Error::new(sqlstate::OBJECT_IN_USE, "the task's row in courier_applied.progress is gone")
@@ -175,9 +172,9 @@ const SEARCH_PATH: &str = "If an index, a check or a trigger of the table calls 
      these functions, what calls them, and the statement for the destination. If a type is another one than on the source, alter the \
      column. Then SELECT courier.resume({task});";
 
-fn describe_conflict(error: Error, table: &Relation, kind: Kind, user: &str) -> Error {
+fn describe_conflict(error: Error, table: &Relation, kind: Kind, dialect: &dyn Dialect, user: &str) -> Error {
     if kind == Kind::Probe {
-        return explain_probe(error, table);
+        return explain_probe(error, table, dialect);
     }
     let name = table.shown();
     if error.sqlstate() == sqlstate::DIVISION_BY_ZERO && kind == Kind::Insert {

@@ -23,7 +23,8 @@ use super::send::STATEMENT_ROWS;
 use super::there::{Probes, There};
 use super::waiting::Waiting;
 use crate::catalog::ConflictPolicy;
-use crate::destination::Destination;
+use crate::destination::dialect::Dialect;
+use crate::destination::{Destination, Progress};
 use crate::error::{Error, Result};
 use crate::libpq::Watch;
 use crate::logicalrep::{Change, Transaction};
@@ -170,12 +171,7 @@ pub struct Applier {
     pub(super) sent: VecDeque<Sent>,
     pub(super) groups: VecDeque<Group>,
     pub(super) bytes_in_flight: usize,
-    /// End of the last group sent: what the next one must follow.
-    pub(super) chain: Lsn,
-    pub(super) applied: Lsn,
-    pub(super) durable: Lsn,
-    /// End of the last group sent whose commit is durable.
-    pub(super) durable_sent: Lsn,
+    pub(super) progress: Progress,
     pub(super) last_durable: Instant,
     pub(super) round: Round,
 
@@ -204,7 +200,7 @@ impl Acquainted {
     pub fn with(mut destination: Destination, names: &[String]) -> Result<Acquainted> {
         let destination_id = destination.database_id()?;
         let mut there = There::default();
-        there.learn(&mut destination.connection, names)?;
+        there.learn(&mut destination, names)?;
         Ok(Acquainted { destination, destination_id, there })
     }
 
@@ -213,7 +209,7 @@ impl Acquainted {
         self.destination.check_helper_schema()
     }
 
-    /// Where the changes go, see [`crate::destination::DATABASE_ID`].
+    /// Where the changes go, see [`crate::destination::Destination::database_id`].
     pub fn destination_id(&self) -> Option<&str> {
         self.destination_id.as_deref()
     }
@@ -236,8 +232,8 @@ impl Applier {
     ) -> Result<Applier> {
         let (epoch, start) = destination.take_over(&plan.task_id, plan.leases.each_ref().map(String::as_str))?;
         let task_id = parse_uuid(&plan.task_id)?;
-        there.learn(&mut destination.connection, &plan.names)?;
-        destination.connection.enter_pipeline()?;
+        there.learn(&mut destination, &plan.names)?;
+        destination.enter_pipeline()?;
         let now = Instant::now();
         Ok(Applier {
             destination,
@@ -256,11 +252,8 @@ impl Applier {
             sent: VecDeque::new(),
             groups: VecDeque::new(),
             bytes_in_flight: 0,
-            chain: start,
-            applied: start,
             // Taking over was a durable commit.
-            durable: start,
-            durable_sent: start,
+            progress: Progress::at(start),
             last_durable: now,
             round: Round::default(),
             params: Params::default(),
@@ -279,13 +272,17 @@ impl Applier {
 
     /// What the destination has committed.
     pub fn applied(&self) -> Lsn {
-        self.applied
+        self.progress.applied()
     }
 
     /// What the destination's progress row has, and will have after a crash. The slot may advance up to here and not
     /// further: a row that is behind the slot then tells that the destination has lost something.
     pub fn durable(&self) -> Lsn {
-        self.durable
+        self.progress.durable()
+    }
+
+    pub(super) fn dialect(&self) -> &'static dyn Dialect {
+        self.destination.dialect()
     }
 
     /// Is nothing waiting and nothing on its way?
@@ -305,7 +302,7 @@ impl Applier {
         if self.is_to_be_recorded() {
             self.record_position(round.position)?;
         }
-        self.destination.connection.flush()?;
+        self.destination.flush()?;
         self.second.rest();
         self.tend_ahead();
         Ok(())
@@ -315,14 +312,14 @@ impl Applier {
     /// is durable as well.
     fn is_to_be_recorded(&self) -> bool {
         let Round { position, caught_up, wanted, is_held } = self.round;
-        if is_held || !self.is_idle() || position <= self.durable {
+        if is_held || !self.is_idle() || position <= self.durable() {
             return false;
         }
         let since = self.last_durable.elapsed();
-        if self.durable < wanted && wanted <= position {
+        if self.durable() < wanted && wanted <= position {
             return true;
         }
-        match self.durable < self.applied {
+        match self.durable() < self.applied() {
             true if caught_up => since >= DURABLE_WHEN_IDLE,
             true => since >= DURABLE_EVERY,
             false => since >= RECORD_IDLE_EVERY,
@@ -365,9 +362,9 @@ impl Applier {
 
     /// How long the worker may sleep without missing something of ours.
     pub fn patience(&self) -> Duration {
-        if self.is_idle() && self.durable < self.applied {
+        if self.is_idle() && self.durable() < self.applied() {
             DURABLE_WHEN_IDLE
-        } else if self.is_idle() && self.durable < self.round.position {
+        } else if self.is_idle() && self.durable() < self.round.position {
             RECORD_IDLE_EVERY
         } else if self.second.ahead.is_some() {
             Duration::from_secs(1)
@@ -378,9 +375,9 @@ impl Applier {
 
     /// What to wait for on the connections.
     pub fn watches(&mut self) -> Result<Vec<Watch>> {
-        let mut watches = vec![self.destination.connection.watch()?];
+        let mut watches = vec![self.destination.watch()?];
         if let Some(second) = self.second.working() {
-            watches.push(second.connection.watch()?);
+            watches.push(second.watch()?);
         }
         Ok(watches)
     }

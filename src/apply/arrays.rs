@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn an_array_has_header_and_fields() {
-        let relation = super::super::statements::tests::relation();
+        let relation = crate::destination::fixture::relation();
         let mut params = Params::default();
         params.start(&relation, 0..2);
         let one = [&8i32.to_be_bytes()[..], &7i64.to_be_bytes(), &NULL_FIELD.to_be_bytes()].concat();
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn skipped_columns_leave_no_gap() {
-        let relation = super::super::statements::tests::relation();
+        let relation = crate::destination::fixture::relation();
         let mut params = Params::default();
         params.start(&relation, std::iter::once(1));
         let row = [&8i32.to_be_bytes()[..], &7i64.to_be_bytes(), &1i32.to_be_bytes(), b"x"].concat();

@@ -437,11 +437,11 @@ mod tests {
     }
 
     fn keyed() -> TableBatch {
-        TableBatch::new(Rc::new(super::super::statements::tests::relation()))
+        TableBatch::new(Rc::new(crate::destination::fixture::relation()))
     }
 
     fn unkeyed() -> TableBatch {
-        let mut relation = super::super::statements::tests::relation();
+        let mut relation = crate::destination::fixture::relation();
         relation.identity = Identity::FullRow;
         relation.key.clear();
         TableBatch::new(Rc::new(relation))
@@ -545,7 +545,7 @@ mod tests {
     #[test]
     fn updates_are_sorted_where_no_other_unique_value_depends_on_their_order() {
         let keys = |has_one_unique_index| {
-            let mut relation = super::super::statements::tests::relation();
+            let mut relation = crate::destination::fixture::relation();
             relation.has_one_unique_index = has_one_unique_index;
             let mut batch = TableBatch::new(Rc::new(relation));
             update(&mut batch, "2", "2", "x");
@@ -560,7 +560,7 @@ mod tests {
 
     #[test]
     fn a_key_is_recognized_in_its_row() {
-        let mut relation = super::super::statements::tests::relation();
+        let mut relation = crate::destination::fixture::relation();
         assert!(has_key(&relation, &row("1", "a"), &field("1")));
         assert!(!has_key(&relation, &row("1", "a"), &field("2")));
         assert!(!has_key(&relation, &row("1", "a"), &field("12")));

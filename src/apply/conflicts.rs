@@ -16,11 +16,9 @@ use std::rc::Rc;
 
 use super::applier::{Applier, Sent};
 use super::huge::HUGE;
-use super::statements::{self, Found};
 use crate::catalog::ConflictPolicy;
+use crate::destination::dialect::{Facts, Found, Involved, Trial};
 use crate::error::{Error, Remedy, Result, sqlstate};
-use crate::libpq::Param;
-use crate::logicalrep::names::quote_literal;
 use crate::logicalrep::relation::{Fields, is_unchanged};
 use crate::logicalrep::{Change, Relation};
 
@@ -117,8 +115,8 @@ impl Applier {
             return Ok(());
         };
         for relation in relations {
-            let facts = self.facts(relation, "TRUNCATE", &error, "skipped");
-            self.send_command(&statements::record_facts(&facts))?;
+            let record = self.dialect().record(&self.facts(relation, "TRUNCATE", &error, "skipped"));
+            self.send_command(&record)?;
         }
         self.settle()
     }
@@ -128,20 +126,20 @@ impl Applier {
         self.settle()?;
         let before = self.statements_made;
         self.attempt = Attempt { under_way: true, ..Attempt::default() };
-        self.send_command("SAVEPOINT courier_change")?;
+        self.send_command(&self.dialect().trial(Trial::Begins))?;
         if let Err(error) = send(self) {
             self.attempt.fail(error)?;
         }
         // After an error the destination ignores everything up to a sync. Inside the block it commits nothing.
-        self.destination.connection.send_sync()?;
+        self.destination.send_sync()?;
         self.sent.push_back(Sent::Sync);
         self.settle()?;
         let Attempt { error, not_prepared, .. } = std::mem::take(&mut self.attempt);
         if error.is_none() {
-            self.send_command("RELEASE SAVEPOINT courier_change")?;
+            self.send_command(&self.dialect().trial(Trial::Succeeds))?;
             return Ok(None);
         }
-        self.send_command("ROLLBACK TO SAVEPOINT courier_change")?;
+        self.send_command(&self.dialect().trial(Trial::Fails))?;
         if not_prepared {
             self.statements.retain(|_, made| made.number <= before);
             self.statements_weight = self.statements.values().map(|made| made.weight).sum();
@@ -177,19 +175,12 @@ impl Applier {
     /// The columns by which the row in the way is found: those of the constraint that was violated, if the change has
     /// them all. None for a missing row.
     fn collision(&mut self, relation: &Relation, change: Change<'_>, error: &Error) -> Result<Vec<usize>> {
-        const SQL: &str = "SELECT a.attname FROM pg_catalog.pg_index i \
-             JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
-             CROSS JOIN LATERAL pg_catalog.generate_series(0, i.indnkeyatts - 1) AS k(n) \
-             LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k.n] \
-             WHERE i.indrelid = pg_catalog.to_regclass($1) AND c.relname = $2 AND i.indisunique \
-             AND i.indexprs IS NULL AND i.indpred IS NULL ORDER BY k.n";
         let (Some(name), Some(row)) = (error.constraint_name(), row_of(change)) else { return Ok(Vec::new()) };
         self.leave_pipeline()?;
-        let rows = self.destination.connection.query(SQL, &[Some(&relation.qualified_name()), Some(name)])?;
+        let names = self.destination.columns_of_unique_index(&relation.qualified_name(), name)?;
         let fields: Vec<&[u8]> = Fields(row).collect();
         let mut columns = Vec::new();
-        for row in &rows {
-            let name = row.opt(0).unwrap_or_default();
+        for name in names {
             match relation.columns.iter().position(|column| column.name == name) {
                 Some(column) if fields.get(column).is_some_and(|field| !is_unchanged(field)) => columns.push(column),
                 _ => return Ok(Vec::new()),
@@ -213,7 +204,6 @@ impl Applier {
             Change::Update { old, .. } => ("UPDATE", Some(old)),
             Change::Delete { old } => ("DELETE", Some(old)),
         };
-        let facts = self.facts(relation, verb, error, decision);
         // A table without a key identifies a row by all of it: then the old row is what there is to show.
         let by_row = relation.key.is_empty();
         let (key, row) = if by_row { (None, row_of(change).or(old)) } else { (old, row_of(change)) };
@@ -227,7 +217,8 @@ impl Applier {
             (0..relation.columns.len()).filter(|column| row.is_some() && !skip.contains(column)).collect();
         let key_columns: &[usize] = if key.is_some() { &relation.key } else { &[] };
         if key_columns.is_empty() && given.is_empty() {
-            self.send_command(&statements::record_facts(&facts))?;
+            let record = self.dialect().record(&self.facts(relation, verb, error, decision));
+            self.send_command(&record)?;
             return self.settle();
         }
         self.params.start(relation, key_columns.iter().chain(&given).copied());
@@ -240,33 +231,27 @@ impl Applier {
         let is_huge = row.is_some_and(|row| row.len() >= HUGE);
         let found = if by.is_empty() || found == Found::Shown && is_huge { Found::Nothing } else { found };
         let there = self.there(relation)?;
-        let statement = statements::record_conflict(relation, &there, key.is_some(), &given, found, by, &facts);
+        let rows = Involved { there: &there, has_key: key.is_some(), given: &given, found, by };
+        let statement = self.dialect().record_rows(&self.facts(relation, verb, error, decision), &rows);
         self.use_pipeline()?;
-        let connection = &mut self.destination.connection;
-        connection.send_prepare("", &statement.sql, &statement.types)?;
-        let values = self.params.finish(None);
-        let params: Vec<Param<'_>> = values.iter().map(|v| Param { value: Some(v), binary: true }).collect();
-        connection.send_prepared("", &params)?;
+        self.destination.send_prepare("", &statement)?;
+        self.destination.send_prepared("", self.params.finish(None).iter().map(Vec::as_slice))?;
         for _ in 0..2 {
             self.sent.push_back(Sent::Command { bytes: 0, table: Some(relation.clone()), kind: None });
         }
         self.settle()
     }
 
-    /// The literals of `statements::FACTS`.
-    fn facts(&self, relation: &Relation, verb: &str, error: &Error, decision: &str) -> String {
-        [
-            format!("{}::pg_catalog.uuid", quote_literal(&self.plan.task_id)),
-            format!("'{}'::pg_catalog.pg_lsn", self.current.change_lsn),
-            format!("'{}'::pg_catalog.pg_lsn", self.current.commit_lsn),
-            relation.oid.to_string(),
-            quote_literal(&relation.shown()),
-            quote_literal(verb),
-            quote_literal(error.sqlstate()),
-            quote_literal(error.message()),
-            quote_literal(decision),
-        ]
-        .join(", ")
+    fn facts<'a>(&'a self, relation: &'a Relation, change: &'a str, error: &'a Error, decision: &'a str) -> Facts<'a> {
+        Facts {
+            task_id: &self.plan.task_id,
+            lsn: self.current.change_lsn,
+            commit_lsn: self.current.commit_lsn,
+            relation,
+            change,
+            error,
+            decision,
+        }
     }
 }
 

@@ -15,11 +15,9 @@ use std::time::{Duration, Instant};
 
 use super::applier::{Applied, Applier, Kind, Lane, Sent};
 use super::batch::TableBatch;
-use super::group::COMMIT_DURABLY;
-use super::second::Turns;
-use crate::destination::table;
+use crate::destination::dialect::Sql;
+use crate::destination::{Destination, table};
 use crate::error::{Error, Result};
-use crate::libpq::Connection;
 use crate::logicalrep::relation::{COPY_HEADER, COPY_TRAILER};
 use crate::logicalrep::{FastMap, Relation};
 
@@ -173,7 +171,7 @@ impl Applier {
         let chances = if self.copy_runs.round_trip.is_none() { 10 } else { 1 };
         for chance in 1..=chances {
             let begin = Instant::now();
-            self.destination.connection.exec("SELECT 1")?;
+            self.destination.ping()?;
             let this = begin.elapsed();
             let shortest = self.copy_runs.round_trip.map_or(this, |known| known.min(this));
             self.copy_runs.round_trip = Some(shortest);
@@ -231,12 +229,20 @@ impl Applier {
         durable: bool,
         beside: Option<Lane>,
     ) -> Result<Lane> {
-        let durably = if durable { format!("{COMMIT_DURABLY}; ") } else { String::new() };
-        let Turns { take, await_earlier } = self.second.turns(self.class_of_turns());
+        let dialect = self.dialect();
+        let durably = durable.then(|| dialect.commit_durably());
+        let [earlier, this] = self.second.turns(self.class_of_turns());
         if let Some(lane) = beside {
-            let (mark, copy, progress) =
-                (self.mark_text(lane.into()), self.copy_text(table)?, self.progress_text(group));
-            let sql = format!("BEGIN; {durably}{mark}; {take}; {copy}; {await_earlier}; {progress}; COMMIT");
+            let sql = Sql::all([
+                Some(dialect.begin()),
+                durably.clone(),
+                Some(self.mark(lane.into())),
+                Some(dialect.take_turn(this)),
+                Some(self.copy_of(table)?),
+                Some(dialect.await_turn(earlier)),
+                Some(self.advance(group)),
+                Some(dialect.commit()),
+            ]);
             let connection = self.connection(lane)?;
             match connection.copy_begin(&sql).and_then(|()| connection.copy_queue(COPY_HEADER)) {
                 Ok(()) => return Ok(lane),
@@ -245,8 +251,9 @@ impl Applier {
                 Err(_) => self.second.avoid(),
             }
         }
-        let before = format!("{}{durably}{take}; ", self.begin_text(group));
-        self.start_copy(table, &before, "; COMMIT")?;
+        let copy = self.copy_of(table)?;
+        let (begin, take) = (self.begins(group), dialect.take_turn(this));
+        self.start_copy(table, &Sql::all([Some(begin), durably, Some(take), Some(copy), Some(dialect.commit())]))?;
         Ok(Lane::First)
     }
 
@@ -256,13 +263,10 @@ impl Applier {
         i32::from_be_bytes([a, b, c, d]) ^ self.epoch as i32
     }
 
-    fn connection(&mut self, lane: Lane) -> Result<&mut Connection> {
+    fn connection(&mut self, lane: Lane) -> Result<&mut Destination> {
         match lane {
-            Lane::First => Ok(&mut self.destination.connection),
-            Lane::Second => {
-                let session = self.second.session();
-                session.map(|s| &mut s.connection).ok_or_else(|| Error::internal("the second session is gone"))
-            }
+            Lane::First => Ok(&mut self.destination),
+            Lane::Second => self.second.session().ok_or_else(|| Error::internal("the second session is gone")),
         }
     }
 
@@ -276,10 +280,11 @@ impl Applier {
         }
         let Some(batch) = self.waiting.take().pop() else { return Ok(false) };
         if !is_open {
-            let same = Applied { end_lsn: self.chain, ..self.group };
-            let before = self.begin_text(&same);
+            let same = Applied { end_lsn: self.progress.chain(), ..self.group };
+            let begin = self.begins(&same);
             (self.group_open, self.group_block) = (true, true);
-            self.start_copy(&batch.relation, &before, "")?;
+            let copy = self.copy_of(&batch.relation)?;
+            self.start_copy(&batch.relation, &Sql::all([Some(begin), Some(copy)]))?;
             self.copy_runs.open = Some(batch.relation.clone());
         }
         self.queue_rows(&batch, Lane::First, Flow::Sent)?;
@@ -287,17 +292,17 @@ impl Applier {
         Ok(true)
     }
 
-    fn begin_text(&self, group: &Applied) -> String {
-        let deferred = if self.plan.defer_constraints { "SET CONSTRAINTS ALL DEFERRED; " } else { "" };
-        format!("BEGIN; {deferred}{}; ", self.progress_text(group))
+    fn begins(&self, group: &Applied) -> Sql {
+        let dialect = self.dialect();
+        let deferred = self.plan.defer_constraints.then(|| dialect.defer_constraints());
+        Sql::all([Some(dialect.begin()), deferred, Some(self.advance(group))])
     }
 
-    pub(super) fn start_copy(&mut self, table: &Rc<Relation>, before: &str, after: &str) -> Result<()> {
-        let copy = self.copy_text(table)?;
+    pub(super) fn start_copy(&mut self, table: &Rc<Relation>, sql: &Sql) -> Result<()> {
         self.leave_pipeline()?;
-        let outcome = self.destination.connection.copy_begin(&format!("{before}{copy}{after}"));
+        let outcome = self.destination.copy_begin(sql);
         outcome.map_err(|error| self.explain_copy(error, table))?;
-        self.destination.connection.copy_queue(COPY_HEADER)
+        self.destination.copy_queue(COPY_HEADER)
     }
 
     fn queue_rows(&mut self, batch: &TableBatch, lane: Lane, flow: Flow) -> Result<()> {
@@ -314,10 +319,10 @@ impl Applier {
     }
 
     pub(super) fn copy_ends(&mut self, sent: Sent) -> Result<()> {
-        self.destination.connection.copy_queue(&COPY_TRAILER)?;
-        self.destination.connection.copy_finish()?;
+        self.destination.copy_queue(&COPY_TRAILER)?;
+        self.destination.copy_finish()?;
         self.sent.push_back(sent);
-        self.destination.connection.flush()?;
+        self.destination.flush()?;
         Ok(())
     }
 
@@ -332,9 +337,9 @@ impl Applier {
     }
 
     /// A COPY of binary rows, behind a look whether its columns still are what they were.
-    pub(super) fn copy_text(&mut self, table: &Relation) -> Result<String> {
-        let check = self.there(table)?.before_copy();
-        Ok(format!("{check}; COPY {} ({}) FROM STDIN (FORMAT binary)", table.qualified_name(), table.column_list()))
+    pub(super) fn copy_of(&mut self, table: &Relation) -> Result<Sql> {
+        let there = self.there(table)?;
+        Ok(self.dialect().copy(table, &there))
     }
 
     /// Ends a COPY that is open and returns to pipeline mode, before anything else is sent.
@@ -346,7 +351,7 @@ impl Applier {
             self.copy_ends(Sent::CopyEnd { table })?;
         }
         self.settle()?;
-        self.destination.connection.enter_pipeline()?;
+        self.destination.enter_pipeline()?;
         self.copy_runs.pipeline = true;
         Ok(())
     }
@@ -355,7 +360,7 @@ impl Applier {
     pub(super) fn leave_pipeline(&mut self) -> Result<()> {
         self.settle()?;
         if std::mem::take(&mut self.copy_runs.pipeline) {
-            self.destination.connection.leave_pipeline()?;
+            self.destination.leave_pipeline()?;
         }
         Ok(())
     }

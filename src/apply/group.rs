@@ -3,13 +3,10 @@
 use std::time::Instant;
 
 use super::applier::{Applied, Applier, DURABLE_EVERY, Group, Lane, Sent};
+use crate::destination::dialect::{Advance, MarkOf, Sql};
 use crate::error::Result;
-use crate::libpq::Param;
 use crate::logicalrep::Lsn;
 use crate::pg::xact;
-
-/// Makes the commit of the transaction under way wait for the disk.
-pub(super) const COMMIT_DURABLY: &str = "SELECT pg_catalog.set_config('synchronous_commit', 'on', true)";
 
 /// What writes beside others, and so has a mark of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,23 +36,18 @@ impl Applier {
         self.group_block = self.plan.defer_constraints || self.is_serial();
         if self.group_block {
             // SET CONSTRAINTS wants a transaction block; otherwise everything up to the sync is one anyway.
-            self.send_command("BEGIN")?;
-            self.send_command("SET CONSTRAINTS ALL DEFERRED")?;
+            self.send_command(&self.dialect().begin())?;
+            self.send_command(&self.dialect().defer_constraints())?;
         }
-        let same = Applied { end_lsn: self.chain, ..self.group };
+        let same = Applied { end_lsn: self.progress.chain(), ..self.group };
         self.send_progress(end.unwrap_or(&same))
     }
 
     pub(super) fn send_progress(&mut self, applied: &Applied) -> Result<()> {
-        const UUID: u32 = 2950;
-        const LSN: u32 = 3220;
-        const TIMESTAMPTZ: u32 = 1184;
-        const INT8: u32 = 20;
         const NAME: &str = "courier_progress";
         self.use_pipeline()?;
         if !self.progress_prepared {
-            let types = [UUID, LSN, TIMESTAMPTZ, LSN, INT8];
-            self.destination.connection.send_prepare(NAME, &progress_sql(["$1", "$2", "$3", "$4", "$5"]), &types)?;
+            self.destination.send_prepare(NAME, &self.destination.dialect().advance_prepared())?;
             self.sent.push_back(Sent::Command { bytes: 0, table: None, kind: None });
             self.progress_prepared = true;
         }
@@ -63,11 +55,10 @@ impl Applier {
             &self.task_id,
             &applied.end_lsn.0.to_be_bytes(),
             &applied.commit_time.to_be_bytes(),
-            &self.chain.0.to_be_bytes(),
+            &self.progress.chain().0.to_be_bytes(),
             &self.epoch.to_be_bytes(),
         ];
-        let params = values.map(|value| Param { value: Some(value), binary: true });
-        self.destination.connection.send_prepared(NAME, &params)?;
+        self.destination.send_prepared(NAME, values.into_iter())?;
         self.sent.push_back(Sent::Command { bytes: 0, table: None, kind: None });
         Ok(())
     }
@@ -82,7 +73,7 @@ impl Applier {
     /// Sends the rest of the group and its end. With `durable`, when it is time, or when somebody waits for what is in
     /// it, the commit waits for the disk.
     pub(super) fn close_group(&mut self, durable: bool) -> Result<()> {
-        let is_wanted = self.durable_sent < self.round.wanted && self.round.wanted <= self.group.end_lsn;
+        let is_wanted = self.progress.sent_durably() < self.round.wanted && self.round.wanted <= self.group.end_lsn;
         let is_due = is_wanted || self.is_serial() || self.last_durable.elapsed() >= DURABLE_EVERY;
         let durable = durable || is_due && !self.round.is_held;
         self.group.sent_at = xact::now();
@@ -98,66 +89,39 @@ impl Applier {
             self.send_progress(&group)?;
         }
         if durable {
-            self.send_command(COMMIT_DURABLY)?;
+            self.send_command(&self.dialect().commit_durably())?;
             self.last_durable = Instant::now();
         }
         if std::mem::take(&mut self.group_block) {
-            self.send_command("COMMIT")?;
+            self.send_command(&self.dialect().commit())?;
         }
-        self.destination.connection.send_sync()?;
+        self.destination.send_sync()?;
         self.sent.push_back(Sent::Sync);
         self.note_sent(group, durable, Lane::First);
-        self.destination.connection.flush()?;
+        self.destination.flush()?;
         Ok(())
     }
 
     pub(super) fn note_sent(&mut self, group: Applied, durable: bool, lane: Lane) {
         self.groups.push_back(Group { applied: group, durable, lane });
-        if durable {
-            self.durable_sent = group.end_lsn;
-        }
-        self.chain = group.end_lsn;
+        self.progress.send(group.end_lsn, durable);
         self.group = Applied::default();
         self.group_open = false;
     }
 
-    /// The first statement of a transaction that comes to the progress row last: it says where the changes come from, for
-    /// whoever reads them from the destination's WAL. No other session of this worker writes the lane's row.
-    pub(super) fn mark_text(&self, lane: MarkLane) -> String {
-        format!(
-            "INSERT INTO courier_applied.marks AS m (task_id, epoch, lane, source_id) \
-             SELECT p.task_id, {epoch}, {lane}, p.source_id FROM courier_applied.progress AS p \
-             WHERE p.task_id = '{task}'::pg_catalog.uuid \
-             ON CONFLICT (task_id, epoch, lane) DO UPDATE SET used = m.used + 1",
-            epoch = self.epoch,
-            lane = lane as i32,
-            task = self.plan.task_id,
-        )
+    /// What a transaction that comes to the progress row last begins with. No other session of this worker has the lane.
+    pub(super) fn mark(&self, lane: MarkLane) -> Sql {
+        self.dialect().mark(&MarkOf { task_id: &self.plan.task_id, epoch: self.epoch, lane: lane as i16 })
     }
 
     /// The progress update with its values in the text.
-    pub(super) fn progress_text(&self, applied: &Applied) -> String {
-        progress_sql([
-            &format!("'{}'::pg_catalog.uuid", self.plan.task_id),
-            &format!("'{}'::pg_catalog.pg_lsn", applied.end_lsn),
-            &format!(
-                "('2000-01-01 00:00+00'::pg_catalog.timestamptz + {} * '1 us'::pg_catalog.interval)",
-                applied.commit_time
-            ),
-            &format!("'{}'::pg_catalog.pg_lsn", self.chain),
-            &self.epoch.to_string(),
-        ])
+    pub(super) fn advance(&self, applied: &Applied) -> Sql {
+        self.dialect().advance(&Advance {
+            task_id: &self.plan.task_id,
+            epoch: self.epoch,
+            from: self.progress.chain(),
+            to: applied.end_lsn,
+            commit_time: applied.commit_time,
+        })
     }
-}
-
-/// Parameters: task, new end, commit time, the end it must follow, epoch.
-fn progress_sql([task, end, commit_time, chain, epoch]: [&str; 5]) -> String {
-    format!(
-        "WITH touched AS (UPDATE courier_applied.progress SET end_lsn = {end}, \
-         commit_time = CASE WHEN {commit_time} > '2000-01-01 00:00+00'::pg_catalog.timestamptz THEN {commit_time} \
-         ELSE commit_time END, \
-         updated_at = pg_catalog.now(), writer = CASE WHEN end_lsn = {chain} THEN {epoch} ELSE -1 END \
-         WHERE task_id = {task} RETURNING 1) \
-         SELECT 1 / (pg_catalog.count(*) = 1)::pg_catalog.int4 FROM touched"
-    )
 }

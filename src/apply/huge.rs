@@ -32,13 +32,14 @@ impl Applier {
             self.open_group(None)?;
             if !std::mem::replace(&mut self.group_block, true) {
                 // A COPY outside of the pipeline must not end what the pipeline began.
-                self.send_command("BEGIN")?;
+                self.send_command(&self.dialect().begin())?;
             }
             self.use_pipeline()?;
             if !self.agrees(relation)? {
                 return self.send_change(relation, Change::Insert { row });
             }
-            self.start_copy(relation, "", "")?;
+            let copy = self.copy_of(relation)?;
+            self.start_copy(relation, &copy)?;
             self.copy_row(relation, row)?;
             return self.copy_ends(Sent::CopyEnd { table: relation.clone() });
         }
@@ -47,7 +48,7 @@ impl Applier {
 
     fn copy_row(&mut self, relation: &Rc<Relation>, row: &[u8]) -> Result<()> {
         let columns = (relation.columns.len() as i16).to_be_bytes();
-        let connection = &mut self.destination.connection;
+        let connection = &mut self.destination;
         let outcome = connection.copy_data(&columns).and_then(|()| connection.copy_data(row));
         outcome.map_err(|error| self.explain_copy(error, relation))
     }

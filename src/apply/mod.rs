@@ -19,6 +19,5 @@ mod huge;
 mod second;
 mod send;
 mod sink;
-pub mod statements;
-mod there;
+pub mod there;
 mod waiting;

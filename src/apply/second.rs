@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use super::ahead::Ahead;
 use crate::destination::Destination;
+use crate::destination::dialect::Turn;
 use crate::error::Result;
 use crate::logicalrep::Relation;
 
@@ -41,14 +42,6 @@ pub(super) struct Second {
     avoided_until: Option<Instant>,
     /// The number of the latest group that took a turn.
     turn: i32,
-}
-
-/// How groups that run side by side keep their order, as SQL.
-pub(super) struct Turns {
-    /// Taken at a group's start, and kept to its end.
-    pub(super) take: String,
-    /// Waits for the end of the group before.
-    pub(super) await_earlier: String,
 }
 
 impl Second {
@@ -83,15 +76,12 @@ impl Second {
         self.session.as_mut()
     }
 
-    /// The turn of the next group, among the advisory locks of this class.
-    pub(super) fn turns(&mut self, class: i32) -> Turns {
+    /// The turn of the group before, whose end the next one waits for; and that of the next group, which it takes at its
+    /// start and keeps to its end.
+    pub(super) fn turns(&mut self, class: i32) -> [Turn; 2] {
         let earlier = self.turn;
         self.turn = earlier.wrapping_add(1);
-        let lock = "SELECT pg_catalog.pg_advisory_xact_lock";
-        Turns {
-            take: format!("{lock}({class}, {})", self.turn),
-            await_earlier: format!("{lock}_shared({class}, {earlier})"),
-        }
+        [earlier, self.turn].map(|number| Turn { class, number })
     }
 
     /// The session, opened if need be, for somebody who gives it back or closes it.

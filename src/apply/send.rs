@@ -5,10 +5,9 @@ use std::rc::Rc;
 use super::applier::{Applier, Kind, Prepared, Sent, StatementKey};
 use super::batch::{self, Keyed, TableBatch};
 use super::huge;
-use super::statements::{self, Statement};
+use crate::destination::dialect::{Dialect, Plans, Sql, Statement};
 use crate::destination::table::Table;
 use crate::error::Result;
-use crate::libpq::Param;
 use crate::logicalrep::relation::{Fields, Identity, is_unchanged};
 use crate::logicalrep::{Change, Relation};
 
@@ -54,7 +53,7 @@ impl Applier {
     pub(super) fn send_deletes(&mut self, relation: &Rc<Relation>, keys: &[&[u8]]) -> Result<()> {
         self.params.start(relation, relation.key.iter().copied());
         keys.iter().for_each(|key| self.params.push(0, key, &[]));
-        self.send_rows(relation, Kind::Delete, Vec::new(), Some(keys.len() as i64), statements::delete)?;
+        self.send_rows(relation, Kind::Delete, Vec::new(), Some(keys.len() as i64), Dialect::delete)?;
         self.note_deleted(relation, keys.len() as u64)
     }
 
@@ -65,9 +64,9 @@ impl Applier {
         let total = rows.iter().map(|(_, count)| *count).sum();
         // This statement alone compares whole tables; a join by hash is what makes that bearable, whatever
         // the statistics say.
-        self.send_command(SCANS_ON)?;
-        self.send_rows(relation, Kind::DeleteByRow, Vec::new(), Some(total), statements::delete_by_row)?;
-        self.send_command(SCANS_OFF)
+        self.send_command(&self.dialect().plans(Plans::ByScan))?;
+        self.send_rows(relation, Kind::DeleteByRow, Vec::new(), Some(total), Dialect::delete_by_row)?;
+        self.send_command(&self.dialect().plans(Plans::ByIndex))
     }
 
     pub(super) fn send_updates(&mut self, relation: &Rc<Relation>, kept: &[usize], rows: &[Keyed<'_>]) -> Result<()> {
@@ -80,8 +79,8 @@ impl Applier {
             self.params.push(relation.key.len(), row, &skip);
         }
         let count = Some(rows.len() as i64);
-        self.send_rows(relation, Kind::Update, set.clone(), count, |relation, there| {
-            statements::update(relation, there, &set)
+        self.send_rows(relation, Kind::Update, set.clone(), count, |dialect, relation, there| {
+            dialect.update(relation, there, &set)
         })?;
         self.note_written(relation, rows.iter().map(|keyed| keyed.row))
     }
@@ -94,20 +93,20 @@ impl Applier {
             self.params.push(relation.key.len(), row, kept);
         }
         let count = Some(rows.len() as i64);
-        let build = |relation: &Relation, there: &Table| statements::replace(relation, there, kept);
-        self.send_rows(relation, Kind::Replace, kept.to_vec(), count, build)?;
+        self.send_rows(relation, Kind::Replace, kept.to_vec(), count, |dialect, relation, there| {
+            dialect.replace(relation, there, kept)
+        })?;
         self.note_written(relation, rows.iter().map(|keyed| keyed.row))
     }
 
     pub(super) fn send_inserts(&mut self, relation: &Rc<Relation>, rows: &[&[u8]]) -> Result<()> {
         if relation.columns.is_empty() {
-            // No columns, or only generated ones: there is nothing to unnest.
-            let sql = format!("INSERT INTO {} DEFAULT VALUES", relation.qualified_name());
+            let sql = self.dialect().insert_nothing(relation);
             return rows.iter().try_for_each(|_| self.send_command(&sql));
         }
         self.params.start(relation, 0..relation.columns.len());
         rows.iter().for_each(|row| self.params.push(0, row, &[]));
-        self.send_rows(relation, Kind::Insert, Vec::new(), None, |relation, _| statements::insert(relation))?;
+        self.send_rows(relation, Kind::Insert, Vec::new(), None, |dialect, relation, _| dialect.insert(relation))?;
         self.note_written(relation, rows.iter().copied())
     }
 
@@ -118,7 +117,7 @@ impl Applier {
         kind: Kind,
         columns: Vec<usize>,
         total: Option<i64>,
-        build: impl FnOnce(&Relation, &Table) -> Statement,
+        build: impl FnOnce(&'static dyn Dialect, &Relation, &Table) -> Statement,
     ) -> Result<()> {
         self.use_pipeline()?;
         let key = (relation.generation, kind, columns);
@@ -132,10 +131,10 @@ impl Applier {
                 let there = self.there(relation)?;
                 self.statements_made += 1;
                 let name: Rc<str> = format!("courier_{}", self.statements_made).into();
-                let statement = build(relation, &there);
-                let (used, weight) = (self.statements_used, STATEMENT_WEIGHT + statement.types.len());
+                let statement = build(self.dialect(), relation, &there);
+                let (used, weight) = (self.statements_used, STATEMENT_WEIGHT + statement.parameters());
                 self.make_room_for_statement(weight)?;
-                self.destination.connection.send_prepare(&name, &statement.sql, &statement.types)?;
+                self.destination.send_prepare(&name, &statement)?;
                 self.sent.push_back(Sent::Prepare { table: relation.clone(), kind });
                 self.statements_weight += weight;
                 let number = self.statements_made;
@@ -147,11 +146,10 @@ impl Applier {
         let values = self.params.finish(total);
         huge::fits_into_message(relation, values, is_serial)?;
         let bytes = values.iter().map(Vec::len).sum();
-        let params: Vec<Param<'_>> = values.iter().map(|v| Param { value: Some(v), binary: true }).collect();
-        self.destination.connection.send_prepared(&name, &params)?;
+        self.destination.send_prepared(&name, values.iter().map(Vec::as_slice))?;
         self.sent.push_back(Sent::Command { bytes, table: Some(relation.clone()), kind: Some(kind) });
         self.bytes_in_flight += bytes;
-        self.destination.connection.flush()?;
+        self.destination.flush()?;
         Ok(())
     }
 
@@ -184,12 +182,12 @@ impl Applier {
     pub(super) fn forget_statement(&mut self, key: &StatementKey) -> Result<()> {
         let Some(prepared) = self.statements.remove(key) else { return Ok(()) };
         self.statements_weight -= prepared.weight;
-        self.send_command(&format!("DEALLOCATE {}", prepared.name))
+        self.send_command(&self.dialect().forget_statement(&prepared.name))
     }
 
-    pub(super) fn send_command(&mut self, sql: &str) -> Result<()> {
+    pub(super) fn send_command(&mut self, sql: &Sql) -> Result<()> {
         self.use_pipeline()?;
-        self.destination.connection.send_simple(sql)?;
+        self.destination.send(sql)?;
         self.sent.push_back(Sent::Command { bytes: 0, table: None, kind: None });
         Ok(())
     }
@@ -219,13 +217,6 @@ impl Applier {
         }
     }
 }
-
-const SCANS_ON: &str = "SELECT pg_catalog.set_config('enable_hashjoin', 'on', true), \
-     pg_catalog.set_config('enable_nestloop', 'off', true), \
-     pg_catalog.set_config('enable_seqscan', 'on', true)";
-const SCANS_OFF: &str = "SELECT pg_catalog.set_config('enable_hashjoin', 'off', true), \
-     pg_catalog.set_config('enable_nestloop', 'on', true), \
-     pg_catalog.set_config('enable_seqscan', 'off', true)";
 
 /// Cuts rows into statements.
 fn chunks<T>(rows: &[T], size: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {

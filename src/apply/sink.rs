@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use super::applier::{Applier, Kind, Sent};
 use super::huge::HUGE;
-use super::statements;
 use crate::decode::{EarlySink, Event};
+use crate::destination::table::Table;
 use crate::error::{Error, Result};
 use crate::logicalrep::{Change, Lsn, Relation, Transaction};
 
@@ -112,10 +112,10 @@ impl Applier {
 
     pub(super) fn send_truncate(&mut self, relations: &[Rc<Relation>], restart_sequences: bool) -> Result<()> {
         let there = relations.iter().map(|relation| self.there(relation)).collect::<Result<Vec<_>>>()?;
-        let list: Vec<(&Relation, &str)> =
-            relations.iter().zip(&there).map(|(relation, there)| (relation.as_ref(), there.only())).collect();
+        let tables: Vec<(&Relation, &Table)> =
+            relations.iter().zip(&there).map(|(relation, there)| (relation.as_ref(), there.as_ref())).collect();
         self.use_pipeline()?;
-        self.destination.connection.send_simple(&statements::truncate(&list, restart_sequences))?;
+        self.destination.send(&self.destination.dialect().truncate(&tables, restart_sequences))?;
         let table = relations.first().cloned();
         self.sent.push_back(Sent::Command { bytes: 0, table, kind: Some(Kind::Truncate) });
         relations.iter().try_for_each(|relation| self.note_deleted(relation, u64::MAX))

@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::applier::{Applier, Kind};
-use super::statements;
-use crate::destination::table::{self, Deferrable, Table};
+use crate::destination::Destination;
+use crate::destination::dialect::{Dialect, FoundTwice};
+use crate::destination::table::{Deferrable, Table};
 use crate::error::{Error, Origin, Result, sqlstate};
-use crate::libpq::Connection;
 use crate::logicalrep::names::shown;
 use crate::logicalrep::relation::{Fields, NULL_FIELD, is_unchanged};
 use crate::logicalrep::{FastMap, Lsn, Relation};
@@ -37,12 +37,12 @@ struct Met {
 
 impl There {
     /// Asks for all tables of the task at once, but for those that it knows.
-    pub(super) fn learn(&mut self, connection: &mut Connection, names: &[String]) -> Result<()> {
+    pub(super) fn learn(&mut self, destination: &mut Destination, names: &[String]) -> Result<()> {
         let unknown: Vec<String> = names.iter().filter(|name| !self.known.contains_key(*name)).cloned().collect();
         if unknown.is_empty() {
             return Ok(());
         }
-        let tables = match table::read(connection, &unknown) {
+        let tables = match destination.tables(&unknown) {
             Ok(tables) => tables,
             // A schema that may not be looked into: the first change of its table says so.
             Err(error) if error.sqlstate() == sqlstate::INSUFFICIENT_PRIVILEGE => HashMap::new(),
@@ -85,10 +85,10 @@ impl Applier {
                 self.use_pipeline()?;
                 if self.group_open && !std::mem::replace(&mut self.group_block, true) {
                     // A question outside of the pipeline must not end what the pipeline began.
-                    self.send_command("BEGIN")?;
+                    self.send_command(&self.dialect().begin())?;
                 }
                 self.leave_pipeline()?;
-                let there = Rc::new(table::read_one(&mut self.destination.connection, &name)?);
+                let there = Rc::new(self.destination.table(&name)?);
                 self.use_pipeline()?;
                 there
             }
@@ -163,9 +163,9 @@ impl Applier {
                 self.params.start(&relation, columns.iter().copied());
                 rows.iter().for_each(|(values, _)| self.params.push(0, values, &[]));
                 self.params.add_counts(rows.iter().map(|(_, lsn)| lsn.0 as i64));
-                let build =
-                    |relation: &Relation, there: &Table| statements::probe(relation, there, constraint, &columns);
-                self.send_rows(&relation, Kind::Probe, vec![number], None, build)?;
+                self.send_rows(&relation, Kind::Probe, vec![number], None, |dialect, relation, there| {
+                    dialect.probe(relation, there, constraint, &columns)
+                })?;
             }
         }
         Ok(())
@@ -209,15 +209,9 @@ fn cannot_be_probed(relation: &Relation, constraint: &Deferrable) -> Error {
     .hint(format!("ALTER TABLE {table} DROP CONSTRAINT {name}; -- on the destination, or make it NOT DEFERRABLE"))
 }
 
-/// What [`statements::probe`] says before the values that are there twice.
-pub(super) const FOUND_TWICE: &str = "courier found twice: ";
-
 /// The destination's error of a probe, as one of the constraint.
-pub(super) fn explain_probe(error: Error, table: &Relation) -> Error {
-    let Some((_, found)) = error.message().split_once(FOUND_TWICE) else { return error };
-    let (lsn, found) = found.split_once(' ').unwrap_or(("", found));
-    let (constraint, values) = found.rsplit_once(" at ").unwrap_or((found, ""));
-    let lsn = lsn.parse::<i64>().map_or(Lsn::INVALID, |lsn| Lsn(lsn as u64));
+pub(super) fn explain_probe(error: Error, table: &Relation, dialect: &dyn Dialect) -> Error {
+    let Some(FoundTwice { lsn, constraint, values }) = dialect.found_twice(&error) else { return error };
     let name = table.shown();
     const UNIQUE_VIOLATION: &str = "23505";
     Error::new(UNIQUE_VIOLATION, format!("two rows of {name} on the destination break its deferrable constraint {constraint}"))
@@ -227,6 +221,6 @@ pub(super) fn explain_probe(error: Error, table: &Relation) -> Error {
             "Remove that row on the destination, then SELECT courier.resume({task}); goes on. SELECT courier.skip_change({task}, {lsn}); leaves the \
              change out for good.",
         )
-        .context(format!("Source change: values {} of {name}, LSN {lsn}.", values.trim_end_matches('"')))
+        .context(format!("Source change: values {values} of {name}, LSN {lsn}."))
         .lsn(lsn)
 }

@@ -127,7 +127,7 @@ pub struct Task {
     pub last_error_lsn: Lsn,
     /// Do errors keep it from getting further?
     pub in_trouble: bool,
-    /// The database that the task was made in, see [`crate::destination::DATABASE_ID`].
+    /// The database that the task was made in, see [`crate::destination::Destination::database_id`].
     pub source_id: Option<String>,
     /// The destination's database, where its server tells.
     pub destination_id: Option<String>,

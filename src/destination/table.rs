@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 
+use super::Destination;
 use crate::error::{Error, Result};
 use crate::libpq::Connection;
 use crate::logicalrep::names::{quote_ident, quote_literal};
@@ -141,8 +142,35 @@ const CONSTRAINTS: &str = "SELECT n.name, k.conname, \
        AND k.contype IN ('p', 'u', 'x') \
      JOIN pg_catalog.pg_index AS i ON i.indexrelid = k.conindid";
 
-/// Reads the definitions of tables, by their qualified names. One that is not there is in the answer, as missing.
-pub fn read(connection: &mut Connection, names: &[String]) -> Result<HashMap<String, Table>> {
+/// The columns of a unique index. $1: the name of the table, $2: that of the index.
+const UNIQUE_INDEX: &str = "SELECT a.attname FROM pg_catalog.pg_index i \
+     JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+     CROSS JOIN LATERAL pg_catalog.generate_series(0, i.indnkeyatts - 1) AS k(n) \
+     LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k.n] \
+     WHERE i.indrelid = pg_catalog.to_regclass($1) AND c.relname = $2 AND i.indisunique \
+     AND i.indexprs IS NULL AND i.indpred IS NULL ORDER BY k.n";
+
+impl Destination {
+    /// The definitions of tables, by their qualified names. One that is not there is in the answer, as missing.
+    pub fn tables(&mut self, names: &[String]) -> Result<HashMap<String, Table>> {
+        read(&mut self.connection, names)
+    }
+
+    /// The definition of one table.
+    pub fn table(&mut self, name: &str) -> Result<Table> {
+        let mut tables = read(&mut self.connection, &[name.to_owned()])?;
+        tables.remove(name).ok_or_else(|| Error::internal("a table that was asked for is not in the answer"))
+    }
+
+    /// The columns of a unique index of the table; none if it has an expression or a condition. (An empty name stands
+    /// for a column that has gone.)
+    pub fn columns_of_unique_index(&mut self, table: &str, index: &str) -> Result<Vec<String>> {
+        let rows = self.connection.query(UNIQUE_INDEX, &[Some(table), Some(index)])?;
+        Ok(rows.iter().map(|row| row.opt_string(0).unwrap_or_default()).collect())
+    }
+}
+
+fn read(connection: &mut Connection, names: &[String]) -> Result<HashMap<String, Table>> {
     let named = |name: &String| (name.clone(), Table { name: name.clone(), ..Table::default() });
     let mut tables: HashMap<String, Table> = names.iter().map(named).collect();
     // Tables of which the rest has to be asked.
@@ -204,12 +232,6 @@ fn array_of(names: &[String]) -> String {
 fn columns_of(list: &str) -> Result<Vec<(String, String)>> {
     serde_json::from_str(list)
         .map_err(|error| Error::internal(format!("the destination describes a constraint unlike JSON: {error}")))
-}
-
-/// As [`read`], for one table.
-pub fn read_one(connection: &mut Connection, name: &str) -> Result<Table> {
-    let mut tables = read(connection, &[name.to_owned()])?;
-    tables.remove(name).ok_or_else(|| Error::internal("a table that was asked for is not in the answer"))
 }
 
 impl Table {

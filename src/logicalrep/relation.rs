@@ -48,14 +48,6 @@ impl ColumnFormat {
     pub fn fits_copy(&self) -> bool {
         !matches!(self, ColumnFormat::Text { .. })
     }
-
-    /// An expression of this column's type, from a parameter column.
-    pub fn cast(&self, expression: &str) -> String {
-        match self {
-            ColumnFormat::Binary { .. } => expression.to_owned(),
-            ColumnFormat::Text { cast } | ColumnFormat::Label { cast } => format!("{expression}::{cast}"),
-        }
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

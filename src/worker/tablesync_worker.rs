@@ -219,7 +219,8 @@ fn copy_under_snapshot(
     // TRUNCATE would go.
     let mode = if task.schema_sync { "ACCESS EXCLUSIVE" } else { "ROW EXCLUSIVE" };
     connection.exec(&format!("LOCK TABLE ONLY {name} IN {mode} MODE"))?;
-    let there = table::read_one(connection, &name)?;
+    let there = destination.table(&name)?;
+    let connection = &mut destination.connection;
     let freeze = prepare_destination_table(task, &there, connection)?;
     let binary = described.copies_binary(|column| there.base_type(column));
     let format = if binary { "binary" } else { "text" };

@@ -4,39 +4,36 @@
 //! found as many as it was given: `1 / (count = expected)::int` raises "division by zero" inside the transaction, before
 //! it can commit, without a round trip. Names are always qualified and quoted, operators carry their schema.
 
-use super::there::FOUND_TWICE;
+use super::super::{FoundTwice, Sql, Statement};
 use crate::destination::table::{Deferrable, Kind, Table};
+use crate::error::Error;
 use crate::logicalrep::names::{quote_ident, quote_literal};
-use crate::logicalrep::{Column, Relation};
+use crate::logicalrep::{Column, ColumnFormat, Lsn, Relation};
 
-/// A statement and the types of its parameters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Statement {
-    pub sql: String,
-    pub types: Vec<u32>,
-}
+/// What [`probe`] says before the values that are there twice.
+const FOUND_TWICE: &str = "courier found twice: ";
 
 const INT8: u32 = 20;
 const INT8_ARRAY: u32 = 1016;
 
 /// Collects array parameters and the columns they become.
-struct Source<'a> {
-    relation: &'a Relation,
+pub(super) struct Source<'a> {
+    pub(super) relation: &'a Relation,
     types: Vec<u32>,
     names: Vec<String>,
 }
 
 impl<'a> Source<'a> {
-    fn new(relation: &'a Relation) -> Source<'a> {
+    pub(super) fn new(relation: &'a Relation) -> Source<'a> {
         Source { relation, types: Vec::new(), names: Vec::new() }
     }
 
     /// Adds a column under a prefix and its number; returns the expression of the column's own type.
-    fn add(&mut self, prefix: &str, column: usize) -> String {
+    pub(super) fn add(&mut self, prefix: &str, column: usize) -> String {
         let name = format!("{prefix}{column}");
         let format = &self.relation.columns[column].format;
         self.types.push(format.array_type());
-        let expression = format.cast(&format!("u.{name}"));
+        let expression = cast(format, &format!("u.{name}"));
         self.names.push(name);
         expression
     }
@@ -48,9 +45,14 @@ impl<'a> Source<'a> {
 
     /// `unnest($1, $2) AS u(c0, c1)`. Only this name without a schema takes several arrays; the session's search_path
     /// has nothing but `pg_catalog`.
-    fn from(&self) -> String {
+    pub(super) fn from(&self) -> String {
         let params: Vec<String> = (1..=self.types.len()).map(|n| format!("${n}")).collect();
         format!("unnest({}) AS u({})", params.join(", "), self.names.join(", "))
+    }
+
+    /// Ends the statement as it is.
+    pub(super) fn whole(self, sql: String) -> Statement {
+        Statement { sql: Sql::new(sql), types: self.types }
     }
 
     /// Ends the statement: with a count that must be met by the rows of the CTE `touched`.
@@ -58,12 +60,12 @@ impl<'a> Source<'a> {
         let n = self.types.len() + 1;
         self.types.push(INT8);
         let check = format!("SELECT 1 / (pg_catalog.count(*) = ${n})::pg_catalog.int4 FROM touched");
-        Statement { sql: format!("{body} {check}"), types: self.types }
+        Statement { sql: Sql::new(format!("{body} {check}")), types: self.types }
     }
 }
 
 /// Inserts whole rows. Parameters: every column.
-pub fn insert(relation: &Relation) -> Statement {
+pub(super) fn insert(relation: &Relation) -> Statement {
     let mut source = Source::new(relation);
     let values: Vec<String> = (0..relation.columns.len()).map(|c| source.add("c", c)).collect();
     let sql = format!(
@@ -73,7 +75,7 @@ pub fn insert(relation: &Relation) -> Statement {
         values.join(", "),
         source.from()
     );
-    Statement { sql, types: source.types }
+    source.whole(sql)
 }
 
 /// The value of a column that is in `source` already, to be set in a row `t` that is there. A domain's constraint that is
@@ -92,8 +94,13 @@ fn new_value(relation: &Relation, there: &Table, column: usize, value: String) -
     }
 }
 
+/// Inserts a row of a table without columns, or with generated ones only: there is nothing to unnest.
+pub(super) fn insert_nothing(relation: &Relation) -> Sql {
+    Sql::new(format!("INSERT INTO {} DEFAULT VALUES", relation.qualified_name()))
+}
+
 /// Updates `set` columns of the rows with the given keys. Parameters: key columns, `set` columns, the number of rows.
-pub fn update(relation: &Relation, there: &Table, set: &[usize]) -> Statement {
+pub(super) fn update(relation: &Relation, there: &Table, set: &[usize]) -> Statement {
     let mut source = Source::new(relation);
     let condition = key_condition(&mut source, there);
     let mut assignments: Vec<String> = set
@@ -124,7 +131,7 @@ pub fn update(relation: &Relation, there: &Table, set: &[usize]) -> Statement {
 }
 
 /// Deletes the rows with the given keys. Parameters: key columns, the number of rows.
-pub fn delete(relation: &Relation, there: &Table) -> Statement {
+pub(super) fn delete(relation: &Relation, there: &Table) -> Statement {
     let mut source = Source::new(relation);
     let condition = key_condition(&mut source, there);
     let (only, name) = (there.only(), relation.qualified_name());
@@ -145,7 +152,7 @@ pub fn delete(relation: &Relation, there: &Table) -> Statement {
 
 /// Replaces rows by new ones, key included; columns in `kept` keep the old row's value. Parameters: old key columns, all
 /// columns but the kept ones, the number of rows.
-pub fn replace(relation: &Relation, there: &Table, kept: &[usize]) -> Statement {
+pub(super) fn replace(relation: &Relation, there: &Table, kept: &[usize]) -> Statement {
     let mut source = Source::new(relation);
     let condition = key_condition(&mut source, there);
     let mut returned = Vec::new();
@@ -176,7 +183,7 @@ pub fn replace(relation: &Relation, there: &Table, kept: &[usize]) -> Statement 
 /// Deletes rows of a table without a key: for each given row, `n` of those equal to it. Rows are compared by their
 /// text, which tells apart what `=` does not (1.0 and 1.00) and exists for types without `=` (json, point).
 /// Parameters: every column, the counts, the number of rows in all.
-pub fn delete_by_row(relation: &Relation, there: &Table) -> Statement {
+pub(super) fn delete_by_row(relation: &Relation, there: &Table) -> Statement {
     let mut source = Source::new(relation);
     let given: Vec<String> = (0..relation.columns.len()).map(|c| source.add("c", c)).collect();
     source.add_counts();
@@ -204,7 +211,7 @@ pub fn delete_by_row(relation: &Relation, there: &Table) -> Statement {
 }
 
 /// Looks for second rows with the given values of a deferrable constraint. Parameters: the columns, the LSNs.
-pub fn probe(relation: &Relation, there: &Table, constraint: &Deferrable, columns: &[usize]) -> Statement {
+pub(super) fn probe(relation: &Relation, there: &Table, constraint: &Deferrable, columns: &[usize]) -> Statement {
     let mut source = Source::new(relation);
     let operators = constraint.columns.iter().flatten();
     let (mut conditions, mut with_itself, mut shown) = (Vec::new(), Vec::new(), Vec::new());
@@ -240,89 +247,36 @@ pub fn probe(relation: &Relation, there: &Table, constraint: &Deferrable, column
         relation.qualified_name(),
         conditions.join(" AND "),
     );
-    Statement { sql, types: source.types }
+    source.whole(sql)
 }
 
-/// What a conflict has to do with rows of the destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    Nothing,
-    /// Rows equal to the given one in these columns are shown.
-    Shown,
-    /// They are deleted.
-    Deleted,
+/// What an error of [`probe`] has found.
+pub(super) fn found_twice(error: &Error) -> Option<FoundTwice> {
+    let (_, found) = error.message().split_once(FOUND_TWICE)?;
+    let (lsn, found) = found.split_once(' ').unwrap_or(("", found));
+    let (constraint, values) = found.rsplit_once(" at ").unwrap_or((found, ""));
+    let lsn = lsn.parse::<i64>().map_or(Lsn::INVALID, |lsn| Lsn(lsn as u64));
+    Some(FoundTwice { lsn, constraint: constraint.to_owned(), values: values.trim_end_matches('"').to_owned() })
 }
 
-/// The columns of `courier_applied.conflicts` that every row of it has.
-const FACTS: &str = "task_id, lsn, commit_lsn, relid, table_name, change, sqlstate, message, decision";
-
-/// Writes a row of `courier_applied.conflicts` about a change without a row to show.
-pub fn record_facts(facts: &str) -> String {
-    format!("INSERT INTO courier_applied.conflicts ({FACTS}) VALUES ({facts})")
-}
-
-/// Writes a row of `courier_applied.conflicts`. Parameters: key columns, then `given` columns of the source's row; both may be
-/// empty. `facts` are the literals of `FACTS`.
-pub fn record_conflict(
-    relation: &Relation,
-    there: &Table,
-    has_key: bool,
-    given: &[usize],
-    found: Found,
-    by: &[usize],
-    facts: &str,
-) -> Statement {
-    let mut source = Source::new(relation);
-    let name = |column: &usize| quote_ident(&relation.columns[*column].name);
-    let mut key = Vec::new();
-    for column in relation.key.iter().filter(|_| has_key) {
-        let value = source.add("k", *column);
-        key.push(format!("{value} AS {}", name(column)));
-    }
-    let mut row = Vec::new();
-    for column in given {
-        let value = source.add("c", *column);
-        row.push(format!("{value} AS {}", name(column)));
-    }
-    let from = source.from();
-    let as_json = |list: &[String]| match list {
-        [] => "NULL::pg_catalog.jsonb".to_owned(),
-        list => format!("(SELECT pg_catalog.to_jsonb(r.*) FROM (SELECT {}) AS r)", list.join(", ")),
-    };
-    let condition: Vec<String> = by
-        .iter()
-        .map(|column| {
-            let value = relation.columns[*column].format.cast(&format!("u.c{column}"));
-            equals(&relation.columns[*column], &value, there)
-        })
-        .collect();
-    let condition = condition.join(" AND ");
-    let table = format!("{}{}", there.only(), relation.qualified_name());
-    let rows = match found {
-        Found::Nothing => "SELECT NULL::pg_catalog.jsonb AS row".to_owned(),
-        Found::Shown => {
-            format!("SELECT pg_catalog.to_jsonb(t.*) AS row FROM {table} AS t, {from} WHERE {condition}")
-        }
-        Found::Deleted => {
-            format!("DELETE FROM {table} AS t USING {from} WHERE {condition} RETURNING pg_catalog.to_jsonb(t.*) AS row")
-        }
-    };
-    let sql = format!(
-        "WITH found AS ({rows}) INSERT INTO courier_applied.conflicts \
-         ({FACTS}, key, source_row, destination_row) \
-         SELECT {facts}, {}, {}, found.row FROM {from} LEFT JOIN found ON true",
-        as_json(&key),
-        as_json(&row),
-    );
-    Statement { sql, types: source.types }
-}
-
-/// `only` stands before each name, as [`Table::only`] has it.
-pub fn truncate(relations: &[(&Relation, &str)], restart_sequences: bool) -> String {
-    let names: Vec<String> =
-        relations.iter().map(|(relation, only)| format!("{only}{}", relation.qualified_name())).collect();
+pub(super) fn truncate(tables: &[(&Relation, &Table)], restart_sequences: bool) -> Sql {
+    let name = |(relation, there): &(&Relation, &Table)| format!("{}{}", there.only(), relation.qualified_name());
+    let names: Vec<String> = tables.iter().map(name).collect();
     let restart = if restart_sequences { " RESTART IDENTITY" } else { "" };
-    format!("TRUNCATE {}{restart}", names.join(", "))
+    Sql::new(format!("TRUNCATE {}{restart}", names.join(", ")))
+}
+
+pub(super) fn copy(relation: &Relation, there: &Table) -> Sql {
+    let (check, name, columns) = (there.before_copy(), relation.qualified_name(), relation.column_list());
+    Sql::new(format!("{check}; COPY {name} ({columns}) FROM STDIN (FORMAT binary)"))
+}
+
+/// An expression of the column's type, from a parameter.
+pub(super) fn cast(format: &ColumnFormat, expression: &str) -> String {
+    match format {
+        ColumnFormat::Binary { .. } => expression.to_owned(),
+        ColumnFormat::Text { cast } | ColumnFormat::Label { cast } => format!("{expression}::{cast}"),
+    }
 }
 
 fn key_condition(source: &mut Source<'_>, there: &Table) -> String {
@@ -342,7 +296,7 @@ fn key_condition(source: &mut Source<'_>, there: &Table) -> String {
 /// its statistics call the table empty it would read the whole index once for each of our rows. It cannot order rows by
 /// this form, so there is nothing but the look into the index. It costs a tenth more, and is not used where the statistics
 /// know the table to be large.
-fn equals(column: &Column, value: &str, there: &Table) -> String {
+pub(super) fn equals(column: &Column, value: &str, there: &Table) -> String {
     let name = quote_ident(&column.name);
     match column.by_element && !there.is_large(0) {
         true => format!("t.{name} {} ANY (ARRAY[{value}])", column.equals),
@@ -351,38 +305,15 @@ fn equals(column: &Column, value: &str, there: &Table) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-    use crate::logicalrep::ColumnFormat;
-    use crate::logicalrep::relation::Identity;
-
-    fn column(name: &str, format: ColumnFormat) -> Column {
-        let equals = "OPERATOR(pg_catalog.=)".into();
-        Column { name: name.into(), format, equals, by_element: true, identity_always: false }
-    }
-
-    pub fn relation() -> Relation {
-        Relation {
-            oid: 1,
-            slot: 0,
-            generation: 1,
-            schema: "public".into(),
-            name: "T 1".into(),
-            columns: vec![
-                column("id", ColumnFormat::Binary { element: 20, array: 1016 }),
-                column("mood", ColumnFormat::Text { cast: "public.mood".into() }),
-            ],
-            identity: Identity::Key,
-            key: vec![0],
-            has_one_unique_index: true,
-        }
-    }
+    use crate::destination::fixture::relation;
 
     #[test]
     fn text_columns_are_cast_back_and_names_are_quoted() {
         let statement = insert(&relation());
         assert_eq!(
-            statement.sql,
+            statement.sql.text(),
             "INSERT INTO \"public\".\"T 1\" (\"id\", \"mood\") OVERRIDING SYSTEM VALUE \
              SELECT u.c0, u.c1::public.mood FROM unnest($1, $2) AS u(c0, c1)"
         );
@@ -394,24 +325,26 @@ pub(super) mod tests {
         let there = Table::default();
         let statement = update(&relation(), &there, &[1]);
         assert_eq!(
-            statement.sql,
+            statement.sql.text(),
             "WITH touched AS (UPDATE ONLY \"public\".\"T 1\" AS t SET \"mood\" = u.c1::public.mood \
              FROM unnest($1, $2) AS u(k0, c1) WHERE t.\"id\" OPERATOR(pg_catalog.=) ANY (ARRAY[u.k0]) RETURNING 1) \
              SELECT 1 / (pg_catalog.count(*) = $3)::pg_catalog.int4 FROM touched"
         );
         assert_eq!(statement.types, [1016, 1009, 20]);
-        assert!(update(&relation(), &there, &[]).sql.contains("SET \"id\" = t.\"id\""));
+        assert!(update(&relation(), &there, &[]).sql.text().contains("SET \"id\" = t.\"id\""));
     }
 
     #[test]
     fn rows_are_found_by_what_fits_the_size_of_the_table() {
         let large = Table::default().with_rows(1_000_000);
-        assert!(update(&relation(), &large, &[1]).sql.contains("t.\"id\" OPERATOR(pg_catalog.=) u.k0 RETURNING"));
+        assert!(
+            update(&relation(), &large, &[1]).sql.text().contains("t.\"id\" OPERATOR(pg_catalog.=) u.k0 RETURNING")
+        );
         assert!(large.is_large(900_000) && !large.is_large(999_999) && !large.is_large(u64::MAX));
         // One look for all keys does not depend on it.
         for there in [&large, &Table::default()] {
             assert_eq!(
-                delete(&relation(), there).sql,
+                delete(&relation(), there).sql.text(),
                 "WITH touched AS (DELETE FROM ONLY \"public\".\"T 1\" AS t WHERE t.\"id\" OPERATOR(pg_catalog.=) ANY ($1) RETURNING 1) \
                  SELECT 1 / (pg_catalog.count(*) = $2)::pg_catalog.int4 FROM touched"
             );
@@ -421,7 +354,7 @@ pub(super) mod tests {
     #[test]
     fn a_replaced_row_keeps_what_the_log_does_not_hold() {
         let statement = replace(&relation(), &Table::default(), &[1]);
-        assert!(statement.sql.contains("RETURNING u.c0 AS c0, t.\"mood\" AS c1"));
+        assert!(statement.sql.text().contains("RETURNING u.c0 AS c0, t.\"mood\" AS c1"));
         assert_eq!(statement.types, [1016, 1016, 20]);
     }
 }

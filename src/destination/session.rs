@@ -1,21 +1,9 @@
-//! A session on the destination: settings that make data mean the same on both sides, and the helper tables.
-//!
-//! `courier_applied.progress` has one row for each task that writes here. It is updated in the transaction that carries the
-//! data, so after any crash on either side it says exactly what is applied. The same UPDATE is the fence: `writer` must be
-//! the row's `epoch` (a CHECK constraint), and it only is when the writer is the one that took the row over last and when
-//! its transaction follows the one before without a gap. A batch of a killed worker that the destination still had in its
-//! socket can therefore commit before the next worker takes over, or fail; never twice, never out of order.
+//! A session on the destination: settings that make data mean the same on both sides, and what its user may do.
 
-mod claim;
-mod helper;
-pub mod instance;
-pub mod table;
-
-pub use claim::{Claim, Missing, behind, taken_over};
-
+use super::dialect::{Dialect, POSTGRES};
+use super::table;
 use crate::error::{Error, Result, sqlstate};
 use crate::libpq::{Connection, Parameters, WaitFn, refuse_shared};
-use crate::logicalrep::Lsn;
 use crate::logicalrep::names::{quote_ident, quote_literal};
 
 /// Names a database among all servers: the cluster's system identifier and the database's OID. The same query on both
@@ -26,9 +14,6 @@ pub const DATABASE_ID: &str = "SELECT (SELECT system_identifier FROM pg_catalog.
 /// Names a database while its server runs, the same on both sides.
 pub const THIS_DATABASE: &str = "SELECT pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS') \
      || '.' || oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
-
-/// The constraint whose violation means that another worker writes for the task.
-pub const FENCE: &str = "progress_one_writer";
 
 /// What the session is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +28,7 @@ pub enum Purpose {
 
 pub struct Destination {
     pub connection: Connection,
+    dialect: &'static dyn Dialect,
     /// Is `session_replication_role` `replica`, so that triggers and foreign keys do not fire here?
     pub replica_role: bool,
 }
@@ -126,30 +112,17 @@ impl Destination {
                 .or_else(|error| if error.sqlstate() == INVALID_PARAMETER_VALUE { Ok(()) } else { Err(error) })?;
         }
         let replica_role = purpose != Purpose::Control && may_set_replica_role(&mut connection, "false")?;
-        Ok(Destination { connection, replica_role })
+        Ok(Destination { connection, dialect: &POSTGRES, replica_role })
     }
 
-    /// Takes the task over: locks its row, which waits for a batch still under way, and raises the epoch, which shuts
-    /// everyone else out. The row must have one of the two leases and gets the second. Returns the epoch and what has been
-    /// applied. The helper schema has been looked at ([`Destination::check_helper_schema`]).
-    pub fn take_over(&mut self, task_id: &str, [lease, next]: [&str; 2]) -> Result<(i64, Lsn)> {
-        // Durable, and with it everything this reads: the slot may advance up to there.
-        self.connection.exec("SET synchronous_commit = on")?;
-        let rows = self.connection.query(
-            "UPDATE courier_applied.progress SET epoch = epoch + 1, writer = epoch + 1, lease = $3::uuid \
-             WHERE task_id = $1::uuid AND lease IN ($2::uuid, $3::uuid) RETURNING epoch, end_lsn",
-            &[Some(task_id), Some(lease), Some(next)],
-        )?;
-        self.connection.exec("SET synchronous_commit = off")?;
-        // Marks of workers before this one, but not of a transaction that still has to end.
-        self.connection.execute(
-            "DELETE FROM courier_applied.marks WHERE (task_id, epoch, lane) IN (SELECT m.task_id, m.epoch, m.lane \
-             FROM courier_applied.marks AS m WHERE m.task_id = $1::uuid FOR UPDATE SKIP LOCKED)",
-            &[Some(task_id)],
-        )?;
-        // The supervisor has seen the row a moment ago, and looks again.
-        let row = rows.first().ok_or_else(taken_over)?;
-        Ok((row.parse(0)?, row.lsn(1)?))
+    /// What is said to it while changes are applied.
+    pub fn dialect(&self) -> &'static dyn Dialect {
+        self.dialect
+    }
+
+    /// Who has logged in.
+    pub fn user(&self) -> String {
+        self.connection.user()
     }
 
     /// Is this the very database that the task reads? A copy of it has the same identifiers, but not the same postmaster.

@@ -1,0 +1,26 @@
+//! What unit tests write to: a table with a key that travels in binary and a column that travels as text.
+
+use crate::logicalrep::relation::Identity;
+use crate::logicalrep::{Column, ColumnFormat, Relation};
+
+fn column(name: &str, format: ColumnFormat) -> Column {
+    let equals = "OPERATOR(pg_catalog.=)".into();
+    Column { name: name.into(), format, equals, by_element: true, identity_always: false }
+}
+
+pub fn relation() -> Relation {
+    Relation {
+        oid: 1,
+        slot: 0,
+        generation: 1,
+        schema: "public".into(),
+        name: "T 1".into(),
+        columns: vec![
+            column("id", ColumnFormat::Binary { element: 20, array: 1016 }),
+            column("mood", ColumnFormat::Text { cast: "public.mood".into() }),
+        ],
+        identity: Identity::Key,
+        key: vec![0],
+        has_one_unique_index: true,
+    }
+}

@@ -1,0 +1,32 @@
+//! The other side: sessions there, everything that is said to it, and what its answers mean. No other module has SQL for it.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `session.rs` | opening a session: settings that make data mean the same on both sides, the replica role |
+//! | `stream.rs` | a session while changes go through it |
+//! | `dialect/` | the statements of the stream, one function for each kind |
+//! | `progress.rs` | how far the destination is, in memory and in the helper tables |
+//! | `claim.rs`, `instance.rs` | whose the task's rows are, before anything is written |
+//! | `helper.rs` | schema `courier_applied` |
+//! | `table.rs` | questions about tables |
+//!
+//! `courier_applied.progress` has one row for each task that writes here. It is updated in the transaction that carries the
+//! data, so after any crash on either side it says exactly what is applied. The same UPDATE is the fence: `writer` must be
+//! the row's `epoch` (a CHECK constraint), and it only is when the writer is the one that took the row over last and when
+//! its transaction follows the one before without a gap. A batch of a killed worker that the destination still had in its
+//! socket can therefore commit before the next worker takes over, or fail; never twice, never out of order.
+
+mod claim;
+pub mod dialect;
+#[cfg(test)]
+pub mod fixture;
+mod helper;
+pub mod instance;
+mod progress;
+mod session;
+mod stream;
+pub mod table;
+
+pub use claim::{Claim, Missing, behind, taken_over};
+pub use progress::{Progress, is_fenced};
+pub use session::{Destination, Purpose, Session, THIS_DATABASE, data_settings};
