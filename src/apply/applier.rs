@@ -14,14 +14,14 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::arrays::Params;
-use super::batch::Added;
+use super::collect::batch::Added;
+use super::collect::waiting::Waiting;
 use super::conflicts::Attempt;
 use super::copy_runs::{COPY_ROWS, CopyRuns};
+use super::encode::arrays::Params;
 use super::second::{Open, Second};
 use super::send::STATEMENT_ROWS;
 use super::there::{Probes, There};
-use super::waiting::Waiting;
 use crate::catalog::ConflictPolicy;
 use crate::destination::dialect::Dialect;
 use crate::destination::{Destination, Progress};

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::applier::{Applied, Applier, Kind, Lane, Sent};
-use super::batch::TableBatch;
+use super::collect::batch::TableBatch;
 use crate::destination::dialect::Sql;
 use crate::destination::{Destination, table};
 use crate::error::{Error, Result};

@@ -10,14 +10,13 @@
 mod ahead;
 mod answers;
 pub mod applier;
-pub mod arrays;
-pub mod batch;
+mod collect;
 mod conflicts;
 mod copy_runs;
+mod encode;
 mod group;
 mod huge;
 mod second;
 mod send;
 mod sink;
 pub mod there;
-mod waiting;

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use super::applier::{Applier, Kind, Prepared, Sent, StatementKey};
-use super::batch::{self, Keyed, TableBatch};
+use super::collect::batch::{self, TableBatch};
+use super::collect::net::Keyed;
 use super::huge;
 use crate::destination::dialect::{Dialect, Plans, Sql, Statement};
 use crate::destination::table::Table;

@@ -11,7 +11,7 @@ const TABLES_KEPT: usize = 64;
 const ROOM_KEPT: usize = 32 << 20;
 
 #[derive(Default)]
-pub(super) struct Waiting {
+pub struct Waiting {
     /// By the tables' slots. One that nothing waits in is kept for its room.
     batches: Vec<Option<TableBatch>>,
     kept: usize,
@@ -19,29 +19,29 @@ pub(super) struct Waiting {
     room: usize,
     /// Slots of the tables with waiting changes, in the order of their first.
     order: Vec<usize>,
-    pub(super) bytes: usize,
-    pub(super) rows: usize,
+    pub bytes: usize,
+    pub rows: usize,
     /// Rows of the largest batch.
-    pub(super) largest: usize,
+    pub largest: usize,
 }
 
 impl Waiting {
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
 
     /// Is the table known here, by this definition?
-    pub(super) fn knows(&self, relation: &Relation) -> bool {
+    pub fn knows(&self, relation: &Relation) -> bool {
         let batch = self.batches.get(relation.slot).and_then(Option::as_ref);
         batch.is_some_and(|batch| batch.relation.generation == relation.generation)
     }
 
     /// Does the latest table that waits differ from this one?
-    pub(super) fn is_behind_another(&self, relation: &Relation) -> bool {
+    pub fn is_behind_another(&self, relation: &Relation) -> bool {
         self.order.last().is_some_and(|last| *last != relation.slot)
     }
 
-    pub(super) fn add(&mut self, relation: &Rc<Relation>, change: Change<'_>) -> Added {
+    pub fn add(&mut self, relation: &Rc<Relation>, change: Change<'_>) -> Added {
         let slot = relation.slot;
         if self.batches.len() <= slot {
             self.batches.resize_with(slot + 1, || None);
@@ -64,20 +64,20 @@ impl Waiting {
     }
 
     /// The batch, if only one table has any.
-    pub(super) fn only(&self) -> Option<&TableBatch> {
+    pub fn only(&self) -> Option<&TableBatch> {
         let [slot] = self.order[..] else { return None };
         self.batches.get(slot)?.as_ref()
     }
 
     /// Everything, table by table.
-    pub(super) fn take(&mut self) -> Vec<TableBatch> {
+    pub fn take(&mut self) -> Vec<TableBatch> {
         (self.bytes, self.rows, self.largest) = (0, 0, 0);
         let order = std::mem::take(&mut self.order);
         order.into_iter().filter_map(|slot| self.forget(slot)).collect()
     }
 
     /// Keeps the room of a batch that was sent.
-    pub(super) fn give_back(&mut self, mut batch: TableBatch) {
+    pub fn give_back(&mut self, mut batch: TableBatch) {
         let slot = batch.relation.slot;
         if self.kept < TABLES_KEPT && self.batches.get(slot).is_some_and(Option::is_none) {
             batch.clear(ROOM_KEPT.saturating_sub(self.room));
@@ -89,7 +89,7 @@ impl Waiting {
     }
 
     /// Forgets a table that nothing waits in.
-    pub(super) fn forget(&mut self, slot: usize) -> Option<TableBatch> {
+    pub fn forget(&mut self, slot: usize) -> Option<TableBatch> {
         let mut batch = self.batches.get_mut(slot)?.take()?;
         self.kept -= 1;
         self.room -= std::mem::take(&mut batch.kept_room);

@@ -1,0 +1,3 @@
+//! Rows as parameters of statements: pure code.
+
+pub mod arrays;
