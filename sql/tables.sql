@@ -88,9 +88,11 @@ CREATE TABLE courier.task_table (
     started_at   timestamptz,
     finished_at  timestamptz,
     destination_relid oid,
+    route        jsonb,
     PRIMARY KEY (task_id, relid)
 );
 COMMENT ON TABLE courier.task_table IS 'Internal: the tables of each task and the state of their copy. See view courier.progress.';
+COMMENT ON COLUMN courier.task_table.route IS 'Internal: how rows go to the destination, as far as names and operations are others there; null: as here.';
 
 CREATE TABLE courier.event (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

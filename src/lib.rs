@@ -47,6 +47,7 @@ mod select;
 #[cfg(feature = "pg_test")]
 mod server_tests;
 mod task;
+mod transform;
 mod tuple;
 mod wire;
 mod worker;

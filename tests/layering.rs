@@ -7,8 +7,8 @@
 //!   catalog, destination    our own tables, and the session on the other side
 //!   decode, reader, tuple   from WAL and tables to rows; unsafe
 //!   guc, pg, libpq          the server and the client library; unsafe code lives in the last two
-//!   select, transform, wire what of the stream is wanted, under which names; formats for readers of a slot: pure
-//!   logicalrep, error       values; know nobody
+//!   select, wire            what of the stream is wanted; formats for readers of a slot: pure
+//!   logicalrep, transform, error   values and routes; know nobody
 //! ```
 //!
 //! A module uses floors below its own. Within the top and the bottom floors neighbours may
@@ -30,8 +30,8 @@ const FLOORS: &[(&str, Neighbours, &[&str])] = &[
     ("catalog", Neighbours::Meet, &["catalog", "destination"]),
     ("rows", Neighbours::Meet, &["decode", "reader", "tuple"]),
     ("edges", Neighbours::Meet, &["failpoint", "guc", "libpq", "pg"]),
-    ("rules", Neighbours::DoNotMeet, &["select", "transform", "wire"]),
-    ("values", Neighbours::Meet, &["error", "logicalrep"]),
+    ("rules", Neighbours::DoNotMeet, &["select", "wire"]),
+    ("values", Neighbours::Meet, &["error", "logicalrep", "transform"]),
 ];
 
 /// The modules that may hold unsafe code.

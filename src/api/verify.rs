@@ -92,16 +92,23 @@ impl Verdict {
 /// A table's definition as far as comparing needs it.
 struct Shape {
     name: String,
-    /// What stands in FROM on the destination.
-    from_there: String,
+    here: Side,
+    there: Side,
+}
+
+/// What it is called on one side.
+#[derive(Default)]
+struct Side {
+    /// What stands in FROM.
+    from: String,
     columns: Vec<String>,
     key: Vec<String>,
 }
 
-impl Shape {
-    /// What stands in FROM on the source.
-    fn item_here(&self) -> String {
-        format!("ONLY {}", self.name)
+impl Side {
+    /// What a differing row is named by.
+    fn naming(&self) -> &[String] {
+        if self.key.is_empty() { &self.columns } else { &self.key }
     }
 }
 
@@ -192,18 +199,20 @@ impl Comparison<'_> {
 
     fn compare(&mut self, table: &TaskTable) -> Result<Verdict> {
         let mut verdict = Verdict::of(table.shown());
-        let Some(mut shape) = shape(table.relid)? else { return Ok(verdict) };
+        let Some(mut shape) = shape(table)? else { return Ok(verdict) };
         verdict.is_renamed = shape.name != table.name;
-        let only = self.destination.table(&table.name)?.only();
-        shape.from_there = format!("{only}{}", table.name);
-        let digest = |from: &str| {
+        let target = table.target();
+        let only = self.destination.table(&target)?.only();
+        shape.there.from = format!("{only}{target}");
+        let digest = |side: &Side| {
             format!(
-                "SELECT pg_catalog.count(*), pg_catalog.md5(COALESCE(pg_catalog.sum({}), 0)::pg_catalog.text) FROM {from} AS t",
-                self.row_number(&shape),
+                "SELECT pg_catalog.count(*), pg_catalog.md5(COALESCE(pg_catalog.sum({}), 0)::pg_catalog.text) FROM {} AS t",
+                self.row_number(side),
+                side.from,
             )
         };
         let while_comparing = |error: Error| error.context(format!("While comparing {}.", table.shown()));
-        let (here, there) = (digest(&shape.item_here()), digest(&shape.from_there));
+        let (here, there) = (digest(&shape.here), digest(&shape.there));
         verdict.source = Some(read_digest(&self.on_source(&here).map_err(while_comparing)?)?);
         verdict.destination = match self.on_destination(&there) {
             Ok(rows) => Some(read_digest(&rows)?),
@@ -218,8 +227,8 @@ impl Comparison<'_> {
     }
 
     /// 60 bits of the hash of a row's text, as a number that can be added up.
-    fn row_number(&self, shape: &Shape) -> String {
-        number(&self.hash(&row_text(&shape.columns)), 15)
+    fn row_number(&self, side: &Side) -> String {
+        number(&self.hash(&row_text(&side.columns)), 15)
     }
 
     fn hash(&self, text: &str) -> String {
@@ -230,25 +239,27 @@ impl Comparison<'_> {
         }
     }
 
+    /// A number below 4096 that rows of the same key have in common.
+    fn bucket(&self, side: &Side) -> String {
+        number(&self.hash(&row_text(side.naming())), 3)
+    }
+
     fn differing_keys(&mut self, shape: &Shape) -> Result<Vec<String>> {
-        let key_columns = if shape.key.is_empty() { &shape.columns } else { &shape.key };
-        let key = row_text(key_columns);
-        let bucket = number(&self.hash(&key), 3);
-        let buckets = |from: &str| {
-            let number = self.row_number(shape);
-            format!("SELECT {bucket}, pg_catalog.sum({number}) FROM {from} AS t GROUP BY 1")
+        let buckets = |side: &Side| {
+            let (bucket, number) = (self.bucket(side), self.row_number(side));
+            format!("SELECT {bucket}, pg_catalog.sum({number}) FROM {} AS t GROUP BY 1", side.from)
         };
-        let (here, there) = (buckets(&shape.item_here()), buckets(&shape.from_there));
+        let (here, there) = (buckets(&shape.here), buckets(&shape.there));
         let (ours, theirs) = (by_bucket(self.on_source(&here)?)?, by_bucket(self.on_destination(&there)?)?);
         let differing: BTreeSet<&u16> =
             ours.keys().chain(theirs.keys()).filter(|b| ours.get(*b) != theirs.get(*b)).collect();
         let mut keys = Vec::new();
         for opened in differing.into_iter().take(BUCKETS_OPENED) {
-            let rows = |from: &str| {
-                let hash = self.hash(&row_text(&shape.columns));
-                format!("SELECT {key}, {hash} FROM {from} AS t WHERE {bucket} = {opened}")
+            let rows = |side: &Side| {
+                let (key, hash) = (row_text(side.naming()), self.hash(&row_text(&side.columns)));
+                format!("SELECT {key}, {hash} FROM {} AS t WHERE {} = {opened}", side.from, self.bucket(side))
             };
-            let (here, there) = (rows(&shape.item_here()), rows(&shape.from_there));
+            let (here, there) = (rows(&shape.here), rows(&shape.there));
             let (ours, theirs) = (count_rows(self.on_source(&here)?), count_rows(self.on_destination(&there)?));
             let different: BTreeSet<&str> = ours
                 .keys()
@@ -318,7 +329,7 @@ fn read_digest(rows: &[Row]) -> Result<Digest> {
 }
 
 /// `None` when the table is gone on the source.
-fn shape(relid: u32) -> Result<Option<Shape>> {
+fn shape(table: &TaskTable) -> Result<Option<Shape>> {
     let rows = spi::as_extension(|| {
         spi::query(
             "SELECT n.nspname, c.relname, a.attname, COALESCE(a.attnum = ANY (i.indkey::int2[]) \
@@ -328,17 +339,22 @@ fn shape(relid: u32) -> Result<Option<Shape>> {
              LEFT JOIN LATERAL (SELECT i.indkey, i.indnkeyatts FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid \
                AND (i.indisprimary OR i.indisreplident) ORDER BY i.indisprimary DESC LIMIT 1) i ON true \
              WHERE c.oid = $1::oid ORDER BY a.attnum",
-            &[Some(&relid.to_string())],
+            &[Some(&table.relid.to_string())],
         )
     })?;
     let Some(first) = rows.first() else { return Ok(None) };
     let name = quote_qualified(first.text(0)?, first.text(1)?);
-    let mut shape = Shape { from_there: String::new(), name, columns: Vec::new(), key: Vec::new() };
+    let mut here = Side { from: format!("ONLY {name}"), ..Side::default() };
+    let mut there = Side::default();
     for row in rows.iter().filter(|row| row.opt(2).is_some()) {
-        shape.columns.push(row.string(2)?);
+        let column = row.string(2)?;
+        let Some(target) = table.route.column(&column) else { continue };
+        there.columns.push(target.to_owned());
         if row.bool(3)? {
-            shape.key.push(row.string(2)?);
+            there.key.push(target.to_owned());
+            here.key.push(column.clone());
         }
+        here.columns.push(column);
     }
-    Ok(Some(shape))
+    Ok(Some(Shape { name, here, there }))
 }

@@ -25,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::logicalrep::relation::{COPY_HEADER, COPY_TRAILER};
 use crate::logicalrep::{Relation, Transaction};
 use crate::pg::xact;
+use crate::transform::Operation;
 
 /// What has committed waits no longer than this for what has not.
 const GIVES_WAY: Duration = Duration::from_secs(5);
@@ -122,6 +123,7 @@ impl Applier {
             && !self.plan.defer_constraints
             && self.second.can_be_had()
             && table.fits_copy()
+            && table.takes(Operation::Insert)
             && self.selection.wants(table.oid, early)
     }
 

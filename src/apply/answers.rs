@@ -176,7 +176,7 @@ fn describe_conflict(error: Error, table: &Relation, kind: Kind, dialect: &dyn D
     if kind == Kind::Probe {
         return explain_probe(error, table, dialect);
     }
-    let name = table.shown();
+    let name = table.shown_there();
     if error.sqlstate() == sqlstate::DIVISION_BY_ZERO && kind == Kind::Insert {
         return Error::new(
             sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,

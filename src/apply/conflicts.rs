@@ -177,7 +177,7 @@ impl Applier {
     fn collision(&mut self, relation: &Relation, change: Change<'_>, error: &Error) -> Result<Vec<usize>> {
         let (Some(name), Some(row)) = (error.constraint_name(), row_of(change)) else { return Ok(Vec::new()) };
         self.leave_pipeline()?;
-        let names = self.destination.columns_of_unique_index(&relation.qualified_name(), name)?;
+        let names = self.destination.columns_of_unique_index(&relation.target(), name)?;
         let fields: Vec<&[u8]> = Fields(row).collect();
         let mut columns = Vec::new();
         for name in names {

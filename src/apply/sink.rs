@@ -9,14 +9,17 @@ use crate::decode::{EarlySink, Event};
 use crate::destination::table::Table;
 use crate::error::{Error, Result};
 use crate::logicalrep::{Change, Lsn, Relation, Transaction};
+use crate::transform::Operation;
 
 impl Applier {
     /// Takes what the stream brings, in commit order.
     pub fn event(&mut self, transaction: &Transaction, event: Event<'_>) -> Result<()> {
         match event {
+            Event::Change { relation, change } if !relation.takes(Operation::of(&change)) => Ok(()),
             Event::Change { relation, change } => self.change(transaction, relation, change),
             Event::Truncate { relations, restart_sequences } => {
-                self.truncate(transaction, relations, restart_sequences)
+                let taken: Vec<_> = relations.iter().filter(|r| r.takes(Operation::Truncate)).cloned().collect();
+                if taken.is_empty() { Ok(()) } else { self.truncate(transaction, &taken, restart_sequences) }
             }
             Event::Commit => self.commit(transaction),
         }

@@ -55,7 +55,7 @@ impl There {
     /// The source's definition has changed: the destination's will have, too.
     pub(super) fn forget(&mut self, generation: u64, relation: &Relation) {
         self.by_generation.remove(&generation);
-        self.known.remove(&relation.qualified_name());
+        self.known.remove(&relation.target());
     }
 }
 
@@ -78,7 +78,7 @@ impl Applier {
         if let Some(met) = self.there.by_generation.get(&relation.generation) {
             return Ok(met.table.clone());
         }
-        let name = relation.qualified_name();
+        let name = relation.target();
         let there = match self.there.known.get(&name) {
             Some(there) => there.clone(),
             None => {
@@ -196,7 +196,7 @@ fn probed(relation: &Relation, constraint: &Deferrable) -> Option<Vec<usize>> {
 }
 
 fn cannot_be_probed(relation: &Relation, constraint: &Deferrable) -> Error {
-    let (table, name) = (relation.shown(), shown(&constraint.name));
+    let (table, name) = (relation.shown_there(), shown(&constraint.name));
     Error::new(
         sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
         format!("deferrable constraint {name} of {table} on the destination cannot be checked"),
@@ -212,7 +212,7 @@ fn cannot_be_probed(relation: &Relation, constraint: &Deferrable) -> Error {
 /// The destination's error of a probe, as one of the constraint.
 pub(super) fn explain_probe(error: Error, table: &Relation, dialect: &dyn Dialect) -> Error {
     let Some(FoundTwice { lsn, constraint, values }) = dialect.found_twice(&error) else { return error };
-    let name = table.shown();
+    let name = table.shown_there();
     const UNIQUE_VIOLATION: &str = "23505";
     Error::new(UNIQUE_VIOLATION, format!("two rows of {name} on the destination break its deferrable constraint {constraint}"))
         .origin(Origin::Destination)

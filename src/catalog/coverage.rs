@@ -137,17 +137,15 @@ pub fn at_start(task: &Task) -> Result<Coverage> {
     let start = CopySnapshot::parse(&snapshot, compat::insert_lsn()).map_err(Error::internal)?;
     let tables = followed(task.id)?;
     let scope = scope(task, &tables)?;
-    let names: HashMap<u32, (TableName, Option<TableName>)> =
-        tables.into_iter().map(|table| (table.relid, (table.name, table.now))).collect();
+    let now: HashMap<u32, Option<TableName>> = tables.into_iter().map(|table| (table.relid, table.now)).collect();
     let mut coverage = Coverage { task: task.name.clone(), scope, start, ..Coverage::default() };
     for table in tables::of_task(task.id)? {
         let interest = match table.copy_snapshot()? {
             Some(snapshot) => Interest::Except(Rc::new(snapshot)),
             None => Interest::Everything,
         };
-        let (name, now) =
-            names.get(&table.relid).cloned().ok_or_else(|| Error::internal("a table of the task is gone"))?;
-        coverage.followed.insert(table.relid, Followed { name, now, interest });
+        let now = now.get(&table.relid).cloned().ok_or_else(|| Error::internal("a table of the task is gone"))?;
+        coverage.followed.insert(table.relid, Followed { route: table.route, now, interest });
     }
     for gap in gaps(task)? {
         if let Gap::NotFollowed { oid, table } = gap {

@@ -3,27 +3,36 @@
 //! `init` (to be copied), `datasync` (being copied), `finishedcopy` (copied, the stream may still hold changes that
 //! the copy has), `catchup` (the stream is on its way past the copy), `ready`.
 
+use std::rc::Rc;
+
 use crate::error::{Error, Result};
-use crate::logicalrep::TableName;
-use crate::logicalrep::{CopySnapshot, Lsn, Row};
+use crate::logicalrep::{CopySnapshot, Lsn, Row, TableName};
 use crate::pg::spi;
+use crate::transform::Route;
 
 #[derive(Clone, Debug)]
 pub struct TaskTable {
     pub relid: u32,
+    /// On the source, quoted.
     pub name: String,
+    /// How its rows go to the destination.
+    pub route: Rc<Route>,
     pub state: String,
     pub snapshot: Option<String>,
     pub sync_lsn: Lsn,
 }
 
-const COLUMNS: &str = "relid, table_name, state, snapshot, sync_lsn";
+const COLUMNS: &str = "relid, table_name, state, snapshot, sync_lsn, route";
 
 impl TaskTable {
     fn from_row(row: &Row) -> Result<TaskTable> {
+        let name = row.string(1)?;
+        let source =
+            TableName::parse(&name).ok_or_else(|| Error::internal(format!("invalid name of a table: {name}")))?;
         Ok(TaskTable {
             relid: row.parse(0)?,
-            name: row.string(1)?,
+            route: Rc::new(Route::parse(source, row.opt_string(5).as_deref())?),
+            name,
             state: row.string(2)?,
             snapshot: row.opt_string(3),
             sync_lsn: row.lsn(4)?,
@@ -32,7 +41,12 @@ impl TaskTable {
 
     /// For messages.
     pub fn shown(&self) -> String {
-        TableName::shown_as(&self.name)
+        self.route.source.shown()
+    }
+
+    /// On the destination, for statements.
+    pub fn target(&self) -> String {
+        self.route.target.qualified()
     }
 
     /// The snapshot that the stream has to ask, as long as it has not passed it.

@@ -78,7 +78,7 @@ impl Decoder {
                 scratch.run(|| described.encode(new.row(), None, Purpose::Param, row));
             });
             let columns = described.relation.columns.iter();
-            let source = columns.zip(Fields(row)).find(|(column, _)| column.name == "source_id");
+            let source = columns.zip(Fields(row)).find(|(column, _)| column.source == "source_id");
             if let Some((_, field)) = source {
                 let source = field.get(4..).unwrap_or_default();
                 let mark = Mark { table: self.tables.at(table).oid, owner, source };

@@ -15,6 +15,7 @@ use crate::pg::rel::{name_of, text};
 use crate::pg::{compat, encoding, rel};
 use crate::select::Selection;
 use crate::select::interest::{Answer, Asked, Interest, Moment, Names, Seen};
+use crate::transform::Route;
 use crate::tuple::{self, Described};
 
 /// The helper tables with which each transaction begins that a task applies here. Anybody may give a table such a name:
@@ -26,8 +27,7 @@ pub(super) struct Met {
     pub(super) interest: Interest,
     /// The owner, if it has the name of a helper table whose row says where a transaction came from.
     pub(super) marked_by: Option<u32>,
-    /// What it is called on the destination.
-    name: Option<TableName>,
+    route: Option<Rc<Route>>,
     described: Option<Described>,
     /// Has the definition changed since?
     stale: bool,
@@ -151,7 +151,7 @@ impl Tables {
                 oid,
                 interest: Interest::Nothing,
                 marked_by: None,
-                name: None,
+                route: None,
                 described: None,
                 stale: true,
                 asked: Asked::default(),
@@ -163,8 +163,8 @@ impl Tables {
         if !self.moment.is_current(met.asked) {
             // SAFETY: by contract.
             let answer = unsafe { ask(relation, &self.selection, self.moment.settled())? };
-            if answer.name != met.name {
-                (met.name, met.stale) = (answer.name, true);
+            if answer.route != met.route {
+                (met.route, met.stale) = (answer.route, true);
             }
             (met.interest, met.is_certain) = (answer.interest, answer.is_certain);
             // SAFETY: by contract.
@@ -203,7 +203,7 @@ impl Tables {
         let met = &mut self.met[table];
         if met.stale || met.described.is_none() {
             // SAFETY: by contract.
-            let fresh = unsafe { tuple::describe::describe(relation, table, met.name.as_ref())? };
+            let fresh = unsafe { tuple::describe::describe(relation, table, met.route.as_ref())? };
             met.described = Some(match met.described.take() {
                 Some(known) => fresh.keep_generation_of(&known),
                 None => fresh,

@@ -1,11 +1,14 @@
 //! What unit tests write to: a table with a key that travels in binary and a column that travels as text.
 
+use std::rc::Rc;
+
 use crate::logicalrep::relation::Identity;
-use crate::logicalrep::{Column, ColumnFormat, Relation};
+use crate::logicalrep::{Column, ColumnFormat, Relation, TableName};
+use crate::transform::Route;
 
 fn column(name: &str, format: ColumnFormat) -> Column {
     let equals = "OPERATOR(pg_catalog.=)".into();
-    Column { name: name.into(), format, equals, by_element: true, identity_always: false }
+    Column { name: name.into(), source: name.into(), format, equals, by_element: true, identity_always: false }
 }
 
 pub fn relation() -> Relation {
@@ -13,8 +16,7 @@ pub fn relation() -> Relation {
         oid: 1,
         slot: 0,
         generation: 1,
-        schema: "public".into(),
-        name: "T 1".into(),
+        route: Rc::new(Route::identity(TableName::new("public", "T 1"))),
         columns: vec![
             column("id", ColumnFormat::Binary { element: 20, array: 1016 }),
             column("mood", ColumnFormat::Text { cast: "public.mood".into() }),

@@ -320,7 +320,14 @@ mod tests {
 
     fn column(element: u32) -> Column {
         let format = ColumnFormat::Binary { element, array: 0 };
-        Column { name: "id".into(), format, equals: String::new(), by_element: true, identity_always: false }
+        Column {
+            name: "id".into(),
+            source: "id".into(),
+            format,
+            equals: String::new(),
+            by_element: true,
+            identity_always: false,
+        }
     }
 
     #[test]

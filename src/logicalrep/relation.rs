@@ -4,7 +4,10 @@
 //! encoding is the same for COPY and for array elements (a 4-byte length, then the bytes; -1 for NULL), so a row is
 //! encoded once and its fields are moved about as plain bytes.
 
-use super::names::{quote_ident, quote_qualified, shown, shown_qualified};
+use std::rc::Rc;
+
+use super::names::{quote_ident, shown};
+use crate::transform::{Operation, Route};
 
 /// Length word of a NULL field.
 pub const NULL_FIELD: i32 = -1;
@@ -52,7 +55,10 @@ impl ColumnFormat {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
+    /// On the destination.
     pub name: String,
+    /// On the source.
+    pub source: String,
     pub format: ColumnFormat,
     /// The equality operator of a key column, as SQL.
     pub equals: String,
@@ -78,7 +84,7 @@ pub enum Identity {
     FullRow,
     /// Not at all: only INSERT and TRUNCATE can be applied.
     Nothing,
-    /// By a key with a generated column, whose value does not travel: not at all either.
+    /// By a key with a column that does not travel, as it is generated: not at all either.
     Generated,
 }
 
@@ -89,9 +95,9 @@ pub struct Relation {
     pub slot: usize,
     /// Differs between two definitions of the same table; prepared statements are named after it.
     pub generation: u64,
-    pub schema: String,
-    pub name: String,
-    /// Columns that travel: no dropped and no generated ones.
+    /// What the table is called here and there.
+    pub route: Rc<Route>,
+    /// Columns that travel, under their names on the destination: no dropped and no generated ones.
     pub columns: Vec<Column>,
     pub identity: Identity,
     /// Indexes into `columns`.
@@ -101,20 +107,31 @@ pub struct Relation {
 }
 
 impl Relation {
-    pub fn qualified_name(&self) -> String {
-        quote_qualified(&self.schema, &self.name)
+    /// Do changes of this kind go to the destination?
+    #[inline]
+    pub fn takes(&self, operation: Operation) -> bool {
+        self.route.operations.include(operation)
     }
 
-    /// For messages.
+    /// On the destination, for statements.
+    pub fn target(&self) -> String {
+        self.route.target.qualified()
+    }
+
+    /// On the destination, for messages.
+    pub fn shown_there(&self) -> String {
+        self.route.target.shown()
+    }
+
+    /// On the source, for messages.
     pub fn shown(&self) -> String {
-        shown_qualified(&self.schema, &self.name)
+        self.route.source.shown()
     }
 
     /// The same definition, whenever it was read?
     pub fn is_same_as(&self, other: &Relation) -> bool {
         self.oid == other.oid
-            && self.schema == other.schema
-            && self.name == other.name
+            && self.route == other.route
             && self.columns == other.columns
             && self.identity == other.identity
             && self.key == other.key

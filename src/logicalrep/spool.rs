@@ -206,15 +206,16 @@ fn damaged() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logicalrep::TableName;
     use crate::logicalrep::relation::Identity;
+    use crate::transform::Route;
 
     fn relation(slot: usize, name: &str) -> Rc<Relation> {
         Rc::new(Relation {
             oid: 1,
             slot,
             generation: 1,
-            schema: "public".to_owned(),
-            name: name.to_owned(),
+            route: Rc::new(Route::identity(TableName::new("public", name))),
             columns: Vec::new(),
             identity: Identity::Key,
             key: Vec::new(),
@@ -237,7 +238,7 @@ mod tests {
                     Change::Delete { old } => ("-".to_owned(), old),
                 };
                 assert!(bytes.iter().all(|byte| Some(byte) == bytes.first()), "a row is in pieces");
-                seen.push((relation.name.clone(), lsn.0, text, bytes.len()));
+                seen.push((relation.route.source.name.clone(), lsn.0, text, bytes.len()));
                 Ok(())
             })
             .expect("playing");

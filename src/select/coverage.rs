@@ -11,20 +11,30 @@
 //! starts also knows how things are at that moment, and that is what counts for every transaction of before: a table
 //! that is gone by then lacks nothing on the destination, and one that has got its name back needs no other there.
 
+use std::rc::Rc;
+
 use super::interest::{Answer, Interest, Seen};
 use super::pattern::Pattern;
 use super::ways_out::{not_followed_hint, rename_statements, unlogged};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::names::{quote_literal, shown};
 use crate::logicalrep::{CopySnapshot, FastMap, Lsn, TableName, Transaction};
+use crate::transform::Route;
 
 pub struct Followed {
-    /// What it is called on the destination.
-    pub name: TableName,
+    /// Its name, for the task and on the destination.
+    pub route: Rc<Route>,
     /// What it is called on the source as the worker starts; none if it is gone.
     pub now: Option<TableName>,
     /// All of it, or as long as the stream may overlap its copy what that does not have.
     pub interest: Interest,
+}
+
+impl Followed {
+    /// What the task calls it.
+    pub fn name(&self) -> &TableName {
+        &self.route.source
+    }
 }
 
 /// The patterns of a task, and the partitioned tables that it follows.
@@ -91,14 +101,14 @@ impl Coverage {
     }
 
     fn of_followed(&self, followed: &Followed, table: &Seen<'_>, settled: bool) -> Result<Answer> {
-        let has_its_name = settled && followed.now.as_ref() == Some(&followed.name);
-        if table.name != followed.name && !has_its_name {
+        let has_its_name = settled && followed.now.as_ref() == Some(followed.name());
+        if table.name != *followed.name() && !has_its_name {
             let now = followed.now.as_ref().filter(|_| settled).unwrap_or(&table.name);
-            return Err(self.renamed(table, &followed.name, now));
+            return Err(self.renamed(table, followed.name(), now));
         }
-        let is_certain = table.name == followed.name;
-        let (interest, name) = (followed.interest.clone(), Some(followed.name.clone()));
-        Ok(Answer { interest, name, is_certain })
+        let is_certain = table.name == *followed.name();
+        let (interest, route) = (followed.interest.clone(), Some(followed.route.clone()));
+        Ok(Answer { interest, route, is_certain })
     }
 
     /// Does the task want this transaction's changes of a table? Not what is in the table's copy.
@@ -127,11 +137,11 @@ impl Coverage {
         let mut moves = vec![(before.clone(), now.clone())];
         // Whoever has that name on the destination has to give way first.
         while let Some((_, target)) = moves.last()
-            && let Some((oid, other)) = self.followed.iter().find(|(_, followed)| followed.name == *target)
-            && !moves.iter().any(|(from, _)| *from == other.name)
+            && let Some((oid, other)) = self.followed.iter().find(|(_, followed)| followed.name() == target)
+            && !moves.iter().any(|(from, _)| from == other.name())
             && let Some(to) = table.catalog.table(*oid)
         {
-            moves.push((other.name.clone(), to));
+            moves.push((other.name().clone(), to));
         }
         let statements = match table.catalog.has_schema(&before.schema) || before.name != now.name {
             true => rename_statements(&moves).join(" "),
@@ -155,7 +165,7 @@ impl Coverage {
     /// A table that the task follows is unlogged at the start of a transaction: what is written to it is in no WAL.
     pub fn is_unlogged(&self, table: u32, transaction: &Transaction) -> Result<()> {
         match self.followed.get(&table) {
-            Some(followed) if self.wants(table, transaction) => Err(unlogged(&self.task, &followed.name)),
+            Some(followed) if self.wants(table, transaction) => Err(unlogged(&self.task, followed.name())),
             _ => Ok(()),
         }
     }
@@ -176,8 +186,6 @@ impl Default for Coverage {
 
 #[cfg(test)]
 mod tests {
-    use std::rc::Rc;
-
     use super::super::interest::Names;
     use super::*;
 
@@ -208,7 +216,9 @@ mod tests {
         };
         for (oid, table) in [(1, "s.a"), (2, "s.b"), (4, "s.m_1")] {
             let (name, now) = (name(table), Some(name(table)));
-            coverage.followed.insert(oid, Followed { name, now, interest: Interest::Everything });
+            coverage
+                .followed
+                .insert(oid, Followed { route: Rc::new(Route::identity(name)), now, interest: Interest::Everything });
         }
         coverage
     }
@@ -270,7 +280,7 @@ mod tests {
         assert!(task.interest(&table, true).is_err());
         // A followed table that has got its name back: its rows go where they belong.
         let table = seen(&NOTHING, 1, "s.x", &[]);
-        assert_eq!(task.interest(&table, true).unwrap().name, Some(name("s.a")));
+        assert_eq!(task.interest(&table, true).unwrap().route.unwrap().source, name("s.a"));
         assert!(task.interest(&table, false).is_err());
         // One that has another name by now: the hint says the one it has now.
         task.followed.get_mut(&1).unwrap().now = Some(name("s.y"));

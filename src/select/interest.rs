@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::logicalrep::{CopySnapshot, TableName, Transaction};
+use crate::transform::Route;
 
 /// A table that rows were written to, as it was then.
 pub struct Seen<'a> {
@@ -53,15 +54,15 @@ impl Interest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     pub interest: Interest,
-    /// What it is called on the destination, if that is known.
-    pub name: Option<TableName>,
+    /// How its rows go to the destination, if a task follows it.
+    pub route: Option<Rc<Route>>,
     /// Is it the same for settled transactions and for others?
     pub is_certain: bool,
 }
 
 impl Answer {
-    pub const NOTHING: Answer = Answer { interest: Interest::Nothing, name: None, is_certain: false };
-    pub const EVERYTHING: Answer = Answer { interest: Interest::Everything, name: None, is_certain: true };
+    pub const NOTHING: Answer = Answer { interest: Interest::Nothing, route: None, is_certain: false };
+    pub const EVERYTHING: Answer = Answer { interest: Interest::Everything, route: None, is_certain: true };
 }
 
 /// Counts the moments at which any remembered answer may have become another: a definition changed, perhaps that of a

@@ -108,8 +108,11 @@ impl Selection {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use super::*;
     use crate::logicalrep::{Lsn, TableName};
+    use crate::transform::Route;
     use coverage::{Followed, Scope};
     use interest::{Interest, Moment, Names};
     use marks::Marks;
@@ -145,7 +148,7 @@ mod tests {
 
     fn followed(name: &str) -> Followed {
         let name = TableName::new("s", name);
-        Followed { now: Some(name.clone()), name, interest: Interest::Everything }
+        Followed { now: Some(name.clone()), route: Rc::new(Route::identity(name)), interest: Interest::Everything }
     }
 
     fn ask(selection: &Selection, oid: u32, name: &str) -> Result<Answer> {

@@ -10,11 +10,11 @@ use super::encoder::Encoder;
 use super::memory::{Descriptor, Memory};
 use super::types::{copies_binary, equality, is_array, is_enum, travels_binary, type_name};
 use crate::error::Result;
-use crate::logicalrep::TableName;
 use crate::logicalrep::relation::Identity;
 use crate::logicalrep::{Column, ColumnFormat, Relation};
 use crate::pg::compat;
 use crate::pg::rel::{OpenTable, name_of, text};
+use crate::transform::Route;
 
 /// A table with what it takes to encode its rows.
 pub struct Described {
@@ -62,27 +62,31 @@ impl Described {
     }
 }
 
-/// A table held open; `name` is what it is called on the destination.
-pub fn describe_open(table: &OpenTable, name: Option<&TableName>) -> Result<Described> {
+/// A table held open, for rows that go this way.
+pub fn describe_open(table: &OpenTable, route: &Rc<Route>) -> Result<Described> {
     // SAFETY: the relation is open and locked.
-    unsafe { describe(table.relation(), 0, name) }
+    unsafe { describe(table.relation(), 0, Some(route)) }
 }
 
 /// # Safety
-/// `relation` is open, in a state where catalogs can be read. `name` is what it is called elsewhere.
-pub(crate) unsafe fn describe(relation: pg_sys::Relation, slot: usize, name: Option<&TableName>) -> Result<Described> {
+/// `relation` is open, in a state where catalogs can be read. Without a route it is the same on both sides.
+pub(crate) unsafe fn describe(relation: pg_sys::Relation, slot: usize, route: Option<&Rc<Route>>) -> Result<Described> {
     static GENERATION: AtomicU64 = AtomicU64::new(1);
     // SAFETY: by contract; attribute indexes stay below natts.
     unsafe {
         let form = (*relation).rd_rel;
         let desc = (*relation).rd_att;
+        let route = route.cloned().unwrap_or_else(|| Rc::new(Route::identity(name_of(relation))));
         let natts = (*desc).natts as usize;
         let (mut identity, mut key_attributes) = identity(relation);
-        let is_generated = |number: &i16| {
+        let stays = |number: &i16| {
             let index = usize::try_from(*number - 1).unwrap_or(natts);
-            index < natts && (*compat::tuple_desc_attr(desc, index)).attgenerated != 0
+            let attribute = (index < natts).then(|| compat::tuple_desc_attr(desc, index));
+            attribute.is_some_and(|attribute| {
+                (*attribute).attgenerated != 0 || route.column(&text((*attribute).attname.data.as_ptr())).is_none()
+            })
         };
-        if key_attributes.iter().any(is_generated) {
+        if key_attributes.iter().any(stays) {
             // The rest of the key is no key: several rows may have it.
             let is_full = (*form).relreplident == b'f' as c_char;
             identity = if is_full { Identity::FullRow } else { Identity::Generated };
@@ -98,21 +102,21 @@ pub(crate) unsafe fn describe(relation: pg_sys::Relation, slot: usize, name: Opt
             if (*attribute).attisdropped || (*attribute).attgenerated != 0 {
                 continue;
             }
+            let source = text((*attribute).attname.data.as_ptr());
+            let Some(target) = route.column(&source) else { continue };
             if key_attributes.contains(&(*attribute).attnum) {
                 key.push(columns.len());
             }
             note_types((*attribute).atttypid, &mut types);
-            let (column, described) = column(attribute, index, &memory)?;
+            let (column, described) = column(attribute, index, &memory, target.to_owned(), source)?;
             columns.push(column);
             attributes.push(described);
         }
-        let TableName { schema, name } = name.cloned().unwrap_or_else(|| name_of(relation));
         let relation = Relation {
             oid: (*relation).rd_id.to_u32(),
             slot,
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
-            schema,
-            name,
+            route,
             columns,
             identity,
             key,
@@ -211,6 +215,8 @@ unsafe fn column(
     attribute: *const pg_sys::FormData_pg_attribute,
     index: usize,
     memory: &Memory,
+    name: String,
+    source: String,
 ) -> Result<(Column, Attribute)> {
     // SAFETY: by contract; type lookups read catalogs.
     unsafe {
@@ -226,7 +232,8 @@ unsafe fn column(
         };
         let copy = if travels_binary(base) || copies_binary(base) { Some(Encoder::binary(base, memory)) } else { None };
         let column = Column {
-            name: text((*attribute).attname.data.as_ptr()),
+            name,
+            source,
             format,
             equals: equality(base),
             // The server finds no operator between a domain over an enum and the elements of its array.

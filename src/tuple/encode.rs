@@ -141,7 +141,7 @@ impl Described {
         let mut shown = Vec::new();
         for column in columns {
             let index = self.attributes[*column].index;
-            names.push(self.relation.columns[*column].name.clone());
+            names.push(self.relation.columns[*column].source.clone());
             // SAFETY: by contract.
             let value = unsafe {
                 let declared = (*crate::pg::compat::tuple_desc_attr(self.desc.0, index)).atttypid;

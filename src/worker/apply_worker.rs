@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 use super::status::{Admission, TaskStatus};
 use super::{Argument, Endpoint, Mode, failpoint};
 use crate::apply::applier::{Acquainted, Applied, Applier, Plan, Round};
-use crate::catalog::{Task, coverage, locks, marks, tables};
+use crate::catalog::tables::{self, TaskTable};
+use crate::catalog::{Task, coverage, locks, marks};
 use crate::decode::context::{self, Decoding, Step};
 use crate::decode::{ChangeSink, EarlySink, Event};
 use crate::destination::{self, Purpose};
@@ -250,7 +251,7 @@ impl Source {
         let plan = Plan {
             task_id: task.uuid.clone(),
             leases: task.leases()?,
-            names: tables::of_task(task.id)?.into_iter().map(|table| table.name).collect(),
+            names: tables::of_task(task.id)?.iter().map(TaskTable::target).collect(),
             defer_constraints: tables::have_deferrable_constraints(task.id)?,
             conflict: task.conflict,
             skip: task.skip_lsn,

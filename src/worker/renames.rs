@@ -1,9 +1,10 @@
 //! Tables that were renamed or dropped: what each table of a task is called on the destination, and whether it is there.
 //!
 //! `courier.task_table.table_name` says it, and rows go there. A table that gets another name on the source stops the task
-//! (`logicalrep::coverage`); when it has got that name on the destination too, the stream goes on. That it is the same
+//! (`select::coverage`); when it has got that name on the destination too, the stream goes on. That it is the same
 //! table there, and not a new one of that name, its OID tells, which is noted when a stream begins. So tables can
-//! exchange their names as well. A table that is gone on both sides is forgotten.
+//! exchange their names as well. A table that is gone on both sides is forgotten. A table that goes there under a name of its
+//! own is none of these.
 
 use std::collections::HashMap;
 
@@ -112,7 +113,7 @@ fn known(task: i32) -> Result<Vec<Known>> {
         spi::query(
             "SELECT t.relid, t.table_name, t.destination_relid, n.nspname, c.relname FROM courier.task_table t \
              LEFT JOIN pg_class c ON c.oid = t.relid LEFT JOIN pg_namespace n ON n.oid = c.relnamespace \
-             WHERE t.task_id = $1::int AND t.kind = 'r'",
+             WHERE t.task_id = $1::int AND t.kind = 'r' AND NOT COALESCE(t.route ?| ARRAY['schema', 'table'], false)",
             &[Some(&task.to_string())],
         )
     })?;

@@ -189,8 +189,8 @@ fn copy_under_snapshot(
     let source = rel::open_table(table.relid).ok_or_else(|| gone(table.relid))?;
     check_readable(task, &source)?;
     check_not_rewritten(table)?;
-    let mut described = tuple::describe_open(&source, TableName::parse(&table.name).as_ref())?;
-    let name = described.relation.qualified_name();
+    let mut described = tuple::describe_open(&source, &table.route)?;
+    let name = described.relation.target();
     let destination_is_quiet = destination.replica_role;
     let connection = &mut destination.connection;
     connection.exec("BEGIN")?;
@@ -242,7 +242,7 @@ fn copy_under_snapshot(
             format!(
                 "the destination took {} of {}, the source sent {rows}",
                 counted(taken, "row"),
-                described.relation.shown()
+                described.relation.shown_there()
             ),
         )
         .origin(Origin::Destination)

@@ -37,6 +37,7 @@ mod precheck;
 mod processes;
 mod replay;
 mod rights;
+mod routes;
 mod schema;
 mod schema_guards;
 mod second_session;

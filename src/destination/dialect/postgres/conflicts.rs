@@ -72,7 +72,7 @@ fn found_rows(relation: &Relation, rows: &Involved<'_>, from: &str) -> String {
         })
         .collect();
     let condition = conditions.join(" AND ");
-    let table = format!("{}{}", rows.there.only(), relation.qualified_name());
+    let table = format!("{}{}", rows.there.only(), relation.target());
     match rows.found {
         Found::Nothing => "SELECT NULL::pg_catalog.jsonb AS row".to_owned(),
         Found::Shown => {

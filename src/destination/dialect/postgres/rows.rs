@@ -70,7 +70,7 @@ pub(super) fn insert(relation: &Relation) -> Statement {
     let values: Vec<String> = (0..relation.columns.len()).map(|c| source.add("c", c)).collect();
     let sql = format!(
         "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}",
-        relation.qualified_name(),
+        relation.target(),
         relation.column_list(),
         values.join(", "),
         source.from()
@@ -96,7 +96,7 @@ fn new_value(relation: &Relation, there: &Table, column: usize, value: String) -
 
 /// Inserts a row of a table without columns, or with generated ones only: there is nothing to unnest.
 pub(super) fn insert_nothing(relation: &Relation) -> Sql {
-    Sql::new(format!("INSERT INTO {} DEFAULT VALUES", relation.qualified_name()))
+    Sql::new(format!("INSERT INTO {} DEFAULT VALUES", relation.target()))
 }
 
 /// Updates `set` columns of the rows with the given keys. Parameters: key columns, `set` columns, the number of rows.
@@ -111,7 +111,7 @@ pub(super) fn update(relation: &Relation, there: &Table, set: &[usize]) -> State
             format!("{} = {value}", quote_ident(&relation.columns[*c].name))
         })
         .collect();
-    let (only, name, from) = (there.only(), relation.qualified_name(), source.from());
+    let (only, name, from) = (there.only(), relation.target(), source.from());
     if assignments.is_empty() {
         // Nothing changes: the row must still be there, and its update counts. Any column will do that may be set at all.
         let Some(column) = relation.columns.iter().find(|column| !column.identity_always) else {
@@ -134,7 +134,7 @@ pub(super) fn update(relation: &Relation, there: &Table, set: &[usize]) -> State
 pub(super) fn delete(relation: &Relation, there: &Table) -> Statement {
     let mut source = Source::new(relation);
     let condition = key_condition(&mut source, there);
-    let (only, name) = (there.only(), relation.qualified_name());
+    let (only, name) = (there.only(), relation.target());
     let body = match relation.key[..] {
         // All keys in one look into the index.
         [key] if relation.columns[key].takes_array() => {
@@ -171,7 +171,7 @@ pub(super) fn replace(relation: &Relation, there: &Table, kept: &[usize]) -> Sta
         "WITH d AS (DELETE FROM {only}{name} AS t USING {from} WHERE {condition} RETURNING {returned}), \
          touched AS (INSERT INTO {name} ({columns}) OVERRIDING SYSTEM VALUE SELECT {selected} FROM d RETURNING 1)",
         only = there.only(),
-        name = relation.qualified_name(),
+        name = relation.target(),
         from = source.from(),
         returned = returned.join(", "),
         columns = relation.column_list(),
@@ -188,7 +188,7 @@ pub(super) fn delete_by_row(relation: &Relation, there: &Table) -> Statement {
     let given: Vec<String> = (0..relation.columns.len()).map(|c| source.add("c", c)).collect();
     source.add_counts();
     let stored: Vec<String> = relation.columns.iter().map(|c| format!("t.{}", quote_ident(&c.name))).collect();
-    let (only, name) = (there.only(), relation.qualified_name());
+    let (only, name) = (there.only(), relation.target());
     // A place is one in a table without partitions.
     let places = match there.kind {
         Kind::Partitioned => format!(
@@ -244,7 +244,7 @@ pub(super) fn probe(relation: &Relation, there: &Table, constraint: &Deferrable,
         shown.join(", "),
         source.from(),
         there.only(),
-        relation.qualified_name(),
+        relation.target(),
         conditions.join(" AND "),
     );
     source.whole(sql)
@@ -260,14 +260,14 @@ pub(super) fn found_twice(error: &Error) -> Option<FoundTwice> {
 }
 
 pub(super) fn truncate(tables: &[(&Relation, &Table)], restart_sequences: bool) -> Sql {
-    let name = |(relation, there): &(&Relation, &Table)| format!("{}{}", there.only(), relation.qualified_name());
+    let name = |(relation, there): &(&Relation, &Table)| format!("{}{}", there.only(), relation.target());
     let names: Vec<String> = tables.iter().map(name).collect();
     let restart = if restart_sequences { " RESTART IDENTITY" } else { "" };
     Sql::new(format!("TRUNCATE {}{restart}", names.join(", ")))
 }
 
 pub(super) fn copy(relation: &Relation, there: &Table) -> Sql {
-    let (check, name, columns) = (there.before_copy(), relation.qualified_name(), relation.column_list());
+    let (check, name, columns) = (there.before_copy(), relation.target(), relation.column_list());
     Sql::new(format!("{check}; COPY {name} ({columns}) FROM STDIN (FORMAT binary)"))
 }
 
