@@ -107,14 +107,7 @@ fn not_known(error: &Error) -> String {
 
 fn read(task: &Task) -> Result<Vec<String>> {
     let Some(mut destination) = keeper(task)? else { return Ok(Vec::new()) };
-    // Who owns the destination has the values anyway, so the values that the caller may not read may be left out there.
-    let sql = "SELECT pg_catalog.to_json(c) FROM (SELECT id, at, lsn, relid, table_name, change, decision, sqlstate, \
-               CASE WHEN shown THEN message END AS message, CASE WHEN shown THEN key END AS key, \
-               CASE WHEN shown THEN source_row END AS source_row, CASE WHEN shown THEN destination_row END AS destination_row \
-               FROM (SELECT *, relid = ANY ($2::oid[]) AS shown FROM courier_applied.conflicts WHERE task_id = $1::uuid) AS r) AS c \
-               ORDER BY id";
-    let rows = destination.connection.query(sql, &[Some(&task.uuid), Some(&readable(task)?)])?;
-    rows.iter().map(|row| row.string(0)).collect()
+    destination.conflicts(&task.uuid, &readable(task)?)
 }
 
 /// Tables of the task that the caller may read.
@@ -135,9 +128,7 @@ fn keeper(task: &Task) -> Result<Option<Destination>> {
     // Whoever looks at a list does not wait for long.
     let mut destination = Endpoint::of(task)?.for_extras().open(Purpose::Control)?;
     destination.check_helper_schema()?;
-    let there =
-        destination.connection.exec("SELECT pg_catalog.to_regclass('courier_applied.conflicts') IS NOT NULL")?;
-    Ok(there.first().map_or(Ok(false), |row| row.bool(0))?.then_some(destination))
+    Ok(destination.keeps_conflicts()?.then_some(destination))
 }
 
 #[pg_extern(sql = false)]
@@ -153,10 +144,7 @@ fn clear(task: &Task, before: &str) -> Result<i64> {
     let claimant = Claimant::of(task)?;
     claimant.check_source(task)?;
     destination.check_writer(&claimant.claim(task))?;
-    let sql = "WITH gone AS (DELETE FROM courier_applied.conflicts WHERE task_id = $1::uuid AND at < $2::timestamptz RETURNING 1) \
-               SELECT pg_catalog.count(*) FROM gone";
-    let rows = destination.connection.query(sql, &[Some(&task.uuid), Some(before)])?;
-    let count = rows.first().map_or(Ok(0), |row| row.parse::<i64>(0))?;
+    let count = destination.clear_conflicts(&task.uuid, before)?;
     if count > 0 {
         spi::as_extension(|| {
             spi::query(

@@ -117,13 +117,7 @@ fn prepare_destination(task: &Task, tables: &[Candidate], followed: &[FollowedTa
         let known = followed.iter().find(|f| f.relid == table.oid).map(|f| f.name.clone());
         let name = known.unwrap_or_else(|| TableName::new(table.schema.clone(), table.name.clone()));
         let shown = name.shown();
-        let there = destination.connection.query(
-            "SELECT c.relkind FROM pg_catalog.pg_class c \
-             JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
-             WHERE n.nspname OPERATOR(pg_catalog.=) $1 AND c.relname OPERATOR(pg_catalog.=) $2",
-            &[Some(&name.schema), Some(&name.name)],
-        )?;
-        if !there.first().is_some_and(|row| matches!(row.opt(0), Some("r" | "p"))) {
+        if !destination.has_table(&name)? {
             return Err(Error::new(sqlstate::UNDEFINED_TABLE, format!("table {shown} is not on the destination"))
                 .origin(Origin::Destination)
                 .hint(format!(
@@ -133,8 +127,7 @@ fn prepare_destination(task: &Task, tables: &[Candidate], followed: &[FollowedTa
                     quote_literal(&shown)
                 )));
         }
-        let filled = destination.connection.query(&format!("SELECT 1 FROM ONLY {} LIMIT 1", name.qualified()), &[])?;
-        if !filled.is_empty() {
+        if destination.has_rows(&name)? {
             return Err(Error::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
                 format!("table {shown} on the destination is not empty"),
@@ -143,19 +136,14 @@ fn prepare_destination(task: &Task, tables: &[Candidate], followed: &[FollowedTa
             .detail("The copy would mix with rows that are there.")
             .hint(format!("TRUNCATE {shown}; there, if they are not needed.")));
         }
-        destination.connection.execute(
-            "DELETE FROM courier_applied.table_progress \
-             WHERE task_id OPERATOR(pg_catalog.=) $1::pg_catalog.uuid AND relid OPERATOR(pg_catalog.=) $2::pg_catalog.oid",
-            &[Some(&task.uuid), Some(&table.oid.to_string())],
-        )?;
+        destination.forget_copy(&task.uuid, table.oid)?;
     }
     Ok(())
 }
 
 /// No other task writes these tables there: every change would be applied twice.
 fn refuse_shared(task: &Task, tables: &[Candidate], destination: &mut Destination) -> Result<()> {
-    let writers = destination.connection.exec("SELECT task_id FROM courier_applied.progress")?;
-    let writers = writers.iter().map(|row| row.string(0)).collect::<Result<Vec<_>>>()?.join(",");
+    let writers = destination.writers()?.join(",");
     let oids: Vec<String> = tables.iter().map(|table| table.oid.to_string()).collect();
     let destination_id = destination.database_id()?;
     let shared = spi::as_extension(|| {

@@ -15,10 +15,11 @@ use super::tasks::given;
 use crate::catalog::coverage::{self, Gap};
 use crate::catalog::tables::{self, TaskTable};
 use crate::catalog::{Stage, Task, Wanted};
+use crate::destination::fingerprint::{Fingerprint, Question};
 use crate::destination::{Destination, Purpose, data_settings};
 use crate::error::{Error, Result};
 use crate::logicalrep::Row;
-use crate::logicalrep::names::{quote_ident, quote_literal, quote_qualified};
+use crate::logicalrep::names::{quote_literal, quote_qualified};
 use crate::pg::text::Text;
 use crate::pg::{report, spi, xact};
 use crate::worker::Endpoint;
@@ -159,30 +160,25 @@ fn forget_rewrites(task: &Task, tables: &[String]) -> Result<()> {
 
 struct Comparison<'a> {
     destination: Destination,
-    /// Hash the UTF-8 form: the databases have different encodings.
+    /// Have the databases different encodings?
     utf8: bool,
     task: &'a Task,
 }
 
 impl Comparison<'_> {
     fn encodings_differ(&mut self) -> Result<bool> {
-        let rows = self.destination.connection.exec("SELECT pg_catalog.getdatabaseencoding()")?;
-        Ok(rows.first().and_then(|row| row.opt_string(0)) != Some(xact::database_encoding()))
+        Ok(self.destination.encoding()? != Some(xact::database_encoding()))
     }
 
     /// Runs a query on the source, printing values as the destination's session does.
-    fn on_source(&self, sql: &str) -> Result<Vec<Row>> {
+    fn on_source(&self, question: &Question) -> Result<Vec<Row>> {
         let settings: Vec<String> = data_settings()
             .map(|(name, value)| format!("set_config({}, {}, true)", quote_literal(name), quote_literal(value)))
             .collect();
         spi::as_role(self.task.owner, || {
             spi::query(&format!("SELECT {}", settings.join(", ")), &[])?;
-            spi::query(sql, &[])
+            spi::query(question.text(), &[])
         })
-    }
-
-    fn on_destination(&mut self, sql: &str) -> Result<Vec<Row>> {
-        self.destination.connection.exec(sql)
     }
 
     /// What concerns this table only is its line.
@@ -204,17 +200,10 @@ impl Comparison<'_> {
         let target = table.target();
         let only = self.destination.table(&target)?.only();
         shape.there.from = format!("{only}{target}");
-        let digest = |side: &Side| {
-            format!(
-                "SELECT pg_catalog.count(*), pg_catalog.md5(COALESCE(pg_catalog.sum({}), 0)::pg_catalog.text) FROM {} AS t",
-                self.row_number(side),
-                side.from,
-            )
-        };
         let while_comparing = |error: Error| error.context(format!("While comparing {}.", table.shown()));
-        let (here, there) = (digest(&shape.here), digest(&shape.there));
+        let [here, there] = [&shape.here, &shape.there].map(|side| self.rows_of(side).of_table());
         verdict.source = Some(read_digest(&self.on_source(&here).map_err(while_comparing)?)?);
-        verdict.destination = match self.on_destination(&there) {
+        verdict.destination = match self.destination.answer(&there) {
             Ok(rows) => Some(read_digest(&rows)?),
             // No such table or column there: as different as can be.
             Err(error) if matches!(error.sqlstate(), "42P01" | "42703" | "3F000") => None,
@@ -226,41 +215,20 @@ impl Comparison<'_> {
         Ok(verdict)
     }
 
-    /// 60 bits of the hash of a row's text, as a number that can be added up.
-    fn row_number(&self, side: &Side) -> String {
-        number(&self.hash(&row_text(&side.columns)), 15)
-    }
-
-    fn hash(&self, text: &str) -> String {
-        if self.utf8 {
-            format!("pg_catalog.md5(pg_catalog.convert_to({text}, 'UTF8'))")
-        } else {
-            format!("pg_catalog.md5({text})")
-        }
-    }
-
-    /// A number below 4096 that rows of the same key have in common.
-    fn bucket(&self, side: &Side) -> String {
-        number(&self.hash(&row_text(side.naming())), 3)
+    fn rows_of<'a>(&self, side: &'a Side) -> Fingerprint<'a> {
+        Fingerprint { from: &side.from, columns: &side.columns, key: side.naming(), utf8: self.utf8 }
     }
 
     fn differing_keys(&mut self, shape: &Shape) -> Result<Vec<String>> {
-        let buckets = |side: &Side| {
-            let (bucket, number) = (self.bucket(side), self.row_number(side));
-            format!("SELECT {bucket}, pg_catalog.sum({number}) FROM {} AS t GROUP BY 1", side.from)
-        };
-        let (here, there) = (buckets(&shape.here), buckets(&shape.there));
-        let (ours, theirs) = (by_bucket(self.on_source(&here)?)?, by_bucket(self.on_destination(&there)?)?);
+        let sides = [&shape.here, &shape.there];
+        let [here, there] = sides.map(|side| self.rows_of(side).of_buckets());
+        let (ours, theirs) = (by_bucket(self.on_source(&here)?)?, by_bucket(self.destination.answer(&there)?)?);
         let differing: BTreeSet<&u16> =
             ours.keys().chain(theirs.keys()).filter(|b| ours.get(*b) != theirs.get(*b)).collect();
         let mut keys = Vec::new();
         for opened in differing.into_iter().take(BUCKETS_OPENED) {
-            let rows = |side: &Side| {
-                let (key, hash) = (row_text(side.naming()), self.hash(&row_text(&side.columns)));
-                format!("SELECT {key}, {hash} FROM {} AS t WHERE {} = {opened}", side.from, self.bucket(side))
-            };
-            let (here, there) = (rows(&shape.here), rows(&shape.there));
-            let (ours, theirs) = (count_rows(self.on_source(&here)?), count_rows(self.on_destination(&there)?));
+            let [here, there] = sides.map(|side| self.rows_of(side).of_rows(*opened));
+            let (ours, theirs) = (count_rows(self.on_source(&here)?), count_rows(self.destination.answer(&there)?));
             let different: BTreeSet<&str> = ours
                 .keys()
                 .chain(theirs.keys())
@@ -310,17 +278,6 @@ fn count_rows(rows: Vec<Row>) -> BTreeMap<(String, String), u64> {
         }
     }
     counts
-}
-
-fn row_text(columns: &[String]) -> String {
-    let columns: Vec<String> = columns.iter().map(|c| format!("t.{}", quote_ident(c))).collect();
-    format!("ROW({})::pg_catalog.text", columns.join(", "))
-}
-
-/// The first `digits` hex digits of a hash, as a number.
-fn number(hash: &str, digits: usize) -> String {
-    let bits = digits * 4;
-    format!("('x' || pg_catalog.substr({hash}, 1, {digits}))::pg_catalog.bit({bits})::pg_catalog.int8")
 }
 
 fn read_digest(rows: &[Row]) -> Result<Digest> {

@@ -175,7 +175,7 @@ impl Destination {
 
     /// What is wrong with the schema, a sentence each.
     pub fn problems_of_helper_schema(&mut self) -> Result<Vec<String>> {
-        let rows = self.connection.query(include_str!("../../sql/query/helper_schema.sql"), &[])?;
+        let rows = self.connection.query(include_str!("../../sql/query/destination/helper_schema.sql"), &[])?;
         rows.iter().map(|row| row.string(0)).collect()
     }
 

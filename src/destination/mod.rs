@@ -16,17 +16,24 @@
 //! its transaction follows the one before without a gap. A batch of a killed worker that the destination still had in its
 //! socket can therefore commit before the next worker takes over, or fail; never twice, never out of order.
 
+mod catalog;
 mod claim;
+mod conflicts;
+mod definitions;
 pub mod dialect;
+pub mod fingerprint;
 #[cfg(test)]
 pub mod fixture;
+pub mod full_copy;
 mod helper;
+mod inspect;
 pub mod instance;
 mod progress;
 mod session;
 mod stream;
 pub mod table;
 
+pub use catalog::SequenceTo;
 pub use claim::{Claim, Missing, behind, taken_over};
 pub use progress::{Progress, is_fenced};
 pub use session::{Destination, Purpose, Session, THIS_DATABASE, data_settings};

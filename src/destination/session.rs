@@ -27,7 +27,8 @@ pub enum Purpose {
 }
 
 pub struct Destination {
-    pub connection: Connection,
+    /// For this module only: whoever else wants to know something asks a method that has a name.
+    pub(super) connection: Connection,
     dialect: &'static dyn Dialect,
     /// Is `session_replication_role` `replica`, so that triggers and foreign keys do not fire here?
     pub replica_role: bool,
@@ -144,6 +145,11 @@ impl Destination {
     /// May this user switch triggers and foreign keys off for its session? Changes nothing.
     pub fn can_be_replica(&mut self) -> Result<bool> {
         may_set_replica_role(&mut self.connection, "true")
+    }
+
+    /// Switches triggers and foreign keys off for this session; false when that is refused, for whatever reason.
+    pub fn become_replica(&mut self) -> bool {
+        may_set_replica_role(&mut self.connection, "false").unwrap_or(false)
     }
 
     pub fn replica_role_error(&self) -> Error {

@@ -275,7 +275,7 @@ impl Table {
 
     /// Statements for the transaction of a COPY, before it: the columns are still what they were, no trigger has come
     /// that sees in which order rows do, and it stays so to its end. "Division by zero" if not.
-    pub fn before_copy(&self) -> String {
+    pub(super) fn before_copy(&self) -> String {
         let Table { name, signature, .. } = self;
         let (regclass, signature) = (quote_literal(name), quote_literal(signature));
         format!(
@@ -287,7 +287,7 @@ impl Table {
 
 impl Deferrable {
     /// A query that returns a row if the constraint is broken anywhere in the table; `None` if that cannot be asked.
-    pub fn search(&self, table: &str) -> Option<String> {
+    pub(super) fn search(&self, table: &str) -> Option<String> {
         let columns = self.columns.as_ref().filter(|_| !self.is_partial)?;
         let names: Vec<String> = columns.iter().map(|(name, _)| quote_ident(name)).collect();
         if self.is_exclusion {

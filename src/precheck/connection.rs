@@ -103,57 +103,45 @@ fn skip_rest(mut steps: Vec<Step>) -> Vec<Step> {
 }
 
 fn check_session(destination: &mut Destination, steps: &mut Vec<Step>) -> Result<bool> {
-    let connection = &mut destination.connection;
-    let row = connection
-        .exec(
-            "SELECT current_setting('server_version'), session_user, current_database(), \
-             pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', \
-             has_database_privilege(current_database(), 'CREATE'), \
-             (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = session_user), \
-             current_setting('server_version_num')::int >= 150000, \
-             (SELECT NOT has_schema_privilege(n.oid, 'USAGE') OR NOT has_schema_privilege(n.oid, 'CREATE') FROM pg_namespace n WHERE n.nspname = 'public') IS TRUE",
-        )?
-        .into_iter()
-        .next()
-        .ok_or_else(|| Error::internal("the destination answered with no row"))?;
-    steps.push(Step::new("connect", "ok", format!("PostgreSQL {}", foreign::line(row.text(0)?))));
-    let tls = if connection.uses_tls() { "encrypted" } else { "not encrypted" };
+    let account = destination.account()?;
+    steps.push(Step::new("connect", "ok", format!("PostgreSQL {}", foreign::line(&account.version))));
+    let tls = if destination.uses_tls() { "encrypted" } else { "not encrypted" };
     let tls_step = Step::new("tls", "ok", tls);
-    steps.push(if connection.uses_tls() {
+    steps.push(if destination.uses_tls() {
         tls_step
     } else {
         tls_step.hint("Set sslmode 'verify-full' and sslrootcert for a network you do not trust.")
     });
-    steps.push(Step::new("login", "ok", format!("as {}", quote_ident(&foreign::line(row.text(1)?)))));
+    steps.push(Step::new("login", "ok", format!("as {}", quote_ident(&foreign::line(&account.user)))));
     steps.push(Step::new("session", "ok", "its own, for as long as the connection lasts"));
-    let database = quote_ident(&foreign::line(row.text(2)?));
-    steps.push(if row.bool(3)? || row.bool(4)? {
+    let database = quote_ident(&foreign::line(&account.database));
+    steps.push(if account.is_standby || account.is_read_only {
         Step::new("database", "failed", format!("{database} is read-only or a standby"))
             .hint("Connect to a primary server whose database accepts writes.")
     } else {
         Step::new("database", "ok", database.clone())
     });
-    let user = quote_ident(&foreign::line(row.text(1)?));
-    if !row.bool(5)? {
+    let user = quote_ident(&foreign::line(&account.user));
+    if !account.may_create {
         steps.push(
             Step::new("privileges", "failed", format!("no CREATE on database {database}"))
                 .hint(format!("GRANT CREATE ON DATABASE {database} TO {user}; -- on the destination")),
         );
         return Ok(false);
     }
-    let replica = connection.exec("SELECT pg_catalog.set_config('session_replication_role', 'replica', false)").is_ok();
+    let replica = destination.become_replica();
     steps.push(if !replica {
         let step = Step::new(
             "privileges",
             "warning",
             "may not set session_replication_role, which tables with foreign keys or triggers need",
         );
-        if row.bool(7)? {
+        if account.role_is_granted {
             step.hint(format!("GRANT SET ON PARAMETER session_replication_role TO {user}; -- on the destination"))
         } else {
             step.hint("Before PostgreSQL 15 only a superuser can set it.")
         }
-    } else if row.bool(8)? {
+    } else if account.is_kept_out_of_public {
         Step::new("privileges", "warning", "may not create tables in schema public, if the task has some there")
             .hint(format!("GRANT USAGE, CREATE ON SCHEMA public TO {user}; -- on the destination"))
     } else {

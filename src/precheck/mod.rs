@@ -280,7 +280,7 @@ impl Check<'_> {
         self.facts.learn("needs_replica_role", row.bool(2)?);
         self.facts.learn("may_be_replica", may_be_replica);
         self.facts.learn("trusted_owners", row.bool(3)?);
-        if session.connection.server_version() < 130_000 {
+        if session.is_too_old() {
             for item in items::all().filter(|item| item.category.starts_with("destination")) {
                 self.skipped.insert(item.id, "The destination is older than PostgreSQL 13.".to_owned());
             }
@@ -288,38 +288,22 @@ impl Check<'_> {
         }
         let facts = self.facts.text();
         let schemas = schemas(&tables)?;
-        session.connection.exec("SET jit = off")?;
+        session.without_jit()?;
         if session.is_same_database(&self.this_database()?)? {
             let detail = "The server leads back to the database that the tables are in.".to_owned();
             self.add("destination_is_source", None, None, Some(detail))?;
         }
         let destination_id = session.database_id()?;
         let problems = session.problems_of_helper_schema()?;
-        let connection = &mut session.connection;
-        let mut rows = connection.query(
-            include_str!("../../sql/query/precheck/destination.sql"),
-            &[Some(&facts), Some(&extensions), Some(&schemas)],
-        )?;
-        rows.extend(
-            connection.query(
-                include_str!("../../sql/query/precheck/destination_tables.sql"),
-                &[Some(&facts), Some(&tables)],
-            )?,
-        );
-        let helpers = connection.query(
-            "SELECT COALESCE((SELECT bool_and(has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE')) \
-             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-             WHERE n.nspname = 'courier_applied' AND c.relname IN ('progress', 'table_progress') HAVING count(*) = 2), false)",
-            &[],
-        )?;
+        let mut rows = session.findings_of_server(&facts, &extensions, &schemas)?;
+        rows.extend(session.findings_of_tables(&facts, &tables)?);
+        let may_read_progress = session.may_read_progress()?;
         self.queries.1 += 6;
         let mut writers = Vec::new();
         // What is not ours is not read either: a view runs code.
-        if problems.is_empty() && helpers.first().map_or(Ok(false), |row| row.bool(0))? {
-            let sql = include_str!("../../sql/query/precheck/destination_writers.sql");
-            rows.extend(connection.query(sql, &[Some(&facts), Some(&tables)])?);
-            let tasks = connection.query("SELECT task_id FROM courier_applied.progress", &[])?;
-            writers = tasks.iter().map(|row| row.string(0)).collect::<Result<Vec<String>>>()?;
+        if problems.is_empty() && may_read_progress {
+            rows.extend(session.findings_of_writers(&facts, &tables)?);
+            writers = session.writers()?;
             self.queries.1 += 2;
         }
         for problem in problems {
@@ -332,8 +316,7 @@ impl Check<'_> {
         }
         self.ask_same_source(destination_id.as_deref(), &writers)?;
         rows.iter().try_for_each(|row| self.take_from_destination(row))?;
-        let user = session.connection.query("SELECT current_user", &[])?;
-        let user = user.first().map_or(Ok(String::new()), |row| row.string(0))?;
+        let user = session.current_user()?;
         self.ask_schema(selection, session, &quote_ident(&foreign::line(&user)))?;
         if self.concerns(Concerns::CopyIntoExisting) { self.ask_empty(session, &tables) } else { Ok(()) }
     }
@@ -370,35 +353,20 @@ impl Check<'_> {
 
     /// Tables without pages are empty; of the others one row each is asked for, many tables in a query.
     fn ask_empty(&mut self, session: &mut Destination, tables: &str) -> Result<()> {
-        const AT_ONCE: usize = 500;
-        let sql = include_str!("../../sql/query/precheck/destination_filled.sql");
-        let rows = session.connection.query(sql, &[Some(tables)])?;
-        self.queries.1 += 1;
+        let maybe = session.maybe_filled(tables)?;
         let all = names_of(tables)?;
         self.queries.0 += 1;
-        let mut names: Vec<(&str, String)> = Vec::new();
-        for row in &rows {
-            let name = row.parse::<usize>(0)?.checked_sub(1).and_then(|n| all.get(n));
-            let only = if row.bool(1)? { "" } else { "ONLY " };
-            names.extend(name.map(|name| (only, name.clone())));
-        }
-        for names in names.chunks(AT_ONCE) {
-            let parts: Vec<String> = names
-                .iter()
-                .enumerate()
-                .map(|(n, (only, t))| format!("SELECT {n} WHERE EXISTS (SELECT FROM {only}{t})"))
-                .collect();
-            let filled = session.connection.query(&parts.join(" UNION ALL "), &[])?;
-            self.queries.1 += 1;
-            for row in &filled {
-                let Some((_, table)) = names.get(row.parse::<usize>(0)?) else { continue };
-                let detail = "It has rows on the destination; the copy would mix with them.".to_owned();
-                self.add("destination_not_empty", None, Some(table.clone()), Some(detail))?;
-                if let Some(finding) = self.findings.last_mut() {
-                    let fix =
-                        format!("TRUNCATE {table}; -- on the destination; or create the task with full_copy => false");
-                    (finding.fix, finding.place) = (Some(fix), Some("person".to_owned()));
-                }
+        let named = |(number, is_partitioned): (usize, bool)| Some((all.get(number)?.clone(), is_partitioned));
+        let tables: Vec<(String, bool)> = maybe.into_iter().filter_map(named).collect();
+        let (filled, asked) = session.filled(&tables)?;
+        self.queries.1 += 1 + asked;
+        for table in filled {
+            let detail = "It has rows on the destination; the copy would mix with them.".to_owned();
+            self.add("destination_not_empty", None, Some(table.to_owned()), Some(detail))?;
+            if let Some(finding) = self.findings.last_mut() {
+                let fix =
+                    format!("TRUNCATE {table}; -- on the destination; or create the task with full_copy => false");
+                (finding.fix, finding.place) = (Some(fix), Some("person".to_owned()));
             }
         }
         Ok(())

@@ -63,11 +63,10 @@ impl Check<'_> {
             return if self.subject.begun { Ok(()) } else { self.ask_free_sequences(session) };
         }
         let extent = self.extent(selection)?;
-        let connection = &mut session.connection;
         let causes = schema::causes(extent.relations())?;
-        let (available, missing) = schema::ask_causes(connection, causes)?;
+        let (available, missing) = schema::ask_causes(session, causes)?;
         let extent = extent.with(&available);
-        let taken = schema::ask_names(connection, &extent)?;
+        let taken = schema::ask_names(session, &extent)?;
         self.queries.0 += 3;
         self.queries.1 += 2;
         for name in taken {
@@ -151,14 +150,10 @@ impl Check<'_> {
             }
         }
         let names = json!(roles.iter().map(|(role, _)| role).collect::<Vec<_>>()).to_string();
-        let there = session.connection.query(
-            "SELECT r.rolname FROM pg_catalog.pg_roles r \
-             WHERE r.rolname IN (SELECT e.value FROM pg_catalog.json_array_elements_text($1::json) AS e(value))",
-            &[Some(&names)],
-        )?;
+        let there = session.roles(&names)?;
         self.queries.1 += 1;
         for (role, policies) in roles {
-            if there.iter().any(|row| row.opt(0) == Some(role.as_str())) {
+            if there.contains(&role) {
                 continue;
             }
             let detail = format!("The destination has no such role, and policies name it: {}.", bounded(&policies));
@@ -173,7 +168,7 @@ impl Check<'_> {
 
     /// Default privileges of the destination's user that open the copies to roles that may not do the same on the source.
     fn ask_default_privileges(&mut self, session: &mut Destination) -> Result<()> {
-        let rows = session.connection.query(include_str!("../../sql/query/precheck/default_privileges.sql"), &[])?;
+        let rows = session.default_privileges()?;
         self.queries.1 += 1;
         if rows.is_empty() {
             return Ok(());
@@ -202,15 +197,10 @@ impl Check<'_> {
             return Ok(());
         }
         let list = json!(named.iter().map(|s| [&s.schema, &s.name]).collect::<Vec<_>>()).to_string();
-        let rows = session.connection.query(
-            "SELECT e.n - 1 FROM pg_catalog.json_array_elements($1::json) WITH ORDINALITY AS e(value, n) \
-             WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-                                WHERE n.nspname = e.value ->> 0 AND c.relname = e.value ->> 1 AND c.relkind = 'S')",
-            &[Some(&list)],
-        )?;
+        let missing = session.missing_sequences(&list)?;
         self.queries.1 += 1;
-        for row in &rows {
-            let Some(sequence) = named.get(row.parse::<usize>(0)?) else { continue };
+        for number in missing {
+            let Some(sequence) = named.get(number) else { continue };
             let name = shown_qualified(&sequence.schema, &sequence.name);
             let detail =
                 "No column owns it, and the destination does not have it: its value does not travel.".to_owned();

@@ -26,39 +26,14 @@ impl Section {
 /// changes.
 const PIECE: usize = 100;
 
-/// Keeps others that work for the task on the destination's schema away; who they are if there is one. A session whose process is gone
-/// goes on with its statement, an index for instance, until that ends: then it is seen whether its object is there.
-pub fn try_alone(destination: &mut Destination, task_id: &str) -> Result<Option<String>> {
-    let sql = "SELECT CASE WHEN pg_catalog.pg_try_advisory_lock($1::bigint) THEN NULL ELSE COALESCE((SELECT \
-               pg_catalog.format('process %s', l.pid) FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory' AND l.granted \
-               AND l.objsubid = 1 AND l.classid = (($1::bigint >> 32) & 4294967295)::oid AND l.objid = ($1::bigint & 4294967295)::oid \
-               AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()) LIMIT 1), \
-               'a process that is gone') END";
-    let rows = destination.connection.query(sql, &[Some(&lock_key(task_id).to_string())])?;
-    Ok(rows.first().and_then(|row| row.opt_string(0)))
-}
-
-/// Ends what [`try_alone`] began; the end of the session does as well.
-pub fn not_alone(destination: &mut Destination, task_id: &str) -> Result<()> {
-    let key = lock_key(task_id).to_string();
-    destination.connection.query("SELECT pg_catalog.pg_advisory_unlock($1::bigint)", &[Some(&key)]).map(|_| ())
-}
-
-/// The first half of the task's uuid: random enough to be nobody else's.
-fn lock_key(task_id: &str) -> i64 {
-    let digits: String = task_id.chars().filter(char::is_ascii_hexdigit).take(16).collect();
-    u64::from_str_radix(&digits, 16).unwrap_or_default() as i64
-}
-
 /// Before anything is created: tables that the task would create must not be there, as nobody could tell its own from others'
 /// later.
 pub fn check_absent(destination: &mut Destination, items: &[Item]) -> Result<()> {
     let tables: Vec<&Item> = items.iter().filter(|i| i.is_pre_data() && i.kind == "table").collect();
     for some in tables.chunks(PIECE) {
-        let questions: Vec<String> = some.iter().map(|item| format!("({})", item.present_sql)).collect();
-        let rows = destination.connection.query(&format!("SELECT {}", questions.join(", ")), &[])?;
-        for (at, item) in some.iter().enumerate() {
-            if rows.first().map_or(Ok(false), |row| row.bool(at))? {
+        let there = destination.ask_whether(some.iter().map(|item| item.present_sql.as_str()))?;
+        for (item, is_there) in some.iter().zip(there) {
+            if is_there {
                 return Err(already_there(item));
             }
         }
@@ -74,28 +49,18 @@ pub fn create_pre_data(
     task_id: &str,
     mut note: impl FnMut(usize, usize),
 ) -> Result<()> {
-    let connection = &mut destination.connection;
-    let done =
-        connection.query("SELECT pre_data FROM courier_applied.progress WHERE task_id = $1::uuid", &[Some(task_id)])?;
-    if done.first().is_some_and(|row| row.bool(0).unwrap_or(false)) {
+    if destination.has_pre_data(task_id)? {
         return Ok(());
     }
     let items: Vec<&Item> = items.iter().filter(|i| i.is_pre_data()).collect();
     for (piece, some) in items.chunks(PIECE).enumerate() {
         note(piece * PIECE, items.len());
-        connection.exec("BEGIN")?;
-        for item in some {
-            if !is_present(connection, item)? {
-                run(connection, item)?;
-            }
-        }
-        connection.exec("COMMIT")?;
+        destination.in_transaction(|destination| {
+            some.iter()
+                .try_for_each(|item| if is_present(destination, item)? { Ok(()) } else { run(destination, item) })
+        })?;
     }
-    connection.exec("BEGIN")?;
-    connection
-        .execute("UPDATE courier_applied.progress SET pre_data = true WHERE task_id = $1::uuid", &[Some(task_id)])?;
-    connection.exec("COMMIT")?;
-    Ok(())
+    destination.in_transaction(|destination| destination.note_pre_data(task_id))
 }
 
 /// When a statement after the data can run.
@@ -128,23 +93,23 @@ pub fn create_post_data(
     mut note: impl FnMut(&Item),
 ) -> Result<()> {
     for item in items.iter().filter(|i| i.section == Section::PostData.as_str() && i.when() == when) {
-        if is_present(&mut destination.connection, item)? {
+        if is_present(destination, item)? {
             continue;
         }
         note(item);
-        run(&mut destination.connection, item)?;
+        run(destination, item)?;
     }
     Ok(())
 }
 
 /// Is it there already, and the same? A name that belongs to something else is no reason to go on.
-fn is_present(connection: &mut crate::libpq::Connection, item: &Item) -> Result<bool> {
-    let rows = connection.query(&item.present_sql, &[])?;
+fn is_present(destination: &mut Destination, item: &Item) -> Result<bool> {
+    let rows = destination.ask_definition(&item.present_sql)?;
     if !rows.first().map_or(Ok(false), |row| row.bool(0))? {
         return Ok(false);
     }
     if let Some(sql) = &item.differs_sql {
-        let rows = connection.query(sql, &[])?;
+        let rows = destination.ask_definition(sql)?;
         if let Some(difference) = rows.first().and_then(|row| row.opt_string(0)) {
             return Err(differs(item, &difference));
         }
@@ -162,8 +127,8 @@ fn differs(item: &Item, difference: &str) -> Error {
     .hint("Drop or rename what is in the way on the destination, then SELECT courier.resume({task});")
 }
 
-fn run(connection: &mut crate::libpq::Connection, item: &Item) -> Result<()> {
-    connection.exec(&item.statement).map(|_| ()).map_err(|error| {
+fn run(destination: &mut Destination, item: &Item) -> Result<()> {
+    destination.define(&item.statement).map_err(|error| {
         let way_out = way_out(item, error.sqlstate());
         let error = error
             .context(format!("While creating {} {} on the destination: {}", item.kind, item.object, item.statement));
@@ -219,15 +184,4 @@ fn already_there(item: &Item) -> Error {
             "Drop or rename it there, or create the task with schema_sync => false if its definition is right \
              (and full_copy => false if its rows are, too).",
         )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::lock_key;
-
-    #[test]
-    fn a_task_has_a_lock_of_its_own() {
-        assert_eq!(lock_key("00000000-0000-0001-ffff-ffffffffffff"), 1);
-        assert_eq!(lock_key("ffffffff-ffff-ffff-0000-000000000000"), -1);
-    }
 }

@@ -132,27 +132,13 @@ fn known(task: i32) -> Result<Vec<Known>> {
 }
 
 fn ask(destination: &mut Destination, known: &[Known]) -> Result<There> {
-    let names: Vec<[&str; 2]> = known
-        .iter()
-        .flat_map(|table| std::iter::once(&table.name).chain(&table.now))
-        .map(|name| [name.schema.as_str(), name.name.as_str()])
-        .collect();
-    let names = serde_json::to_string(&names).map_err(|e| Error::internal(format!("invalid list of names: {e}")))?;
-    let oids: Vec<String> = known.iter().filter_map(|table| table.oid).map(|oid| oid.to_string()).collect();
-    let rows = destination.connection.query(
-        "SELECT c.oid, n.nspname, c.relname FROM pg_catalog.pg_class c \
-         JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
-         WHERE c.relkind IN ('r', 'p') AND (c.oid OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.oid[]) \
-            OR (n.nspname, c.relname) IN (SELECT (j.item OPERATOR(pg_catalog.->>) 0)::pg_catalog.name, \
-                                                 (j.item OPERATOR(pg_catalog.->>) 1)::pg_catalog.name \
-                                            FROM pg_catalog.json_array_elements($2::pg_catalog.json) AS j(item)))",
-        &[Some(&format!("{{{}}}", oids.join(","))), Some(&names)],
-    )?;
+    let names: Vec<&TableName> =
+        known.iter().flat_map(|table| std::iter::once(&table.name).chain(&table.now)).collect();
+    let oids: Vec<u32> = known.iter().filter_map(|table| table.oid).collect();
     let mut there = There::default();
-    for row in &rows {
-        let (oid, schema, name) = (row.parse(0)?, row.string(1)?, row.string(2)?);
-        there.by_name.insert((schema.clone(), name.clone()), oid);
-        there.by_oid.insert(oid, TableName { schema, name });
+    for (oid, name) in destination.tables_called(&oids, &names)? {
+        there.by_name.insert((name.schema.clone(), name.name.clone()), oid);
+        there.by_oid.insert(oid, name);
     }
     Ok(there)
 }

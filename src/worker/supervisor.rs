@@ -23,7 +23,7 @@ use super::{Argument, Endpoint, Mode, failpoint, renames};
 use crate::catalog::schema::{self, Extent, Item};
 use crate::catalog::sequences::{self, SequenceValue};
 use crate::catalog::{self, Stage, Task, Wanted, locks, tables, version};
-use crate::destination::{Destination, Missing, Purpose};
+use crate::destination::{Destination, Missing, Purpose, SequenceTo};
 use crate::error::{Error, Remedy, Result, sqlstate};
 use crate::guc::{self, MAX_SYNC_WORKERS};
 use crate::logicalrep::TableName;
@@ -527,7 +527,7 @@ impl Attempt<'_> {
                 }
             })?;
             xact::in_transaction(|| task.set_stage(Stage::FullCopy))?;
-            schema_sync::not_alone(destination, &task.uuid)?;
+            destination.not_alone(&task.uuid)?;
         }
         if task.stage < Stage::PostData {
             let ended = self.copy_tables()?;
@@ -548,7 +548,7 @@ impl Attempt<'_> {
             // All tables were copied under one snapshot.
             self.create_post_data(destination, &items, When::Consistent)?;
         }
-        schema_sync::not_alone(destination, &task.uuid)?;
+        destination.not_alone(&task.uuid)?;
         xact::in_transaction(|| task.set_stage(Stage::CatchingUp))?;
         Ok(None)
     }
@@ -556,7 +556,7 @@ impl Attempt<'_> {
     /// Waits until an earlier session of the task has let go of the destination's schema: what it works on may come about yet.
     fn be_alone(&mut self, destination: &mut Destination) -> Result<Option<Ended>> {
         let mut told = false;
-        while let Some(other) = schema_sync::try_alone(destination, &self.task.uuid)? {
+        while let Some(other) = destination.try_alone(&self.task.uuid)? {
             let what = format!("waiting for an earlier session of the task on the destination ({other})");
             self.show(&what);
             if !told {
@@ -629,7 +629,7 @@ impl Attempt<'_> {
             let oids = rows.iter().map(|row| row.parse(0)).collect::<Result<Vec<u32>>>()?;
             Ok((Extent::of(&self.task.scope, &oids)?, schema::causes(&oids)?))
         })?;
-        let (available, _) = schema::ask_causes(&mut destination.connection, causes)?;
+        let (available, _) = schema::ask_causes(destination, causes)?;
         let extent = extent.with(&available);
         xact::in_transaction(|| schema::statements(&extent))
     }
@@ -984,7 +984,6 @@ impl SequenceSync {
             if exactness == Exactness::Ahead && before == Some(&value) {
                 continue;
             }
-            let step = if value.increment < 0 { "<" } else { ">" };
             let (to, is_called) = match exactness {
                 Exactness::Exact => (value.last_value, value.is_called),
                 Exactness::Ahead => (value.ahead(before), true),
@@ -992,32 +991,19 @@ impl SequenceSync {
             if exactness == Exactness::Ahead {
                 self.is_exact = false;
             }
-            // One that only a pattern names may have been made after the start, or be left out there on purpose. Ahead is never
-            // set back: somebody may draw numbers there already.
-            let behind = match exactness {
-                Exactness::Exact => "true".to_owned(),
-                Exactness::Ahead => format!(
-                    "NOT COALESCE(pg_catalog.pg_sequence_last_value(c.oid::pg_catalog.regclass) OPERATOR(pg_catalog.{step}=) \
-                     $2::pg_catalog.int8, false)"
-                ),
+            // One that only a pattern names may have been made after the start, or be left out there on purpose.
+            let to = SequenceTo {
+                name: &value.name,
+                value: to,
+                is_called,
+                may_go_back: exactness == Exactness::Exact,
+                descends: value.increment < 0,
+                is_needed: value.is_needed,
             };
-            let set = if value.is_needed {
-                format!(
-                    "SELECT CASE WHEN {behind} THEN pg_catalog.setval($1::pg_catalog.regclass, $2::pg_catalog.int8, $3::pg_catalog.bool) \
-                     ELSE 0 END FROM (SELECT $1::pg_catalog.regclass AS oid) AS c"
-                )
-            } else {
-                format!(
-                    "SELECT (SELECT CASE WHEN {behind} THEN pg_catalog.setval(c.oid::pg_catalog.regclass, $2::pg_catalog.int8, \
-                     $3::pg_catalog.bool) ELSE 0 END FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1) \
-                     AND c.relkind = 'S' AND pg_catalog.has_table_privilege(c.oid, 'UPDATE'))"
-                )
-            };
-            let parameters = [Some(&*value.name), Some(&*to.to_string()), Some(if is_called { "t" } else { "f" })];
-            let set = destination.connection.query(&set, &parameters).map_err(|error| {
+            let is_there = destination.set_sequence(&to).map_err(|error| {
                 error.context(format!("While setting sequence {}.", TableName::shown_as(&value.name)))
             })?;
-            if set.first().is_some_and(|row| row.opt(0).is_none()) {
+            if !is_there {
                 if !self.missing.insert(value.name.clone()) {
                     continue;
                 }

@@ -11,6 +11,7 @@ use super::status::{TaskStatus, WorkerStatus};
 use super::{Argument, Endpoint, Mode, failpoint};
 use crate::catalog::Task;
 use crate::catalog::tables::{self, TaskTable};
+use crate::destination::full_copy::{CopiedTable, Format, Others, TableCopy};
 use crate::destination::table::{self, Table};
 use crate::destination::{self, Destination, Purpose};
 use crate::error::{Error, Origin, Remedy, Result, sqlstate};
@@ -191,51 +192,35 @@ fn copy_under_snapshot(
     check_not_rewritten(table)?;
     let mut described = tuple::describe_open(&source, &table.route)?;
     let name = described.relation.target();
-    let destination_is_quiet = destination.replica_role;
-    let connection = &mut destination.connection;
-    connection.exec("BEGIN")?;
-    let relid = table.relid.to_string();
-    let [lease, next] = task.leases()?;
-    let inserted = connection.execute(
-        "INSERT INTO courier_applied.table_progress (task_id, relid, table_name, snapshot, sync_lsn, source_id) \
-         SELECT $1::uuid, $2::oid, $3, $4, $5::pg_lsn, source_id FROM courier_applied.progress \
-         WHERE task_id = $1::uuid AND lease IN ($6::uuid, $7::uuid) ON CONFLICT (task_id, relid) DO NOTHING",
-        &[
-            Some(&task.uuid),
-            Some(&relid),
-            Some(&name),
-            Some(&snapshot),
-            Some(&sync_lsn.to_string()),
-            Some(&lease),
-            Some(&next),
-        ],
-    )?;
-    if inserted == 0 {
-        let copied = already_copied(task, &relid, connection)?;
-        connection.exec("COMMIT")?;
+    let leases = task.leases()?;
+    let copy = TableCopy {
+        task_id: &task.uuid,
+        relid: table.relid,
+        name: &name,
+        snapshot: &snapshot,
+        sync_lsn,
+        leases: leases.each_ref().map(String::as_str),
+    };
+    if !destination.begin_copy(&copy)? {
+        let copied = already_copied(task, table.relid, destination)?;
+        destination.leave_copy()?;
         return Ok(copied);
     }
     // Nobody changes its columns from here on; and the rows of whoever comes between a look whether it is empty and the
     // TRUNCATE would go.
-    let mode = if task.schema_sync { "ACCESS EXCLUSIVE" } else { "ROW EXCLUSIVE" };
-    connection.exec(&format!("LOCK TABLE ONLY {name} IN {mode} MODE"))?;
+    destination.lock_for_copy(&name, if task.schema_sync { Others::Wait } else { Others::MayWrite })?;
     let there = destination.table(&name)?;
-    let connection = &mut destination.connection;
-    let freeze = prepare_destination_table(task, &there, connection)?;
-    let binary = described.copies_binary(|column| there.base_type(column));
-    let format = if binary { "binary" } else { "text" };
-    let freeze = if freeze { ", FREEZE true" } else { "" };
-    let columns = described.relation.column_list();
-    let columns = if columns.is_empty() { String::new() } else { format!(" ({columns})") };
-    connection.copy_start(&format!("COPY {name}{columns} FROM STDIN (FORMAT {format}{freeze})"))?;
-    let rows = scan::copy_table(&source, &mut described, binary, |bytes, rows| {
-        connection.copy_data(bytes)?;
+    let freeze = prepare_destination_table(task, &there, destination)?;
+    let is_binary = described.copies_binary(|column| there.base_type(column));
+    destination.start_copy(&described.relation, Format { is_binary, freeze })?;
+    let rows = scan::copy_table(&source, &mut described, is_binary, |bytes, rows| {
+        destination.copy_data(bytes)?;
         mine.rows.fetch_add(rows, Relaxed);
         mine.bytes.fetch_add(bytes.len() as u64, Relaxed);
         mine.moved_at.store(xact::now(), Relaxed);
         failpoint::hit("tablesync_mid_copy")
     })?;
-    let taken = connection.copy_end().map_err(|error| explain_unknown_name(error, &described.relation))?;
+    let taken = destination.copy_end().map_err(|error| explain_unknown_name(error, &described.relation))?;
     if taken != rows {
         return Err(Error::new(
             "XX001",
@@ -248,15 +233,10 @@ fn copy_under_snapshot(
         .origin(Origin::Destination)
         .hint("A trigger or rule on the destination table takes rows away; disable it."));
     }
-    if destination_is_quiet {
-        check_deferrable_constraints(&there, connection)?;
+    if destination.replica_role {
+        check_deferrable_constraints(&there, destination)?;
     }
-    connection.execute(
-        "UPDATE courier_applied.table_progress SET copied_rows = $3::bigint, copied_at = pg_catalog.clock_timestamp() \
-         WHERE task_id = $1::uuid AND relid = $2::oid",
-        &[Some(&task.uuid), Some(&relid), Some(&rows.to_string())],
-    )?;
-    connection.exec("COMMIT")?;
+    destination.commit_copy(&copy, rows)?;
     Ok(tables::Copied { snapshot, sync_lsn, rows, bytes: mine.bytes.load(Relaxed) })
 }
 
@@ -279,23 +259,17 @@ fn check_not_rewritten(table: &TaskTable) -> Result<()> {
 }
 
 /// A dead worker's copy committed after all.
-fn already_copied(task: &Task, relid: &str, connection: &mut crate::libpq::Connection) -> Result<tables::Copied> {
-    let rows = connection.query(
-        "SELECT snapshot, sync_lsn, copied_rows FROM courier_applied.table_progress \
-         WHERE task_id = $1::uuid AND relid = $2::oid",
-        &[Some(&task.uuid), Some(relid)],
-    )?;
-    let row = rows.first().ok_or_else(destination::taken_over)?;
-    Ok(tables::Copied { snapshot: row.string(0)?, sync_lsn: row.lsn(1)?, rows: row.parse(2)?, bytes: 0 })
+fn already_copied(task: &Task, relid: u32, destination: &mut Destination) -> Result<tables::Copied> {
+    let CopiedTable { snapshot, sync_lsn, rows } =
+        destination.copied(&task.uuid, relid)?.ok_or_else(destination::taken_over)?;
+    Ok(tables::Copied { snapshot, sync_lsn, rows, bytes: 0 })
 }
 
 /// The table must be empty. One that this task created can be truncated in this transaction, so that its rows go in
 /// frozen; one that was there before is left as it is.
-fn prepare_destination_table(task: &Task, there: &Table, connection: &mut crate::libpq::Connection) -> Result<bool> {
-    let (only, name) = (there.only(), &there.name);
-    let empty = connection.query(&format!("SELECT NOT EXISTS (SELECT 1 FROM {only}{name})"), &[])?;
-    if !empty.first().is_some_and(|row| row.bool(0).unwrap_or(false)) {
-        let name = TableName::shown_as(name);
+fn prepare_destination_table(task: &Task, there: &Table, destination: &mut Destination) -> Result<bool> {
+    if !destination.is_empty(there)? {
+        let name = TableName::shown_as(&there.name);
         return Err(Error::new("55000", format!("table {name} on the destination is not empty"))
             .origin(Origin::Destination)
             .detail("The copy would mix with rows that are there.")
@@ -308,13 +282,13 @@ fn prepare_destination_table(task: &Task, there: &Table, connection: &mut crate:
     // The server freezes no rows of a partitioned table.
     let freeze = task.schema_sync && there.kind == table::Kind::Plain;
     if freeze {
-        connection.exec(&format!("TRUNCATE ONLY {name}"))?;
+        destination.renew(there)?;
     }
     Ok(freeze)
 }
 
 /// The server checks a deferrable constraint by a trigger, which does not fire for replicated rows.
-fn check_deferrable_constraints(there: &Table, connection: &mut crate::libpq::Connection) -> Result<()> {
+fn check_deferrable_constraints(there: &Table, destination: &mut Destination) -> Result<()> {
     for constraint in &there.deferrable {
         let broken = |what: &str| {
             let (table, name) = (TableName::shown_as(&there.name), shown(&constraint.name));
@@ -325,10 +299,10 @@ fn check_deferrable_constraints(there: &Table, connection: &mut crate::libpq::Co
                 .detail("The server checks it by a trigger, which does not fire for rows that are replicated.")
                 .hint(drop)
         };
-        let search =
-            constraint.search(&format!("{}{}", there.only(), there.name)).ok_or_else(|| broken("cannot be checked"))?;
-        if !connection.query(&search, &[])?.is_empty() {
-            return Err(broken("is broken by the rows of the source"));
+        match destination.is_broken(there, constraint)? {
+            Some(false) => {}
+            Some(true) => return Err(broken("is broken by the rows of the source")),
+            None => return Err(broken("cannot be checked")),
         }
     }
     Ok(())

@@ -4,8 +4,8 @@
 use serde_json::json;
 
 use super::{Extent, oid_array};
+use crate::destination::Destination;
 use crate::error::{Error, Result};
-use crate::libpq::Connection;
 use crate::pg::spi;
 
 /// Something that parts of the tables need and the task does not create: a function, an operator, a view.
@@ -53,7 +53,7 @@ pub fn causes(relations: &[u32]) -> Result<Vec<Cause>> {
 }
 
 /// Those that the destination has, and those that are missing there or do not count.
-pub fn ask_causes(connection: &mut Connection, causes: Vec<Cause>) -> Result<(Vec<Cause>, Vec<Cause>)> {
+pub fn ask_causes(destination: &mut Destination, causes: Vec<Cause>) -> Result<(Vec<Cause>, Vec<Cause>)> {
     const AT_ONCE: usize = 100;
     let (mut available, mut missing) = (Vec::new(), Vec::new());
     let mut causes = causes.into_iter();
@@ -62,16 +62,11 @@ pub fn ask_causes(connection: &mut Connection, causes: Vec<Cause>) -> Result<(Ve
         if some.is_empty() {
             return Ok((available, missing));
         }
-        let parts: Vec<String> = some
-            .iter()
-            .enumerate()
-            .map(|(n, cause)| format!("SELECT {n}, a.answer FROM ({}) AS a(answer)", cause.there_sql))
-            .collect();
-        let rows = connection.query(&parts.join(" UNION ALL "), &[])?;
+        let questions = some.iter().map(|cause| cause.there_sql.as_str()).enumerate();
         let mut answers: Vec<Option<Option<String>>> = vec![None; some.len()];
-        for row in &rows {
-            if let Some(answer) = answers.get_mut(row.parse::<usize>(0)?) {
-                *answer = Some(row.opt_string(1));
+        for (number, text) in destination.ask_definitions(questions)? {
+            if let Some(answer) = answers.get_mut(number) {
+                *answer = Some(text);
             }
         }
         for (mut cause, answer) in some.into_iter().zip(answers) {
@@ -95,7 +90,7 @@ pub struct Taken {
 }
 
 /// Which names are taken by something else. Most destinations have none of them, so names go first and questions after.
-pub fn ask_names(connection: &mut Connection, extent: &Extent) -> Result<Vec<Taken>> {
+pub fn ask_names(destination: &mut Destination, extent: &Extent) -> Result<Vec<Taken>> {
     const AT_ONCE: usize = 100;
     let parameters = extent.parameters();
     let names = spi::as_extension(|| {
@@ -111,18 +106,13 @@ pub fn ask_names(connection: &mut Connection, extent: &Extent) -> Result<Vec<Tak
         .map(|(n, row)| Ok(json!([n, row.text(2)?, row.text(3)?, row.text(4)?])))
         .collect::<Result<Vec<_>>>()?;
     let list = serde_json::to_string(&list).map_err(|e| Error::internal(format!("invalid list of names: {e}")))?;
-    let there = connection.query(include_str!("../../../sql/query/precheck/destination_names.sql"), &[Some(&list)])?;
-    let there = there.iter().map(|row| row.parse::<usize>(0)).collect::<Result<Vec<usize>>>()?;
+    let there = destination.names_taken(&list)?;
     let mut taken = Vec::new();
     for some in there.chunks(AT_ONCE) {
-        let known = some.iter().filter_map(|n| Some((n, names.get(*n)?)));
-        let parts = known
-            .map(|(n, row)| Ok(format!("SELECT {n}, a.answer FROM ({}) AS a(answer)", row.text(5)?)))
-            .collect::<Result<Vec<String>>>()?;
-        for row in &connection.query(&parts.join(" UNION ALL "), &[])? {
-            let (Some(name), Some(difference)) = (names.get(row.parse::<usize>(0)?), row.opt_string(1)) else {
-                continue;
-            };
+        let known = some.iter().filter_map(|n| Some((*n, names.get(*n)?)));
+        let questions = known.map(|(n, row)| Ok((n, row.text(5)?))).collect::<Result<Vec<_>>>()?;
+        for (number, difference) in destination.ask_definitions(questions.into_iter())? {
+            let (Some(name), Some(difference)) = (names.get(number), difference) else { continue };
             taken.push(Taken { kind: name.string(0)?, object: name.string(1)?, difference });
         }
     }

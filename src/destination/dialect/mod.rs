@@ -12,6 +12,7 @@ mod postgres;
 
 pub use postgres::POSTGRES;
 
+use super::full_copy::Format;
 use super::table::{Deferrable, Table};
 use crate::error::Error;
 use crate::logicalrep::{Lsn, Relation};
@@ -179,6 +180,9 @@ pub trait Dialect: Sync {
 
     /// A look whether the columns still are what they were (it fails if not), and a COPY of binary rows.
     fn copy(&self, relation: &Relation, there: &Table) -> Sql;
+
+    /// A COPY of a whole table, in the format that is wanted.
+    fn copy_table(&self, relation: &Relation, format: Format) -> Sql;
 
     /// Writes down a change without a row to show.
     fn record(&self, facts: &Facts<'_>) -> Sql;

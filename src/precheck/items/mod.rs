@@ -1,6 +1,6 @@
 //! Every precheck item, defined once: what it is called, how bad it is, whether it may be ignored, and why it matters.
 //!
-//! The queries of `sql/query/precheck/` answer with an item's id; [`super::docs`] prints this table as
+//! The queries of `sql/query/precheck/` and `sql/query/destination/` answer with an item's id; [`super::docs`] prints this table as
 //! `docs/prechecks.md`. A query that answers with an unknown id is a bug that a test finds.
 
 mod account;
@@ -86,9 +86,9 @@ mod tests {
             include_str!("../../../sql/query/precheck/hba.sql"),
             include_str!("../../../sql/query/precheck/account.sql"),
             include_str!("../../../sql/query/precheck/tables.sql"),
-            include_str!("../../../sql/query/precheck/destination.sql"),
-            include_str!("../../../sql/query/precheck/destination_tables.sql"),
-            include_str!("../../../sql/query/precheck/destination_writers.sql"),
+            include_str!("../../../sql/query/destination/server.sql"),
+            include_str!("../../../sql/query/destination/tables.sql"),
+            include_str!("../../../sql/query/destination/writers.sql"),
             include_str!("../../../sql/query/precheck/default_privileges_here.sql"),
         );
         let mut ids: Vec<&str> = all().map(|item| item.id).collect();

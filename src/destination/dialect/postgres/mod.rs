@@ -5,6 +5,7 @@ mod progress;
 mod rows;
 
 use super::{Advance, Dialect, Facts, FoundTwice, Involved, MarkOf, Plans, Sql, Statement, Trial, Turn};
+use crate::destination::full_copy::Format;
 use crate::destination::table::{Deferrable, Table};
 use crate::error::Error;
 use crate::logicalrep::Relation;
@@ -66,6 +67,10 @@ impl Dialect for Postgres {
 
     fn copy(&self, relation: &Relation, there: &Table) -> Sql {
         rows::copy(relation, there)
+    }
+
+    fn copy_table(&self, relation: &Relation, format: Format) -> Sql {
+        rows::copy_table(relation, format)
     }
 
     fn record(&self, facts: &Facts<'_>) -> Sql {

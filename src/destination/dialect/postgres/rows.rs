@@ -5,6 +5,7 @@
 //! it can commit, without a round trip. Names are always qualified and quoted, operators carry their schema.
 
 use super::super::{FoundTwice, Sql, Statement};
+use crate::destination::full_copy::Format;
 use crate::destination::table::{Deferrable, Kind, Table};
 use crate::error::Error;
 use crate::logicalrep::names::{quote_ident, quote_literal};
@@ -269,6 +270,14 @@ pub(super) fn truncate(tables: &[(&Relation, &Table)], restart_sequences: bool) 
 pub(super) fn copy(relation: &Relation, there: &Table) -> Sql {
     let (check, name, columns) = (there.before_copy(), relation.target(), relation.column_list());
     Sql::new(format!("{check}; COPY {name} ({columns}) FROM STDIN (FORMAT binary)"))
+}
+
+pub(super) fn copy_table(relation: &Relation, Format { is_binary, freeze }: Format) -> Sql {
+    let (name, columns) = (relation.target(), relation.column_list());
+    let columns = if columns.is_empty() { String::new() } else { format!(" ({columns})") };
+    let format = if is_binary { "binary" } else { "text" };
+    let freeze = if freeze { ", FREEZE true" } else { "" };
+    Sql::new(format!("COPY {name}{columns} FROM STDIN (FORMAT {format}{freeze})"))
 }
 
 /// An expression of the column's type, from a parameter.

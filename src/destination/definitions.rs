@@ -1,0 +1,99 @@
+//! Making objects here. The statements, and the questions whether their objects are there, are written by the schema generator:
+//! its words are the only ones of another module that a destination hears.
+
+use super::Destination;
+use crate::error::Result;
+use crate::logicalrep::Row;
+
+impl Destination {
+    /// Runs a statement of the schema generator.
+    pub fn define(&mut self, statement: &str) -> Result<()> {
+        self.connection.exec(statement).map(drop)
+    }
+
+    /// Asks a question of the schema generator.
+    pub fn ask_definition(&mut self, question: &str) -> Result<Vec<Row>> {
+        self.connection.exec(question)
+    }
+
+    /// Asks several such questions at once, each under a number of the caller's: the answers in the order they come. (One
+    /// may have none.)
+    pub fn ask_definitions<'a>(
+        &mut self,
+        questions: impl Iterator<Item = (usize, &'a str)>,
+    ) -> Result<Vec<(usize, Option<String>)>> {
+        let parts: Vec<String> =
+            questions.map(|(n, question)| format!("SELECT {n}, a.answer FROM ({question}) AS a(answer)")).collect();
+        let rows = self.connection.exec(&parts.join(" UNION ALL "))?;
+        rows.iter().map(|row| Ok((row.parse(0)?, row.opt_string(1)))).collect()
+    }
+
+    /// Asks questions with one answer each, yes or no, in one statement.
+    pub fn ask_whether<'a>(&mut self, questions: impl Iterator<Item = &'a str>) -> Result<Vec<bool>> {
+        let questions: Vec<String> = questions.map(|question| format!("({question})")).collect();
+        let rows = self.connection.exec(&format!("SELECT {}", questions.join(", ")))?;
+        let Some(row) = rows.first() else { return Ok(vec![false; questions.len()]) };
+        (0..questions.len()).map(|at| row.bool(at)).collect()
+    }
+
+    /// Runs `f` in a transaction. After an error the session is of no use any more.
+    pub fn in_transaction<R>(&mut self, f: impl FnOnce(&mut Destination) -> Result<R>) -> Result<R> {
+        self.connection.exec("BEGIN")?;
+        let value = f(self)?;
+        self.connection.exec("COMMIT")?;
+        Ok(value)
+    }
+
+    /// Is all that stands before the data there?
+    pub fn has_pre_data(&mut self, task_id: &str) -> Result<bool> {
+        let sql = "SELECT pre_data FROM courier_applied.progress WHERE task_id = $1::uuid";
+        let rows = self.connection.query(sql, &[Some(task_id)])?;
+        Ok(rows.first().is_some_and(|row| row.bool(0).unwrap_or(false)))
+    }
+
+    pub fn note_pre_data(&mut self, task_id: &str) -> Result<()> {
+        let sql = "UPDATE courier_applied.progress SET pre_data = true WHERE task_id = $1::uuid";
+        self.connection.execute(sql, &[Some(task_id)]).map(drop)
+    }
+
+    /// Which names of a list are taken, by their numbers. `names`: JSON, [number, catalog, schema, name] for each.
+    pub fn names_taken(&mut self, names: &str) -> Result<Vec<usize>> {
+        let sql = include_str!("../../sql/query/destination/names.sql");
+        self.connection.query(sql, &[Some(names)])?.iter().map(|row| row.parse(0)).collect()
+    }
+
+    /// Keeps others that work for the task on the schema away; who they are if there is one. A session whose process is gone goes
+    /// on with its statement, an index for instance, until that ends: then it is seen whether its object is there.
+    pub fn try_alone(&mut self, task_id: &str) -> Result<Option<String>> {
+        let sql = "SELECT CASE WHEN pg_catalog.pg_try_advisory_lock($1::bigint) THEN NULL ELSE COALESCE((SELECT \
+                   pg_catalog.format('process %s', l.pid) FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory' AND l.granted \
+                   AND l.objsubid = 1 AND l.classid = (($1::bigint >> 32) & 4294967295)::oid AND l.objid = ($1::bigint & 4294967295)::oid \
+                   AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()) LIMIT 1), \
+                   'a process that is gone') END";
+        let rows = self.connection.query(sql, &[Some(&lock_key(task_id).to_string())])?;
+        Ok(rows.first().and_then(|row| row.opt_string(0)))
+    }
+
+    /// Ends what [`Self::try_alone`] began; the end of the session does as well.
+    pub fn not_alone(&mut self, task_id: &str) -> Result<()> {
+        let key = lock_key(task_id).to_string();
+        self.connection.query("SELECT pg_catalog.pg_advisory_unlock($1::bigint)", &[Some(&key)]).map(drop)
+    }
+}
+
+/// The first half of the task's uuid: random enough to be nobody else's.
+fn lock_key(task_id: &str) -> i64 {
+    let digits: String = task_id.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+    u64::from_str_radix(&digits, 16).unwrap_or_default() as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lock_key;
+
+    #[test]
+    fn a_task_has_a_lock_of_its_own() {
+        assert_eq!(lock_key("00000000-0000-0001-ffff-ffffffffffff"), 1);
+        assert_eq!(lock_key("ffffffff-ffff-ffff-0000-000000000000"), -1);
+    }
+}

@@ -1,0 +1,133 @@
+//! The copy of a table, one transaction: its row of `table_progress` first, which waits for a copy that a worker left behind,
+//! then the rows.
+
+use super::Destination;
+use super::table::{Deferrable, Table};
+use crate::error::Result;
+use crate::logicalrep::{Lsn, Relation};
+
+/// A table to be copied.
+pub struct TableCopy<'a> {
+    pub task_id: &'a str,
+    pub relid: u32,
+    /// Qualified and quoted.
+    pub name: &'a str,
+    /// What the copy sees of the source, and where that is in its WAL.
+    pub snapshot: &'a str,
+    pub sync_lsn: Lsn,
+    /// What the task's row has, and what it gets; see `claim.rs`.
+    pub leases: [&'a str; 2],
+}
+
+/// A copy that has committed.
+pub struct CopiedTable {
+    pub snapshot: String,
+    pub sync_lsn: Lsn,
+    pub rows: u64,
+}
+
+/// How rows are sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Format {
+    pub is_binary: bool,
+    /// Rows are frozen as they come: the table was made or emptied by this transaction.
+    pub freeze: bool,
+}
+
+/// Who may write into a table while it is copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Others {
+    MayWrite,
+    Wait,
+}
+
+impl Destination {
+    /// Begins the transaction of a copy; false when the table is there, as a dead worker's copy committed after all, or when
+    /// the task's row is another server's.
+    pub fn begin_copy(&mut self, copy: &TableCopy<'_>) -> Result<bool> {
+        self.connection.exec("BEGIN")?;
+        let [lease, next] = copy.leases;
+        let inserted = self.connection.execute(
+            "INSERT INTO courier_applied.table_progress (task_id, relid, table_name, snapshot, sync_lsn, source_id) \
+             SELECT $1::uuid, $2::oid, $3, $4, $5::pg_lsn, source_id FROM courier_applied.progress \
+             WHERE task_id = $1::uuid AND lease IN ($6::uuid, $7::uuid) ON CONFLICT (task_id, relid) DO NOTHING",
+            &[
+                Some(copy.task_id),
+                Some(&copy.relid.to_string()),
+                Some(copy.name),
+                Some(copy.snapshot),
+                Some(&copy.sync_lsn.to_string()),
+                Some(lease),
+                Some(next),
+            ],
+        )?;
+        Ok(inserted > 0)
+    }
+
+    /// The copy of the table that is there, if there is one.
+    pub fn copied(&mut self, task_id: &str, relid: u32) -> Result<Option<CopiedTable>> {
+        let rows = self.connection.query(
+            "SELECT snapshot, sync_lsn, copied_rows FROM courier_applied.table_progress \
+             WHERE task_id = $1::uuid AND relid = $2::oid",
+            &[Some(task_id), Some(&relid.to_string())],
+        )?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        Ok(Some(CopiedTable { snapshot: row.string(0)?, sync_lsn: row.lsn(1)?, rows: row.parse(2)? }))
+    }
+
+    /// Nobody changes the columns of the table from here on.
+    pub fn lock_for_copy(&mut self, table: &str, others: Others) -> Result<()> {
+        let mode = match others {
+            Others::MayWrite => "ROW EXCLUSIVE",
+            Others::Wait => "ACCESS EXCLUSIVE",
+        };
+        self.connection.exec(&format!("LOCK TABLE ONLY {table} IN {mode} MODE")).map(drop)
+    }
+
+    pub fn is_empty(&mut self, table: &Table) -> Result<bool> {
+        let (only, name) = (table.only(), &table.name);
+        let rows = self.connection.query(&format!("SELECT NOT EXISTS (SELECT 1 FROM {only}{name})"), &[])?;
+        Ok(rows.first().is_some_and(|row| row.bool(0).unwrap_or(false)))
+    }
+
+    /// Gives an empty table a file of this transaction.
+    pub fn renew(&mut self, table: &Table) -> Result<()> {
+        self.connection.exec(&format!("TRUNCATE ONLY {}", table.name)).map(drop)
+    }
+
+    pub fn start_copy(&mut self, relation: &Relation, format: Format) -> Result<()> {
+        self.connection.copy_start(self.dialect().copy_table(relation, format).text())
+    }
+
+    /// Is the constraint broken anywhere in the table? `None` if that cannot be asked.
+    pub fn is_broken(&mut self, table: &Table, constraint: &Deferrable) -> Result<Option<bool>> {
+        let Some(search) = constraint.search(&format!("{}{}", table.only(), table.name)) else { return Ok(None) };
+        Ok(Some(!self.connection.query(&search, &[])?.is_empty()))
+    }
+
+    /// Writes down that all rows are there, and commits.
+    pub fn commit_copy(&mut self, copy: &TableCopy<'_>, rows: u64) -> Result<()> {
+        self.connection.execute(
+            "UPDATE courier_applied.table_progress SET copied_rows = $3::bigint, copied_at = pg_catalog.clock_timestamp() \
+             WHERE task_id = $1::uuid AND relid = $2::oid",
+            &[Some(copy.task_id), Some(&copy.relid.to_string()), Some(&rows.to_string())],
+        )?;
+        self.connection.exec("COMMIT").map(drop)
+    }
+
+    /// Ends a transaction that was not needed.
+    pub fn leave_copy(&mut self) -> Result<()> {
+        self.connection.exec("COMMIT").map(drop)
+    }
+
+    /// Nothing is known any more of a former copy of the table.
+    pub fn forget_copy(&mut self, task_id: &str, relid: u32) -> Result<()> {
+        self.connection
+            .execute(
+                "DELETE FROM courier_applied.table_progress \
+                 WHERE task_id OPERATOR(pg_catalog.=) $1::pg_catalog.uuid AND relid OPERATOR(pg_catalog.=) $2::pg_catalog.oid",
+                &[Some(task_id), Some(&relid.to_string())],
+            )
+            .map(drop)
+    }
+}
