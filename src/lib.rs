@@ -25,7 +25,8 @@
 //! | [`task`] | what may be done with a task, apart from its processes |
 //! | [`worker`] | the processes; the only place where the stages meet |
 //! | [`api`] | the SQL functions |
-//! | [`logicalrep`], [`error`], [`guc`] | the values that flow ([`logicalrep::ChangeSink`] is where decoding ends), errors, settings |
+//! | [`select`], [`transform`] | which changes are wanted, and under which names they go to the destination: pure rules |
+//! | [`logicalrep`], [`error`], [`guc`] | the values that flow ([`decode::ChangeSink`] is where decoding ends), errors, settings |
 //!
 //! Absent on purpose: a connection to the source (WAL is decoded in the server), SQL in the process that decodes, any
 //! object on the destination besides schema `courier_applied`.

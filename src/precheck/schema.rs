@@ -3,7 +3,8 @@
 
 use serde_json::json;
 
-use super::{Check, Concerns, foreign};
+use super::items::Concerns;
+use super::{Check, foreign};
 use crate::catalog::schema::{self, Cause, Extent, Omission, bounded};
 use crate::catalog::select::Selection;
 use crate::catalog::sequences;

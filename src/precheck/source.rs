@@ -1,0 +1,100 @@
+//! What is asked of the source, with the rights of the caller.
+
+use super::{Check, minors};
+use crate::catalog::select::Selection;
+use crate::catalog::{Task, coverage, marks};
+use crate::error::Result;
+use crate::logicalrep::Row;
+use crate::logicalrep::names::{shown, shown_qualified};
+use crate::pg::{spi, xact};
+
+impl Check<'_> {
+    pub(super) fn source(&mut self, selection: &Selection) -> Result<()> {
+        self.versions()?;
+        self.ask_source(include_str!("../../sql/query/precheck/server.sql"))?;
+        let may_read_rules = spi::query_one(
+            "SELECT pg_catalog.has_table_privilege('pg_catalog.pg_hba_file_rules', 'SELECT') \
+             AND pg_catalog.has_function_privilege('pg_catalog.pg_hba_file_rules()', 'EXECUTE')",
+            &[],
+        )?;
+        self.queries.0 += 1;
+        if may_read_rules.bool(0)? {
+            self.ask_source(include_str!("../../sql/query/precheck/hba.sql"))?;
+        } else {
+            self.skipped.insert("hba_rules", "You may not read pg_hba_file_rules.".to_owned());
+        }
+        self.ask_source(include_str!("../../sql/query/precheck/account.sql"))?;
+        self.ask_source(include_str!("../../sql/query/precheck/tables.sql"))?;
+        self.marks()?;
+        self.left_out(selection)
+    }
+
+    fn marks(&mut self) -> Result<()> {
+        for owner in marks::read()?.doubtful_owners() {
+            let detail = "Tables of schema \"courier_applied\" belong to it; it may not say that a transaction came from \
+                          another server.";
+            self.add("source_marks", None, Some(shown(owner)), Some(detail.to_owned()))?;
+            // Only somebody who knows whether a task writes here under this name can tell.
+            self.let_decide(Some(format!("{} -- if it applies changes of pg_courier here", marks::grant_to(owner))));
+        }
+        Ok(())
+    }
+
+    /// What the patterns name, against what the task follows.
+    pub(super) fn coverage(&mut self, task: &Task) -> Result<()> {
+        let gaps = coverage::gaps(task)?;
+        for gap in &gaps {
+            let detail = format!("{} {}", gap.detail(), gap.hint(task, &gaps));
+            self.add("coverage", None, Some(gap.table().shown()), Some(detail))?;
+        }
+        Ok(())
+    }
+
+    fn versions(&mut self) -> Result<()> {
+        let version = self.facts.source_version();
+        if !minors::is_supported(version) {
+            let detail = format!("It is PostgreSQL {}.", version / 10_000);
+            self.add("source_version", None, None, Some(detail))?;
+        }
+        if let Some(fault) = minors::fault(version) {
+            self.add("minor_version", None, None, Some(fault))?;
+        }
+        Ok(())
+    }
+
+    fn left_out(&mut self, selection: &Selection) -> Result<()> {
+        for (table, reason) in selection.omitted.iter().filter(|(table, _)| table.refused.is_some()) {
+            self.add("left_out", None, Some(table.shown()), Some(format!("It is an {reason}.")))?;
+            if table.refused.is_some_and(|reason| reason.starts_with("unlogged")) {
+                // It rewrites the table under a lock, and somebody wanted it to be unlogged.
+                self.let_decide(Some(format!("ALTER TABLE {} SET LOGGED;", table.shown())));
+            }
+        }
+        let rows =
+            spi::as_role(xact::user_id(), || spi::query(include_str!("../../sql/query/precheck/left_out.sql"), &[]))?;
+        self.queries.0 += 1;
+        let named = self.subject.scope.named()?;
+        for row in &rows {
+            let (schema, name) = (row.text(0)?, row.text(1)?);
+            if named(schema, name) {
+                let kind = if row.text(2)? == "f" { "a foreign table" } else { "a materialized view" };
+                self.add("left_out", None, Some(shown_qualified(schema, name)), Some(format!("It is {kind}.")))?;
+            }
+        }
+        self.objects_left_out(selection)?;
+        self.loose_sequences()
+    }
+
+    fn ask_source(&mut self, sql: &str) -> Result<()> {
+        let facts = self.facts.text();
+        let rows = spi::as_role(xact::user_id(), || spi::query(sql, &[Some(&facts), Some(&self.oids)]))?;
+        self.queries.0 += 1;
+        rows.iter().try_for_each(|row| self.take_from_source(row))
+    }
+
+    fn take_from_source(&mut self, row: &Row) -> Result<()> {
+        self.add(row.text(0)?, row.opt(1), row.opt_string(2), row.opt_string(3))?;
+        self.fix_last(row.opt_string(4), row.opt_string(5));
+        Ok(())
+    }
+}
