@@ -1,0 +1,186 @@
+//! The stream, as its supervisor sees it: an apply worker that is kept running, and what goes on beside it.
+//!
+//! While the task catches up, the states of its tables follow the stream: one whose copy is passed is `ready`. When all are,
+//! the destination is one state of the source, and the rest of the schema can be created.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use super::context::{Context, FOLLOW_EVERY, Outcome};
+use super::retry::LONGEST_PAUSE;
+use super::schema;
+use super::steps::Step;
+use crate::catalog::{Stage, Task, tables};
+use crate::error::{Remedy, Result};
+use crate::logicalrep::Lsn;
+use crate::pg::bgworker::Handle;
+use crate::pg::{compat, latch, report, xact};
+use crate::worker::{Mode, failpoint, renames};
+
+pub struct CatchUp;
+
+impl Step for CatchUp {
+    fn name(&self) -> &'static str {
+        "catch_up"
+    }
+
+    fn is_done(&self, task: &Task) -> bool {
+        !task.incremental || task.stage >= Stage::Synchronizing
+    }
+
+    fn run(&self, context: &mut Context<'_>) -> Outcome {
+        let mut stream = Stream::begin(context)?;
+        while !stream.look(context)? {
+            stream.attend(context)?;
+            latch::wait(Some(FOLLOW_EVERY));
+        }
+        schema::complete(context)?;
+        xact::in_transaction(|| context.task.set_stage(Stage::Synchronizing))?;
+        context.show(WATCHING);
+        context.stream = Some(stream);
+        Ok(())
+    }
+}
+
+pub struct Follow;
+
+impl Step for Follow {
+    fn name(&self) -> &'static str {
+        "follow"
+    }
+
+    fn is_done(&self, task: &Task) -> bool {
+        !task.incremental
+    }
+
+    /// Ends by an error, or when the task is to rest.
+    fn run(&self, context: &mut Context<'_>) -> Outcome {
+        let mut stream = match context.stream.take() {
+            Some(stream) => stream,
+            None => Stream::begin(context)?,
+        };
+        loop {
+            stream.look(context)?;
+            stream.attend(context)?;
+            let due = if stream.has_uncaught { FOLLOW_EVERY } else { stream.due_in(context) };
+            latch::wait(Some(due));
+        }
+    }
+}
+
+const WATCHING: &str = "watching the apply worker";
+
+/// The apply worker, and how far it is.
+pub struct Stream {
+    worker: Handle,
+    worker_since: Instant,
+    /// Behind it, as of the beginning, no copy holds a change any more.
+    target: Lsn,
+    /// Are there tables whose copy the stream has not passed?
+    has_uncaught: bool,
+    has_caught_up: bool,
+    in_trouble: bool,
+    is_at_rest: bool,
+}
+
+impl Stream {
+    fn begin(context: &mut Context<'_>) -> Result<Stream> {
+        let task = context.task;
+        // A worker that starts anew must begin behind every copy: changes that a copy holds are left out only as long
+        // as its snapshot is kept.
+        let target = compat::flush_lsn().max(xact::in_transaction(|| tables::last_sync_lsn(task.id))?);
+        context.status.want_durable(target);
+        if context.with_destination(|_, destination| renames::take_notice(task, destination))? {
+            // It has read what was written before.
+            context.early.dismiss();
+        }
+        let worker = match context.early.take() {
+            Some((worker, ticket)) => {
+                failpoint::hit("supervisor_admits")?;
+                context.status.admit(ticket);
+                worker
+            }
+            None => context.workers.start_apply_worker(Mode::Run)?,
+        };
+        context.show(WATCHING);
+        Ok(Stream {
+            worker,
+            worker_since: Instant::now(),
+            target,
+            has_uncaught: true,
+            has_caught_up: false,
+            in_trouble: task.in_trouble || task.last_error.is_some(),
+            is_at_rest: false,
+        })
+    }
+
+    /// Sees to it that the worker runs, and moves the states of tables on. Has it passed every copy, and what was there when it
+    /// began?
+    fn look(&mut self, context: &mut Context<'_>) -> Result<bool> {
+        if self.worker.is_stopped() {
+            self.worker = restart(context)?;
+            self.worker_since = Instant::now();
+        }
+        let status = &context.status;
+        self.has_caught_up = status.caught_up.load(Relaxed) == 1 && status.durable() >= self.target;
+        if self.has_uncaught {
+            let durable = status.durable();
+            self.has_uncaught = xact::in_transaction(|| tables::follow_stream(context.task.id, durable))? > 0;
+            if !self.has_uncaught {
+                failpoint::hit("supervisor_tables_ready")?;
+            }
+        }
+        Ok(self.has_caught_up && !self.has_uncaught)
+    }
+
+    /// What goes on beside the stream: errors that are over, sequences, heartbeat, health, the WAL guard.
+    fn attend(&mut self, context: &mut Context<'_>) -> Outcome {
+        let advanced = context.life.retry.advanced(context.status.durable());
+        if self.has_caught_up {
+            context.life.retry.succeeded();
+            self.note_rest(context.task)?;
+        }
+        // A worker that has lived for longer than any attempt to connect takes is at work, however large its transaction.
+        let is_at_work = self.has_caught_up || advanced || self.worker_since.elapsed() > LONGEST_PAUSE;
+        if self.in_trouble && is_at_work {
+            xact::in_transaction(|| context.task.note_recovered())?;
+            self.in_trouble = false;
+        }
+        context.serve_sequences()?;
+        context.heart.beat(context.task, &context.status);
+        context.life.health.run_now_and_then();
+        context.look_around()
+    }
+
+    /// The task works: what was counted against it is forgotten.
+    fn note_rest(&mut self, task: &Task) -> Result<()> {
+        if std::mem::replace(&mut self.is_at_rest, true) {
+            return Ok(());
+        }
+        xact::in_transaction(|| task.forget_starts())
+    }
+
+    /// When the next of them has something to do.
+    fn due_in(&self, context: &Context<'_>) -> Duration {
+        let due = [
+            context.sequences.due_in(),
+            context.heart.due_in(),
+            context.guard.due_in(),
+            context.life.health.due_in(),
+            context.look_due_in(),
+        ];
+        due.into_iter().min().unwrap_or(FOLLOW_EVERY)
+    }
+}
+
+fn restart(context: &Context<'_>) -> Result<Handle> {
+    match context.status.apply_worker().take_error() {
+        Some((Remedy::ReplaySerially, error)) => {
+            report::log(&error, "pg_courier replays the last batch transaction by transaction");
+        }
+        Some((_, error)) => return Err(error),
+        // Killed, or ended by an administrator: it goes on where it was, after a moment.
+        None => latch::wait_for(Duration::from_millis(500)),
+    }
+    context.workers.start_apply_worker(Mode::Run)
+}

@@ -1,0 +1,126 @@
+//! The objects of the task on the destination: tables before the copy, indexes and constraints after it, foreign keys when
+//! the tables are one state of the source.
+
+use std::rc::Rc;
+
+use super::context::{Context, Outcome, show};
+use super::steps::Step;
+use crate::catalog::schema::{self, Extent, Item};
+use crate::catalog::{Stage, Task};
+use crate::destination::{Destination, Purpose};
+use crate::error::Result;
+use crate::logicalrep::words::counted;
+use crate::pg::{spi, xact};
+use crate::schema_sync::{self, When};
+use crate::worker::failpoint;
+
+pub struct PreData;
+
+impl Step for PreData {
+    fn name(&self) -> &'static str {
+        "pre_data"
+    }
+
+    fn is_done(&self, task: &Task) -> bool {
+        task.stage >= Stage::FullCopy
+    }
+
+    fn run(&self, context: &mut Context<'_>) -> Outcome {
+        let task = context.task;
+        context.with_destination(|context, destination| {
+            let items = context.items(destination)?;
+            context.be_alone(destination)?;
+            if task.stage < Stage::SchemaSync {
+                context.show("looking for tables on the destination");
+                schema_sync::check_absent(destination, &items)?;
+                xact::in_transaction(|| task.set_stage(Stage::SchemaSync))?;
+            }
+            schema_sync::create_pre_data(destination, &items, &task.uuid, |done, all| {
+                let all = counted(all as u64, "object");
+                context.show(&format!("creating tables on the destination: {done} of {all}"));
+                if done > 0 {
+                    let _ = failpoint::hit("pre_data_between_pieces");
+                }
+            })?;
+            xact::in_transaction(|| task.set_stage(Stage::FullCopy))?;
+            Ok(destination.not_alone(&task.uuid)?)
+        })
+    }
+}
+
+pub struct PostData;
+
+impl Step for PostData {
+    fn name(&self) -> &'static str {
+        "post_data"
+    }
+
+    fn is_done(&self, task: &Task) -> bool {
+        task.stage >= Stage::CatchingUp
+    }
+
+    fn run(&self, context: &mut Context<'_>) -> Outcome {
+        let task = context.task;
+        context.with_destination(|context, destination| -> Outcome {
+            let items = context.items(destination)?;
+            context.check_writer(destination)?;
+            context.be_alone(destination)?;
+            create_post_data(context, destination, &items, When::Copied)?;
+            if !task.incremental {
+                // All tables were copied under one snapshot.
+                create_post_data(context, destination, &items, When::Consistent)?;
+            }
+            Ok(destination.not_alone(&task.uuid)?)
+        })?;
+        xact::in_transaction(|| task.set_stage(Stage::CatchingUp))?;
+        context.life.retry.succeeded();
+        Ok(xact::in_transaction(|| task.note_recovered())?)
+    }
+}
+
+/// The destination is one state of the source now: foreign keys hold.
+pub fn complete(context: &mut Context<'_>) -> Outcome {
+    let task = context.task;
+    if !task.schema_sync {
+        return Ok(());
+    }
+    // A session of its own: the other one has been idle for as long as it took to get here.
+    let mut destination = context.endpoint.open(Purpose::Control)?;
+    context.check_writer(&mut destination)?;
+    let items = statements(task, &mut destination)?;
+    context.be_alone(&mut destination)?;
+    Ok(create_post_data(context, &mut destination, &items, When::Consistent)?)
+}
+
+fn create_post_data(context: &Context<'_>, destination: &mut Destination, items: &[Item], when: When) -> Result<()> {
+    schema_sync::create_post_data(destination, items, when, |item| {
+        show(&context.status, &format!("creating {} {}", item.kind, item.object));
+    })
+}
+
+impl Context<'_> {
+    /// What the task creates, as it was when it was asked for first in this attempt: an object that comes while tables are
+    /// copied is a later change of the source.
+    pub fn items(&mut self, destination: &mut Destination) -> Result<Rc<Vec<Item>>> {
+        if let Some(items) = &self.items {
+            return Ok(items.clone());
+        }
+        let items = if self.task.schema_sync { statements(self.task, destination)? } else { Vec::new() };
+        Ok(self.items.insert(Rc::new(items)).clone())
+    }
+}
+
+/// What the destination has already of what the tables need (functions made by hand) is not left out. No transaction
+/// is open on the source while the destination is asked.
+fn statements(task: &Task, destination: &mut Destination) -> Result<Vec<Item>> {
+    let (extent, causes) = xact::in_transaction(|| {
+        let rows = spi::as_extension(|| {
+            spi::query("SELECT relid FROM courier.task_table WHERE task_id = $1::int", &[Some(&task.id.to_string())])
+        })?;
+        let oids = rows.iter().map(|row| row.parse(0)).collect::<Result<Vec<u32>>>()?;
+        Ok((Extent::of(&task.scope, &oids)?, schema::causes(&oids)?))
+    })?;
+    let (available, _) = schema::ask_causes(destination, causes)?;
+    let extent = extent.with(&available);
+    xact::in_transaction(|| schema::statements(&extent))
+}

@@ -1,0 +1,171 @@
+//! The values of sequences on the destination: exact for whoever waits for them, otherwise ahead of the rows.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use super::context::{Context, FOLLOW_EVERY};
+use crate::catalog::Task;
+use crate::catalog::sequences::{self, SequenceValue};
+use crate::destination::{Destination, SequenceTo};
+use crate::error::{Error, Remedy, Result, sqlstate};
+use crate::guc;
+use crate::logicalrep::TableName;
+use crate::pg::{report, xact};
+use crate::worker::claimant::Claimant;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exactness {
+    /// As on the source: for who takes over now.
+    Exact,
+    /// Never behind the rows, whenever the source dies.
+    Ahead,
+}
+
+/// Brings sequence values over; remembers what the source had then.
+#[derive(Default)]
+pub struct SequenceSync {
+    sent: HashMap<String, SequenceValue>,
+    /// Not there; said once.
+    missing: HashSet<String>,
+    last: Option<Instant>,
+    failed: Option<Instant>,
+    /// Are values on the destination exact? The first number drawn makes them too low, so that is looked for more often.
+    is_exact: bool,
+}
+
+impl SequenceSync {
+    fn is_due(&self) -> bool {
+        self.due_in().is_zero()
+    }
+
+    pub fn due_in(&self) -> Duration {
+        let every = if self.is_exact { FOLLOW_EVERY } else { guc::sequence_interval() };
+        self.last.map_or(Duration::ZERO, |last| every.saturating_sub(last.elapsed()))
+    }
+
+    fn postpone(&mut self) {
+        (self.last, self.failed, self.is_exact) = (Some(Instant::now()), Some(Instant::now()), false);
+    }
+
+    /// Who waits nudges several times a second; a destination that is away is not asked that often.
+    fn has_just_failed(&self) -> bool {
+        self.failed.is_some_and(|at| at.elapsed() < FOLLOW_EVERY)
+    }
+
+    pub fn sync(
+        &mut self,
+        task: &Task,
+        claimant: &Claimant,
+        destination: &mut Destination,
+        exactness: Exactness,
+    ) -> Result<()> {
+        self.last = Some(Instant::now());
+        let found = xact::in_transaction(|| sequences::read(task))?;
+        if !found.values.is_empty() {
+            destination.check_writer(&claimant.claim(task))?;
+        }
+        for value in found.values {
+            let before = self.sent.get(&value.name);
+            if exactness == Exactness::Ahead && before == Some(&value) {
+                continue;
+            }
+            let (to, is_called) = match exactness {
+                Exactness::Exact => (value.last_value, value.is_called),
+                Exactness::Ahead => (value.ahead(before), true),
+            };
+            if exactness == Exactness::Ahead {
+                self.is_exact = false;
+            }
+            // One that only a pattern names may have been made after the start, or be left out there on purpose.
+            let to = SequenceTo {
+                name: &value.name,
+                value: to,
+                is_called,
+                may_go_back: exactness == Exactness::Exact,
+                descends: value.increment < 0,
+                is_needed: value.is_needed,
+            };
+            let is_there = destination.set_sequence(&to).map_err(|error| {
+                error.context(format!("While setting sequence {}.", TableName::shown_as(&value.name)))
+            })?;
+            if !is_there {
+                if !self.missing.insert(value.name.clone()) {
+                    continue;
+                }
+                report::log(
+                    &Error::new(
+                        sqlstate::UNDEFINED_TABLE,
+                        format!(
+                            "sequence {} is not on the destination or not the user's, its value does not follow",
+                            TableName::shown_as(&value.name)
+                        ),
+                    )
+                    .hint("Create it there, as it is on the source; its value comes with the next round."),
+                    "pg_courier brings sequences to the destination",
+                );
+                continue;
+            }
+            self.sent.insert(value.name.clone(), value);
+        }
+        self.is_exact |= exactness == Exactness::Exact;
+        sequences::check_denied(&found.denied, &task.owner_name)
+    }
+}
+
+impl Context<'_> {
+    /// Sequences go over when someone waits for them, and now and then. A destination that is away for the moment is
+    /// the apply worker's problem. What else keeps them back is said: to who waits, once in the log, in the task's row.
+    pub fn serve_sequences(&mut self) -> Result<()> {
+        let wanted = self.status.sequences_wanted.load(Relaxed);
+        let asked = wanted != self.status.sequences_done.load(Relaxed);
+        if !asked && !self.sequences.is_due() || self.sequences.has_just_failed() {
+            return Ok(());
+        }
+        let exactness = if asked { Exactness::Exact } else { Exactness::Ahead };
+        let trouble = match report::catch(|| self.sync_sequences(exactness)) {
+            Ok(()) => {
+                if !self.status.sequences_trouble().is_empty() {
+                    xact::in_transaction(|| self.task.note_recovered())?;
+                }
+                String::new()
+            }
+            Err(error) => {
+                xact::abort();
+                self.sequences.postpone();
+                match self.tell_of_sequences(&error)? {
+                    Some(trouble) => trouble,
+                    None => return Ok(()),
+                }
+            }
+        };
+        self.status.set_sequences_trouble(&trouble);
+        self.status.sequences_done.store(wanted, Relaxed);
+        self.status.changed.broadcast();
+        Ok(())
+    }
+
+    pub fn sync_sequences(&mut self, exactness: Exactness) -> Result<()> {
+        self.with_destination(|context, destination| {
+            let claimant = context.claimant.clone();
+            context.sequences.sync(context.task, &claimant, destination, exactness)
+        })
+    }
+
+    /// What to say to who waits; nothing about an error that passes, whose end he waits for.
+    fn tell_of_sequences(&self, error: &Error) -> Result<Option<String>> {
+        let text = error.message().to_owned();
+        let is_news = self.status.sequences_trouble() != text;
+        self.status.set_sequences_trouble(&text);
+        if is_news {
+            report::log(error, "pg_courier could not bring sequences to the destination");
+        }
+        if error.remedy() != Remedy::Stop {
+            return Ok(None);
+        }
+        if is_news {
+            xact::in_transaction(|| self.task.record_error(error, false, None))?;
+        }
+        Ok(Some(text))
+    }
+}
