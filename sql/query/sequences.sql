@@ -2,8 +2,8 @@
 -- selected table calls, and others that its patterns name; with what limits their values, whether the owner of the task may read
 -- them, and whether a table needs them. $1: the task's id, $2: the owner, $3: the named ones.
 SELECT n.nspname, s.relname, q.seqincrement, q.seqmin, q.seqmax,
-       pg_catalog.has_sequence_privilege($2::oid, s.oid, 'SELECT') AND pg_catalog.has_schema_privilege($2::oid, n.oid, 'USAGE'),
-       needed.is
+       pg_catalog.has_sequence_privilege($2::oid, s.oid, 'SELECT') AND pg_catalog.has_schema_privilege($2::oid, n.oid, 'USAGE') AS may_read,
+       needed.is AS is_needed
   FROM pg_catalog.pg_class s
   JOIN pg_catalog.pg_sequence q ON q.seqrelid = s.oid
   JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace

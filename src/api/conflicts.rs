@@ -23,7 +23,7 @@ fn alter_options(
 ) {
     let alter = || {
         let task = locked(&given("task", task)?)?;
-        let policy = conflict.map(|text| ConflictPolicy::parse(&text)).transpose()?.unwrap_or(task.conflict);
+        let policy = conflict.map(|text| ConflictPolicy::given(&text)).transpose()?.unwrap_or(task.conflict);
         let forward = forward_origins.unwrap_or(task.forward_origins);
         if exclude.is_none() && policy == task.conflict && forward == task.forward_origins {
             return Ok(());

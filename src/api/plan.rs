@@ -4,7 +4,7 @@ use pgrx::prelude::*;
 
 use super::tasks::given;
 use crate::catalog::schema::{self, Extent, Item};
-use crate::catalog::{Stage, Task, coverage, tables};
+use crate::catalog::{Stage, TableState, Task, coverage, tables};
 use crate::error::Result;
 use crate::logicalrep::words::counted;
 use crate::pg::text::Text;
@@ -122,7 +122,7 @@ fn lines_of_started(task: &Task) -> Result<Vec<Line>> {
     let line = |action, object: String, reason| Line { action, object, detail: None, statement: None, reason };
     let mut tables = tables::of_task(task.id)?;
     tables.sort_by(|a, b| a.name.cmp(&b.name));
-    let uncopied = tables.iter().filter(|table| table.state == "init" || table.state == "datasync");
+    let uncopied = tables.iter().filter(|table| table.state <= TableState::DataSync);
     let mut lines: Vec<Line> = uncopied.map(|table| line("copy", table.shown(), None)).collect();
     if task.incremental {
         lines.extend(tables.iter().map(|table| line("stream", table.shown(), None)));

@@ -44,7 +44,7 @@ fn create_task(
             name: &given("name", name)?,
             server: &given("server", server)?,
             scope: given_scope(include, exclude, schema_sync, full_copy, incremental)?,
-            conflict: ConflictPolicy::parse(&given("conflict", conflict)?)?,
+            conflict: ConflictPolicy::given(&given("conflict", conflict)?)?,
             forward_origins: given("forward_origins", forward_origins)?,
         };
         new.create()

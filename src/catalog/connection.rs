@@ -11,9 +11,9 @@ pub fn parameters(role: u32, server: u32) -> Result<Parameters> {
     let (role_param, server_param) = (Some(role_text.as_str()), Some(server_text.as_str()));
     spi::as_extension(|| {
         let row = spi::query_opt(
-            "SELECT s.srvname, has_server_privilege($1::oid, s.oid, 'USAGE'), w.fdwname = 'pg_courier', \
-             pg_get_userbyid($1::oid), (SELECT max(m.umuser) FROM pg_user_mapping m WHERE m.umserver = s.oid \
-             AND m.umuser IN ($1::oid, 0)) \
+            "SELECT s.srvname, has_server_privilege($1::oid, s.oid, 'USAGE') AS may_use, w.fdwname = 'pg_courier' AS is_ours, \
+             pg_get_userbyid($1::oid) AS role, (SELECT max(m.umuser) FROM pg_user_mapping m WHERE m.umserver = s.oid \
+             AND m.umuser IN ($1::oid, 0)) AS mapped \
              FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw WHERE s.oid = $2::oid",
             &[role_param, server_param],
         )?
@@ -21,22 +21,22 @@ pub fn parameters(role: u32, server: u32) -> Result<Parameters> {
             Error::new(sqlstate::UNDEFINED_OBJECT, "the server of the task does not exist any more")
                 .hint("Drop the task and create it with another server.")
         })?;
-        let (name, user) = (row.text(0)?, row.text(3)?);
-        if !row.bool(1)? {
+        let (name, user) = (row.text("srvname")?, row.text("role")?);
+        if !row.bool("may_use")? {
             return Err(Error::new(
                 sqlstate::INSUFFICIENT_PRIVILEGE,
                 format!("permission denied for server \"{name}\""),
             )
             .hint(format!("GRANT USAGE ON FOREIGN SERVER {} TO {};", quote_ident(name), quote_ident(user))));
         }
-        if !row.bool(2)? {
+        if !row.bool("is_ours")? {
             return Err(Error::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
                 format!("server \"{name}\" does not use foreign-data wrapper pg_courier"),
             )
             .hint("SELECT srvname FROM pg_foreign_server WHERE srvfdw = (SELECT oid FROM pg_foreign_data_wrapper WHERE fdwname = 'pg_courier');"));
         }
-        let Some(mapped) = row.opt(4) else {
+        let Some(mapped) = row.opt("mapped") else {
             return Err(Error::new(
                 sqlstate::UNDEFINED_OBJECT,
                 format!("no user mapping for \"{user}\" on \"{name}\""),

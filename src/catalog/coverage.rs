@@ -169,7 +169,7 @@ pub struct FollowedTable {
 pub fn followed(task: i32) -> Result<Vec<FollowedTable>> {
     let rows = spi::as_extension(|| {
         spi::query(
-            "SELECT t.relid, t.kind, t.table_name, n.nspname, c.relname, COALESCE(c.relpersistence = 'u', false) \
+            "SELECT t.relid, t.kind, t.table_name, n.nspname, c.relname, COALESCE(c.relpersistence = 'u', false) AS is_unlogged \
              FROM courier.task_table t LEFT JOIN pg_class c ON c.oid = t.relid \
              LEFT JOIN pg_namespace n ON n.oid = c.relnamespace WHERE t.task_id = $1::int",
             &[Some(&task.to_string())],
@@ -177,14 +177,17 @@ pub fn followed(task: i32) -> Result<Vec<FollowedTable>> {
     })?;
     rows.iter()
         .map(|row| {
-            let name = row.text(2)?;
+            let name = row.text("table_name")?;
             Ok(FollowedTable {
-                relid: row.parse(0)?,
-                kind: row.text(1)?.chars().next().unwrap_or('r'),
+                relid: row.parse("relid")?,
+                kind: row.text("kind")?.chars().next().unwrap_or('r'),
                 name: TableName::parse(name)
                     .ok_or_else(|| Error::internal(format!("invalid name of a table: {name}")))?,
-                now: row.opt_string(3).zip(row.opt_string(4)).map(|(schema, name)| TableName { schema, name }),
-                is_unlogged: row.bool(5)?,
+                now: row
+                    .opt_string("nspname")
+                    .zip(row.opt_string("relname"))
+                    .map(|(schema, name)| TableName { schema, name }),
+                is_unlogged: row.bool("is_unlogged")?,
             })
         })
         .collect()

@@ -8,6 +8,7 @@ pub mod schema;
 mod scope;
 pub mod select;
 pub mod sequences;
+mod states;
 pub mod tables;
 mod task;
 pub mod version;
@@ -16,7 +17,8 @@ use crate::error::Result;
 use crate::pg::spi;
 
 pub use scope::Scope;
-pub use task::{ConflictPolicy, Stage, Task, Wanted, to_json};
+pub use states::{ConflictPolicy, Stage, TableState, Wanted};
+pub use task::{Task, to_json};
 
 /// Is the extension in this database? Not only something of its name: the tables have to be its own.
 pub fn is_installed() -> Result<bool> {

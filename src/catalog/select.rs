@@ -138,20 +138,20 @@ pub fn candidates() -> Result<Vec<Found>> {
     rows.iter()
         .map(|row| {
             let table = Candidate {
-                oid: row.parse(0)?,
-                schema: row.string(1)?,
-                name: row.string(2)?,
-                kind: row.text(3)?.chars().next().unwrap_or('r'),
-                rows: row.parse(4)?,
-                bytes: row.parse(5)?,
-                has_identity: row.bool(6)?,
-                refused: match row.text(7)? {
+                oid: row.parse("oid")?,
+                schema: row.string("nspname")?,
+                name: row.string("relname")?,
+                kind: row.text("relkind")?.chars().next().unwrap_or('r'),
+                rows: row.parse("rows")?,
+                bytes: row.parse("bytes")?,
+                has_identity: row.bool("has_identity")?,
+                refused: match row.text("relpersistence")? {
                     "t" => Some("temporary table"),
                     "u" => Some("unlogged table: its changes are not in the WAL"),
                     _ => None,
                 },
             };
-            let ancestors: Vec<(u32, String, String)> = serde_json::from_str(row.text(8)?)
+            let ancestors: Vec<(u32, String, String)> = serde_json::from_str(row.text("ancestors")?)
                 .map_err(|e| Error::internal(format!("invalid list of ancestors: {e}")))?;
             let ancestors = ancestors.into_iter().map(|(oid, schema, name)| (oid, TableName { schema, name }));
             Ok(Found { table, ancestors: ancestors.collect() })

@@ -53,7 +53,9 @@ pub fn free() -> Result<Vec<FreeSequence>> {
     let rows =
         spi::as_extension(|| spi::query("SELECT oid, nspname, relname FROM courier.schema_free_sequences()", &[]))?;
     rows.iter()
-        .map(|row| Ok(FreeSequence { oid: row.parse(0)?, schema: row.string(1)?, name: row.string(2)? }))
+        .map(|row| {
+            Ok(FreeSequence { oid: row.parse("oid")?, schema: row.string("nspname")?, name: row.string("relname")? })
+        })
         .collect()
 }
 
@@ -80,18 +82,18 @@ pub fn read(task: &Task) -> Result<Sequences> {
     let mut found = Sequences { values: Vec::with_capacity(rows.len()), denied: Vec::new() };
     let mut readable = Vec::with_capacity(rows.len());
     for row in &rows {
-        let (name, is_needed) = (quote_qualified(row.text(0)?, row.text(1)?), row.bool(6)?);
-        match (row.bool(5)?, is_needed) {
+        let (name, is_needed) = (quote_qualified(row.text("nspname")?, row.text("relname")?), row.bool("is_needed")?);
+        match (row.bool("may_read")?, is_needed) {
             (true, _) => readable.push(SequenceValue {
                 name,
                 last_value: 0,
                 is_called: false,
                 is_needed,
-                increment: row.parse(2)?,
-                min: row.parse(3)?,
-                max: row.parse(4)?,
+                increment: row.parse("seqincrement")?,
+                min: row.parse("seqmin")?,
+                max: row.parse("seqmax")?,
             }),
-            (false, true) => found.denied.push(shown_qualified(row.text(0)?, row.text(1)?)),
+            (false, true) => found.denied.push(shown_qualified(row.text("nspname")?, row.text("relname")?)),
             (false, false) => {}
         }
     }
@@ -103,7 +105,7 @@ pub fn read(task: &Task) -> Result<Sequences> {
         let rows = spi::as_role(owner, || spi::query(&parts.join(" UNION ALL "), &[]))?;
         // UNION ALL keeps the order.
         for (row, value) in rows.iter().zip(some) {
-            let (last_value, is_called) = (row.parse(1)?, row.bool(2)?);
+            let (last_value, is_called) = (row.parse("last_value")?, row.bool("is_called")?);
             found.values.push(SequenceValue { last_value, is_called, ..value.clone() });
         }
     }

@@ -1,10 +1,10 @@
 //! `courier.task_table`: the tables of a task and the state of each.
 //!
-//! `init` (to be copied), `datasync` (being copied), `finishedcopy` (copied, the stream may still hold changes that
-//! the copy has), `catchup` (the stream is on its way past the copy), `ready`.
+//! A table goes from `init` over `datasync`, `finishedcopy` and `catchup` to `ready`: see [`TableState`].
 
 use std::rc::Rc;
 
+use super::TableState;
 use crate::error::{Error, Result};
 use crate::logicalrep::{CopySnapshot, Lsn, Row, TableName};
 use crate::pg::spi;
@@ -17,7 +17,7 @@ pub struct TaskTable {
     pub name: String,
     /// How its rows go to the destination.
     pub route: Rc<Route>,
-    pub state: String,
+    pub state: TableState,
     pub snapshot: Option<String>,
     pub sync_lsn: Lsn,
 }
@@ -26,16 +26,16 @@ const COLUMNS: &str = "relid, table_name, state, snapshot, sync_lsn, route";
 
 impl TaskTable {
     fn from_row(row: &Row) -> Result<TaskTable> {
-        let name = row.string(1)?;
+        let name = row.string("table_name")?;
         let source =
             TableName::parse(&name).ok_or_else(|| Error::internal(format!("invalid name of a table: {name}")))?;
         Ok(TaskTable {
-            relid: row.parse(0)?,
-            route: Rc::new(Route::parse(source, row.opt_string(5).as_deref())?),
+            relid: row.parse("relid")?,
+            route: Rc::new(Route::parse(source, row.opt("route"))?),
             name,
-            state: row.string(2)?,
-            snapshot: row.opt_string(3),
-            sync_lsn: row.lsn(4)?,
+            state: TableState::parse(row.text("state")?)?,
+            snapshot: row.opt_string("snapshot"),
+            sync_lsn: row.lsn("sync_lsn")?,
         })
     }
 
@@ -51,8 +51,8 @@ impl TaskTable {
 
     /// The snapshot that the stream has to ask, as long as it has not passed it.
     pub fn copy_snapshot(&self) -> Result<Option<CopySnapshot>> {
-        match (&self.snapshot, self.state.as_str()) {
-            (Some(snapshot), "finishedcopy" | "catchup") => {
+        match (&self.snapshot, self.state) {
+            (Some(snapshot), TableState::FinishedCopy | TableState::CatchUp) => {
                 CopySnapshot::parse(snapshot, self.sync_lsn).map(Some).map_err(Error::internal)
             }
             _ => Ok(None),
@@ -123,8 +123,8 @@ pub fn set_copied(task: i32, relid: u32, copied: &Copied) -> Result<()> {
 pub fn reset_unfinished(task: i32) -> Result<u64> {
     spi::as_extension(|| {
         spi::execute(
-            "UPDATE courier.task_table SET state = 'init' WHERE task_id = $1::int AND state = 'datasync'",
-            &[Some(&task.to_string())],
+            "UPDATE courier.task_table SET state = $2 WHERE task_id = $1::int AND state = $3",
+            &[Some(&task.to_string()), Some(TableState::Init.as_str()), Some(TableState::DataSync.as_str())],
         )
     })
 }
@@ -180,8 +180,8 @@ pub fn last_sync_lsn(task: i32) -> Result<Lsn> {
 pub fn set_all_ready(task: i32) -> Result<()> {
     spi::as_extension(|| {
         spi::execute(
-            "UPDATE courier.task_table SET state = 'ready' WHERE task_id = $1::int",
-            &[Some(&task.to_string())],
+            "UPDATE courier.task_table SET state = $2 WHERE task_id = $1::int",
+            &[Some(&task.to_string()), Some(TableState::Ready.as_str())],
         )
     })
     .map(|_| ())

@@ -2,101 +2,11 @@
 
 use std::ops::Deref;
 
-use super::{Scope, version};
+use super::{ConflictPolicy, Scope, Stage, Wanted, version};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::{Lsn, Row};
 use crate::pg::encoding::storable;
 use crate::pg::{report, spi};
-
-/// What the user wants of the task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// Created, never started.
-    Created,
-    Running,
-    Paused,
-    Finished,
-}
-
-impl Wanted {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Wanted::Created => "created",
-            Wanted::Running => "running",
-            Wanted::Paused => "paused",
-            Wanted::Finished => "finished",
-        }
-    }
-
-    fn parse(text: &str) -> Wanted {
-        [Wanted::Running, Wanted::Paused, Wanted::Finished]
-            .into_iter()
-            .find(|w| w.as_str() == text)
-            .unwrap_or(Wanted::Created)
-    }
-}
-
-/// How far it is; each stage is entered when the one before is complete and recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
-    Created,
-    SchemaSync,
-    FullCopy,
-    /// Indexes, constraints and the like, after the data.
-    PostData,
-    CatchingUp,
-    Synchronizing,
-}
-
-impl Stage {
-    const ALL: [(Stage, &'static str); 6] = [
-        (Stage::Created, "created"),
-        (Stage::SchemaSync, "schema_sync"),
-        (Stage::FullCopy, "full_copy"),
-        (Stage::PostData, "post_data"),
-        (Stage::CatchingUp, "catching_up"),
-        (Stage::Synchronizing, "synchronizing"),
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        Stage::ALL.iter().find(|(stage, _)| *stage == self).map_or("created", |(_, text)| text)
-    }
-
-    fn parse(text: &str) -> Stage {
-        Stage::ALL.iter().find(|(_, t)| *t == text).map_or(Stage::Created, |(stage, _)| *stage)
-    }
-}
-
-/// What becomes of a change that meets another row than expected on the destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum ConflictPolicy {
-    /// The task stops at it.
-    #[default]
-    Error,
-    /// The destination's row stays.
-    Ignore,
-    /// The source's row wins.
-    Overwrite,
-}
-
-impl ConflictPolicy {
-    const ALL: [(ConflictPolicy, &'static str); 3] = [
-        (ConflictPolicy::Error, "error"),
-        (ConflictPolicy::Ignore, "ignore"),
-        (ConflictPolicy::Overwrite, "overwrite"),
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        ConflictPolicy::ALL.iter().find(|(policy, _)| *policy == self).map_or("error", |(_, text)| text)
-    }
-
-    pub fn parse(text: &str) -> Result<ConflictPolicy> {
-        ConflictPolicy::ALL.iter().find(|(_, t)| *t == text).map(|(policy, _)| *policy).ok_or_else(|| {
-            Error::new(sqlstate::INVALID_PARAMETER_VALUE, format!("unknown conflict policy \"{text}\""))
-                .hint("Known are error, ignore and overwrite.")
-        })
-    }
-}
 
 #[derive(Clone, Debug)]
 pub struct Task {
@@ -145,46 +55,46 @@ impl Deref for Task {
     }
 }
 
-const COLUMNS: &str = "t.id, t.uuid, t.name, t.owner::oid, pg_get_userbyid(t.owner), t.server, \
-     to_json(t.include), to_json(t.exclude), t.schema_sync, t.full_copy, t.incremental, t.wanted, t.failed, t.stage, \
-     t.slot_lsn, t.older_gone, COALESCE(t.segment, 0), t.needs_replica_role, t.last_error, t.last_error_hint, \
-     t.conflict, t.skip_lsn, t.forward_origins, t.last_error_lsn, t.trouble_since IS NOT NULL, \
+const COLUMNS: &str = "t.id, t.uuid, t.name, t.owner, pg_get_userbyid(t.owner) AS owner_name, t.server, \
+     to_json(t.include) AS include, to_json(t.exclude) AS exclude, t.schema_sync, t.full_copy, t.incremental, t.wanted, t.failed, \
+     t.stage, t.slot_lsn, t.older_gone, COALESCE(t.segment, 0) AS segment, t.needs_replica_role, t.last_error, t.last_error_hint, \
+     t.conflict, t.skip_lsn, t.forward_origins, t.last_error_lsn, t.trouble_since IS NOT NULL AS in_trouble, \
      t.source_id, t.destination_id, t.lease, t.next_lease";
 
 impl Task {
     fn from_row(row: &Row) -> Result<Task> {
         Ok(Task {
-            id: row.parse(0)?,
-            uuid: row.string(1)?,
-            name: row.string(2)?,
-            owner: row.parse(3)?,
-            owner_name: row.string(4)?,
-            server: row.parse(5)?,
+            id: row.parse("id")?,
+            uuid: row.string("uuid")?,
+            name: row.string("name")?,
+            owner: row.parse("owner")?,
+            owner_name: row.string("owner_name")?,
+            server: row.parse("server")?,
             scope: Scope {
-                include: list(row.text(6)?)?,
-                exclude: list(row.text(7)?)?,
-                schema_sync: row.bool(8)?,
-                full_copy: row.bool(9)?,
-                incremental: row.bool(10)?,
+                include: list(row.text("include")?)?,
+                exclude: list(row.text("exclude")?)?,
+                schema_sync: row.bool("schema_sync")?,
+                full_copy: row.bool("full_copy")?,
+                incremental: row.bool("incremental")?,
             },
-            wanted: Wanted::parse(row.text(11)?),
-            failed: row.bool(12)?,
-            stage: Stage::parse(row.text(13)?),
-            slot_lsn: row.lsn(14)?,
-            older_gone: row.bool(15)?,
-            segment: row.parse::<i64>(16)? as u32,
-            needs_replica_role: row.bool(17)?,
-            last_error: row.opt_string(18),
-            last_error_hint: row.opt_string(19),
-            conflict: ConflictPolicy::parse(row.text(20)?)?,
-            skip_lsn: row.lsn(21)?,
-            forward_origins: row.bool(22)?,
-            last_error_lsn: row.lsn(23)?,
-            in_trouble: row.bool(24)?,
-            source_id: row.opt_string(25),
-            destination_id: row.opt_string(26),
-            lease: row.opt_string(27),
-            next_lease: row.opt_string(28),
+            wanted: Wanted::parse(row.text("wanted")?)?,
+            failed: row.bool("failed")?,
+            stage: Stage::parse(row.text("stage")?)?,
+            slot_lsn: row.lsn("slot_lsn")?,
+            older_gone: row.bool("older_gone")?,
+            segment: row.parse::<i64>("segment")? as u32,
+            needs_replica_role: row.bool("needs_replica_role")?,
+            last_error: row.opt_string("last_error"),
+            last_error_hint: row.opt_string("last_error_hint"),
+            conflict: ConflictPolicy::parse(row.text("conflict")?)?,
+            skip_lsn: row.lsn("skip_lsn")?,
+            forward_origins: row.bool("forward_origins")?,
+            last_error_lsn: row.lsn("last_error_lsn")?,
+            in_trouble: row.bool("in_trouble")?,
+            source_id: row.opt_string("source_id"),
+            destination_id: row.opt_string("destination_id"),
+            lease: row.opt_string("lease"),
+            next_lease: row.opt_string("next_lease"),
         })
     }
 
@@ -359,5 +269,45 @@ impl Task {
     /// What goes well.
     pub fn log_line(&self, text: &str) {
         report::log_line(&format!("pg_courier task \"{}\": {text}", self.name));
+    }
+}
+
+#[cfg(test)]
+impl Task {
+    /// One that has just been created, for the tests of others.
+    pub fn sample() -> Task {
+        let values = [("wanted", "created"), ("stage", "created"), ("conflict", "error"), ("name", "shop")];
+        let texts =
+            [("include", "[]"), ("exclude", "[]"), ("id", "1"), ("owner", "10"), ("server", "16384"), ("segment", "0")];
+        let lsns = ["slot_lsn", "skip_lsn", "last_error_lsn"];
+        let known = |name: &str| values.iter().chain(&texts).find(|(known, _)| *known == name).map(|(_, value)| *value);
+        let names: Vec<String> = column_names();
+        let value = |name: &String| match known(name) {
+            _ if lsns.contains(&name.as_str()) => None,
+            Some(value) => Some(value.to_owned()),
+            None => Some("t".to_owned()),
+        };
+        let row = Row::new(names.iter().map(value).collect(), names.into());
+        Task::from_row(&row).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+/// As the server would name them.
+#[cfg(test)]
+fn column_names() -> Vec<String> {
+    let last_word = |column: &str| column.rsplit([' ', '.']).next().unwrap_or_default().to_owned();
+    let commas = COLUMNS.replace(", 0)", ")");
+    commas.split(", ").map(|column| last_word(column.trim())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_column_is_asked_for_under_the_name_that_it_is_read_by() {
+        let task = Task::sample();
+        assert_eq!((task.name.as_str(), task.owner, task.segment), ("shop", 10, 0));
+        assert_eq!((task.stage, task.wanted), (Stage::Created, Wanted::Created));
     }
 }

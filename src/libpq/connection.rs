@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr::{self, NonNull};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use pq_sys::{
@@ -432,7 +433,11 @@ fn rows(result: &ResultGuard) -> Vec<Row> {
         let value = |row, column| {
             (pq_sys::PQgetisnull(result, row, column) == 0).then(|| text(pq_sys::PQgetvalue(result, row, column)))
         };
-        (0..rows).map(|row| Row((0..columns).map(|column| value(row, column)).collect())).collect()
+        if rows == 0 {
+            return Vec::new();
+        }
+        let names: Rc<[String]> = (0..columns).map(|column| text(pq_sys::PQfname(result, column))).collect();
+        (0..rows).map(|row| Row::new((0..columns).map(|column| value(row, column)).collect(), names.clone())).collect()
     }
 }
 

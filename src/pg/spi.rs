@@ -5,6 +5,7 @@
 //! extension, which nobody else may write.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use pgrx::pg_sys;
 
@@ -141,15 +142,27 @@ fn run(sql: &str, params: &[Option<&str>]) -> Result<(Vec<Row>, u64)> {
             if !table.is_null() {
                 let desc = (*table).tupdesc;
                 let columns = (*desc).natts;
+                let names: Rc<[String]> = (1..=columns).map(|column| name(desc, column)).collect();
                 for index in 0..count as usize {
                     let tuple = *(*table).vals.add(index);
-                    rows.push(Row((1..=columns).map(|column| value(tuple, desc, column)).collect()));
+                    let values = (1..=columns).map(|column| value(tuple, desc, column)).collect();
+                    rows.push(Row::new(values, names.clone()));
                 }
             }
             pg_sys::SPI_finish();
             Ok((rows, count))
         }
     })
+}
+
+/// # Safety
+/// `desc` has `column`.
+unsafe fn name(desc: pg_sys::TupleDesc, column: i32) -> String {
+    // SAFETY: by contract; the C string is copied.
+    unsafe {
+        let name = pg_sys::SPI_fname(desc, column);
+        if name.is_null() { String::new() } else { encoding::to_utf8(name) }
+    }
 }
 
 /// # Safety

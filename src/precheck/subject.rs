@@ -40,10 +40,9 @@ impl Subject {
             spi::query_one(sql, &[Some(&self.slot_name), Some(&asks)])
         })?;
         let bytes: i64 = selection.tables.iter().map(|t| t.bytes).sum();
-        let number = |column| row.parse::<f64>(column);
         Ok(Facts(json!({
             "slot_name": self.slot_name,
-            "slot_there": row.bool(0)?,
+            "slot_there": row.bool("slot_there")?,
             "uuid": self.task.as_ref().map(|(_, uuid)| uuid),
             "owner": self.owner,
             // A task that has begun owns its tables on the destination: they are there, and filled.
@@ -54,16 +53,16 @@ impl Subject {
             "bytes": bytes,
             "preloaded": wake::is_preloaded(),
             "sync_workers": guc::sync_workers(),
-            "wal_rate": number(1)?,
-            "wal_free": row.parse::<i64>(2)?,
-            "wal_total": row.parse::<i64>(3)?,
-            "data_free": row.parse::<i64>(4)?,
-            "data_total": row.parse::<i64>(5)?,
-            "source_version": row.parse::<i32>(6)?,
+            "wal_rate": row.parse::<f64>("wal_rate")?,
+            "wal_free": row.parse::<i64>("wal_free")?,
+            "wal_total": row.parse::<i64>("wal_total")?,
+            "data_free": row.parse::<i64>("data_free")?,
+            "data_total": row.parse::<i64>("data_total")?,
+            "source_version": row.parse::<i32>("source_version")?,
             "encoding": xact::database_encoding(),
-            "lc_collate": row.text(7)?,
-            "lc_ctype": row.text(8)?,
-            "libraries": row.opt(9),
+            "lc_collate": row.text("datcollate")?,
+            "lc_ctype": row.text("datctype")?,
+            "libraries": row.opt("libraries"),
             "disk_free_warning": guc::disk_free_warning(),
             "long_transaction": guc::long_transaction(),
             "xid_age_warning": guc::xid_age_warning(),
