@@ -44,6 +44,7 @@ mod second_session;
 mod sequences;
 mod settings;
 mod spool;
+mod steps;
 mod symbols;
 mod topologies;
 mod traps;
