@@ -229,7 +229,7 @@ impl Error {
 }
 
 fn complete(hint: &str, task: &str, lsn: Lsn) -> String {
-    let task = crate::logicalrep::names::quote_literal(task);
+    let task = crate::logicalrep::quote::quote_literal(task);
     let hint = hint.replace("{task}", &task);
     if lsn.is_valid() {
         return hint.replace("{lsn}", &format!("'{lsn}'"));

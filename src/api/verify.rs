@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::logicalrep::Row;
 use crate::logicalrep::names::{quote_literal, quote_qualified};
 use crate::pg::text::Text;
-use crate::pg::{report, spi, xact};
+use crate::pg::{encoding, report, spi, xact};
 use crate::worker::Endpoint;
 
 /// Keys named for a table that differs.
@@ -167,7 +167,7 @@ struct Comparison<'a> {
 
 impl Comparison<'_> {
     fn encodings_differ(&mut self) -> Result<bool> {
-        Ok(self.destination.encoding()? != Some(xact::database_encoding()))
+        Ok(self.destination.encoding()? != Some(encoding::database()))
     }
 
     /// Runs a query on the source, printing values as the destination's session does.

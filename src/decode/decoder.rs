@@ -12,7 +12,7 @@ use super::txn::Commit;
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::relation::{Fields, Identity};
 use crate::logicalrep::{Change, Lsn, Relation, Transaction};
-use crate::pg::{compat, invalidation, rel, report};
+use crate::pg::{compat, guard, invalidation, rel};
 use crate::select::Selection;
 use crate::select::marks::Mark;
 use crate::tuple::encode::Purpose;
@@ -73,7 +73,7 @@ impl Decoder {
             let described = self.tables.describe(table, relation)?;
             let Rows { scratch, new, row, .. } = &mut self.rows;
             row.clear();
-            report::guarded(|| {
+            guard::guarded(|| {
                 new.take(tuple, described.desc.0);
                 scratch.run(|| described.encode(new.row(), None, Purpose::Param, row));
             });
@@ -159,7 +159,7 @@ impl Decoder {
             }
             let mut encoded = Ok(());
             if shape.has_identity {
-                report::guarded(|| rows.encode(described, change, shape));
+                guard::guarded(|| rows.encode(described, change, shape));
             } else {
                 encoded = Err(missing_identity(&described.relation, shape.verb()));
             }
@@ -202,7 +202,7 @@ impl Decoder {
         // SAFETY: by contract.
         unsafe {
             let shape = Shape::of(&described.relation, change);
-            report::guarded(|| rows.encode(described, change, shape));
+            guard::guarded(|| rows.encode(described, change, shape));
             Ok((&mut **sink, &described.relation, rows.change(shape)))
         }
     }

@@ -25,7 +25,7 @@ use super::spools::{Early, MOST};
 use super::txn::{HistoricSnapshot, changes, elements, is_insert, is_plain, is_row, transaction};
 use crate::error::{Error, Result};
 use crate::logicalrep::{Change, Lsn, Transaction};
-use crate::pg::{compat, report};
+use crate::pg::{compat, guard};
 
 impl Decoder {
     /// Drops what nobody will ask for, and makes room in the server's memory if that is short.
@@ -134,7 +134,7 @@ impl Decoder {
         unsafe {
             pg_sys::BeginInternalSubTransaction(std::ptr::null());
             let snapshot = HistoricSnapshot::set((*txn).base_snapshot);
-            let oid = report::guarded(|| compat::table_of_file(change));
+            let oid = guard::guarded(|| compat::table_of_file(change));
             let relation = match oid {
                 pg_sys::InvalidOid => std::ptr::null_mut(),
                 oid => pg_sys::RelationIdGetRelation(oid),

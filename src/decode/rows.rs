@@ -4,7 +4,7 @@ use pgrx::pg_sys;
 
 use crate::logicalrep::relation::Identity;
 use crate::logicalrep::{Change, Relation};
-use crate::pg::{compat, report};
+use crate::pg::{compat, guard};
 use crate::tuple::encode::{Deformed, OldTuple, Purpose};
 use crate::tuple::{Described, Scratch};
 
@@ -142,7 +142,7 @@ impl Rows {
         }
         // SAFETY: by contract.
         unsafe {
-            report::guarded(|| self.new.take(tuple, described.desc.0));
+            guard::guarded(|| self.new.take(tuple, described.desc.0));
             described.show_key(self.new.row())
         }
     }

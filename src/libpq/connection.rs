@@ -27,7 +27,8 @@ pub struct Connection {
     pub(super) wait: WaitFn,
     /// Commands and syncs sent in pipeline mode whose end has not been read.
     pub(super) outstanding: usize,
-    pub(super) current: super::pipeline::Current,
+    /// In pipeline mode: the outcome of the command whose end has not come yet, none if it was skipped.
+    pub(super) current: Option<Option<Result<u64>>>,
     stall: Option<Stall>,
     /// Since when a wait has been in vain.
     waits_since: Option<Instant>,
@@ -76,9 +77,8 @@ impl Connection {
         // SAFETY: both arrays end with a null pointer and outlive the call, which copies what it keeps.
         let conn = unsafe { pq_sys::PQconnectStartParams(keyword_pointers.as_ptr(), value_pointers.as_ptr(), 0) };
         let conn = NonNull::new(conn).ok_or_else(|| Error::new("53200", "out of memory"))?;
-        let current = super::pipeline::Current::default();
         let mut connection =
-            Connection { conn, wait, outstanding: 0, current, stall: None, waits_since: None, discard: false };
+            Connection { conn, wait, outstanding: 0, current: None, stall: None, waits_since: None, discard: false };
         // SAFETY: live connection object. Only while connecting: then it is the one way to a SQLSTATE.
         unsafe { pq_sys::PQsetErrorVerbosity(connection.ptr(), PGVerbosity::PQERRORS_VERBOSE) };
         connection.finish_connecting(parameters)?;

@@ -26,10 +26,6 @@ pub enum Event {
     Synced,
 }
 
-/// The outcome of the command whose end has not come yet.
-#[derive(Default)]
-pub(super) struct Current(Option<Option<Result<u64>>>);
-
 impl Connection {
     pub fn enter_pipeline(&mut self) -> Result<()> {
         // SAFETY: live connection object, idle.
@@ -125,7 +121,7 @@ impl Connection {
             let result = NonNull::new(unsafe { pq_sys::PQgetResult(self.ptr()) }).map(ResultGuard);
             let Some(result) = result else {
                 // A null result ends a command; a null without one means that nothing is there.
-                let Some(outcome) = self.current.0.take() else {
+                let Some(outcome) = self.current.take() else {
                     return if self.is_broken() { Err(self.loss()) } else { Ok(None) };
                 };
                 self.outstanding -= 1;
@@ -137,15 +133,15 @@ impl Connection {
                     self.outstanding -= 1;
                     return Ok(Some(Event::Synced));
                 }
-                ExecStatusType::PGRES_PIPELINE_ABORTED => self.current.0 = Some(None),
+                ExecStatusType::PGRES_PIPELINE_ABORTED => self.current = Some(None),
                 _ => {
                     let outcome = self.judge(&result).map(|()| tuples(&result));
                     if self.is_broken() {
                         return Err(outcome.err().unwrap_or_else(|| self.loss()));
                     }
                     // Several statements sent as one text have several results; the first error counts.
-                    if !matches!(self.current.0, Some(Some(Err(_)))) {
-                        self.current.0 = Some(Some(outcome));
+                    if !matches!(self.current, Some(Some(Err(_)))) {
+                        self.current = Some(Some(outcome));
                     }
                 }
             }

@@ -4,6 +4,7 @@ pub mod change;
 pub mod fast_map;
 pub mod lsn;
 pub mod names;
+pub mod quote;
 pub mod relation;
 pub mod row;
 pub mod snapshot;

@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use super::names::{quote_ident, shown};
+use super::quote::{quote_ident, shown};
 use crate::transform::{Operation, Route};
 
 /// Length word of a NULL field.

@@ -1,6 +1,6 @@
 //! The name of a table with its schema, as values, in statements and for people.
 
-use super::names::{quote_qualified, shown_qualified};
+use super::quote::{quote_qualified, shown_qualified};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableName {

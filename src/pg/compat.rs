@@ -4,7 +4,7 @@ use pgrx::pg_sys;
 use std::ffi::CStr;
 
 use crate::logicalrep::{Lsn, Transaction};
-use crate::pg::report;
+use crate::pg::guard;
 
 /// How far WAL is durable on this server.
 pub fn flush_lsn() -> Lsn {
@@ -173,7 +173,7 @@ pub unsafe fn partition_ancestors(table: pg_sys::Oid) -> Vec<pg_sys::Oid> {
     }
     // SAFETY: by contract; the list is ours.
     unsafe {
-        let list = report::guarded(|| get_partition_ancestors(table));
+        let list = guard::guarded(|| get_partition_ancestors(table));
         pgrx::PgList::<pg_sys::Oid>::from_pg(list).iter_oid().collect()
     }
 }

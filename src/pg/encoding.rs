@@ -7,7 +7,7 @@ use std::ffi::{CStr, CString, c_char};
 use pgrx::pg_sys;
 
 use crate::error::{Error, Result, sqlstate};
-use crate::pg::{compat, report, xact};
+use crate::pg::{compat, guard};
 use crate::wire::Encoding;
 
 /// Are the database's bytes sent as they are?
@@ -17,18 +17,15 @@ pub fn passes_unchanged() -> bool {
     encoding == pg_sys::pg_enc::PG_UTF8 || encoding == pg_sys::pg_enc::PG_SQL_ASCII
 }
 
-/// The encoding in which this database's values go to a destination.
-pub fn sent_as() -> &'static str {
-    if xact::database_encoding() == "SQL_ASCII" { "SQL_ASCII" } else { "UTF8" }
+/// The encoding of the database, under the server's own name for it.
+pub fn database() -> String {
+    // SAFETY: returns a static C string.
+    unsafe { CStr::from_ptr(pg_sys::GetDatabaseEncodingName()).to_string_lossy().into_owned() }
 }
 
-/// Makes this process's send functions write UTF-8.
-pub fn send_utf8() -> Result<()> {
-    if passes_unchanged() {
-        return Ok(());
-    }
-    // The conversion is looked up in the catalogs.
-    xact::in_transaction(|| xact::set_config(c"client_encoding", "UTF8"))
+/// The encoding in which this database's values go to a destination.
+pub fn sent_as() -> &'static str {
+    if database() == "SQL_ASCII" { "SQL_ASCII" } else { "UTF8" }
 }
 
 /// The bytes of a server string, as they are sent.
@@ -75,16 +72,16 @@ pub(crate) unsafe fn from_server(pointer: *const c_char) -> Result<String> {
 
 /// Did a text lose bytes on its way here, that mean no letter in UTF-8?
 pub fn is_damaged(text: &str) -> bool {
-    text.contains(char::REPLACEMENT_CHARACTER) && xact::database_encoding() == "SQL_ASCII"
+    text.contains(char::REPLACEMENT_CHARACTER) && database() == "SQL_ASCII"
 }
 
 /// A text for people. A character that the database cannot hold becomes a question mark; anywhere.
 pub(crate) fn to_server_or_mark(text: &str) -> CString {
-    report::catch(|| to_server(text)).unwrap_or_else(|_| {
+    guard::attempt(|| to_server(text)).unwrap_or_else(|| {
         let mut letter = [0; 4];
-        let bytes = |c: char| match report::catch(|| to_server(c.encode_utf8(&mut letter))) {
-            Ok(bytes) => bytes.into_bytes(),
-            Err(_) => b"?".to_vec(),
+        let bytes = |c: char| match guard::attempt(|| to_server(c.encode_utf8(&mut letter))) {
+            Some(bytes) => bytes.into_bytes(),
+            None => b"?".to_vec(),
         };
         CString::new(text.chars().flat_map(bytes).collect::<Vec<u8>>()).unwrap_or_default()
     })
@@ -94,7 +91,7 @@ pub(crate) fn to_server_or_mark(text: &str) -> CString {
 pub(crate) fn readable(bytes: &[u8]) -> Option<String> {
     let text = CString::new(bytes).ok()?;
     // SAFETY: a C string in the database's encoding.
-    report::catch(|| Ok(unsafe { to_utf8(text.as_ptr()) })).ok()
+    guard::attempt(|| Ok(unsafe { to_utf8(text.as_ptr()) }))
 }
 
 /// The text with a question mark for every character that the database cannot hold.

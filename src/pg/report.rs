@@ -5,7 +5,7 @@
 //! each report before it goes on: [`Original`] keeps what pgrx would damage, [`Converted`] puts right what it wrote.
 
 use std::ffi::{CStr, c_char, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::AssertUnwindSafe;
 
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport, ErrorReportWithLevel};
 use pgrx::prelude::*;
@@ -89,20 +89,6 @@ unsafe extern "C-unwind" fn keep_original(original: *mut c_void) {
         }
         raw::FreeErrorData(data);
         pg_sys::CurrentMemoryContext = context;
-    }
-}
-
-/// One guard around server functions that are called bare: an ERROR inside becomes a panic here, as it does behind the
-/// bindings' own guards.
-///
-/// # Safety
-/// `f` owns nothing while it is in a bare server function: an ERROR passes over its frames without dropping anything.
-#[inline]
-pub(crate) unsafe fn guarded<R>(f: impl FnOnce() -> R) -> R {
-    // SAFETY: by contract. A panic of `f` must not unwind through the guard's own frame, which is C's.
-    match unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| catch_unwind(AssertUnwindSafe(f))) } {
-        Ok(value) => value,
-        Err(panic) => resume_unwind(panic),
     }
 }
 

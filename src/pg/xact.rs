@@ -7,7 +7,7 @@ use pgrx::pg_sys;
 
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::Lsn;
-use crate::pg::{bgworker, report};
+use crate::pg::{bgworker, encoding, report};
 
 /// Serves pending interrupts; ends the process when it was asked to stop.
 pub fn check_for_interrupts() {
@@ -283,6 +283,15 @@ pub fn set_config(name: &CStr, value: &str) -> Result<()> {
     Ok(())
 }
 
+/// Makes this process's send functions write UTF-8.
+pub fn send_utf8() -> Result<()> {
+    if encoding::passes_unchanged() {
+        return Ok(());
+    }
+    // The conversion is looked up in the catalogs.
+    in_transaction(|| set_config(c"client_encoding", "UTF8"))
+}
+
 /// A setting's value; `None` when this server does not know it.
 pub fn config(name: &CStr) -> Option<String> {
     // SAFETY: the returned string belongs to the server and is copied.
@@ -321,12 +330,6 @@ pub fn is_superuser(role: u32) -> bool {
 pub fn system_identifier() -> u64 {
     // SAFETY: plain read of the control file's copy.
     unsafe { pg_sys::GetSystemIdentifier() }
-}
-
-/// The encoding of the database, under the server's own name for it.
-pub fn database_encoding() -> String {
-    // SAFETY: returns a static C string.
-    unsafe { CStr::from_ptr(pg_sys::GetDatabaseEncodingName()).to_string_lossy().into_owned() }
 }
 
 /// Is this server a standby?

@@ -7,7 +7,7 @@ use crate::catalog::{Scope, Stage, Task};
 use crate::error::Result;
 use crate::guc;
 use crate::logicalrep::names;
-use crate::pg::{spi, wake, xact};
+use crate::pg::{encoding, spi, wake, xact};
 
 pub struct Subject {
     /// The task, if it exists: its id and uuid.
@@ -59,7 +59,7 @@ impl Subject {
             "data_free": row.parse::<i64>("data_free")?,
             "data_total": row.parse::<i64>("data_total")?,
             "source_version": row.parse::<i32>("source_version")?,
-            "encoding": xact::database_encoding(),
+            "encoding": encoding::database(),
             "lc_collate": row.text("datcollate")?,
             "lc_ctype": row.text("datctype")?,
             "libraries": row.opt("libraries"),

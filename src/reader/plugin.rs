@@ -18,7 +18,7 @@ use pgrx::{PgList, pg_sys};
 use super::tables::{Cache, Entry};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::{Lsn, Transaction, names};
-use crate::pg::{compat, encoding, report, xact};
+use crate::pg::{compat, encoding, report};
 use crate::tuple::{self, Scratch};
 use crate::wire::{
     self, Action, Content, Database, Encoding, LogicalMessage, Output, RowChange, Table, Truncate, Value, Writer,
@@ -121,7 +121,7 @@ impl Reader {
     /// # Safety
     /// `context` is a context that starts.
     unsafe fn open(context: *mut pg_sys::LogicalDecodingContext) -> Result<(Box<Reader>, Output)> {
-        let name = xact::database_encoding();
+        let name = encoding::database();
         let database = Database { encoding: &name, is_encoding: &encoding::is_database_encoding };
         // SAFETY: by contract.
         let given = unsafe { given_options((*context).output_plugin_options) };

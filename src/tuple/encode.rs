@@ -1,6 +1,6 @@
 //! Rows to bytes: the field encoding of COPY BINARY and of array elements.
 //!
-//! The functions here are called inside [`report::guarded`](crate::pg::report::guarded), as `super::encoder` tells.
+//! The functions here are called inside [`guard::guarded`](crate::pg::guard::guarded), as `super::encoder` tells.
 
 use std::ffi::c_char;
 

@@ -4,7 +4,7 @@
 //! Memory that those functions take belongs to a context that is reset after each row.
 //!
 //! A guard around each server function would cost more than most of those functions do. So they are called bare here, and
-//! whoever takes a tuple apart or encodes a row does so inside [`report::guarded`](crate::pg::report::guarded).
+//! whoever takes a tuple apart or encodes a row does so inside [`guard::guarded`](crate::pg::guard::guarded).
 //! What lies between owns nothing: an ERROR passes over it.
 
 use std::ffi::c_char;

@@ -8,7 +8,7 @@ use super::memory::Scratch;
 use crate::error::Result;
 use crate::logicalrep::relation::{COPY_HEADER, COPY_TRAILER};
 use crate::pg::rel::OpenTable;
-use crate::pg::{encoding, report, xact};
+use crate::pg::{encoding, guard, report, xact};
 
 /// COPY data goes out in pieces of about this size.
 const PIECE: usize = 64 * 1024;
@@ -36,7 +36,7 @@ pub fn copy_table(
                 piece.buffer.extend_from_slice(COPY_HEADER);
             }
             while !piece.ended {
-                report::guarded(|| piece.fill(described, relation, binary));
+                guard::guarded(|| piece.fill(described, relation, binary));
                 if binary && piece.ended {
                     piece.buffer.extend_from_slice(&COPY_TRAILER);
                 }

@@ -8,6 +8,7 @@
 //! ```
 
 pub mod apply_worker;
+mod beat;
 pub mod claimant;
 pub mod failpoint;
 mod health;
@@ -99,7 +100,7 @@ fn apply_data_settings() -> Result<()> {
     xact::set_config(c"default_transaction_read_only", "off")?;
     // They write the rows of one task at the same time, and none reads what another then writes.
     xact::set_config(c"default_transaction_isolation", "read committed")?;
-    encoding::send_utf8()
+    xact::send_utf8()
 }
 
 /// Shows the others that this worker runs, until it ends, however that comes about.

@@ -5,7 +5,7 @@
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use super::heartbeat::Beat;
+use super::beat::Beat;
 use crate::error::{Error, Origin, Remedy};
 use crate::guc::MAX_SYNC_WORKERS;
 use crate::logicalrep::Lsn;
