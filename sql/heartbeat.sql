@@ -1,7 +1,7 @@
 -- Heartbeat: a row that each running task writes, decodes and brings to the destination, to measure the way it takes.
 
 CREATE FUNCTION courier.lag_status(
-    OUT id integer, OUT received_lsn bigint, OUT applied_lsn bigint, OUT confirmed_lsn bigint, OUT beat_written_at timestamptz,
+    OUT id integer, OUT received_lsn pg_lsn, OUT applied_lsn pg_lsn, OUT confirmed_lsn pg_lsn, OUT beat_written_at timestamptz,
     OUT beat_arrived_at timestamptz, OUT decode_seconds double precision, OUT apply_seconds double precision,
     OUT destination_seconds double precision
 ) RETURNS SETOF record
@@ -13,9 +13,9 @@ CREATE VIEW courier.lag WITH (security_barrier) AS
 SELECT t.task,
        t.lag_bytes,
        t.lag_seconds,
-       GREATEST(pg_catalog.pg_wal_lsn_diff(courier.wal_end(), courier.lsn(l.received_lsn)), 0)::bigint AS decode_bytes,
-       GREATEST(l.received_lsn - l.applied_lsn, 0) AS apply_bytes,
-       GREATEST(l.applied_lsn - NULLIF(l.confirmed_lsn, 0), 0) AS unconfirmed_bytes,
+       GREATEST(pg_catalog.pg_wal_lsn_diff(courier.wal_end(), l.received_lsn), 0)::bigint AS decode_bytes,
+       GREATEST(pg_catalog.pg_wal_lsn_diff(l.received_lsn, l.applied_lsn), 0)::bigint AS apply_bytes,
+       GREATEST(pg_catalog.pg_wal_lsn_diff(l.applied_lsn, l.confirmed_lsn), 0)::bigint AS unconfirmed_bytes,
        pg_catalog.round(EXTRACT(epoch FROM l.beat_arrived_at - l.beat_written_at)::numeric, 3) AS delay_seconds,
        pg_catalog.round(l.decode_seconds::numeric, 3) AS decode_seconds,
        pg_catalog.round(l.apply_seconds::numeric, 3) AS apply_seconds,

@@ -6,7 +6,7 @@
 -- ---------------------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION courier.task_status(
-    OUT id integer, OUT supervisor_pid integer, OUT apply_pid integer, OUT received_lsn bigint, OUT applied_lsn bigint,
+    OUT id integer, OUT supervisor_pid integer, OUT apply_pid integer, OUT received_lsn pg_lsn, OUT applied_lsn pg_lsn,
     OUT current_at timestamptz, OUT transactions bigint, OUT changes bigint, OUT rows_per_second bigint,
     OUT bytes_per_second bigint, OUT phase text, OUT phase_since timestamptz
 ) RETURNS SETOF record
@@ -21,13 +21,6 @@ CREATE FUNCTION courier.copy_status(
     LANGUAGE c VOLATILE STRICT
     AS 'MODULE_PATHNAME', 'copy_figures_wrapper';
 COMMENT ON FUNCTION courier.copy_status() IS 'Internal: tables being copied now. See view courier.progress.';
-
-CREATE FUNCTION courier.lsn(value bigint) RETURNS pg_lsn
-    LANGUAGE sql IMMUTABLE STRICT
-    SET search_path = pg_catalog, pg_temp
-    -- pg_lsn + numeric came with 14.
-    AS $$ SELECT (upper(to_hex((value >> 32) & 4294967295)) || '/' || upper(to_hex(value & 4294967295)))::pg_lsn $$;
-COMMENT ON FUNCTION courier.lsn(bigint) IS 'A WAL position from its number of bytes.';
 
 CREATE FUNCTION courier.progress_bar(percent numeric) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT
@@ -50,7 +43,7 @@ WITH t AS (
            t.incremental AND t.wanted IN ('running', 'paused') AS delays,
            pg_catalog.pg_has_role(t.owner, 'USAGE') AS mine,
            -- Of a worker that is gone only what the slot has confirmed is certain.
-           CASE WHEN l.apply_pid IS NOT NULL AND l.applied_lsn > 0 THEN courier.lsn(l.applied_lsn)
+           CASE WHEN l.apply_pid IS NOT NULL AND l.applied_lsn IS NOT NULL THEN l.applied_lsn
                 ELSE GREATEST(r.confirmed_flush_lsn, t.slot_lsn) END AS applied_at,
            COALESCE(l.current_at, GREATEST(h.current_at, t.current_at), t.started_at) AS as_of
       FROM courier.task t
@@ -88,7 +81,7 @@ SELECT t.name AS task,
        CASE WHEN t.delays THEN GREATEST(pg_catalog.pg_wal_lsn_diff(courier.wal_end(), t.applied_at), 0)::bigint END AS lag_bytes,
        CASE WHEN t.delays THEN GREATEST(pg_catalog.round(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - t.as_of)::numeric, 3), 0) END AS lag_seconds,
        CASE WHEN t.delays THEN t.as_of END AS current_at,
-       courier.lsn(NULLIF(t.received_lsn, 0)) AS received_lsn,
+       t.received_lsn,
        t.applied_at AS applied_lsn,
        t.slot_lsn,
        t.transactions,
@@ -308,22 +301,16 @@ CREATE FUNCTION courier.add_table(task text, "table" regclass) RETURNS void
 COMMENT ON FUNCTION courier.add_table(text, regclass) IS
 'Lets a task that is paused or has failed follow a table that its patterns name; of a partitioned table, all partitions that it does not follow. It is copied when the task is resumed, and then followed. A table that is followed already is copied anew. It has to be on the destination, and empty. Errors: 22023 the patterns do not name it, 42809 no table that a task can follow, 42P01 it is not on the destination, 42501 the task''s owner may not read it, 55000 the task is running or has not been started, or the table there is not empty.';
 
-CREATE FUNCTION courier.skip_change_internal(task text, lsn text) RETURNS void
+CREATE FUNCTION courier.skip_change(task text, lsn pg_lsn) RETURNS void
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'skip_change_wrapper';
-COMMENT ON FUNCTION courier.skip_change_internal(text, text) IS 'Internal: courier.skip_change().';
-
-CREATE FUNCTION courier.skip_change(task text, lsn pg_lsn) RETURNS void
-    LANGUAGE sql VOLATILE
-    SET search_path = pg_catalog, pg_temp
-    AS $$ SELECT courier.skip_change_internal(task, lsn::text) $$;
 COMMENT ON FUNCTION courier.skip_change(text, pg_lsn) IS
 'Lets a failed task go on without the change at which it stopped; lsn is last_error_lsn of courier.tasks, not that of the commit. The change is kept in courier.conflicts. Rows of one COPY may share an LSN: all of them that fail are left out. Errors: 55000 the task has not failed, 22023 it did not stop at this LSN.';
 
-CREATE FUNCTION courier.conflicts_internal(task text) RETURNS text[]
+CREATE FUNCTION courier.conflict_rows(task text) RETURNS text[]
     LANGUAGE c VOLATILE STRICT
-    AS 'MODULE_PATHNAME', 'conflicts_internal_wrapper';
-COMMENT ON FUNCTION courier.conflicts_internal(text) IS 'Internal: rows of courier.conflicts as JSON.';
+    AS 'MODULE_PATHNAME', 'conflict_rows_wrapper';
+COMMENT ON FUNCTION courier.conflict_rows(text) IS 'Internal: rows of courier.conflicts as JSON.';
 
 CREATE FUNCTION courier.read_conflicts(
     task text, OUT at timestamptz, OUT lsn pg_lsn, OUT relid oid, OUT table_name text, OUT change text, OUT decision text,
@@ -335,7 +322,7 @@ CREATE FUNCTION courier.read_conflicts(
     SELECT (j ->> 'at')::timestamptz, (j ->> 'lsn')::pg_lsn, (j ->> 'relid')::oid, j ->> 'table_name', j ->> 'change',
            j ->> 'decision', j ->> 'sqlstate', j ->> 'message',
            NULLIF(j -> 'key', 'null'), NULLIF(j -> 'source_row', 'null'), NULLIF(j -> 'destination_row', 'null')
-      FROM (SELECT c::jsonb AS j FROM unnest(courier.conflicts_internal(task)) AS c) AS conflicts
+      FROM (SELECT c::jsonb AS j FROM unnest(courier.conflict_rows(task)) AS c) AS conflicts
     $$;
 COMMENT ON FUNCTION courier.read_conflicts(text) IS 'Internal: see view courier.conflicts.';
 
@@ -358,16 +345,9 @@ COMMENT ON COLUMN courier.conflicts.key IS 'The key of the row.';
 COMMENT ON COLUMN courier.conflicts.source_row IS 'The row as the source has it.';
 COMMENT ON COLUMN courier.conflicts.destination_row IS 'The row that was there.';
 
-CREATE FUNCTION courier.clear_conflicts_internal(task text, before text) RETURNS bigint
+CREATE FUNCTION courier.clear_conflicts(task text, before timestamptz DEFAULT 'infinity') RETURNS bigint
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'clear_conflicts_wrapper';
-COMMENT ON FUNCTION courier.clear_conflicts_internal(text, text) IS 'Internal: courier.clear_conflicts().';
-
-CREATE FUNCTION courier.clear_conflicts(task text, before timestamptz DEFAULT 'infinity') RETURNS bigint
-    LANGUAGE sql VOLATILE
-    SET search_path = pg_catalog, pg_temp
-    SET datestyle = 'ISO, YMD'
-    AS $$ SELECT courier.clear_conflicts_internal(task, before::text) $$;
 COMMENT ON FUNCTION courier.clear_conflicts(text, timestamptz) IS
 'Removes from courier.conflicts what a task decided before that time, all of it by default, and returns how many rows that were. The task may run. They go on the destination, at once: a rollback does not bring them back; courier.events says who did it. Errors: 22004 an argument is null, 42501 the task is somebody else''s, 08xxx the destination is out of reach.';
 
@@ -396,15 +376,9 @@ CREATE FUNCTION courier.resume(task text) RETURNS void
     AS 'MODULE_PATHNAME', 'resume_wrapper';
 COMMENT ON FUNCTION courier.resume(text) IS 'Lets a paused or failed task go on where it stopped.';
 
-CREATE FUNCTION courier.wait_for_internal(task text, timeout_seconds double precision) RETURNS bigint
+CREATE FUNCTION courier.wait_for(task text, timeout interval DEFAULT '60 s') RETURNS pg_lsn
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'wait_for_wrapper';
-COMMENT ON FUNCTION courier.wait_for_internal(text, double precision) IS 'Internal: courier.wait_for().';
-
-CREATE FUNCTION courier.wait_for(task text, timeout interval DEFAULT '60 s') RETURNS pg_lsn
-    LANGUAGE sql VOLATILE
-    SET search_path = pg_catalog, pg_temp
-    AS $$ SELECT courier.lsn(courier.wait_for_internal(task, EXTRACT(epoch FROM timeout)::double precision)) $$;
 COMMENT ON FUNCTION courier.wait_for(text, interval) IS
 'Returns when the destination has everything that was committed before the call, sequence values, foreign keys and all else of the schema that waits for the rows included; the WAL position waited for. Errors: 57014 not in time, 55000 the task is paused, failed or not started. Call it in a transaction of its own: what the calling transaction wrote is not committed yet.';
 

@@ -21,6 +21,7 @@
 //! | [`precheck`] | what is asked before anything is created, each item defined once |
 //! | [`schema_sync`] | creating the objects, before and after the data |
 //! | [`destination`] | a session on the destination, its settings, its progress rows |
+//! | [`verify`] | are both sides equal, table by table |
 //! | [`catalog`] | our tables and the source's catalogs as typed rows |
 //! | [`task`] | what may be done with a task, apart from its processes |
 //! | [`worker`] | the processes; the only place where the stages meet |
@@ -37,6 +38,7 @@ mod catalog;
 mod decode;
 mod destination;
 mod error;
+mod failpoint;
 mod guc;
 mod libpq;
 mod logicalrep;
@@ -50,6 +52,7 @@ mod server_tests;
 mod task;
 mod transform;
 mod tuple;
+mod verify;
 mod wire;
 mod worker;
 

@@ -2,7 +2,7 @@
 
 use pgrx::prelude::*;
 
-use super::tasks::given;
+use super::arguments::given;
 use crate::catalog::schema::{self, Extent, Item};
 use crate::catalog::{Stage, TableState, Task, coverage, tables};
 use crate::error::Result;

@@ -1,14 +1,15 @@
 //! What the views show from shared memory. Internal functions: the views filter by owner.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use pgrx::prelude::*;
 
 use crate::error::Result;
+use crate::logicalrep::Lsn;
 use crate::pg::dsm::Segment;
 use crate::pg::text::Text;
 use crate::pg::{report, spi, xact};
-use crate::worker::status::TaskStatus;
+use crate::task::status::TaskStatus;
 
 /// Rates older than this are history.
 const RATE_LASTS: i64 = 5_000_000;
@@ -35,8 +36,8 @@ fn task_figures() -> TableIterator<
         name!(id, i32),
         name!(supervisor_pid, Option<i32>),
         name!(apply_pid, Option<i32>),
-        name!(received_lsn, i64),
-        name!(applied_lsn, i64),
+        name!(received_lsn, Option<Lsn>),
+        name!(applied_lsn, Option<Lsn>),
         name!(current_at, Option<TimestampWithTimeZone>),
         name!(transactions, i64),
         name!(changes, i64),
@@ -50,14 +51,14 @@ fn task_figures() -> TableIterator<
     let rows: Vec<_> = report::unwrap(statuses())
         .into_iter()
         .map(|(id, status)| {
-            let number = |value: &std::sync::atomic::AtomicU64| value.load(Relaxed) as i64;
+            let number = |value: &AtomicU64| value.load(Relaxed) as i64;
             let recent = now - status.rated_at.load(Relaxed) < RATE_LASTS;
             (
                 id,
                 status.supervisor.pid(),
                 status.apply_worker().process.pid(),
-                number(&status.received_lsn),
-                number(&status.applied_lsn),
+                position(&status.received_lsn),
+                position(&status.applied_lsn),
                 timestamp(status.current_at.load(Relaxed)),
                 number(&status.transactions),
                 number(&status.changes),
@@ -103,6 +104,11 @@ fn copy_figures() -> TableIterator<
     TableIterator::new(rows)
 }
 
+/// A position that is known.
+fn position(lsn: &AtomicU64) -> Option<Lsn> {
+    Some(Lsn(lsn.load(Relaxed))).filter(|lsn| lsn.is_valid())
+}
+
 /// Microseconds since 2000 as a timestamp; 0 is none.
 fn timestamp(microseconds: i64) -> Option<TimestampWithTimeZone> {
     (microseconds != 0).then(|| TimestampWithTimeZone::try_from(microseconds).ok()).flatten()
@@ -114,9 +120,9 @@ fn lag_status() -> TableIterator<
     'static,
     (
         name!(id, i32),
-        name!(received_lsn, i64),
-        name!(applied_lsn, i64),
-        name!(confirmed_lsn, i64),
+        name!(received_lsn, Lsn),
+        name!(applied_lsn, Lsn),
+        name!(confirmed_lsn, Option<Lsn>),
         name!(beat_written_at, Option<TimestampWithTimeZone>),
         name!(beat_arrived_at, Option<TimestampWithTimeZone>),
         name!(decode_seconds, Option<f64>),
@@ -130,13 +136,12 @@ fn lag_status() -> TableIterator<
         .map(|(id, status)| {
             let beat = &status.beat;
             let arrived = beat.arrived_at.load(Relaxed);
-            let seconds =
-                |value: &std::sync::atomic::AtomicI64| (arrived != 0).then(|| value.load(Relaxed) as f64 / 1e6);
+            let seconds = |value: &AtomicI64| (arrived != 0).then(|| value.load(Relaxed) as f64 / 1e6);
             (
                 id,
-                status.received_lsn.load(Relaxed) as i64,
-                status.applied_lsn.load(Relaxed) as i64,
-                status.confirmed_lsn.load(Relaxed) as i64,
+                Lsn(status.received_lsn.load(Relaxed)),
+                Lsn(status.applied_lsn.load(Relaxed)),
+                position(&status.confirmed_lsn),
                 timestamp(beat.written_at.load(Relaxed)),
                 timestamp(arrived),
                 seconds(&beat.decode),

@@ -2,7 +2,7 @@
 
 use pgrx::prelude::*;
 
-use super::tasks::given;
+use super::arguments::given;
 use crate::catalog::connection;
 use crate::error::Result;
 use crate::pg::text::Text;

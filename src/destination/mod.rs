@@ -2,6 +2,7 @@
 //!
 //! | file | what is in it |
 //! |---|---|
+//! | `endpoint.rs`, `claimant.rs` | where a task's sessions go, and what this server says of itself there |
 //! | `session.rs` | opening a session: settings that make data mean the same on both sides, the replica role |
 //! | `stream.rs` | a session while changes go through it |
 //! | `dialect/` | the statements of the stream, one function for each kind |
@@ -18,9 +19,11 @@
 
 mod catalog;
 mod claim;
+mod claimant;
 mod conflicts;
 mod definitions;
 pub mod dialect;
+mod endpoint;
 pub mod fingerprint;
 #[cfg(test)]
 pub mod fixture;
@@ -35,5 +38,7 @@ pub mod table;
 
 pub use catalog::SequenceTo;
 pub use claim::{Claim, Missing, behind, taken_over};
+pub use claimant::Claimant;
+pub use endpoint::Endpoint;
 pub use progress::{Progress, is_fenced};
 pub use session::{Destination, Purpose, Session, THIS_DATABASE, data_settings};

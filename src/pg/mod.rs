@@ -14,11 +14,13 @@ pub(crate) mod guard;
 pub mod hooks;
 pub(crate) mod invalidation;
 pub mod latch;
+mod pg_lsn;
 pub mod rel;
 pub mod report;
 pub mod slots;
 pub mod spi;
 pub mod text;
+pub mod timestamp;
 pub mod wake;
 pub mod xact;
 

@@ -13,6 +13,7 @@ pub mod connection;
 mod docs;
 mod findings;
 mod foreign;
+pub mod gate;
 pub mod ignored;
 mod items;
 mod minors;

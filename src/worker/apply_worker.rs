@@ -13,15 +13,15 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::status::{Admission, TaskStatus};
-use super::{Argument, Endpoint, Mode, failpoint};
 use crate::apply::applier::{Acquainted, Applied, Applier, Plan, Round};
 use crate::catalog::tables::{self, TaskTable};
 use crate::catalog::{Task, coverage, locks, marks};
 use crate::decode::context::{self, Decoding, Step};
 use crate::decode::{ChangeSink, EarlySink, Event};
+use crate::destination::Endpoint;
 use crate::destination::{self, Purpose};
 use crate::error::{Error, Remedy, Result, sqlstate};
+use crate::failpoint;
 use crate::logicalrep::{Change, Lsn, Relation, Transaction, names};
 use crate::pg::dsm::Segment;
 use crate::pg::wake::Sleeper;
@@ -31,6 +31,8 @@ use crate::select::coverage::Coverage;
 use crate::select::marks::Marks;
 use crate::select::origins::Origins;
 use crate::select::own::{Heard, Own};
+use crate::task::processes::{Argument, Mode};
+use crate::task::status::{Admission, TaskStatus};
 
 /// WAL records between two looks at the destination.
 const RECORDS_PER_STEP: usize = 2000;

@@ -6,13 +6,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::status::TaskStatus;
 use crate::catalog::Task;
 use crate::error::Result;
 use crate::guc;
 use crate::pg::{report, spi, xact};
+use crate::task::status::TaskStatus;
 
-/// The supervisor's side.
+/// The supervisor's clock.
 #[derive(Default)]
 pub struct Heart {
     last: Option<Instant>,

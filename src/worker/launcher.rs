@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use super::{Argument, Mode, health, supervisor, wal_guard};
+use super::{health, wal_guard};
 use crate::catalog::{self, Task, version};
 use crate::decode::context::PLUGIN;
 use crate::error::Result;
@@ -20,6 +20,7 @@ use crate::guc;
 use crate::pg::bgworker::{self, Spec};
 use crate::pg::dsm::Segment;
 use crate::pg::{latch, report, slots, spi, wake, xact};
+use crate::task::processes::{Argument, Mode, start_supervisor};
 
 pub const NAME: &str = "pg_courier launcher";
 pub const FUNCTION: &str = "pg_courier_launcher_main";
@@ -186,7 +187,7 @@ fn start_supervisors() -> Result<bool> {
             continue;
         }
         let Some(task) = xact::in_transaction(|| Task::find_by_id(row.parse(0)?))? else { continue };
-        if let Err(error) = supervisor::start(task.id, &task.name) {
+        if let Err(error) = start_supervisor(task.id, &task.name) {
             wake::note_unstarted();
             task.log(&error, "waits for a worker");
             xact::in_transaction(|| task.record_error(&error, false, Some(AGAIN.as_secs())))?;

@@ -7,14 +7,14 @@
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::status::{TaskStatus, WorkerStatus};
-use super::{Argument, Endpoint, Mode, failpoint};
 use crate::catalog::Task;
 use crate::catalog::tables::{self, TaskTable};
+use crate::destination::Endpoint;
 use crate::destination::full_copy::{CopiedTable, Format, Others, TableCopy};
 use crate::destination::table::{self, Table};
 use crate::destination::{self, Destination, Purpose};
 use crate::error::{Error, Origin, Remedy, Result, sqlstate};
+use crate::failpoint;
 use crate::logicalrep::Relation;
 use crate::logicalrep::TableName;
 use crate::logicalrep::names::{quote_ident, shown};
@@ -23,6 +23,8 @@ use crate::pg::dsm::Segment;
 use crate::pg::rel::{Hidden, OpenTable};
 use crate::pg::xact::RepeatableRead;
 use crate::pg::{bgworker, compat, latch, rel, report, spi, xact};
+use crate::task::processes::{Argument, Mode};
+use crate::task::status::{TaskStatus, WorkerStatus};
 use crate::tuple::{self, scan};
 
 bgworker::entry_point!(pg_courier_tablesync_worker_main, tablesync_worker_main);

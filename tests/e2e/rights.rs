@@ -439,7 +439,7 @@ fn rows_of_conflicts_are_for_who_may_read_the_table() {
     pair.source.run(DATABASE, "INSERT INTO app.t VALUES (1000, 'secret salary')");
     pair.caught_up(DATABASE, "mine");
     let sources = [
-        "unnest(courier.conflicts_internal('mine')) AS c",
+        "unnest(courier.conflict_rows('mine')) AS c",
         "courier.read_conflicts('mine') AS c",
         "courier.conflicts AS c",
     ];

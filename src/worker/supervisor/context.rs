@@ -12,16 +12,14 @@ use super::wanted::Asked;
 use super::workers::{Early, Workers};
 use crate::catalog::schema::Item;
 use crate::catalog::{Stage, Task, tables};
-use crate::destination::{Destination, Missing, Purpose};
+use crate::destination::{Claimant, Destination, Endpoint, Missing, Purpose};
 use crate::error::{Error, Result};
 use crate::logicalrep::Lsn;
 use crate::pg::dsm::Segment;
 use crate::pg::{bgworker, latch, xact};
-use crate::worker::Endpoint;
-use crate::worker::claimant::Claimant;
+use crate::task::status::TaskStatus;
 use crate::worker::health::HealthCheck;
 use crate::worker::heartbeat::Heart;
-use crate::worker::status::TaskStatus;
 use crate::worker::wal_guard::{Verdict, WalGuard};
 
 /// The task's row is asked this often whether the task is wanted; who pauses or drops it tells us, but a DROP EXTENSION that

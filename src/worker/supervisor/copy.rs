@@ -15,7 +15,7 @@ use crate::logicalrep::names;
 use crate::logicalrep::words::counted;
 use crate::pg::bgworker::Handle;
 use crate::pg::{latch, xact};
-use crate::worker::Mode;
+use crate::task::processes::Mode;
 
 pub struct Copy;
 

@@ -12,10 +12,12 @@ use super::schema;
 use super::steps::Step;
 use crate::catalog::{Stage, Task, tables};
 use crate::error::{Remedy, Result};
+use crate::failpoint;
 use crate::logicalrep::Lsn;
 use crate::pg::bgworker::Handle;
 use crate::pg::{compat, latch, report, xact};
-use crate::worker::{Mode, failpoint, renames};
+use crate::task::processes::Mode;
+use crate::worker::renames;
 
 pub struct CatchUp;
 

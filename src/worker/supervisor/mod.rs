@@ -26,34 +26,20 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use super::health::HealthCheck;
-use super::status::TaskStatus;
 use super::wal_guard::WalGuard;
-use super::{Argument, Mode, failpoint};
 use crate::catalog::{Task, locks, version};
 use crate::error::{Error, Result};
+use crate::failpoint;
 use crate::logicalrep::names;
-use crate::pg::bgworker::{self, Spec};
+use crate::pg::bgworker;
 use crate::pg::dsm::Segment;
 use crate::pg::{latch, report, spi, xact};
+use crate::task::processes::Argument;
+use crate::task::status::TaskStatus;
 use context::{Context, Ended, Life, Stop, show};
 use retry::{Next, Retry, Windows};
 use wanted::{Asked, crashes_too_often, end_for_guard, end_unwanted, is_stopping};
 use workers::{Early, Workers};
-
-/// Starts the supervisor of a task; it waits for the transaction that asked for it. The postmaster starts it again when it
-/// ends with a status other than 0.
-pub fn start(task: i32, name: &str) -> Result<()> {
-    let argument = Argument { database: xact::database_id(), task, segment: 0, number: 0, mode: Mode::Run };
-    bgworker::start(&Spec {
-        name: &format!("pg_courier supervisor: {name}"),
-        kind: "pg_courier supervisor",
-        function: "pg_courier_supervisor_main",
-        argument: &argument.to_text(),
-        restart_seconds: Some(5),
-        notify: false,
-    })
-    .map(|_| ())
-}
 
 thread_local! {
     static STATUS: RefCell<Option<Rc<Segment<TaskStatus>>>> = const { RefCell::new(None) };

@@ -9,10 +9,10 @@ use crate::catalog::schema::{self, Extent, Item};
 use crate::catalog::{Stage, Task};
 use crate::destination::{Destination, Purpose};
 use crate::error::Result;
+use crate::failpoint;
 use crate::logicalrep::words::counted;
 use crate::pg::{spi, xact};
 use crate::schema_sync::{self, When};
-use crate::worker::failpoint;
 
 pub struct PreData;
 

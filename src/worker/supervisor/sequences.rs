@@ -7,12 +7,11 @@ use std::time::{Duration, Instant};
 use super::context::{Context, FOLLOW_EVERY};
 use crate::catalog::Task;
 use crate::catalog::sequences::{self, SequenceValue};
-use crate::destination::{Destination, SequenceTo};
+use crate::destination::{Claimant, Destination, SequenceTo};
 use crate::error::{Error, Remedy, Result, sqlstate};
 use crate::guc;
 use crate::logicalrep::TableName;
 use crate::pg::{report, xact};
-use crate::worker::claimant::Claimant;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exactness {

@@ -12,7 +12,7 @@ use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::words::counted;
 use crate::logicalrep::{Lsn, names};
 use crate::pg::{latch, spi, xact};
-use crate::worker::Mode;
+use crate::task::processes::Mode;
 
 pub struct Slot;
 

@@ -23,7 +23,7 @@ use super::schema::{PostData, PreData};
 use super::slot::{OlderGone, Slot};
 use crate::catalog::Task;
 use crate::error::Result;
-use crate::worker::failpoint;
+use crate::failpoint;
 
 pub trait Step {
     /// Names the failpoint in front of it.

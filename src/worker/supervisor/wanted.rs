@@ -8,7 +8,7 @@ use crate::catalog::{self, Task, Wanted};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::names;
 use crate::pg::{latch, spi, xact};
-use crate::worker::status::TaskStatus;
+use crate::task::status::TaskStatus;
 use crate::worker::wal_guard::Verdict;
 
 /// What the task's row asks; there is none when there is no row any more, or no extension.

@@ -9,8 +9,8 @@ use crate::error::Result;
 use crate::pg::bgworker::{self, Handle, Spec};
 use crate::pg::dsm::Segment;
 use crate::pg::xact;
-use crate::worker::status::TaskStatus;
-use crate::worker::{Argument, Mode};
+use crate::task::processes::{Argument, Mode};
+use crate::task::status::TaskStatus;
 
 pub struct Workers<'a> {
     pub task: &'a Task,

@@ -1,9 +1,8 @@
-//! What this server says of itself when it asks for a task's row on the destination; see `destination/claim.rs`.
+//! What this server says of itself when it asks for a task's row on the destination; see `claim.rs`.
 
-use super::Endpoint;
+use super::instance::Instance;
+use super::{Claim, Destination, Endpoint, THIS_DATABASE};
 use crate::catalog::{Stage, Task};
-use crate::destination::instance::Instance;
-use crate::destination::{Claim, Destination, THIS_DATABASE};
 use crate::error::{Error, Origin, Result, sqlstate};
 use crate::logicalrep::{Lsn, names};
 use crate::pg::{spi, xact};

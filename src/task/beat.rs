@@ -1,4 +1,4 @@
-//! The way of the last heartbeat, in the task's shared memory; `heartbeat` writes them.
+//! The way of a heartbeat, see `worker/heartbeat.rs`: when it set out, and what took how long until it arrived.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 

@@ -1,0 +1,82 @@
+//! `courier.create_task()`: describes a task. Nothing happens before it is started.
+
+use super::refuse_on_standby;
+use crate::catalog::{ConflictPolicy, Scope, connection, to_json, version};
+use crate::error::{Error, Result, sqlstate};
+use crate::logicalrep::names;
+use crate::pg::{report, spi, xact};
+
+/// What a user asks for.
+pub struct NewTask<'a> {
+    pub name: &'a str,
+    pub server: &'a str,
+    pub scope: Scope,
+    pub conflict: ConflictPolicy,
+    pub forward_origins: bool,
+}
+
+impl NewTask<'_> {
+    /// Returns the number of tables that it covers now.
+    pub fn create(&self) -> Result<i32> {
+        refuse_on_standby()?;
+        version::check()?;
+        names::check_task_name(self.name)?;
+        self.scope.check()?;
+        let owner = xact::user_id();
+        let server = connection::server_by_name(self.server)?;
+        connection::parameters(owner, server)?;
+        self.check_free_name()?;
+        let selection = self.scope.selection()?;
+        for pattern in &selection.idle_patterns {
+            report::notice(&format!("pattern '{pattern}' matches no table"));
+        }
+        let flag = |on: bool| Some(if on { "t" } else { "f" });
+        let (include, exclude) = (to_json(&self.scope.include)?, to_json(&self.scope.exclude)?);
+        spi::as_extension(|| {
+            spi::execute(
+                "INSERT INTO courier.task (name, owner, server, include, exclude, schema_sync, full_copy, incremental, \
+                 conflict, forward_origins) \
+                 VALUES ($1, $2::oid, $3::oid, ARRAY(SELECT json_array_elements_text($4::json)), \
+                 ARRAY(SELECT json_array_elements_text($5::json)), $6::bool, $7::bool, $8::bool, $9, $10::bool)",
+                &[
+                    Some(self.name),
+                    Some(&owner.to_string()),
+                    Some(&server.to_string()),
+                    Some(&include),
+                    Some(&exclude),
+                    flag(self.scope.schema_sync),
+                    flag(self.scope.full_copy),
+                    flag(self.scope.incremental),
+                    Some(self.conflict.as_str()),
+                    flag(self.forward_origins),
+                ],
+            )
+        })?;
+        Ok(selection.tables.len() as i32)
+    }
+
+    fn check_free_name(&self) -> Result<()> {
+        let duplicate = |message: String, hint: &str| Err(Error::new(sqlstate::DUPLICATE_OBJECT, message).hint(hint));
+        let slot = names::slot_name(self.name);
+        let row = spi::as_extension(|| {
+            spi::query_one(
+                "SELECT EXISTS (SELECT FROM courier.task WHERE name = $1), \
+                 (SELECT COALESCE(database, 'the whole cluster') FROM pg_replication_slots WHERE slot_name = $2)",
+                &[Some(self.name), Some(&slot)],
+            )
+        })?;
+        if row.bool(0)? {
+            return duplicate(
+                format!("task \"{}\" already exists", self.name),
+                "Choose another name, or drop the task with courier.drop_task().",
+            );
+        }
+        if let Some(database) = row.opt(1) {
+            return duplicate(
+                format!("replication slot \"{slot}\" already exists (database: {database})"),
+                "Slot names are shared by all databases of the cluster; choose another task name.",
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,76 @@
+//! `courier.drop_task()`: what a task leaves behind is removed, on both sides.
+
+use super::{identity, processes};
+use crate::catalog::{Task, Wanted};
+use crate::decode::context;
+use crate::destination::{Claimant, Endpoint, Purpose};
+use crate::error::{Result, sqlstate};
+use crate::failpoint;
+use crate::logicalrep::names;
+use crate::pg::{report, spi, xact};
+
+pub fn drop_task(task: Task, restore_replica_identity: bool) -> Result<()> {
+    processes::stop(&task)?;
+    failpoint::hit("drop_task_after_stop")?;
+    if restore_replica_identity {
+        identity::restore(&task)?;
+    }
+    let slot = own_slot(&task)?;
+    // Asked while the slot is there.
+    let leaving = (task.wanted != Wanted::Created).then(|| {
+        let claimant = Claimant::of(&task)?;
+        claimant.check_source(&task)?;
+        Ok((claimant, Endpoint::of(&task)?))
+    });
+    spi::as_extension(|| {
+        let id = task.id.to_string();
+        spi::execute("DELETE FROM courier.rewritten_table WHERE task_id = $1::int", &[Some(&id)])?;
+        spi::execute("DELETE FROM courier.task WHERE id = $1::int", &[Some(&id)])
+    })?;
+    // No rollback brings back a slot, or rows on another server.
+    xact::before_commit("cannot prepare a transaction that drops a task of pg_courier", move || {
+        slot.map_or(Ok(()), |slot| context::drop_slot(&slot))?;
+        if let Some(leaving) = leaving {
+            forget_on_destination(&task, leaving);
+        }
+        Ok(())
+    });
+    Ok(())
+}
+
+/// A destination that is gone for good must not keep a slot, and with it WAL, on the source: its rows stay then.
+fn forget_on_destination(task: &Task, leaving: Result<(Claimant, Endpoint)>) {
+    let outcome =
+        leaving.and_then(|(claimant, endpoint)| endpoint.open(Purpose::Control)?.forget_task(&claimant.claim(task)));
+    let Err(error) = outcome else { return };
+    let tables = ["progress", "table_progress", "marks", "conflicts", "writer"];
+    let remove =
+        tables.map(|table| format!("DELETE FROM courier_applied.{table} WHERE task_id = '{}';", task.uuid)).join(" ");
+    if error.sqlstate() == sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE {
+        // A copy of the server that writes there.
+        let detail = error.detail_text().unwrap_or_default();
+        report::warning(&format!(
+            "nothing was removed on the destination: {}. {detail} Only if nobody else is to run the task any more, remove its rows there: {remove}",
+            error.message()
+        ));
+        return;
+    }
+    report::warning(&format!(
+        "the task's rows in schema courier_applied of the destination stay: {}; if no other server (of which this one may be a copy) \
+         runs the task, remove them there later: {remove}",
+        error.message()
+    ));
+}
+
+/// The task's slot, if it is there and of this database.
+fn own_slot(task: &Task) -> Result<Option<String>> {
+    let slot = names::slot_name(&task.name);
+    let ours = spi::as_extension(|| {
+        spi::query_opt(
+            "SELECT 1 FROM pg_replication_slots WHERE slot_name = $1 AND plugin = 'pg_courier' \
+             AND database = current_database()",
+            &[Some(&slot)],
+        )
+    })?;
+    Ok(ours.map(|_| slot))
+}
