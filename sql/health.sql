@@ -66,7 +66,7 @@ CREATE FUNCTION courier.health(OUT item text, OUT status text, OUT task text, OU
            CASE WHEN t.state = 'failed' OR t.runs AND t.supervisor_pid IS NULL THEN 'critical'
                 WHEN t.state IN ('created', 'finished') THEN 'ok'
                 WHEN t.state IN ('paused', 'retrying') OR t.state = 'starting' AND COALESCE(t.on_for > interval '1 min', true)
-                     OR t.phase LIKE 'waiting for an earlier session%' THEN 'warning'
+                     OR t.awaits_there IS NOT NULL THEN 'warning'
                 WHEN t.runs THEN 'ok' ELSE 'critical' END,
            t.task,
            CASE WHEN t.state = 'failed' THEN concat_ws(' ', COALESCE(t.last_error, 'The task has failed') || '.', t.last_error_detail)
@@ -75,17 +75,16 @@ CREATE FUNCTION courier.health(OUT item text, OUT status text, OUT task text, OU
                 WHEN t.state = 'retrying' THEN format('The task has been trying again since %s.', date_trunc('second', COALESCE(t.trouble_since, t.last_error_at)))
                 WHEN t.state = 'starting' THEN format('The task has been starting since %s: %s%s.', date_trunc('second', t.asked_at), t.phase,
                      '; it waits for pid ' || array_to_string(t.waits_for, ', '))
-                WHEN t.runs AND t.phase LIKE 'waiting for an earlier session%' THEN format('The task is %s.', t.phase)
+                WHEN t.runs AND t.awaits_there IS NOT NULL THEN format('The task is %s.', t.phase)
                 ELSE format('The task is %s.', t.state) END,
            CASE WHEN t.state = 'failed' THEN COALESCE(t.last_error_hint, format('SELECT courier.resume(%L);', t.task))
                 WHEN t.state = 'paused' OR t.runs AND t.supervisor_pid IS NULL THEN format('SELECT courier.resume(%L);', t.task)
                 WHEN t.state = 'retrying' THEN t.last_error_hint
                 WHEN t.waits_for IS NOT NULL
                 THEN format('SELECT pid, usename, state, xact_start, query FROM pg_stat_activity WHERE pid = ANY (%L);', t.waits_for::text)
-                WHEN t.runs AND t.phase LIKE 'waiting for an earlier session%'
-                THEN 'SELECT state, query FROM pg_stat_activity WHERE pid = ' || substring(t.phase FROM 'process ([0-9]+)')
-                     || '; -- on the destination; or, if its statement is not to end by itself: SELECT pg_terminate_backend('
-                     || substring(t.phase FROM 'process ([0-9]+)') || ');'
+                WHEN t.runs AND t.awaits_there > 0
+                THEN format('SELECT state, query FROM pg_stat_activity WHERE pid = %1$s; -- on the destination; or, if its statement is not '
+                            'to end by itself: SELECT pg_terminate_backend(%1$s);', t.awaits_there)
                 WHEN t.state = 'starting' AND COALESCE(t.on_for > interval '1 min', true)
                 THEN format('SELECT * FROM courier.test_connection(%L);', t.server) END
       FROM t

@@ -6,7 +6,7 @@ CREATE FUNCTION courier.lag_status(
     OUT destination_seconds double precision
 ) RETURNS SETOF record
     LANGUAGE c VOLATILE STRICT
-    AS 'MODULE_PATHNAME', 'lag_status_wrapper';
+    AS 'MODULE_PATHNAME', 'lag_positions_wrapper';
 COMMENT ON FUNCTION courier.lag_status() IS 'Internal: positions and the way of the last heartbeat, from shared memory. See view courier.lag.';
 
 CREATE VIEW courier.lag WITH (security_barrier) AS

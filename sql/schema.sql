@@ -8,10 +8,10 @@
 CREATE FUNCTION courier.task_status(
     OUT id integer, OUT supervisor_pid integer, OUT apply_pid integer, OUT received_lsn pg_lsn, OUT applied_lsn pg_lsn,
     OUT current_at timestamptz, OUT transactions bigint, OUT changes bigint, OUT rows_per_second bigint,
-    OUT bytes_per_second bigint, OUT phase text, OUT phase_since timestamptz
+    OUT bytes_per_second bigint, OUT phase text, OUT phase_since timestamptz, OUT awaits_there integer
 ) RETURNS SETOF record
     LANGUAGE c VOLATILE STRICT
-    AS 'MODULE_PATHNAME', 'task_figures_wrapper';
+    AS 'MODULE_PATHNAME', 'task_positions_wrapper';
 COMMENT ON FUNCTION courier.task_status() IS 'Internal: live figures of the tasks that have processes. See view courier.tasks.';
 
 CREATE FUNCTION courier.copy_status(
@@ -38,7 +38,7 @@ COMMENT ON FUNCTION courier.wal_end() IS 'Where the durable WAL of this server e
 -- them must not look like good news.
 CREATE VIEW courier.task_details WITH (security_barrier) AS
 WITH t AS (
-    SELECT t.*, l.supervisor_pid, l.apply_pid, l.received_lsn, l.transactions, l.changes, l.rows_per_second, l.bytes_per_second, l.phase, l.phase_since,
+    SELECT t.*, l.supervisor_pid, l.apply_pid, l.received_lsn, l.transactions, l.changes, l.rows_per_second, l.bytes_per_second, l.phase, l.phase_since, l.awaits_there,
            t.wanted = 'running' AND NOT t.failed AS runs,
            t.incremental AND t.wanted IN ('running', 'paused') AS delays,
            pg_catalog.pg_has_role(t.owner, 'USAGE') AS mine,
@@ -78,6 +78,7 @@ SELECT t.name AS task,
        CASE WHEN t.state = 'starting' AND t.supervisor_pid IS NOT NULL
             THEN NULLIF(pg_catalog.pg_blocking_pids(t.supervisor_pid)
                         || COALESCE(pg_catalog.pg_blocking_pids(t.apply_pid), '{}'), '{}') END AS waits_for,
+       CASE WHEN t.runs AND t.retry_at IS NULL THEN t.awaits_there END AS awaits_there,
        CASE WHEN t.delays THEN GREATEST(pg_catalog.pg_wal_lsn_diff(courier.wal_end(), t.applied_at), 0)::bigint END AS lag_bytes,
        CASE WHEN t.delays THEN GREATEST(pg_catalog.round(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - t.as_of)::numeric, 3), 0) END AS lag_seconds,
        CASE WHEN t.delays THEN t.as_of END AS current_at,
@@ -126,6 +127,7 @@ COMMENT ON COLUMN courier.task_details.state IS 'created, starting, schema_sync,
 COMMENT ON COLUMN courier.task_details.phase IS 'What is being done now, in words.';
 COMMENT ON COLUMN courier.task_details.phase_since IS 'Since when; null where no process of the task says.';
 COMMENT ON COLUMN courier.task_details.waits_for IS 'Process ids of transactions that a starting task has to wait for; 0 is a prepared transaction.';
+COMMENT ON COLUMN courier.task_details.awaits_there IS 'Process id, on the destination, of an earlier session of the task whose statement has to end first; 0 where its process is gone.';
 COMMENT ON COLUMN courier.task_details.lag_bytes IS 'Bytes of WAL that the destination does not have yet; while no worker runs, that the slot has not confirmed. Null only for tasks without changes to apply (created, finished), and until the slot is there.';
 COMMENT ON COLUMN courier.task_details.lag_seconds IS 'Seconds since current_at. Null only for tasks without changes to apply.';
 COMMENT ON COLUMN courier.task_details.current_at IS 'What was committed on the source before this time is on the destination; before that is known, when the task was started first.';
@@ -303,7 +305,7 @@ COMMENT ON FUNCTION courier.add_table(text, regclass) IS
 
 CREATE FUNCTION courier.skip_change(task text, lsn pg_lsn) RETURNS void
     LANGUAGE c VOLATILE
-    AS 'MODULE_PATHNAME', 'skip_change_wrapper';
+    AS 'MODULE_PATHNAME', 'skip_change_at_wrapper';
 COMMENT ON FUNCTION courier.skip_change(text, pg_lsn) IS
 'Lets a failed task go on without the change at which it stopped; lsn is last_error_lsn of courier.tasks, not that of the commit. The change is kept in courier.conflicts. Rows of one COPY may share an LSN: all of them that fail are left out. Errors: 55000 the task has not failed, 22023 it did not stop at this LSN.';
 
@@ -347,7 +349,7 @@ COMMENT ON COLUMN courier.conflicts.destination_row IS 'The row that was there.'
 
 CREATE FUNCTION courier.clear_conflicts(task text, before timestamptz DEFAULT 'infinity') RETURNS bigint
     LANGUAGE c VOLATILE
-    AS 'MODULE_PATHNAME', 'clear_conflicts_wrapper';
+    AS 'MODULE_PATHNAME', 'clear_conflicts_before_wrapper';
 COMMENT ON FUNCTION courier.clear_conflicts(text, timestamptz) IS
 'Removes from courier.conflicts what a task decided before that time, all of it by default, and returns how many rows that were. The task may run. They go on the destination, at once: a rollback does not bring them back; courier.events says who did it. Errors: 22004 an argument is null, 42501 the task is somebody else''s, 08xxx the destination is out of reach.';
 
@@ -378,7 +380,7 @@ COMMENT ON FUNCTION courier.resume(text) IS 'Lets a paused or failed task go on 
 
 CREATE FUNCTION courier.wait_for(task text, timeout interval DEFAULT '60 s') RETURNS pg_lsn
     LANGUAGE c VOLATILE
-    AS 'MODULE_PATHNAME', 'wait_for_wrapper';
+    AS 'MODULE_PATHNAME', 'wait_for_lsn_wrapper';
 COMMENT ON FUNCTION courier.wait_for(text, interval) IS
 'Returns when the destination has everything that was committed before the call, sequence values, foreign keys and all else of the schema that waits for the rows included; the WAL position waited for. Errors: 57014 not in time, 55000 the task is paused, failed or not started. Call it in a transaction of its own: what the calling transaction wrote is not committed yet.';
 

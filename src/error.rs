@@ -60,6 +60,7 @@ struct Parts {
     context: Vec<String>,
     serially: bool,
     constraint: Option<String>,
+    routine: Option<String>,
     lsn: Lsn,
 }
 
@@ -101,6 +102,7 @@ impl Error {
             context: Vec::new(),
             serially: false,
             constraint: None,
+            routine: None,
             lsn: Lsn::INVALID,
         }))
     }
@@ -166,6 +168,16 @@ impl Error {
     pub fn constraint(mut self, name: Option<String>) -> Error {
         self.0.constraint = name;
         self
+    }
+
+    /// The function of the server's source that said it: one reason of several with one SQLSTATE, in any language.
+    pub fn routine(mut self, name: Option<String>) -> Error {
+        self.0.routine = name;
+        self
+    }
+
+    pub fn routine_name(&self) -> Option<&str> {
+        self.0.routine.as_deref()
     }
 
     pub fn constraint_name(&self) -> Option<&str> {

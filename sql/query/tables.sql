@@ -23,7 +23,7 @@ SELECT c.oid,
                                         WHERE a.attrelid = c.oid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]) AND a.attgenerated <> '')
                        AND ((c.relreplident = 'd' AND i.indisprimary)
                             OR (c.relreplident = 'i' AND i.indisreplident))) AS has_identity,
-       c.relpersistence,
+       c.relpersistence = 'u' AS is_unlogged,
        COALESCE((SELECT pg_catalog.json_agg(pg_catalog.json_build_array(ac.oid::bigint, an.nspname, ac.relname))
                    FROM pg_catalog.pg_partition_ancestors(c.oid) a
                    JOIN pg_catalog.pg_class ac ON ac.oid = a.relid

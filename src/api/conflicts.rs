@@ -25,7 +25,7 @@ fn not_known(error: &Error) -> String {
 }
 
 #[pg_extern(sql = false)]
-fn clear_conflicts(task: Option<Text>, before: Option<TimestampWithTimeZone>) -> i64 {
+fn clear_conflicts_before(task: Option<Text>, before: Option<TimestampWithTimeZone>) -> i64 {
     let clear = || conflicts::clear(&seen_task(task)?, &timestamp::to_text(given("before", before)?));
     report::unwrap(clear())
 }

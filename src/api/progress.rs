@@ -30,7 +30,7 @@ fn statuses() -> Result<Vec<(i32, Segment<TaskStatus>)>> {
 
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)]
-fn task_figures() -> TableIterator<
+fn task_positions() -> TableIterator<
     'static,
     (
         name!(id, i32),
@@ -45,6 +45,7 @@ fn task_figures() -> TableIterator<
         name!(bytes_per_second, i64),
         name!(phase, Text),
         name!(phase_since, Option<TimestampWithTimeZone>),
+        name!(awaits_there, Option<i32>),
     ),
 > {
     let now = xact::now();
@@ -66,6 +67,7 @@ fn task_figures() -> TableIterator<
                 if recent { number(&status.bytes_per_second) } else { 0 },
                 status.phase().into(),
                 timestamp(status.phase_since.load(Relaxed)),
+                status.awaited_there(),
             )
         })
         .collect();
@@ -116,7 +118,7 @@ fn timestamp(microseconds: i64) -> Option<TimestampWithTimeZone> {
 
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)]
-fn lag_status() -> TableIterator<
+fn lag_positions() -> TableIterator<
     'static,
     (
         name!(id, i32),

@@ -87,6 +87,6 @@ fn add_table(task: Option<Text>, table: Option<pg_sys::Oid>) {
 }
 
 #[pg_extern(sql = false)]
-fn skip_change(task: Option<Text>, lsn: Option<Lsn>) {
+fn skip_change_at(task: Option<Text>, lsn: Option<Lsn>) {
     report::unwrap(given_task(task).and_then(|task| skip::skip(&task, given("lsn", lsn)?)));
 }

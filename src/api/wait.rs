@@ -10,7 +10,7 @@ use crate::pg::{report, timestamp};
 use crate::task::wait::wait;
 
 #[pg_extern(sql = false)]
-fn wait_for(task: Option<Text>, timeout: Option<Interval>) -> Lsn {
+fn wait_for_lsn(task: Option<Text>, timeout: Option<Interval>) -> Lsn {
     let wait = || {
         let patience = timestamp::patience(&given("timeout", timeout)?);
         wait(&given("task", task)?, patience)

@@ -223,7 +223,7 @@ fn describe_conflict(error: Error, table: &Relation, kind: Kind, dialect: &dyn D
             "Alter the table on the destination as it was altered on the source, then SELECT courier.resume({task});"
         }
         // The server's own hint is to give the security up.
-        "42501" if error.message().contains("row-level security") => {
+        "42501" if is_row_security(&error) => {
             let user = quote_ident(user);
             let hint = format!(
                 "Row security hides rows from the user. On the destination, as superuser: ALTER ROLE {user} BYPASSRLS; Then here: SELECT \
@@ -237,4 +237,9 @@ fn describe_conflict(error: Error, table: &Relation, kind: Kind, dialect: &dyn D
         _ => "Remove the cause on the destination, then SELECT courier.resume({task});",
     };
     error.or_hint(hint).context(format!("Destination table: {name}."))
+}
+
+/// Of the reasons for this SQLSTATE, by where in the server it was said: what it says may be in any language.
+fn is_row_security(error: &Error) -> bool {
+    matches!(error.routine_name(), Some("check_enable_rls" | "ExecWithCheckOptions"))
 }

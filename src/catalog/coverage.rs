@@ -107,11 +107,7 @@ pub fn gaps(task: &Task) -> Result<Vec<Gap>> {
     for Found { table, ancestors } in select::candidates()? {
         let name = TableName::new(table.schema, table.name);
         let parents = ancestors.iter().map(|(oid, name)| (*oid, name));
-        if table.kind == 'r'
-            && table.refused.is_none()
-            && !known.contains_key(&table.oid)
-            && scope.names(&name, parents)
-        {
+        if table.kind == 'r' && !table.is_unlogged && !known.contains_key(&table.oid) && scope.names(&name, parents) {
             gaps.push(Gap::NotFollowed { oid: table.oid, table: name });
         }
     }

@@ -8,6 +8,9 @@ use crate::logicalrep::names::{quote_qualified, shown_qualified};
 use crate::pg::{encoding, spi};
 use crate::select::pattern::Pattern;
 
+/// What is said of an unlogged table that is left out.
+pub const UNLOGGED: &str = "unlogged table: its changes are not in the WAL";
+
 /// A table that the patterns name.
 #[derive(Clone, Debug)]
 pub struct Candidate {
@@ -21,8 +24,8 @@ pub struct Candidate {
     pub bytes: i64,
     /// Has it a replica identity that UPDATE and DELETE can be applied by?
     pub has_identity: bool,
-    /// Why it cannot be synchronized, if it cannot.
-    pub refused: Option<&'static str>,
+    /// Then its changes are not in the WAL, and no task can follow it.
+    pub is_unlogged: bool,
 }
 
 impl Candidate {
@@ -81,12 +84,12 @@ pub fn select(include: &[String], exclude: &[String]) -> Result<Selection> {
             continue;
         }
         let excluded = exclude.iter().find(|p| p.matches(&candidate.table.schema, &candidate.table.name));
-        match (excluded, candidate.table.refused) {
-            (Some(pattern), _) => {
+        match excluded {
+            Some(pattern) => {
                 selection.omitted.push((candidate.table, format!("excluded by pattern '{}'", pattern.text())));
             }
-            (None, Some(reason)) => selection.omitted.push((candidate.table, reason.to_owned())),
-            (None, None) => selection.tables.push(candidate.table.with_a_name()?),
+            None if candidate.table.is_unlogged => selection.omitted.push((candidate.table, UNLOGGED.to_owned())),
+            None => selection.tables.push(candidate.table.with_a_name()?),
         }
     }
     for (pattern, used) in include.iter().zip(&used) {
@@ -145,11 +148,7 @@ pub fn candidates() -> Result<Vec<Found>> {
                 rows: row.parse("rows")?,
                 bytes: row.parse("bytes")?,
                 has_identity: row.bool("has_identity")?,
-                refused: match row.text("relpersistence")? {
-                    "t" => Some("temporary table"),
-                    "u" => Some("unlogged table: its changes are not in the WAL"),
-                    _ => None,
-                },
+                is_unlogged: row.bool("is_unlogged")?,
             };
             let ancestors: Vec<(u32, String, String)> = serde_json::from_str(row.text("ancestors")?)
                 .map_err(|e| Error::internal(format!("invalid list of ancestors: {e}")))?;

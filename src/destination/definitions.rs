@@ -1,6 +1,8 @@
 //! Making objects here. The statements, and the questions whether their objects are there, are written by the schema generator:
 //! its words are the only ones of another module that a destination hears.
 
+use std::fmt;
+
 use super::Destination;
 use crate::error::Result;
 use crate::logicalrep::Row;
@@ -62,22 +64,36 @@ impl Destination {
         self.connection.query(sql, &[Some(names)])?.iter().map(|row| row.parse(0)).collect()
     }
 
-    /// Keeps others that work for the task on the schema away; who they are if there is one. A session whose process is gone goes
+    /// Keeps others that work for the task on the schema away; the one that is at it, if there is one. A session whose process is gone goes
     /// on with its statement, an index for instance, until that ends: then it is seen whether its object is there.
-    pub fn try_alone(&mut self, task_id: &str) -> Result<Option<String>> {
+    pub fn try_alone(&mut self, task_id: &str) -> Result<Option<Other>> {
         let sql = "SELECT CASE WHEN pg_catalog.pg_try_advisory_lock($1::bigint) THEN NULL ELSE COALESCE((SELECT \
-                   pg_catalog.format('process %s', l.pid) FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory' AND l.granted \
+                   l.pid FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory' AND l.granted \
                    AND l.objsubid = 1 AND l.classid = (($1::bigint >> 32) & 4294967295)::oid AND l.objid = ($1::bigint & 4294967295)::oid \
                    AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()) LIMIT 1), \
-                   'a process that is gone') END";
+                   0) END";
         let rows = self.connection.query(sql, &[Some(&lock_key(task_id).to_string())])?;
-        Ok(rows.first().and_then(|row| row.opt_string(0)))
+        let other = |row: &Row| row.opt(0).is_some().then(|| row.parse(0).map(Other)).transpose();
+        rows.first().map_or(Ok(None), other)
     }
 
     /// Ends what [`Self::try_alone`] began; the end of the session does as well.
     pub fn not_alone(&mut self, task_id: &str) -> Result<()> {
         let key = lock_key(task_id).to_string();
         self.connection.query("SELECT pg_catalog.pg_advisory_unlock($1::bigint)", &[Some(&key)]).map(drop)
+    }
+}
+
+/// A session that works on the schema: the id of its process there, 0 when that is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Other(pub i32);
+
+impl fmt::Display for Other {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("a process that is gone"),
+            pid => write!(f, "process {pid}"),
+        }
     }
 }
 

@@ -394,7 +394,7 @@ impl Connection {
             // Not ours: a hint of ours is SQL to run here.
             error = error.hint(format!("The destination says: {hint}"));
         }
-        error = error.constraint(field(b'n'));
+        error = error.constraint(field(b'n')).routine(field(b'R'));
         let name = |label: &str, code: u8| field(code).map(|n| format!("{label} \"{n}\""));
         let names: Vec<String> =
             [name("schema", b's'), name("table", b't'), name("constraint", b'n')].into_iter().flatten().collect();

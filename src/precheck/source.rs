@@ -63,12 +63,10 @@ impl Check<'_> {
     }
 
     fn left_out(&mut self, selection: &Selection) -> Result<()> {
-        for (table, reason) in selection.omitted.iter().filter(|(table, _)| table.refused.is_some()) {
+        for (table, reason) in selection.omitted.iter().filter(|(table, _)| table.is_unlogged) {
             self.add("left_out", None, Some(table.shown()), Some(format!("It is an {reason}.")))?;
-            if table.refused.is_some_and(|reason| reason.starts_with("unlogged")) {
-                // It rewrites the table under a lock, and somebody wanted it to be unlogged.
-                self.let_decide(Some(format!("ALTER TABLE {} SET LOGGED;", table.shown())));
-            }
+            // It rewrites the table under a lock, and somebody wanted it to be unlogged.
+            self.let_decide(Some(format!("ALTER TABLE {} SET LOGGED;", table.shown())));
         }
         let rows =
             spi::as_role(xact::user_id(), || spi::query(include_str!("../../sql/query/precheck/left_out.sql"), &[]))?;

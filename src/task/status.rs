@@ -68,6 +68,8 @@ pub struct TaskStatus {
     pub changed: Condition,
     /// What the supervisor is doing, for people, and since when.
     phase: Text<256>,
+    /// The process on the destination whose end is waited for: 0 for nobody, -1 for one whose process is gone.
+    awaited_there: AtomicI32,
     pub phase_since: AtomicI64,
     /// Why sequences did not arrive when they were asked for last; empty when they did.
     sequences_trouble: Text<512>,
@@ -177,6 +179,20 @@ impl TaskStatus {
         }
     }
 
+    /// Shows whose end on the destination is waited for, until the guard is dropped; 0 is a process that is gone.
+    pub fn await_there(&self, pid: i32) -> AwaitedThere<'_> {
+        self.awaited_there.store(if pid == 0 { -1 } else { pid }, Relaxed);
+        AwaitedThere(self)
+    }
+
+    /// The process on the destination that is waited for; 0 for one that is gone.
+    pub fn awaited_there(&self) -> Option<i32> {
+        match self.awaited_there.load(Relaxed) {
+            0 => None,
+            pid => Some(pid.max(0)),
+        }
+    }
+
     pub fn set_snapshot(&self, name: &str) {
         self.snapshot.set(name);
     }
@@ -226,6 +242,15 @@ pub struct Waiter<'a>(&'a TaskStatus);
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         self.0.waiters.fetch_sub(1, Relaxed);
+    }
+}
+
+/// See [`TaskStatus::await_there`].
+pub struct AwaitedThere<'a>(&'a TaskStatus);
+
+impl Drop for AwaitedThere<'_> {
+    fn drop(&mut self) {
+        self.0.awaited_there.store(0, Relaxed);
     }
 }
 

@@ -4,7 +4,7 @@ use super::check_stopped;
 use super::start::{check_readable, note_triggers};
 use crate::catalog::coverage::{self, FollowedTable};
 use crate::catalog::schema;
-use crate::catalog::select::{self, Candidate, Found};
+use crate::catalog::select::{self, Candidate, Found, UNLOGGED};
 use crate::catalog::{Stage, Task, to_json};
 use crate::destination::{Claimant, Destination, Endpoint, Purpose};
 use crate::error::{Error, Origin, Result, sqlstate};
@@ -44,15 +44,14 @@ pub fn add(task: &Task, oid: u32) -> Result<()> {
     let is_followed = |table: &Candidate| followed.iter().any(|f| f.relid == table.oid);
     let mut tables = Vec::new();
     for Found { table, .. } in found {
-        match table.refused {
-            Some(reason) if table.oid == oid => {
+        if table.is_unlogged {
+            if table.oid == oid {
                 return Err(Error::new("42809", format!("a task cannot follow table {}", name.shown()))
-                    .detail(format!("It is an {reason}."))
+                    .detail(format!("It is an {UNLOGGED}."))
                     .hint(format!("ALTER TABLE {} SET LOGGED;", name.shown())));
             }
-            Some(_) => {}
-            None if table.oid == oid || !is_followed(&table) => tables.push(table.with_a_name()?),
-            None => {}
+        } else if table.oid == oid || !is_followed(&table) {
+            tables.push(table.with_a_name()?);
         }
     }
     check_readable(task, &tables)?;

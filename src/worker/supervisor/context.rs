@@ -183,7 +183,9 @@ impl<'a> Context<'a> {
     /// Waits until an earlier session of the task has let go of the destination's schema: what it works on may come about yet.
     pub fn be_alone(&mut self, destination: &mut Destination) -> Outcome {
         let mut told = false;
+        let status = self.status.clone();
         while let Some(other) = destination.try_alone(&self.task.uuid)? {
+            let _awaited = status.await_there(other.0);
             let what = format!("waiting for an earlier session of the task on the destination ({other})");
             self.show(&what);
             if !told {
