@@ -438,11 +438,8 @@ fn rows_of_conflicts_are_for_who_may_read_the_table() {
     pair.destination.run(DATABASE, "INSERT INTO app.t VALUES (1000, 'theirs')");
     pair.source.run(DATABASE, "INSERT INTO app.t VALUES (1000, 'secret salary')");
     pair.caught_up(DATABASE, "mine");
-    let sources = [
-        "unnest(courier.conflict_rows('mine')) AS c",
-        "courier.read_conflicts('mine') AS c",
-        "courier.conflicts AS c",
-    ];
+    let sources =
+        ["unnest(courier.conflict_rows('mine')) AS c", "courier.read_conflicts('mine') AS c", "courier.conflicts AS c"];
     for (readable, change) in [(true, "SELECT"), (false, "REVOKE SELECT ON app.t FROM owner")] {
         pair.source.run(DATABASE, change);
         let mut owner = pair.source.connect_as(DATABASE, "owner", "pw");
