@@ -10,25 +10,37 @@
 //! the source for the large transaction wherever it touched its rows, and so does not wait for it here, unless the
 //! destination has constraints or users of its own. Then the rows sent ahead give way: as long as the worker waits, it
 //! would not see their transaction commit.
+//!
+//! A load of 1 GB (transaction L) beside small transactions (s1, s2):
+//!
+//! ```text
+//!   source WAL     first session                second session                      kept in order by
+//!   ----------     -------------                --------------                      ----------------
+//!   L: 64 MB
+//!   s1 commits     group {s1}
+//!   L: 64 MB more  (waits: s1 is applied)       BEGIN; mark; COPY t                 s1 is applied before L's rows go
+//!                                               rows, 4 MB
+//!   s2 commits     group {s2}, progress to s2   (rows stay uncommitted)             progress is s2's; L has not touched it
+//!   L: 64 MB more  (waits: s2 is applied)       rows, 4 MB ...
+//!   L commits      (waits: all is applied)      last rows; progress from s2 to L;   the fence: L follows s2
+//!                                               COMMIT, and it is waited for
+//! ```
+//! Had s2 waited on the destination for a row of L (5 s), the second session would have been closed in the middle of that
+//! wait; s2 goes on, and L's rows come from the spool behind L's commit.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::applier::{Applier, Kind, Lane};
-use super::copy_runs::PIECE;
-use super::group::MarkLane;
-use super::second::Second;
+use super::session::copy::PIECE;
 use crate::destination::Destination;
 use crate::destination::dialect::Sql;
 use crate::error::{Error, Result};
+use crate::logicalrep::Relation;
 use crate::logicalrep::relation::{COPY_HEADER, COPY_TRAILER};
-use crate::logicalrep::{Relation, Transaction};
-use crate::pg::xact;
-use crate::transform::Operation;
 
 /// What has committed waits no longer than this for what has not.
-const GIVES_WAY: Duration = Duration::from_secs(5);
+pub(super) const GIVES_WAY: Duration = Duration::from_secs(5);
 /// A transaction that adds no rows for so long does not keep one open on the destination.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -36,19 +48,35 @@ const IDLE: Duration = Duration::from_secs(60);
 pub(super) struct Ahead {
     xid: u32,
     table: Rc<Relation>,
-    /// Until the commit: whoever must not wait for it takes the session away.
-    session: Held,
+    session: Owner,
     rows: u64,
     bytes: u64,
     /// Rows that are not sent yet, as COPY takes them.
     buffer: Vec<u8>,
     last_sent: Instant,
-    /// Has it committed on the source? Then it is the group under way, and only its rows follow.
-    pub(super) is_group: bool,
 }
 
+/// Who has the session.
+enum Owner {
+    /// Until the commit: whoever must not wait for it takes the session away.
+    Anybody(Held),
+    /// It has committed on the source; it is the group under way, and only its rows follow.
+    Group(Destination),
+}
+
+/// What becomes of rows that are ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Stay,
+    /// They are taken back; others may go ahead at once.
+    TakenBack,
+    /// The same, and for a while none go ahead.
+    GivesWay,
+}
+
+/// The session, for the transaction and for whoever waits for it.
 #[derive(Clone)]
-struct Held(Rc<RefCell<Option<Destination>>>);
+pub(super) struct Held(Rc<RefCell<Option<Destination>>>);
 
 impl Held {
     fn take(&self) -> Option<Destination> {
@@ -66,7 +94,7 @@ impl Held {
     }
 
     /// Closes the session, which undoes what it has not committed.
-    fn close(&self) {
+    pub(super) fn close(&self) {
         if let Some(mut session) = self.take() {
             session.copy_abandon("the rows are taken back: their transaction has not committed yet");
         }
@@ -75,187 +103,139 @@ impl Held {
 
 impl Drop for Ahead {
     fn drop(&mut self) {
-        self.session.close();
+        if let Owner::Anybody(held) = &self.session {
+            held.close();
+        }
     }
 }
 
-impl Applier {
-    /// A piece of a transaction that has not committed is about to be encoded, nothing but inserts into `table` if that is
-    /// given. Shall its rows be sent ahead?
-    pub(super) fn may_send_ahead(
-        &mut self,
-        early: &Transaction,
-        table: Option<&Rc<Relation>>,
-        is_first: bool,
-    ) -> Result<bool> {
-        let xid = early.xid;
-        self.tend_ahead();
-        match (&self.second.ahead, table) {
-            (Some(ahead), Some(table)) if ahead.xid == xid && ahead.table.generation == table.generation => {}
-            (Some(ahead), _) if ahead.xid != xid => return Ok(false),
-            (None, Some(table)) if is_first && self.suits_ahead(early, table) => {}
-            _ => {
-                self.forget_ahead(xid);
-                return Ok(false);
-            }
-        }
-        self.apply_all()?;
-        match table {
-            Some(table) if self.second.ahead.is_none() && is_first => self.start_ahead(xid, table.clone()),
-            _ => Ok(self.second.ahead.is_some()),
-        }
-    }
-
-    /// Applies everything that has committed, and waits for it; what was sent ahead may have to give way to it.
-    fn apply_all(&mut self) -> Result<()> {
-        if self.group.transactions > 0 {
-            self.close_group(false)?;
-        }
-        self.settle()?;
-        self.tend_ahead();
-        Ok(())
-    }
-
-    fn suits_ahead(&self, early: &Transaction, table: &Relation) -> bool {
-        // A worker that starts reads again what came before; part of that has been applied.
-        early.commit_lsn >= self.progress.chain()
-            && self.destination.replica_role
-            && !self.plan.defer_constraints
-            && self.second.can_be_had()
-            && table.fits_copy()
-            && table.takes(Operation::Insert)
-            && self.selection.wants(table.oid, early)
-    }
-
-    fn start_ahead(&mut self, xid: u32, table: Rc<Relation>) -> Result<bool> {
-        if !self.agrees(&table)? || !self.is_plain(&table) {
-            return Ok(false);
-        }
-        let dialect = self.dialect();
-        let (copy, mark) = (self.copy_of(&table)?, self.mark(MarkLane::Ahead));
-        let Some(mut session) = self.second.take_session() else { return Ok(false) };
-        let sql = Sql::all([Some(dialect.begin()), Some(dialect.commit_durably()), Some(mark), Some(copy)]);
-        if session.copy_begin(&sql).and_then(|()| session.copy_queue(COPY_HEADER)).is_err() {
-            self.second.avoid();
-            return Ok(false);
-        }
+impl Ahead {
+    /// Begins the transaction there; `sql` ends in a COPY into the table. Also who is to close it if it must not be waited
+    /// for. `None` when the session does not do.
+    pub(super) fn begin(mut session: Destination, sql: &Sql, xid: u32, table: Rc<Relation>) -> Option<(Ahead, Held)> {
+        session.copy_begin(sql).and_then(|()| session.copy_queue(COPY_HEADER)).ok()?;
         let held = Held(Rc::new(RefCell::new(Some(session))));
-        let session = held.clone();
-        self.destination.on_stall(GIVES_WAY, Box::new(move || held.close()));
-        let last_sent = Instant::now();
-        let (rows, bytes, buffer) = (0, 0, Vec::new());
-        self.second.ahead = Some(Ahead { xid, table, session, rows, bytes, buffer, last_sent, is_group: false });
-        Ok(true)
+        let (session, last_sent) = (Owner::Anybody(held.clone()), Instant::now());
+        Some((Ahead { xid, table, session, rows: 0, bytes: 0, buffer: Vec::new(), last_sent }, held))
     }
 
-    /// Takes a row of the transaction; `piece_ends` sends what has been taken.
-    pub(super) fn row_ahead(&mut self, row: &[u8]) -> Result<()> {
-        let Some(ahead) = &mut self.second.ahead else { return Ok(()) };
-        ahead.buffer.extend_from_slice(&(ahead.table.columns.len() as i16).to_be_bytes());
-        ahead.rows += 1;
-        ahead.bytes += row.len() as u64;
+    pub(super) fn is_of(&self, xid: u32) -> bool {
+        self.xid == xid
+    }
+
+    pub(super) fn table(&self) -> &Rc<Relation> {
+        &self.table
+    }
+
+    #[inline]
+    pub(super) fn is_adopted(&self) -> bool {
+        matches!(self.session, Owner::Group(_))
+    }
+
+    /// Takes a row of the transaction.
+    pub(super) fn add(&mut self, row: &[u8]) -> Result<()> {
+        self.buffer.extend_from_slice(&(self.table.columns.len() as i16).to_be_bytes());
+        self.rows += 1;
+        self.bytes += row.len() as u64;
         if row.len() < PIECE {
-            ahead.buffer.extend_from_slice(row);
-            return if ahead.buffer.len() < PIECE { Ok(()) } else { self.send_ahead() };
+            self.buffer.extend_from_slice(row);
+            return if self.buffer.len() < PIECE { Ok(()) } else { self.send() };
         }
-        self.send_ahead()?;
-        self.send_data_ahead(row)
+        self.send()?;
+        self.send_data(row)
     }
 
     /// Sends what has been taken.
-    pub(super) fn send_ahead(&mut self) -> Result<()> {
-        let Some(ahead) = &mut self.second.ahead else { return Ok(()) };
-        let mut buffer = std::mem::take(&mut ahead.buffer);
-        let outcome = self.send_data_ahead(&buffer);
-        if let Some(ahead) = &mut self.second.ahead {
-            buffer.clear();
-            ahead.buffer = buffer;
-        }
+    pub(super) fn send(&mut self) -> Result<()> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let outcome = self.send_data(&buffer);
+        buffer.clear();
+        self.buffer = buffer;
         outcome
     }
 
-    /// An error is one only behind the commit: before it the rows can still go another way.
-    fn send_data_ahead(&mut self, data: &[u8]) -> Result<()> {
-        let Second { ahead: Some(ahead), session, .. } = &mut self.second else { return Ok(()) };
-        if ahead.is_group {
-            let table = ahead.table.clone();
-            let session = session.as_mut().ok_or_else(gone)?;
-            let outcome = session.copy_data(data);
-            return outcome.map_err(|error| self.explain(error, Some(&table), Some(Kind::Insert)));
-        }
-        let mut session = ahead.session.take();
-        let outcome = session.as_mut().map(|session| session.copy_data_within(data, GIVES_WAY));
-        if let Some(Ok(())) = outcome {
-            ahead.session.put(session);
-            ahead.last_sent = Instant::now();
-        } else {
-            self.second.avoid();
-        }
-        Ok(())
-    }
-
-    /// The transaction has ended otherwise, or is no longer what it seemed.
-    pub(super) fn forget_ahead(&mut self, xid: u32) {
-        if self.second.ahead.as_ref().is_some_and(|ahead| ahead.xid == xid) {
-            self.second.close();
+    /// An error means that the session is gone; before the commit the rows can still go another way.
+    fn send_data(&mut self, data: &[u8]) -> Result<()> {
+        match &mut self.session {
+            Owner::Group(session) => session.copy_data(data),
+            Owner::Anybody(held) => {
+                let mut session = held.take().ok_or_else(gone)?;
+                session.copy_data_within(data, GIVES_WAY)?;
+                held.put(Some(session));
+                self.last_sent = Instant::now();
+                Ok(())
+            }
         }
     }
 
-    /// The transaction has committed, and nothing follows but inserts into the table in this slot, if that is given. Are
-    /// the rows that came before already sent?
-    pub(super) fn adopt_ahead(&mut self, transaction: &Transaction, slot: Option<usize>) -> Result<bool> {
-        let Some(ahead) = &self.second.ahead else { return Ok(false) };
-        if ahead.xid != transaction.xid {
-            return Ok(false);
-        }
-        if slot.is_some_and(|slot| slot != ahead.table.slot) {
-            self.second.close();
-            return Ok(false);
-        }
-        self.apply_all()?;
-        let Second { ahead: Some(ahead), session, .. } = &mut self.second else { return Ok(false) };
-        *session = ahead.session.take();
-        ahead.is_group = true;
-        let (rows, bytes) = (ahead.rows, ahead.bytes);
-        self.touch(transaction);
-        self.group.changes += rows;
-        self.group.bytes += bytes;
-        Ok(true)
+    /// The transaction has committed on the source: what it has sent so far (rows, bytes). `None` if they were taken back.
+    pub(super) fn adopt(&mut self) -> Option<(u64, u64)> {
+        let Owner::Anybody(held) = &self.session else { unreachable!("a transaction commits once") };
+        self.session = Owner::Group(held.take()?);
+        Some((self.rows, self.bytes))
     }
 
-    /// Commits what was sent ahead, on the destination as on the source.
-    pub(super) fn commit_ahead(&mut self) -> Result<()> {
-        self.send_ahead()?;
-        self.group.sent_at = xact::now();
-        let group = self.group;
-        let (progress, commit) = (self.advance(&group), self.dialect().commit());
-        let Second { ahead: Some(ahead), session: Some(session), .. } = &mut self.second else { return Err(gone()) };
-        let table = ahead.table.clone();
-        let outcome = session
-            .copy_data(&COPY_TRAILER)
-            .and_then(|()| session.copy_end())
-            .and_then(|_| session.run(&progress))
-            .and_then(|()| session.run(&commit));
-        outcome.map_err(|error| self.explain(error, Some(&table), Some(Kind::Insert)))?;
-        self.second.ahead = None;
-        self.last_durable = Instant::now();
-        self.note_sent(group, true, Lane::Second);
-        self.committed();
-        Ok(())
+    /// Commits on the destination as on the source, and waits for it.
+    pub(super) fn commit(&mut self, progress: &Sql, commit: &Sql) -> Result<()> {
+        assert!(self.is_adopted(), "nothing commits here before it has on the source");
+        self.send()?;
+        let Owner::Group(session) = &mut self.session else { return Err(gone()) };
+        session.copy_data(&COPY_TRAILER)?;
+        session.copy_end()?;
+        session.run(progress)?;
+        session.run(commit)
     }
 
-    /// Takes back what was sent ahead if what has committed seems to wait for it, or if nothing is added.
-    pub(super) fn tend_ahead(&mut self) {
-        let Some(ahead) = self.second.ahead.as_ref().filter(|ahead| !ahead.is_group) else { return };
-        let waits_since = self.groups.front().map(|group| xact::now() - group.applied.sent_at);
-        if ahead.session.is_lost() || waits_since.is_some_and(|since| since > GIVES_WAY.as_micros() as i64) {
-            self.second.avoid();
-        } else if ahead.last_sent.elapsed() > IDLE {
-            self.second.close();
+    pub(super) fn into_session(mut self) -> Option<Destination> {
+        let nobody = Owner::Anybody(Held(Rc::new(RefCell::new(None))));
+        match std::mem::replace(&mut self.session, nobody) {
+            Owner::Group(session) => Some(session),
+            Owner::Anybody(held) => held.take(),
         }
+    }
+
+    /// What becomes of the rows when a group has waited for so long for its answer.
+    pub(super) fn fate(&self, waits: Option<Duration>) -> Fate {
+        match &self.session {
+            Owner::Group(_) => Fate::Stay,
+            Owner::Anybody(held) => fate(held.is_lost(), waits, self.last_sent.elapsed()),
+        }
+    }
+}
+
+fn fate(is_lost: bool, waits: Option<Duration>, idle: Duration) -> Fate {
+    if is_lost || waits.is_some_and(|waits| waits > GIVES_WAY) {
+        Fate::GivesWay
+    } else if idle > IDLE {
+        Fate::TakenBack
+    } else {
+        Fate::Stay
     }
 }
 
 fn gone() -> Error {
     Error::internal("rows that were sent ahead are gone")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_ahead_give_way_to_what_has_committed() {
+        let second = Duration::from_secs;
+        for (is_lost, waits, idle, expected) in [
+            (false, None, second(0), Fate::Stay),
+            (false, Some(second(5)), second(0), Fate::Stay),
+            (false, Some(second(6)), second(0), Fate::GivesWay),
+            // Somebody has taken the session away.
+            (true, None, second(0), Fate::GivesWay),
+            // No transaction stays open for nothing.
+            (false, None, second(60), Fate::Stay),
+            (false, Some(second(1)), second(61), Fate::TakenBack),
+            (false, Some(second(6)), second(61), Fate::GivesWay),
+        ] {
+            assert_eq!(fate(is_lost, waits, idle), expected, "{is_lost} {waits:?} {idle:?}");
+        }
+    }
 }

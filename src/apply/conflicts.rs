@@ -14,43 +14,20 @@
 
 use std::rc::Rc;
 
-use super::applier::{Applier, Sent};
-use super::huge::HUGE;
+use super::collect::route::HUGE;
+use super::session::answers::Outcome;
+use super::writer::Writer;
 use crate::catalog::ConflictPolicy;
 use crate::destination::dialect::{Facts, Found, Involved, Trial};
-use crate::error::{Error, Remedy, Result, sqlstate};
+use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::relation::{Fields, is_unchanged};
-use crate::logicalrep::{Change, Relation};
+use crate::logicalrep::{Change, Lsn, Relation};
 
 /// Unique constraints of a table that one row may collide with.
 const MOST_COLLISIONS: usize = 32;
 
-/// A change being tried: its error is kept instead of ending the worker.
-#[derive(Default)]
-pub(super) struct Attempt {
-    under_way: bool,
-    error: Option<Error>,
-    /// Was it the statement itself that the destination refused? Then it is not prepared there.
-    not_prepared: bool,
-}
-
-impl Attempt {
-    pub(super) fn fail(&mut self, error: Error) -> Result<()> {
-        // What passes by itself is not a conflict: deadlock, timeout, lost connection.
-        if !self.under_way || error.remedy() != Remedy::Stop {
-            return Err(error);
-        }
-        self.error.get_or_insert(error);
-        Ok(())
-    }
-
-    pub(super) fn fail_to_prepare(&mut self, error: Error) -> Result<()> {
-        self.not_prepared = true;
-        self.fail(error)
-    }
-}
-
 /// What to do about a refused change.
+#[derive(Debug, PartialEq, Eq)]
 enum Decision {
     Stop,
     /// Leave it out, under this word.
@@ -61,28 +38,44 @@ enum Decision {
     Insert,
 }
 
-impl Applier {
+/// The option of the task, and the change that a person wants left out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Policy {
+    pub(super) conflict: ConflictPolicy,
+    pub(super) skip: Lsn,
+}
+
+impl Policy {
     /// Is anything else to be done about a refused change than to stop?
-    pub(super) fn may_resolve(&self) -> bool {
-        self.plan.conflict != ConflictPolicy::Error || self.is_to_be_skipped()
+    pub(super) fn may_resolve(&self, change: Lsn) -> bool {
+        self.conflict != ConflictPolicy::Error || self.skips(change)
     }
 
-    pub(super) fn is_to_be_skipped(&self) -> bool {
-        self.plan.skip.is_valid() && self.current.change_lsn == self.plan.skip
+    pub(super) fn skips(&self, change: Lsn) -> bool {
+        self.skip.is_valid() && change == self.skip
     }
+}
 
-    pub(super) fn apply_or_resolve(&mut self, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {
+impl Writer {
+    /// Applies one change, or does what the policy says about its error.
+    pub(super) fn apply_or_resolve(
+        &mut self,
+        policy: Policy,
+        relation: &Rc<Relation>,
+        change: Change<'_>,
+    ) -> Result<()> {
+        let is_skipped = policy.skips(self.lanes.flights.current.change_lsn);
         self.open_group(None)?;
         for _ in 0..MOST_COLLISIONS {
-            let Some(error) = self.attempt(|applier| {
-                applier.send_change(relation, change)?;
+            let Some(error) = self.attempt(|writer| {
+                writer.send_change(relation, change)?;
                 // A constraint that is looked at before the commit would be broken too late to leave this change out.
-                if applier.is_to_be_skipped() { applier.send_probes() } else { Ok(()) }
+                if is_skipped { writer.send_probes() } else { Ok(()) }
             })?
             else {
                 return Ok(());
             };
-            match self.decide(&error, change) {
+            match decide(policy.conflict, is_skipped, error.sqlstate(), change) {
                 Decision::Stop => return Err(error),
                 Decision::LeaveOut(word) => {
                     let collision = self.collision(relation, change, &error)?;
@@ -91,7 +84,7 @@ impl Applier {
                 Decision::Insert => {
                     self.record(relation, change, &error, "inserted", Found::Nothing, &[])?;
                     let Change::Update { row, .. } = change else { return Err(error) };
-                    return self.apply_or_resolve(relation, Change::Insert { row });
+                    return self.apply_or_resolve(policy, relation, Change::Insert { row });
                 }
                 Decision::Overwrite => {
                     let collision = self.collision(relation, change, &error)?;
@@ -111,73 +104,42 @@ impl Applier {
     /// The TRUNCATE that `skip_change` names: it has no rows to show, only tables.
     pub(super) fn truncate_or_skip(&mut self, relations: &[Rc<Relation>], restart_sequences: bool) -> Result<()> {
         self.open_group(None)?;
-        let Some(error) = self.attempt(|applier| applier.send_truncate(relations, restart_sequences))? else {
+        let Some(error) = self.attempt(|writer| writer.send_truncate(relations, restart_sequences))? else {
             return Ok(());
         };
         for relation in relations {
             let record = self.dialect().record(&self.facts(relation, "TRUNCATE", &error, "skipped"));
-            self.send_command(&record)?;
+            self.lanes.command(&record)?;
         }
-        self.settle()
+        self.lanes.settle()
     }
 
     /// Sends a change behind a savepoint; returns the error that undid it.
-    fn attempt(&mut self, send: impl FnOnce(&mut Applier) -> Result<()>) -> Result<Option<Error>> {
-        self.settle()?;
-        let before = self.statements_made;
-        self.attempt = Attempt { under_way: true, ..Attempt::default() };
-        self.send_command(&self.dialect().trial(Trial::Begins))?;
-        if let Err(error) = send(self) {
-            self.attempt.fail(error)?;
-        }
-        // After an error the destination ignores everything up to a sync. Inside the block it commits nothing.
-        self.destination.send_sync()?;
-        self.sent.push_back(Sent::Sync);
-        self.settle()?;
-        let Attempt { error, not_prepared, .. } = std::mem::take(&mut self.attempt);
+    fn attempt(&mut self, send: impl FnOnce(&mut Writer) -> Result<()>) -> Result<Option<Error>> {
+        assert!(self.group.is_block(), "a savepoint lies in a block");
+        self.lanes.begin_attempt()?;
+        let before = self.statements_made();
+        self.lanes.command(&self.dialect().trial(Trial::Begins))?;
+        let sent = send(self);
+        let Outcome { error, not_prepared } = self.lanes.end_attempt(sent)?;
         if error.is_none() {
-            self.send_command(&self.dialect().trial(Trial::Succeeds))?;
+            self.lanes.command(&self.dialect().trial(Trial::Succeeds))?;
             return Ok(None);
         }
-        self.send_command(&self.dialect().trial(Trial::Fails))?;
+        self.lanes.command(&self.dialect().trial(Trial::Fails))?;
         if not_prepared {
-            self.statements.retain(|_, made| made.number <= before);
-            self.statements_weight = self.statements.values().map(|made| made.weight).sum();
+            self.forget_refused(before);
         }
-        self.settle()?;
+        self.lanes.settle()?;
         Ok(error)
-    }
-
-    fn decide(&self, error: &Error, change: Change<'_>) -> Decision {
-        const UNIQUE_VIOLATION: &str = "23505";
-        const EXCLUSION_VIOLATION: &str = "23P01";
-        if self.is_to_be_skipped() {
-            return Decision::LeaveOut("skipped");
-        }
-        let is_missing = error.sqlstate() == sqlstate::NO_DATA_FOUND;
-        let collides = [UNIQUE_VIOLATION, EXCLUSION_VIOLATION].contains(&error.sqlstate());
-        match (self.plan.conflict, change) {
-            (ConflictPolicy::Error, _) => Decision::Stop,
-            (_, Change::Delete { .. }) if is_missing => Decision::LeaveOut("ignored"),
-            (ConflictPolicy::Ignore, _) if is_missing || collides => Decision::LeaveOut("ignored"),
-            (ConflictPolicy::Overwrite, _) if error.sqlstate() == UNIQUE_VIOLATION => Decision::Overwrite,
-            (ConflictPolicy::Overwrite, Change::Update { row, .. }) if is_missing => {
-                if Fields(row).any(is_unchanged) {
-                    Decision::Stop
-                } else {
-                    Decision::Insert
-                }
-            }
-            _ => Decision::Stop,
-        }
     }
 
     /// The columns by which the row in the way is found: those of the constraint that was violated, if the change has
     /// them all. None for a missing row.
     fn collision(&mut self, relation: &Relation, change: Change<'_>, error: &Error) -> Result<Vec<usize>> {
         let (Some(name), Some(row)) = (error.constraint_name(), row_of(change)) else { return Ok(Vec::new()) };
-        self.leave_pipeline()?;
-        let names = self.destination.columns_of_unique_index(&relation.target(), name)?;
+        let session = self.lanes.plain()?;
+        let names = session.destination.columns_of_unique_index(&relation.target(), name)?;
         let fields: Vec<&[u8]> = Fields(row).collect();
         let mut columns = Vec::new();
         for name in names {
@@ -218,8 +180,8 @@ impl Applier {
         let key_columns: &[usize] = if key.is_some() { &relation.key } else { &[] };
         if key_columns.is_empty() && given.is_empty() {
             let record = self.dialect().record(&self.facts(relation, verb, error, decision));
-            self.send_command(&record)?;
-            return self.settle();
+            self.lanes.command(&record)?;
+            return self.lanes.settle();
         }
         self.params.start(relation, key_columns.iter().chain(&given).copied());
         if let Some(key) = key {
@@ -233,20 +195,17 @@ impl Applier {
         let there = self.there(relation)?;
         let rows = Involved { there: &there, has_key: key.is_some(), given: &given, found, by };
         let statement = self.dialect().record_rows(&self.facts(relation, verb, error, decision), &rows);
-        self.use_pipeline()?;
-        self.destination.send_prepare("", &statement)?;
-        self.destination.send_prepared("", self.params.finish(None).iter().map(Vec::as_slice))?;
-        for _ in 0..2 {
-            self.sent.push_back(Sent::Command { bytes: 0, table: Some(relation.clone()), kind: None });
-        }
-        self.settle()
+        let session = self.lanes.pipeline()?;
+        session.prepare("", &statement, None)?;
+        session.execute_own("", self.params.finish(None).iter().map(Vec::as_slice))?;
+        self.lanes.settle()
     }
 
     fn facts<'a>(&'a self, relation: &'a Relation, change: &'a str, error: &'a Error, decision: &'a str) -> Facts<'a> {
         Facts {
-            task_id: &self.plan.task_id,
-            lsn: self.current.change_lsn,
-            commit_lsn: self.current.commit_lsn,
+            task_id: self.task_id(),
+            lsn: self.lanes.flights.current.change_lsn,
+            commit_lsn: self.lanes.flights.current.commit_lsn,
             relation,
             change,
             error,
@@ -255,9 +214,88 @@ impl Applier {
     }
 }
 
+/// What to do about a change that the destination refused with this SQLSTATE.
+fn decide(policy: ConflictPolicy, is_skipped: bool, sqlstate: &str, change: Change<'_>) -> Decision {
+    const UNIQUE_VIOLATION: &str = "23505";
+    const EXCLUSION_VIOLATION: &str = "23P01";
+    if is_skipped {
+        return Decision::LeaveOut("skipped");
+    }
+    let is_missing = sqlstate == sqlstate::NO_DATA_FOUND;
+    let collides = [UNIQUE_VIOLATION, EXCLUSION_VIOLATION].contains(&sqlstate);
+    match (policy, change) {
+        (ConflictPolicy::Error, _) => Decision::Stop,
+        (_, Change::Delete { .. }) if is_missing => Decision::LeaveOut("ignored"),
+        (ConflictPolicy::Ignore, _) if is_missing || collides => Decision::LeaveOut("ignored"),
+        (ConflictPolicy::Overwrite, _) if sqlstate == UNIQUE_VIOLATION => Decision::Overwrite,
+        (ConflictPolicy::Overwrite, Change::Update { row, .. }) if is_missing => {
+            if Fields(row).any(is_unchanged) {
+                Decision::Stop
+            } else {
+                Decision::Insert
+            }
+        }
+        _ => Decision::Stop,
+    }
+}
+
 fn row_of(change: Change<'_>) -> Option<&[u8]> {
     match change {
         Change::Insert { row } | Change::Update { row, .. } => Some(row),
         Change::Delete { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logicalrep::relation::UNCHANGED_FIELD;
+
+    #[test]
+    fn what_is_done_about_a_refused_change_depends_on_the_option() {
+        use ConflictPolicy::{Error, Ignore, Overwrite};
+        use Decision::{Insert, LeaveOut, Stop};
+        let row = [&1i32.to_be_bytes()[..], b"a"].concat();
+        let partial = [&row[..], &UNCHANGED_FIELD.to_be_bytes()].concat();
+        let insert = Change::Insert { row: &row };
+        let update = Change::Update { old: &row, row: &row };
+        let partial = Change::Update { old: &row, row: &partial };
+        let delete = Change::Delete { old: &row };
+        let (unique, exclusion, missing, check) = ("23505", "23P01", "P0002", "23514");
+        for (policy, sqlstate, change, expected) in [
+            (Error, unique, insert, Stop),
+            (Error, missing, update, Stop),
+            (Error, missing, delete, Stop),
+            (Ignore, unique, insert, LeaveOut("ignored")),
+            (Ignore, unique, update, LeaveOut("ignored")),
+            (Ignore, exclusion, insert, LeaveOut("ignored")),
+            (Ignore, missing, update, LeaveOut("ignored")),
+            (Ignore, missing, partial, LeaveOut("ignored")),
+            (Ignore, missing, delete, LeaveOut("ignored")),
+            (Ignore, check, insert, Stop),
+            (Overwrite, unique, insert, Decision::Overwrite),
+            (Overwrite, unique, update, Decision::Overwrite),
+            // Which row is in the way is not known.
+            (Overwrite, exclusion, insert, Stop),
+            (Overwrite, missing, update, Insert),
+            // The WAL does not hold all of the row.
+            (Overwrite, missing, partial, Stop),
+            (Overwrite, missing, delete, LeaveOut("ignored")),
+            (Overwrite, check, update, Stop),
+        ] {
+            assert_eq!(decide(policy, false, sqlstate, change), expected, "{policy:?} {sqlstate} {change:?}");
+            assert_eq!(decide(policy, true, sqlstate, change), LeaveOut("skipped"), "{policy:?} {sqlstate} {change:?}");
+        }
+    }
+
+    #[test]
+    fn one_change_is_skipped() {
+        let policy = |conflict, skip| Policy { conflict, skip: Lsn(skip) };
+        assert!(policy(ConflictPolicy::Error, 7).skips(Lsn(7)));
+        assert!(!policy(ConflictPolicy::Error, 7).skips(Lsn(8)));
+        assert!(!policy(ConflictPolicy::Error, 0).skips(Lsn(0)));
+        assert!(policy(ConflictPolicy::Error, 7).may_resolve(Lsn(7)));
+        assert!(!policy(ConflictPolicy::Error, 7).may_resolve(Lsn(8)));
+        assert!(policy(ConflictPolicy::Ignore, 0).may_resolve(Lsn(8)));
     }
 }

@@ -1,22 +1,29 @@
 //! Applying: merged batches of source transactions, set-wise, over one pipelined connection.
 //!
-//! `batch` collapses the changes of a table, `statements` writes the SQL, `arrays` packs rows into parameters. The
-//! applier is one object in several files: `applier` collects changes into groups, `sink` is its face to the decoder,
-//! `group` begins and ends a group on the destination, `send` and `copy_runs` send its rows, `answers` reads what the
-//! destination says, `conflicts` decides about a change that it refuses, `second` is a second session
-//! for long runs of inserts, `ahead` sends rows before their commit, `there` knows the destination's tables and looks for
-//! broken constraints that do not check themselves.
+//! ```text
+//!   sink, early          the decoder's side: changes, and rows before their commit
+//!   serial               one by one, when merging has failed
+//!   applier              collects transactions into groups, and says when a group goes and which way
+//!   conflicts            what becomes of a change that the destination refuses
+//!   writer/              a group there: its fence, its rows, its end
+//!   lanes                two sessions in turn, and their answers in the order of the groups
+//!   second, ahead        what the second session does; rows that are there before their commit
+//!   flights              groups on their way, and how far the destination is
+//!   session/             one connection: how it is used, what was sent, what is known of the tables
+//!   collect/, encode/    what waits, and rows as parameters: pure
+//! ```
+//! A file uses those below it; what happened below comes up as a value, and the upper one acts.
 
 mod ahead;
-mod answers;
 pub mod applier;
 mod collect;
 mod conflicts;
-mod copy_runs;
+mod early;
 mod encode;
-mod group;
-mod huge;
+mod flights;
+mod lanes;
 mod second;
-mod send;
+mod serial;
+mod session;
 mod sink;
-pub mod there;
+mod writer;

@@ -1,27 +1,23 @@
-//! A second session on the destination, for streams of inserts that one session there cannot follow.
+//! The second session on the destination: what it does, and whether it can be had.
 //!
-//! While the first session still takes in a group's COPY, the next group of the same kind goes to the second one, and so
-//! on in turn. The destination runs both at the same time and commits them in order: such a group updates the progress
-//! row behind its rows, after the end of the group before. It waits for that on an advisory lock that the group before
-//! holds, so that the destination would notice a deadlock. (The progress row itself cannot be waited for: its constraint
-//! is checked before the server sees that someone else has changed the row.) It can only go on if what it has to follow
-//! is there (see `destination`): a group that fails takes the one behind it along, and nothing of either is lost or
-//! there twice.
-//!
-//! This is right for groups that nothing but inserts, whose order no one sees: no trigger fires, no foreign key is
-//! checked, no constraint is deferred. Everything else waits until both sessions are done.
-//!
-//! The session is opened when it is wanted and closed when it has not been used for a while. Where it cannot be had,
-//! the task goes on with one.
+//! ```text
+//!            opened                    group sent
+//!   Closed ---------> Open (settled) -------------> Open (under way)
+//!     ^                |     ^                        |
+//!     |  10 s unused   |     `---- group committed ---'
+//!     |<---------------'
+//!     |  taken for rows ahead of their commit
+//!     `------ Ahead (Rows of an open transaction) ----> Ahead (adopted) ----> Open (settled)
+//! ```
+//! It is opened when it is wanted. Where it cannot be had, or has failed, the task goes on with one session.
 
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::ahead::Ahead;
+use super::session::Session;
 use crate::destination::Destination;
 use crate::destination::dialect::Turn;
 use crate::error::Result;
-use crate::logicalrep::Relation;
 
 /// A session that is not used is closed after this time.
 const KEPT: Duration = Duration::from_secs(10);
@@ -31,13 +27,17 @@ const AVOIDED: Duration = Duration::from_secs(300);
 /// Opens a session like the first one.
 pub type Open = Box<dyn Fn() -> Result<Destination>>;
 
+enum State {
+    Closed,
+    /// Ready, or with a group under way.
+    Open(Box<Session>),
+    /// It holds rows of a transaction that has not committed on the destination.
+    Ahead(Box<Ahead>),
+}
+
 pub(super) struct Second {
     open: Open,
-    pub(super) session: Option<Destination>,
-    /// The table of the group under way.
-    pub(super) table: Option<Rc<Relation>>,
-    /// What the session holds of a transaction that has not committed.
-    pub(super) ahead: Option<Ahead>,
+    state: State,
     used: Instant,
     avoided_until: Option<Instant>,
     /// The number of the latest group that took a turn.
@@ -46,34 +46,88 @@ pub(super) struct Second {
 
 impl Second {
     pub(super) fn new(open: Open) -> Second {
-        Second { open, session: None, table: None, ahead: None, used: Instant::now(), avoided_until: None, turn: 0 }
+        Second { open, state: State::Closed, used: Instant::now(), avoided_until: None, turn: 0 }
+    }
+
+    /// The session, if a group is under way there.
+    pub(super) fn busy(&mut self) -> Option<&mut Session> {
+        match &mut self.state {
+            State::Open(session) if !session.is_settled() => Some(session),
+            _ => None,
+        }
     }
 
     pub(super) fn is_busy(&self) -> bool {
-        self.table.is_some()
+        matches!(&self.state, State::Open(session) if !session.is_settled())
     }
 
-    /// Is there a session, or may one be opened?
+    /// Is there a session for groups, or may one be opened?
     pub(super) fn can_be_had(&self) -> bool {
-        self.ahead.is_none() && self.avoided_until.is_none_or(|until| Instant::now() > until)
+        !matches!(self.state, State::Ahead(_)) && self.avoided_until.is_none_or(|until| Instant::now() > until)
     }
 
-    /// The session of a COPY under way.
-    pub(super) fn working(&mut self) -> Option<&mut Destination> {
-        if self.table.is_some() { self.session.as_mut() } else { None }
-    }
-
-    /// The session, opened if need be.
-    pub(super) fn session(&mut self) -> Option<&mut Destination> {
+    /// The session for a group, opened if need be.
+    pub(super) fn session(&mut self) -> Option<&mut Session> {
         self.used = Instant::now();
-        if self.session.is_none() {
+        if matches!(self.state, State::Closed) {
             match (self.open)() {
                 // Both must treat triggers alike.
-                Ok(session) if session.replica_role => self.session = Some(session),
+                Ok(session) if session.replica_role => self.state = State::Open(Box::new(Session::new(session))),
                 _ => self.avoid(),
             }
         }
-        self.session.as_mut()
+        match &mut self.state {
+            State::Open(session) => Some(session),
+            State::Closed | State::Ahead(_) => None,
+        }
+    }
+
+    /// The session, opened if need be, for rows ahead of their commit. It comes back with [`Self::keep`], or not.
+    pub(super) fn take(&mut self) -> Option<Destination> {
+        self.session()?;
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Open(session) => {
+                assert!(session.is_settled(), "no rows go ahead beside a group under way");
+                Some(session.destination)
+            }
+            State::Closed | State::Ahead(_) => None,
+        }
+    }
+
+    /// Rows have gone ahead in the session that was taken.
+    pub(super) fn put_ahead(&mut self, ahead: Ahead) {
+        assert!(matches!(self.state, State::Closed), "the session was taken before");
+        self.state = State::Ahead(Box::new(ahead));
+    }
+
+    pub(super) fn ahead(&self) -> Option<&Ahead> {
+        match &self.state {
+            State::Ahead(ahead) => Some(ahead),
+            State::Closed | State::Open(_) => None,
+        }
+    }
+
+    pub(super) fn ahead_mut(&mut self) -> Option<&mut Ahead> {
+        match &mut self.state {
+            State::Ahead(ahead) => Some(ahead),
+            State::Closed | State::Open(_) => None,
+        }
+    }
+
+    /// Has the transaction whose rows went ahead committed on the source?
+    #[inline]
+    pub(super) fn has_adopted(&self) -> bool {
+        self.ahead().is_some_and(Ahead::is_adopted)
+    }
+
+    /// Keeps the session whose transaction has committed on the destination as well.
+    pub(super) fn keep_adopted(&mut self) {
+        assert!(self.has_adopted(), "a session comes back when its transaction has committed");
+        if let State::Ahead(ahead) = std::mem::replace(&mut self.state, State::Closed)
+            && let Some(session) = ahead.into_session()
+        {
+            self.state = State::Open(Box::new(Session::new(session)));
+        }
     }
 
     /// The turn of the group before, whose end the next one waits for; and that of the next group, which it takes at its
@@ -84,15 +138,9 @@ impl Second {
         [earlier, self.turn].map(|number| Turn { class, number })
     }
 
-    /// The session, opened if need be, for somebody who gives it back or closes it.
-    pub(super) fn take_session(&mut self) -> Option<Destination> {
-        self.session();
-        self.session.take()
-    }
-
     /// Closes the session, which undoes what it has not committed.
     pub(super) fn close(&mut self) {
-        (self.session, self.table, self.ahead) = (None, None, None);
+        self.state = State::Closed;
     }
 
     /// Gives the session up for a while.
@@ -103,8 +151,8 @@ impl Second {
 
     /// Closes a session that nobody needs.
     pub(super) fn rest(&mut self) {
-        if self.table.is_none() && self.session.is_some() && self.used.elapsed() > KEPT {
-            self.session = None;
+        if matches!(&self.state, State::Open(session) if session.is_settled()) && self.used.elapsed() > KEPT {
+            self.close();
         }
     }
 }

@@ -1,12 +1,11 @@
-//! The applier as the decoder's sink: what it wants, and what becomes of each change.
+//! The applier as the decoder's sink: what becomes of each change.
 
 use std::rc::Rc;
-use std::time::Instant;
 
-use super::applier::{Applier, Kind, Sent};
-use super::huge::HUGE;
+use super::applier::Applier;
+use super::collect::group::Mode;
+use super::collect::route::{Arrival, arrival};
 use crate::decode::{EarlySink, Event};
-use crate::destination::table::Table;
 use crate::error::{Error, Result};
 use crate::logicalrep::{Change, Lsn, Relation, Transaction};
 use crate::transform::Operation;
@@ -28,30 +27,32 @@ impl Applier {
     /// May rows be taken before their transaction, which ends behind `lsn`, has committed? While changes are replayed one by
     /// one, an error shows the row.
     pub fn takes_early(&self, lsn: Lsn) -> bool {
-        lsn >= self.plan.serial_until
+        self.writer.lanes.flights.is_merged_from(lsn)
     }
 
     fn change(&mut self, transaction: &Transaction, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {
-        if self.second.ahead.as_ref().is_some_and(|ahead| ahead.is_group) {
-            let Change::Insert { row } = change else {
-                return Err(Error::internal("a transaction whose rows were sent ahead has other changes"));
-            };
-            self.group.changes += 1;
-            self.group.bytes += row.len() as u64;
-            return self.row_ahead(row);
-        }
         self.enter(transaction);
-        self.group.changes += 1;
-        self.group.bytes += change.bytes() as u64;
-        if self.is_serial() {
-            return self.apply_serially(relation, change);
+        let bytes = change.bytes();
+        self.writer.group.count(1, bytes as u64);
+        match arrival(self.mode(), bytes) {
+            Arrival::Waits => {
+                self.add(relation, change)?;
+                // A transaction too large to wait for its end goes out in parts.
+                if self.holds(2) { self.send_waiting() } else { Ok(()) }
+            }
+            Arrival::Serial => self.apply_serially(relation, change),
+            Arrival::Huge => {
+                self.note_generation(relation)?;
+                self.send_waiting()?;
+                self.writer.send_huge(relation, change)
+            }
+            Arrival::Ahead => {
+                let Change::Insert { row } = change else {
+                    return Err(Error::internal("a transaction whose rows were sent ahead has other changes"));
+                };
+                self.row(row)
+            }
         }
-        if change.bytes() >= HUGE {
-            return self.send_huge(relation, change);
-        }
-        self.add(relation, change)?;
-        // A transaction too large to wait for its end goes out in parts.
-        if self.holds(2) { self.send_waiting() } else { Ok(()) }
     }
 
     fn truncate(
@@ -61,102 +62,41 @@ impl Applier {
         restart_sequences: bool,
     ) -> Result<()> {
         self.enter(transaction);
-        self.group.changes += 1;
+        self.writer.group.count(1, 0);
         self.send_waiting()?;
-        if self.is_serial() && self.is_to_be_skipped() {
-            return self.truncate_or_skip(relations, restart_sequences);
+        match self.mode() {
+            Mode::Serial => self.truncate_serially(relations, restart_sequences),
+            Mode::Merged => {
+                self.writer.open_group(None)?;
+                self.writer.send_truncate(relations, restart_sequences)
+            }
+            Mode::Adopted => Err(Error::internal("a transaction whose rows were sent ahead has other changes")),
         }
-        self.open_group(None)?;
-        self.send_truncate(relations, restart_sequences)?;
-        if self.is_serial() { self.settle() } else { Ok(()) }
     }
 
     fn commit(&mut self, transaction: &Transaction) -> Result<()> {
-        if self.current.commit_lsn != transaction.commit_lsn {
+        if self.writer.lanes.flights.current.commit_lsn != transaction.commit_lsn {
             // Nothing of it was wanted; the next group's progress covers it.
             return Ok(());
         }
-        self.group.transactions += 1;
-        self.group.end_lsn = transaction.end_lsn;
-        self.group.commit_time = transaction.commit_time;
-        if self.second.ahead.as_ref().is_some_and(|ahead| ahead.is_group) {
-            return self.commit_ahead();
+        self.writer.group.complete(transaction);
+        match self.mode() {
+            Mode::Adopted => self.commit_ahead(),
+            Mode::Serial => self.commit_serially(),
+            Mode::Merged => self.commit_merged(),
         }
-        if self.is_serial() {
-            self.close_group(true)?;
-            while !self.groups.is_empty() {
-                self.wait_for_answers()?;
-            }
-            return Ok(());
-        }
-        if self.is_due() || self.group_open {
+    }
+
+    /// Sends the group if it is due, or is on its way already.
+    fn commit_merged(&mut self) -> Result<()> {
+        if self.is_due() || self.writer.group.is_open() {
             while !self.has_room() {
-                self.wait_for_answers()?;
+                self.writer.lanes.wait_for_answers()?;
             }
             self.close_group(false)?;
-            self.read_answers()?;
+            self.writer.lanes.read_answers()?;
         }
         Ok(())
-    }
-
-    /// Sends one change and waits for its outcome.
-    fn apply_serially(&mut self, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {
-        self.note_generation(relation)?;
-        if self.may_resolve() {
-            return self.apply_or_resolve(relation, change);
-        }
-        if change.bytes() >= HUGE {
-            self.send_huge(relation, change)?;
-        } else {
-            self.send_change(relation, change)?;
-        }
-        self.settle()
-    }
-
-    pub(super) fn send_truncate(&mut self, relations: &[Rc<Relation>], restart_sequences: bool) -> Result<()> {
-        let there = relations.iter().map(|relation| self.there(relation)).collect::<Result<Vec<_>>>()?;
-        let tables: Vec<(&Relation, &Table)> =
-            relations.iter().zip(&there).map(|(relation, there)| (relation.as_ref(), there.as_ref())).collect();
-        self.use_pipeline()?;
-        self.destination.send(&self.destination.dialect().truncate(&tables, restart_sequences))?;
-        let table = relations.first().cloned();
-        self.sent.push_back(Sent::Command { bytes: 0, table, kind: Some(Kind::Truncate) });
-        relations.iter().try_for_each(|relation| self.note_deleted(relation, u64::MAX))
-    }
-
-    /// The transaction counts although nothing of it is written but the progress: a heartbeat.
-    pub fn touch(&mut self, transaction: &Transaction) {
-        self.enter(transaction);
-    }
-
-    fn enter(&mut self, transaction: &Transaction) {
-        if self.group.transactions == 0 && self.group.changes == 0 {
-            self.group_since = Instant::now();
-        }
-        self.current = *transaction;
-    }
-}
-
-/// Rows of large transactions go ahead of their commit where that can be had.
-impl EarlySink for Applier {
-    fn wants(&mut self, early: &Transaction, table: Option<&Rc<Relation>>, is_first: bool) -> Result<bool> {
-        self.may_send_ahead(early, table, is_first)
-    }
-
-    fn row(&mut self, row: &[u8]) -> Result<()> {
-        self.row_ahead(row)
-    }
-
-    fn piece_ends(&mut self) -> Result<()> {
-        self.send_ahead()
-    }
-
-    fn forgets(&mut self, xid: u32) {
-        self.forget_ahead(xid);
-    }
-
-    fn has_all(&mut self, transaction: &Transaction, slot: Option<usize>) -> Result<bool> {
-        self.adopt_ahead(transaction, slot)
     }
 }
 

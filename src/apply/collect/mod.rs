@@ -4,5 +4,7 @@
 //! `group` is the run of transactions that they belong to, `route` says which way they go.
 
 pub mod batch;
+pub mod group;
 pub mod net;
+pub mod route;
 pub mod waiting;

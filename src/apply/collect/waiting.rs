@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::batch::{Added, TableBatch};
+use super::route::Load;
 use crate::logicalrep::{Change, Relation};
 
 /// Tables that keep their room for the next batch.
@@ -19,10 +20,7 @@ pub struct Waiting {
     room: usize,
     /// Slots of the tables with waiting changes, in the order of their first.
     order: Vec<usize>,
-    pub bytes: usize,
-    pub rows: usize,
-    /// Rows of the largest batch.
-    pub largest: usize,
+    pub load: Load,
 }
 
 impl Waiting {
@@ -56,9 +54,9 @@ impl Waiting {
             if !std::mem::replace(&mut batch.queued, true) {
                 self.order.push(slot);
             }
-            self.largest = self.largest.max(batch.len());
-            self.rows += 1;
-            self.bytes += change.bytes();
+            self.load.largest = self.load.largest.max(batch.len());
+            self.load.rows += 1;
+            self.load.bytes += change.bytes();
         }
         added
     }
@@ -71,7 +69,7 @@ impl Waiting {
 
     /// Everything, table by table.
     pub fn take(&mut self) -> Vec<TableBatch> {
-        (self.bytes, self.rows, self.largest) = (0, 0, 0);
+        self.load = Load::default();
         let order = std::mem::take(&mut self.order);
         order.into_iter().filter_map(|slot| self.forget(slot)).collect()
     }
@@ -94,5 +92,42 @@ impl Waiting {
         self.kept -= 1;
         self.room -= std::mem::take(&mut batch.kept_room);
         Some(batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::batch::tests::row;
+    use super::*;
+
+    fn relation(slot: usize) -> Rc<Relation> {
+        Rc::new(Relation { slot, ..crate::destination::fixture::relation() })
+    }
+
+    #[test]
+    fn batches_leave_in_the_order_of_their_first_change() {
+        let mut waiting = Waiting::default();
+        let row = row("1", "a");
+        for slot in [3, 1, 3, 2] {
+            assert_eq!(waiting.add(&relation(slot), Change::Insert { row: &row }), Added::Yes);
+        }
+        assert!(waiting.only().is_none() && waiting.is_behind_another(&relation(1)));
+        assert_eq!(waiting.load, Load { bytes: 4 * row.len(), rows: 4, largest: 2 });
+        let slots: Vec<usize> = waiting.take().iter().map(|batch| batch.relation.slot).collect();
+        assert_eq!(slots, [3, 1, 2]);
+        assert!(waiting.is_empty());
+        assert_eq!(waiting.load, Load::default());
+    }
+
+    #[test]
+    fn a_batch_that_comes_back_is_empty_and_known() {
+        let mut waiting = Waiting::default();
+        waiting.add(&relation(1), Change::Insert { row: &row("1", "a") });
+        for batch in waiting.take() {
+            waiting.give_back(batch);
+        }
+        assert!(waiting.is_empty() && waiting.knows(&relation(1)));
+        waiting.forget(1);
+        assert!(!waiting.knows(&relation(1)));
     }
 }
