@@ -86,19 +86,22 @@ impl Writer {
                     let Change::Update { row, .. } = change else { return Err(error) };
                     return self.apply_or_resolve(policy, relation, Change::Insert { row });
                 }
-                Decision::Overwrite => {
-                    let collision = self.collision(relation, change, &error)?;
-                    if collision.is_empty() {
-                        return Err(error.context(
-                            "The constraint has an expression, a condition or columns that do not travel: the row in the \
-                             way cannot be found by it.",
-                        ));
-                    }
-                    self.record(relation, change, &error, "overwritten", Found::Deleted, &collision)?;
-                }
+                Decision::Overwrite => self.make_way(relation, change, error)?,
             }
         }
         Err(Error::internal("the change collides with row after row"))
+    }
+
+    /// Deletes the rows in the way of the change.
+    fn make_way(&mut self, relation: &Rc<Relation>, change: Change<'_>, error: Error) -> Result<()> {
+        let collision = self.collision(relation, change, &error)?;
+        if collision.is_empty() {
+            return Err(error.context(
+                "The constraint has an expression, a condition or columns that do not travel: the row in the way cannot be \
+                 found by it.",
+            ));
+        }
+        self.record(relation, change, &error, "overwritten", Found::Deleted, &collision)
     }
 
     /// The TRUNCATE that `skip_change` names: it has no rows to show, only tables.
@@ -161,40 +164,21 @@ impl Writer {
         found: Found,
         by: &[usize],
     ) -> Result<()> {
-        let (verb, old) = match change {
-            Change::Insert { .. } => ("INSERT", None),
-            Change::Update { old, .. } => ("UPDATE", Some(old)),
-            Change::Delete { old } => ("DELETE", Some(old)),
-        };
-        // A table without a key identifies a row by all of it: then the old row is what there is to show.
-        let by_row = relation.key.is_empty();
-        let (key, row) = if by_row { (None, row_of(change).or(old)) } else { (old, row_of(change)) };
-        // A value for people to look at; jsonb takes no string of more than 256 MB.
-        let is_left_out = |field: &[u8]| is_unchanged(field) || field.len() >= HUGE;
-        let skip: Vec<usize> = match row {
-            Some(row) => Fields(row).enumerate().filter(|(_, f)| is_left_out(f)).map(|(i, _)| i).collect(),
-            None => Vec::new(),
-        };
-        let given: Vec<usize> =
-            (0..relation.columns.len()).filter(|column| row.is_some() && !skip.contains(column)).collect();
-        let key_columns: &[usize] = if key.is_some() { &relation.key } else { &[] };
-        if key_columns.is_empty() && given.is_empty() {
-            let record = self.dialect().record(&self.facts(relation, verb, error, decision));
+        let told = Told::of(relation, change);
+        if told.is_empty() {
+            let record = self.dialect().record(&self.facts(relation, told.verb, error, decision));
             self.lanes.command(&record)?;
             return self.lanes.settle();
         }
-        self.params.start(relation, key_columns.iter().chain(&given).copied());
-        if let Some(key) = key {
-            self.params.push(0, key, &[]);
-        }
-        if let Some(row) = row {
-            self.params.push(key_columns.len(), row, &skip);
-        }
-        let is_huge = row.is_some_and(|row| row.len() >= HUGE);
+        let key_columns: &[usize] = if told.key.is_some() { &relation.key } else { &[] };
+        self.params.start(relation, key_columns.iter().chain(&told.given).copied());
+        told.key.iter().for_each(|key| self.params.push(0, key, &[]));
+        told.row.iter().for_each(|row| self.params.push(key_columns.len(), row, &told.left_out));
+        let is_huge = told.row.is_some_and(|row| row.len() >= HUGE);
         let found = if by.is_empty() || found == Found::Shown && is_huge { Found::Nothing } else { found };
         let there = self.there(relation)?;
-        let rows = Involved { there: &there, has_key: key.is_some(), given: &given, found, by };
-        let statement = self.dialect().record_rows(&self.facts(relation, verb, error, decision), &rows);
+        let rows = Involved { there: &there, has_key: told.key.is_some(), given: &told.given, found, by };
+        let statement = self.dialect().record_rows(&self.facts(relation, told.verb, error, decision), &rows);
         let session = self.lanes.pipeline()?;
         session.prepare("", &statement, None)?;
         session.execute_own("", self.params.finish(None).iter().map(Vec::as_slice))?;
@@ -211,6 +195,41 @@ impl Writer {
             error,
             decision,
         }
+    }
+}
+
+/// What is written down of a change's rows.
+#[derive(Debug, PartialEq, Eq)]
+struct Told<'a> {
+    verb: &'static str,
+    key: Option<&'a [u8]>,
+    row: Option<&'a [u8]>,
+    /// Columns of the row that are shown, and those that are not.
+    given: Vec<usize>,
+    left_out: Vec<usize>,
+}
+
+impl<'a> Told<'a> {
+    fn of(relation: &Relation, change: Change<'a>) -> Told<'a> {
+        let (verb, old) = match change {
+            Change::Insert { .. } => ("INSERT", None),
+            Change::Update { old, .. } => ("UPDATE", Some(old)),
+            Change::Delete { old } => ("DELETE", Some(old)),
+        };
+        // A table without a key identifies a row by all of it: then the old row is what there is to show.
+        let by_row = relation.key.is_empty();
+        let (key, row) = if by_row { (None, row_of(change).or(old)) } else { (old, row_of(change)) };
+        // A value for people to look at; jsonb takes no string of more than 256 MB.
+        let is_left_out = |field: &[u8]| is_unchanged(field) || field.len() >= HUGE;
+        let fields = row.map(Fields).into_iter().flatten().enumerate();
+        let left_out: Vec<usize> = fields.filter(|(_, field)| is_left_out(field)).map(|(column, _)| column).collect();
+        let is_given = |column: &usize| row.is_some() && !left_out.contains(column);
+        let given = (0..relation.columns.len()).filter(is_given).collect();
+        Told { verb, key, row, given, left_out }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.key.is_none() && self.given.is_empty()
     }
 }
 
@@ -286,6 +305,26 @@ mod tests {
             assert_eq!(decide(policy, false, sqlstate, change), expected, "{policy:?} {sqlstate} {change:?}");
             assert_eq!(decide(policy, true, sqlstate, change), LeaveOut("skipped"), "{policy:?} {sqlstate} {change:?}");
         }
+    }
+
+    #[test]
+    fn what_is_told_of_a_change_is_its_key_and_what_the_log_holds_of_its_row() {
+        let mut relation = crate::destination::fixture::relation();
+        let key = [&1i32.to_be_bytes()[..], b"1"].concat();
+        let partial = [&key[..], &UNCHANGED_FIELD.to_be_bytes()].concat();
+        let update = Change::Update { old: &key, row: &partial };
+        let told = Told::of(&relation, update);
+        assert_eq!((told.verb, told.key, told.row), ("UPDATE", Some(&key[..]), Some(&partial[..])));
+        assert_eq!((told.given, told.left_out), (vec![0], vec![1]));
+        let told = Told::of(&relation, Change::Delete { old: &key });
+        assert_eq!((told.verb, told.key, told.row), ("DELETE", Some(&key[..]), None));
+        assert!(told.given.is_empty() && !told.is_empty());
+        let told = Told::of(&relation, Change::Insert { row: &partial });
+        assert_eq!((told.verb, told.key, told.given), ("INSERT", None, vec![0]));
+        // Without a key the old row is what there is to show.
+        relation.key.clear();
+        let told = Told::of(&relation, Change::Delete { old: &partial });
+        assert_eq!((told.key, told.row, told.given), (None, Some(&partial[..]), vec![0]));
     }
 
     #[test]

@@ -342,6 +342,7 @@ impl Stream {
         if durable > decoding.confirmed() && self.last_confirm.elapsed() >= CONFIRM_EVERY {
             failpoint::hit("apply_after_destination_commit")?;
             decoding.confirm(durable)?;
+            assert!(decoding.confirmed() <= durable, "the slot stays behind what is durable");
             self.status.confirmed_lsn.store(decoding.confirmed().0, Relaxed);
             self.last_confirm = Instant::now();
         }

@@ -13,9 +13,8 @@ mod probes;
 mod rows;
 mod statement;
 
-use probes::Probes;
-
 use super::collect::group::{Applied, Group};
+use super::collect::written::Probes;
 use super::encode::arrays::Params;
 use super::flights::Lane;
 use super::lanes::Lanes;
