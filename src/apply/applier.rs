@@ -153,7 +153,7 @@ impl Applier {
             self.record_position(round.position)?;
         }
         let lanes = &mut self.writer.lanes;
-        lanes.first.destination.flush()?;
+        lanes.first.flush()?;
         lanes.second.rest();
         lanes.tend_ahead();
         Ok(())

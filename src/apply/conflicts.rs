@@ -141,8 +141,7 @@ impl Writer {
     /// them all. None for a missing row.
     fn collision(&mut self, relation: &Relation, change: Change<'_>, error: &Error) -> Result<Vec<usize>> {
         let (Some(name), Some(row)) = (error.constraint_name(), row_of(change)) else { return Ok(Vec::new()) };
-        let session = self.lanes.plain()?;
-        let names = session.destination.columns_of_unique_index(&relation.target(), name)?;
+        let names = self.lanes.plain()?.exchange().columns_of_unique_index(&relation.target(), name)?;
         let fields: Vec<&[u8]> = Fields(row).collect();
         let mut columns = Vec::new();
         for name in names {

@@ -113,7 +113,7 @@ impl Applier {
             lanes.second.avoid();
             return Ok(false);
         };
-        lanes.first.destination.on_stall(GIVES_WAY, Box::new(move || held.close()));
+        lanes.first.on_stall(GIVES_WAY, Box::new(move || held.close()));
         lanes.second.put_ahead(ahead);
         Ok(true)
     }

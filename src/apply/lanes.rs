@@ -68,13 +68,13 @@ impl Lanes {
     }
 
     pub(super) fn dialect(&self) -> &'static dyn Dialect {
-        self.first.destination.dialect()
+        self.first.destination().dialect()
     }
 
     /// Do triggers and foreign keys not fire there?
     #[inline]
     pub(super) fn has_replica_role(&self) -> bool {
-        self.first.destination.replica_role
+        self.first.destination().replica_role
     }
 
     /// The session of a group's COPY.
@@ -87,9 +87,9 @@ impl Lanes {
 
     /// What to wait for on the connections.
     pub(super) fn watches(&mut self) -> Result<Vec<Watch>> {
-        let mut watches = vec![self.first.destination.watch()?];
+        let mut watches = vec![self.first.watch()?];
         if let Some(second) = self.second.busy() {
-            watches.push(second.destination.watch()?);
+            watches.push(second.watch()?);
         }
         Ok(watches)
     }
@@ -131,8 +131,7 @@ impl Lanes {
     pub(super) fn end_group(&mut self, applied: Applied, durable: bool) -> Result<()> {
         self.pipeline()?.sync(Sent::GroupEnd)?;
         self.flights.sent(applied, durable, Lane::First);
-        self.first.destination.flush()?;
-        Ok(())
+        self.first.flush()
     }
 
     // ---- answers ---------------------------------------------------------------------------------------------------
@@ -149,8 +148,8 @@ impl Lanes {
 
     pub(super) fn wait_for_answers(&mut self) -> Result<()> {
         match self.second.busy() {
-            Some(second) => self.first.destination.wait_for_either(&mut second.destination)?,
-            None => self.first.destination.wait_for_answers()?,
+            Some(second) => self.first.wait_for_either(second)?,
+            None => self.first.wait()?,
         }
         self.take_answers()
     }
@@ -158,8 +157,7 @@ impl Lanes {
     pub(super) fn read_answers(&mut self) -> Result<()> {
         self.first.read()?;
         if let Some(second) = self.second.busy() {
-            second.destination.flush()?;
-            second.destination.consume()?;
+            second.read()?;
         }
         self.take_answers()
     }
@@ -228,7 +226,7 @@ impl Lanes {
     // ---- errors ----------------------------------------------------------------------------------------------------
 
     pub(super) fn explain(&self, error: Error, of: Option<(&Relation, Verb)>) -> Error {
-        explain(error, of, self.flights.failing_was_serial(), &self.first.destination)
+        explain(error, of, self.flights.failing_was_serial(), self.first.destination())
     }
 
     /// The error of a COPY that could not be sent whole. What a group before it has to say comes first.

@@ -86,10 +86,7 @@ impl Second {
     pub(super) fn take(&mut self) -> Option<Destination> {
         self.session()?;
         match std::mem::replace(&mut self.state, State::Closed) {
-            State::Open(session) => {
-                assert!(session.is_settled(), "no rows go ahead beside a group under way");
-                Some(session.destination)
-            }
+            State::Open(session) => Some(session.into_destination()),
             State::Closed | State::Ahead(_) => None,
         }
     }

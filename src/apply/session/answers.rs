@@ -1,8 +1,10 @@
 //! What the destination answers: in the order of what was sent there.
 
+use std::time::Duration;
+
 use super::{Sent, Session};
 use crate::error::{Error, Remedy, Result};
-use crate::libpq::Event;
+use crate::libpq::{Event, Watch};
 
 /// What an answer was about.
 #[derive(Debug)]
@@ -33,6 +35,31 @@ impl Session {
             self.destination.send_flush_request()?;
         }
         Ok(())
+    }
+
+    /// Sends what the socket takes.
+    pub fn flush(&mut self) -> Result<()> {
+        self.destination.flush().map(drop)
+    }
+
+    /// What to wait for next.
+    pub fn watch(&mut self) -> Result<Watch> {
+        self.destination.watch()
+    }
+
+    /// Waits until there is something to read or more to send.
+    pub fn wait(&mut self) -> Result<()> {
+        self.destination.wait_for_answers()
+    }
+
+    /// The same for two sessions, whichever is ready first.
+    pub fn wait_for_either(&mut self, other: &mut Session) -> Result<()> {
+        self.destination.wait_for_either(&mut other.destination)
+    }
+
+    /// A wait for answers must not last longer than this without `act`.
+    pub fn on_stall(&mut self, after: Duration, act: Box<dyn FnOnce()>) {
+        self.destination.on_stall(after, act);
     }
 
     /// Reads what has arrived, after sending what the socket takes.

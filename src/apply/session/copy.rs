@@ -57,7 +57,6 @@ impl Session {
         self.destination.copy_queue(&COPY_TRAILER)?;
         self.destination.copy_finish()?;
         self.sent.push_back(if is_group { Sent::CopyGroup { table } } else { Sent::CopyEnd { table } });
-        self.destination.flush()?;
-        Ok(())
+        self.flush()
     }
 }

@@ -64,8 +64,7 @@ impl There {
 
     /// Asks for the table.
     pub fn ask(&mut self, session: &mut Session, relation: &Relation) -> Result<Rc<Table>> {
-        assert!(!session.wire().is_pipeline() && session.is_settled(), "a question has the connection for itself");
-        let table = Rc::new(session.destination.table(&relation.target())?);
+        let table = Rc::new(session.exchange().table(&relation.target())?);
         self.note(relation, table.clone());
         Ok(table)
     }
@@ -113,11 +112,10 @@ impl There {
     /// The shortest that was ever met: a busy machine makes single ones long, so what seems to be far away gets more than
     /// one chance. By a statement that costs nothing itself.
     pub fn measure_round_trip(&mut self, session: &mut Session) -> Result<()> {
-        assert!(!session.wire().is_pipeline() && session.is_settled(), "nothing else is measured");
         let chances = if self.round_trip.is_none() { 10 } else { 1 };
         for chance in 1..=chances {
             let begin = Instant::now();
-            session.destination.ping()?;
+            session.exchange().ping()?;
             let this = begin.elapsed();
             let shortest = self.round_trip.map_or(this, |known| known.min(this));
             self.round_trip = Some(shortest);

@@ -61,8 +61,7 @@ pub enum Sent {
 }
 
 pub struct Session {
-    /// What the connection is asked directly: settings, tables, what to wait for.
-    pub destination: Destination,
+    destination: Destination,
     wire: Wire,
     sent: VecDeque<Sent>,
     /// Bytes of parameters whose statements are not answered.
@@ -77,6 +76,26 @@ impl Session {
 
     pub fn wire(&self) -> &Wire {
         &self.wire
+    }
+
+    /// What the session was opened with.
+    pub fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    /// The connection for questions, whose answers come at once.
+    pub fn exchange(&mut self) -> &mut Destination {
+        assert!(matches!(self.wire, Wire::Plain) && self.is_settled(), "a question has the connection for itself");
+        &mut self.destination
+    }
+
+    /// Gives the connection to somebody else.
+    pub fn into_destination(self) -> Destination {
+        assert!(
+            matches!(self.wire, Wire::Plain) && self.is_settled(),
+            "nothing is under way when a session is given away"
+        );
+        self.destination
     }
 
     /// Is everything answered that was sent?
@@ -126,8 +145,7 @@ impl Session {
         let (table, verb) = of;
         self.sent.push_back(Sent::Command { bytes, table: Some(table), verb: Some(verb) });
         self.bytes_in_flight += bytes;
-        self.destination.flush()?;
-        Ok(())
+        self.flush()
     }
 
     /// The same for one that is about no table's rows.

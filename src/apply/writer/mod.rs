@@ -125,9 +125,9 @@ impl Writer {
     pub fn send_progress(&mut self, applied: &Applied) -> Result<()> {
         const NAME: &str = "courier_progress";
         assert!(self.group.is_open(), "progress is part of a group");
-        let session = self.lanes.pipeline()?;
         if !self.is_progress_prepared {
-            session.prepare(NAME, &session.destination.dialect().advance_prepared(), None)?;
+            let statement = self.dialect().advance_prepared();
+            self.lanes.pipeline()?.prepare(NAME, &statement, None)?;
             self.is_progress_prepared = true;
         }
         let chain = self.lanes.flights.chain();
