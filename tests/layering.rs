@@ -14,7 +14,7 @@
 //! A module uses floors below its own. Within the top and the bottom floors neighbours may
 //! meet; stages may not: what two stages share moves down.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -148,6 +148,87 @@ fn sql_files() -> Vec<PathBuf> {
     let directory = pg_courier_tests::install::project().join("sql");
     let entries = fs::read_dir(directory).expect("the scripts").map(|entry| entry.expect("an entry").path());
     entries.filter(|path| path.extension().is_some_and(|e| e == "sql") && !path.ends_with("schema_ddl.sql")).collect()
+}
+
+/// Rooms whose files use each other in one direction.
+const ROOMS_IN_ORDER: &[&str] = &["apply"];
+
+/// Files that use each other are one file in several pieces: none can be read, or tested, without the others.
+#[test]
+fn files_of_a_room_form_no_circle() {
+    for room in ROOMS_IN_ORDER {
+        let files = rust_files(&source_directory().join(room));
+        let codes: BTreeMap<String, String> =
+            files.iter().map(|file| (path_of(file), without_tests(&read_code(file)).to_owned())).collect();
+        let circles = files_in_circles(&codes);
+        assert!(codes.len() > 10 && circles.is_empty(), "{room}: {circles:?} use each other");
+    }
+}
+
+#[test]
+fn circles_are_found() {
+    let codes = |list: &[(&str, &str)]| list.iter().map(|(path, code)| ((*path).into(), (*code).into())).collect();
+    let chain = [("a", "mod b;\nmod c;"), ("a::b", "use super::c::C;"), ("a::c", "use crate::error::Error;")];
+    assert!(files_in_circles(&codes(&chain)).is_empty());
+    let circle = [("a::b", "use super::c::{self, C};"), ("a::c", "use super::d;"), ("a::d", "use crate::a::b::B;")];
+    assert_eq!(files_in_circles(&codes(&circle)), ["a::b", "a::c", "a::d"]);
+    let parent = [("a", "use b::B;"), ("a::b", "use super::A;")];
+    assert_eq!(files_in_circles(&codes(&parent)), ["a", "a::b"]);
+}
+
+/// `apply::session::wire` of `src/apply/session/wire.rs`.
+fn path_of(file: &Path) -> String {
+    let inside = file.strip_prefix(source_directory()).expect("a file of src/").with_extension("");
+    let names: Vec<&str> = inside.iter().filter_map(|name| name.to_str()).filter(|name| *name != "mod").collect();
+    names.join("::")
+}
+
+fn without_tests(code: &str) -> &str {
+    code.split("#[cfg(test)]").next().unwrap_or_default()
+}
+
+/// The files, by their paths, that use themselves by way of others.
+fn files_in_circles(codes: &BTreeMap<String, String>) -> Vec<&str> {
+    let uses: BTreeMap<&str, BTreeSet<&str>> =
+        codes.iter().map(|(path, code)| (path.as_str(), files_used(path, code, codes))).collect();
+    let is_in_circle = |path: &&str| {
+        let mut reached: BTreeSet<&str> = BTreeSet::new();
+        let mut next: Vec<&str> = vec![path];
+        while let Some(user) = next.pop() {
+            next.extend(uses[user].iter().filter(|used| reached.insert(used)));
+        }
+        reached.contains(path)
+    };
+    uses.keys().copied().filter(is_in_circle).collect()
+}
+
+/// The files that the `use` lines of a file name, as far as they are among these.
+fn files_used<'a>(user: &str, code: &str, codes: &'a BTreeMap<String, String>) -> BTreeSet<&'a str> {
+    let mut used = BTreeSet::new();
+    for line in code.split("use ").skip(1).filter_map(|rest| rest.split(';').next()) {
+        let line: String = line.split_whitespace().collect();
+        let (head, names) = line.split_once('{').unwrap_or((&line, ""));
+        for name in names.trim_end_matches('}').split(',') {
+            let named = absolute(user, &format!("{head}{name}"));
+            let file = (1..=named.len()).rev().find_map(|length| codes.get_key_value(&named[..length].join("::")));
+            used.extend(file.map(|(path, _)| path.as_str()).filter(|path| *path != user));
+        }
+    }
+    used
+}
+
+/// The parts of a path, from the crate's root on.
+fn absolute(user: &str, path: &str) -> Vec<String> {
+    let mut parts: Vec<&str> = path.split("::").filter(|part| *part != "self").collect();
+    let mut from: Vec<&str> = user.split("::").collect();
+    if parts.first() == Some(&"crate") {
+        (from, parts) = (Vec::new(), parts.split_off(1));
+    }
+    while parts.first() == Some(&"super") {
+        from.pop();
+        parts.remove(0);
+    }
+    from.into_iter().chain(parts).map(str::to_owned).collect()
 }
 
 /// Their signatures.
