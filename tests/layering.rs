@@ -77,6 +77,69 @@ fn unsafe_code_lives_where_the_server_or_libpq_is() {
     assert!(problems.is_empty(), "unsafe outside of {UNSAFE:?}:\n{}", problems.join("\n"));
 }
 
+/// Whoever has a connection can say anything there. Only `destination` has one, and hands out none: all others call methods
+/// of it that have a name, or send what a dialect has made.
+#[test]
+fn only_the_destination_has_a_connection() {
+    const HANDS_OUT_CONNECTIONS: [&str; 3] = ["Connection", "refuse_shared", "*"];
+    let mut problems = Vec::new();
+    for file in rust_files(&source_directory()) {
+        let code = read_code(&file);
+        match module_of(&file).as_deref() {
+            Some("libpq") => continue,
+            Some("destination") => {
+                let public = ["pub connection", "pub fn connection", "-> &mut Connection", "pub use crate::libpq"];
+                problems.extend(
+                    public.iter().filter(|text| code.contains(*text)).map(|t| format!("{}: {t}", file.display())),
+                );
+            }
+            _ => {
+                let names = names_used_of("libpq", &code).into_iter();
+                let taken = names.filter(|name| HANDS_OUT_CONNECTIONS.contains(&name.as_str()));
+                problems.extend(taken.map(|name| format!("{}: libpq::{name}", file.display())));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+/// What a destination keeps of a task is a matter of `destination`: where else its name is needed, a constant has it.
+#[test]
+fn only_the_destination_names_the_helper_schema() {
+    let mut problems = Vec::new();
+    let mut places = 0;
+    for file in rust_files(&source_directory()) {
+        if !read_code(&file).contains("courier_applied") {
+            continue;
+        }
+        places += 1;
+        let is_constant = file.ends_with("logicalrep/helper.rs");
+        if !is_constant && module_of(&file).as_deref() != Some("destination") {
+            problems.push(file.display().to_string());
+        }
+    }
+    assert!(places > 5 && problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+/// The schema generator writes statements for the destination, and nobody else does: these methods take what it has written.
+#[test]
+fn only_the_schema_generator_defines_objects() {
+    const METHODS: [&str; 4] = [".define(", ".ask_definition(", ".ask_definitions(", ".ask_whether("];
+    const GENERATOR: [&str; 2] = ["schema_sync/", "catalog/schema/"];
+    let mut problems = Vec::new();
+    let mut calls = 0;
+    for file in rust_files(&source_directory()) {
+        let code = read_code(&file);
+        let made = METHODS.iter().filter(|method| code.contains(*method)).count();
+        calls += made;
+        let path = file.to_string_lossy();
+        if made > 0 && !GENERATOR.iter().any(|folder| path.contains(folder)) {
+            problems.push(path.into_owned());
+        }
+    }
+    assert!(calls > 3 && problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
 /// What people type and read passes `pg::text`: a `String` there is in the database's encoding, and refused or misread
 /// where that is not UTF-8.
 #[test]
@@ -304,6 +367,12 @@ fn the_rules_catch_what_they_are_for() {
     let used: Vec<String> = modules_used(&without_comments(code)).into_iter().collect();
     assert_eq!(used, ["apply", "decode", "error", "pg"]);
     assert_eq!(modules_used(&without_comments("// crate::apply\n/* crate::pg */")).len(), 0);
+    let used = |code: &str| names_used_of("libpq", code).into_iter().collect::<Vec<_>>();
+    assert_eq!(used("use crate::libpq::{Event, Connection};"), ["Connection", "Event"]);
+    assert_eq!(used("fn f(c: &mut crate::libpq::Connection, e: libpq::Event) {}"), ["Connection", "Event"]);
+    assert_eq!(used("use crate::{error, libpq::{Watch}};"), ["Watch"]);
+    assert_eq!(used("use crate::libpq as q; use crate::libpq::*;"), ["*"]);
+    assert!(used("my_libpq::Connection").is_empty());
     let functions =
         sql_functions("#[pg_extern]\nfn a(x: Text) {\n let y: String }\n#[pg_extern]\nfn b(x: String) {\n}");
     assert_eq!(functions, ["]\nfn a(x: Text) ", "]\nfn b(x: String) "]);
@@ -388,6 +457,33 @@ fn modules_used(code: &str) -> BTreeSet<String> {
             None => used.extend(head(after)),
         }
     }
+    used
+}
+
+/// What is used of a module, as `module::a` or `module::{a, b::c}`, in a list or on its way; `*` for all of it, also under
+/// another name.
+fn names_used_of(module: &str, code: &str) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
+    for (start, name) in code.match_indices(module) {
+        let before = code[..start].chars().next_back();
+        if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
+            continue;
+        }
+        let after = &code[start + name.len()..];
+        if after.starts_with(" as ") {
+            used.insert("*".to_owned());
+        }
+        let Some(path) = after.strip_prefix("::") else { continue };
+        let list = path.strip_prefix('{').map_or(path, |group| group.split('}').next().unwrap_or_default());
+        let is_list = path.starts_with('{');
+        let items = if is_list { list.split([',', ':']).collect() } else { vec![list] };
+        for item in items {
+            let item = item.trim_start();
+            let end = item.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '*')).unwrap_or(item.len());
+            used.insert(item[..end].to_owned());
+        }
+    }
+    used.remove("");
     used
 }
 

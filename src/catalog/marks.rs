@@ -1,6 +1,7 @@
 //! Who may say where a transaction came from, as the catalogs have it now; the rule is `select::marks`.
 
 use crate::error::Result;
+use crate::logicalrep::HELPER_SCHEMA;
 use crate::pg::{compat, spi};
 use crate::select::marks::{self, Marks, Owner};
 
@@ -19,8 +20,8 @@ pub fn read() -> Result<Marks> {
     let tables = spi::as_extension(|| {
         spi::query(
             "SELECT c.oid, c.relowner, pg_catalog.pg_get_userbyid(c.relowner) FROM pg_catalog.pg_class AS c \
-                 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = 'courier_applied'",
-            &[],
+                 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1",
+            &[Some(HELPER_SCHEMA)],
         )
     })?;
     Ok(Marks {

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use pgrx::pg_sys;
 
 use crate::error::{Error, Result};
+use crate::logicalrep::helper::MARKS;
 use crate::logicalrep::{FastMap, TableName, Transaction};
 use crate::pg::invalidation::{self, Changed, Stale};
 use crate::pg::rel::{name_of, text};
@@ -17,10 +18,6 @@ use crate::select::Selection;
 use crate::select::interest::{Answer, Asked, Interest, Moment, Names, Seen};
 use crate::transform::Route;
 use crate::tuple::{self, Described};
-
-/// The helper tables with which each transaction begins that a task applies here. Anybody may give a table such a name:
-/// the selection judges by the owner.
-const MARKS: [&str; 3] = ["courier_applied.progress", "courier_applied.table_progress", "courier_applied.marks"];
 
 pub(super) struct Met {
     pub(super) oid: u32,

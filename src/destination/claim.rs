@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 
 use super::Destination;
+use super::helper_schema::TABLES;
 use super::instance::{Instance, Seat, Verdict, judge};
 use crate::catalog::tables::TaskTable;
 use crate::error::{Error, Origin, Result, sqlstate};
@@ -252,7 +253,7 @@ impl Destination {
                 claim.check_owner(&found)?;
             }
             let connection = &mut destination.connection;
-            for table in ["progress", "table_progress", "marks", "conflicts", "writer"] {
+            for table in TABLES {
                 let sql = format!("DELETE FROM courier_applied.{table} WHERE task_id = $1::uuid");
                 connection.execute(&sql, &[Some(claim.task_id)])?;
             }

@@ -8,7 +8,7 @@
 //! | `dialect/` | the statements of the stream, one function for each kind |
 //! | `progress.rs` | how far the destination is, in memory and in the helper tables |
 //! | `claim.rs`, `instance.rs` | whose the task's rows are, before anything is written |
-//! | `helper.rs` | schema `courier_applied` |
+//! | `helper_schema.rs` | schema `courier_applied`, its version and the steps to it |
 //! | `table.rs` | questions about tables |
 //!
 //! `courier_applied.progress` has one row for each task that writes here. It is updated in the transaction that carries the
@@ -28,7 +28,7 @@ pub mod fingerprint;
 #[cfg(test)]
 pub mod fixture;
 pub mod full_copy;
-mod helper;
+mod helper_schema;
 mod inspect;
 pub mod instance;
 mod progress;
@@ -40,5 +40,6 @@ pub use catalog::SequenceTo;
 pub use claim::{Claim, Missing, behind, taken_over};
 pub use claimant::Claimant;
 pub use endpoint::Endpoint;
-pub use progress::{Progress, is_fenced};
+pub use helper_schema::{HelperProblem, removal_of};
+pub use progress::{Progress, is_fenced, row_is_gone};
 pub use session::{Destination, Purpose, Session, THIS_DATABASE, data_settings};

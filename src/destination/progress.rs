@@ -1,7 +1,7 @@
 //! How far the destination is: the value that a worker keeps, and the tables that say so there.
 
 use super::{Destination, taken_over};
-use crate::error::{Error, Result};
+use crate::error::{Error, Origin, Result, sqlstate};
 use crate::logicalrep::Lsn;
 
 /// The constraint whose violation means that another worker writes for the task.
@@ -10,6 +10,12 @@ const FENCE: &str = "progress_one_writer";
 /// Has the destination refused a step of the progress row, because another worker writes for the task?
 pub fn is_fenced(error: &Error) -> bool {
     error.constraint_name() == Some(FENCE)
+}
+
+/// What a step of the progress row that finds no row means. The supervisor looks again, and says what that means.
+pub fn row_is_gone() -> Error {
+    Error::new(sqlstate::OBJECT_IN_USE, "the task's row in courier_applied.progress is gone")
+        .origin(Origin::Destination)
 }
 
 /// Ends of groups: what was sent, what the destination has committed, and what survives a crash there. Each follows the one

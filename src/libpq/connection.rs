@@ -242,6 +242,20 @@ impl Connection {
         Ok(self.run(sql, params)?.1)
     }
 
+    /// Runs several statements as one message and waits for all of them; their rows are passed over.
+    pub fn exec_all(&mut self, statements: &str) -> Result<()> {
+        let text = c_text(statements)?;
+        // SAFETY: live connection object, no pipeline; libpq copies the text.
+        if unsafe { pq_sys::PQsendQuery(self.ptr(), text.as_ptr()) } != 1 {
+            return Err(self.loss());
+        }
+        let mut outcome = Ok(());
+        while let Some(result) = self.get_result()? {
+            outcome = outcome.and_then(|()| self.judge(&result));
+        }
+        outcome
+    }
+
     fn run(&mut self, sql: &str, params: &[Option<&str>]) -> Result<(Vec<Row>, u64)> {
         self.send(sql, params)?;
         self.receive()

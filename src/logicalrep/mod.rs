@@ -2,6 +2,7 @@
 
 pub mod change;
 pub mod fast_map;
+pub mod helper;
 pub mod lsn;
 pub mod names;
 pub mod quote;
@@ -14,6 +15,7 @@ pub mod words;
 
 pub use change::{Change, Transaction};
 pub use fast_map::FastMap;
+pub use helper::HELPER_SCHEMA;
 pub use lsn::Lsn;
 pub use relation::{Column, ColumnFormat, Relation};
 pub use row::Row;

@@ -4,8 +4,8 @@ use super::{Check, minors};
 use crate::catalog::select::Selection;
 use crate::catalog::{Task, coverage, marks};
 use crate::error::Result;
-use crate::logicalrep::Row;
 use crate::logicalrep::names::{shown, shown_qualified};
+use crate::logicalrep::{HELPER_SCHEMA, Row};
 use crate::pg::{spi, xact};
 
 impl Check<'_> {
@@ -31,9 +31,10 @@ impl Check<'_> {
 
     fn marks(&mut self) -> Result<()> {
         for owner in marks::read()?.doubtful_owners() {
-            let detail = "Tables of schema \"courier_applied\" belong to it; it may not say that a transaction came from \
-                          another server.";
-            self.add("source_marks", None, Some(shown(owner)), Some(detail.to_owned()))?;
+            let detail = format!(
+                "Tables of schema \"{HELPER_SCHEMA}\" belong to it; it may not say that a transaction came from another server."
+            );
+            self.add("source_marks", None, Some(shown(owner)), Some(detail))?;
             // Only somebody who knows whether a task writes here under this name can tell.
             self.let_decide(Some(format!("{} -- if it applies changes of pg_courier here", marks::grant_to(owner))));
         }

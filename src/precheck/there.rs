@@ -5,10 +5,10 @@ use super::items::{self, Concerns, find};
 use super::{Check, Finding, Status, connection, foreign};
 use crate::catalog::connection as mapping;
 use crate::catalog::select::Selection;
-use crate::destination::{Destination, THIS_DATABASE};
+use crate::destination::{Destination, HelperProblem, THIS_DATABASE};
 use crate::error::{Error, Origin, Result, sqlstate};
-use crate::logicalrep::Row;
 use crate::logicalrep::names::{quote_ident, quote_literal};
+use crate::logicalrep::{HELPER_SCHEMA, Row};
 use crate::pg::{spi, xact};
 
 impl Check<'_> {
@@ -107,11 +107,9 @@ impl Check<'_> {
         Ok((row.string(0)?, row.string(1)?))
     }
 
-    fn helper_schema_has(&mut self, problem: String) -> Result<()> {
-        self.add("destination_helper_schema", None, Some("courier_applied".to_owned()), Some(problem))?;
-        let fix = "DROP SCHEMA courier_applied CASCADE; -- on the destination, as a superuser, if no task needs it"
-            .to_owned();
-        self.let_decide(Some(fix));
+    fn helper_schema_has(&mut self, HelperProblem { detail, fix }: HelperProblem) -> Result<()> {
+        self.add("destination_helper_schema", None, Some(HELPER_SCHEMA.to_owned()), Some(detail))?;
+        self.let_decide(fix.map(str::to_owned));
         Ok(())
     }
 

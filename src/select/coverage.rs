@@ -18,7 +18,7 @@ use super::pattern::Pattern;
 use super::ways_out::{not_followed_hint, rename_statements, unlogged};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::names::{quote_literal, shown};
-use crate::logicalrep::{CopySnapshot, FastMap, Lsn, TableName, Transaction};
+use crate::logicalrep::{CopySnapshot, FastMap, HELPER_SCHEMA, Lsn, TableName, Transaction};
 use crate::transform::Route;
 
 pub struct Followed {
@@ -63,7 +63,7 @@ impl Scope {
 }
 
 fn is_of_system(schema: &str) -> bool {
-    ["pg_catalog", "information_schema", "courier", "courier_applied"].contains(&schema)
+    ["pg_catalog", "information_schema", "courier", HELPER_SCHEMA].contains(&schema)
         || schema.starts_with("pg_toast")
         || schema.starts_with("pg_temp")
 }

@@ -13,8 +13,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::error::{Error, Result, sqlstate};
-use crate::logicalrep::Lsn;
 use crate::logicalrep::names::quote_ident;
+use crate::logicalrep::{HELPER_SCHEMA, Lsn};
 
 /// A row of a helper table: a task of pg_courier says that it applied the transaction here.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +63,7 @@ impl Marks {
             Worth::Nothing => Ok(false),
             Worth::Unknown => Err(Error::new(
                 sqlstate::OBJECT_IN_USE,
-                "the tables of schema \"courier_applied\" are newer than what the apply worker knows of them",
+                format!("the tables of schema \"{HELPER_SCHEMA}\" are newer than what the apply worker knows of them"),
             )
             .detail("It starts again and looks at them.")),
             Worth::Doubtful(owner) => Err(doubt(&owner, self.has_parameter_privileges)),
@@ -107,12 +107,12 @@ fn doubt(owner: &str, has_parameter_privileges: bool) -> Error {
         format!("role {role} may not say that a transaction came from another server"),
     )
     .detail(format!(
-        "The transaction has a row in a table of schema \"courier_applied\", which belongs to {role}, that says it was \
+        "The transaction has a row in a table of schema \"{HELPER_SCHEMA}\", which belongs to {role}, that says it was \
          applied here by pg_courier and is not to be sent. That is believed only of a superuser, and of a role with the \
          right to be a replica."
     ))
     .hint(format!(
-        "If a task of another server writes here as {role}: {grant} If not, DROP SCHEMA courier_applied CASCADE; sends what \
+        "If a task of another server writes here as {role}: {grant} If not, DROP SCHEMA {HELPER_SCHEMA} CASCADE; sends what \
          was to be hidden. Then SELECT courier.resume({{task}});"
     ))
 }

@@ -3,10 +3,10 @@
 use super::{identity, processes};
 use crate::catalog::{Task, Wanted};
 use crate::decode::context;
-use crate::destination::{Claimant, Endpoint, Purpose};
+use crate::destination::{Claimant, Endpoint, Purpose, removal_of};
 use crate::error::{Result, sqlstate};
 use crate::failpoint;
-use crate::logicalrep::names;
+use crate::logicalrep::{HELPER_SCHEMA, names};
 use crate::pg::{report, spi, xact};
 
 pub fn drop_task(task: Task, restore_replica_identity: bool) -> Result<()> {
@@ -43,9 +43,7 @@ fn forget_on_destination(task: &Task, leaving: Result<(Claimant, Endpoint)>) {
     let outcome =
         leaving.and_then(|(claimant, endpoint)| endpoint.open(Purpose::Control)?.forget_task(&claimant.claim(task)));
     let Err(error) = outcome else { return };
-    let tables = ["progress", "table_progress", "marks", "conflicts", "writer"];
-    let remove =
-        tables.map(|table| format!("DELETE FROM courier_applied.{table} WHERE task_id = '{}';", task.uuid)).join(" ");
+    let remove = removal_of(&task.uuid);
     if error.sqlstate() == sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE {
         // A copy of the server that writes there.
         let detail = error.detail_text().unwrap_or_default();
@@ -56,7 +54,7 @@ fn forget_on_destination(task: &Task, leaving: Result<(Claimant, Endpoint)>) {
         return;
     }
     report::warning(&format!(
-        "the task's rows in schema courier_applied of the destination stay: {}; if no other server (of which this one may be a copy) \
+        "the task's rows in schema {HELPER_SCHEMA} of the destination stay: {}; if no other server (of which this one may be a copy) \
          runs the task, remove them there later: {remove}",
         error.message()
     ));

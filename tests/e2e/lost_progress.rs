@@ -137,31 +137,6 @@ fn another_destination_under_the_same_name() {
     pair.assert_mirrored(TASK, &SMALL);
 }
 
-/// A destination of version 0.1.0: its tables lack what has come since, and its slot may be ahead of the row.
-#[test]
-fn a_destination_of_0_1_0() {
-    let pair = mirrored_pair();
-    wait_until_confirmed(&pair);
-    pair.call(DATABASE, "pause", TASK);
-    pair.source.run(
-        DATABASE,
-        "UPDATE courier.task SET lease = NULL, next_lease = NULL, source_id = NULL, destination_id = NULL",
-    );
-    pair.destination.run(
-        DATABASE,
-        "DROP TABLE courier_applied.writer; ALTER TABLE courier_applied.progress DROP COLUMN lease; \
-         UPDATE courier_applied.progress SET end_lsn = end_lsn - 8",
-    );
-    pair.call(DATABASE, "resume", TASK);
-    pair.source.run(DATABASE, MORE);
-    pair.assert_mirrored(TASK, &SMALL);
-    // Once only: a backup from before the upgrade is an older state.
-    pair.call(DATABASE, "pause", TASK);
-    pair.destination.run(DATABASE, "UPDATE courier_applied.progress SET lease = NULL");
-    pair.call(DATABASE, "resume", TASK);
-    assert_mentions(&pair.failure(DATABASE, TASK), &["belongs to another server", "older than this version"]);
-}
-
 /// The destination has lost the copies and nothing else, as far as the positions tell.
 #[test]
 fn copies_are_gone() {

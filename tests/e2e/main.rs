@@ -21,6 +21,7 @@ mod encodings;
 mod exactly_once;
 mod faults;
 mod health;
+mod helper_schema;
 mod hostile;
 mod large;
 mod lifecycle;

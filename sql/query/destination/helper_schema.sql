@@ -1,20 +1,29 @@
--- What is wrong with schema courier_applied. Runs on the destination. Whoever owns it or its tables, or has put code on them, acts with the
+-- Schema courier_applied: a row that says what is there (its tables, and the comment of progress, which has the version), and one for each
+-- thing that is wrong. No row: no schema. Runs on the destination. Whoever owns it or its tables, or has put code on them, acts with the
 -- rights of the user of the user mapping: they have to belong to that user or to a superuser, and be as pg_courier makes them.
 -- One level of plain subqueries: a new session asks it, and half the time is the reading of catalogs it has not seen.
 WITH trusted AS MATERIALIZED (
     SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolsuper OR r.rolname IN (current_user, session_user)
 ), relations AS MATERIALIZED (
-    SELECT c.oid, c.relowner, c.relkind, c.relpersistence, c.relispartition, c.relrowsecurity,
+    SELECT c.oid, c.relname, c.relowner, c.relkind, c.relpersistence, c.relispartition, c.relrowsecurity,
            pg_catalog.format('table courier_applied.%I', c.relname) AS object
       FROM pg_catalog.pg_namespace n
       JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid
      WHERE n.nspname = 'courier_applied' AND c.relname IN ('progress', 'table_progress', 'marks', 'conflicts', 'writer')
 )
-SELECT pg_catalog.format('Schema courier_applied belongs to role %I.', pg_catalog.pg_get_userbyid(n.nspowner)) AS problem
+SELECT NULL::pg_catalog.text AS problem,
+       (SELECT pg_catalog.string_agg(c.relname::pg_catalog.text, ',') FROM relations c) AS tables,
+       (SELECT d.description FROM relations c
+          JOIN pg_catalog.pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objsubid = 0
+         WHERE c.relname = 'progress') AS comment
+  FROM pg_catalog.pg_namespace n
+ WHERE n.nspname = 'courier_applied'
+UNION ALL
+SELECT pg_catalog.format('Schema courier_applied belongs to role %I.', pg_catalog.pg_get_userbyid(n.nspowner)), NULL, NULL
   FROM pg_catalog.pg_namespace n
  WHERE n.nspname = 'courier_applied' AND NOT n.nspowner IN (SELECT r.oid FROM trusted r)
 UNION ALL
-SELECT p.problem
+SELECT p.problem, NULL, NULL
   FROM relations c
  CROSS JOIN LATERAL (VALUES
     (NOT c.relowner IN (SELECT r.oid FROM trusted r),

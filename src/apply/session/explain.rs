@@ -3,7 +3,7 @@
 
 use super::Verb;
 use crate::destination::dialect::{Dialect, FoundTwice};
-use crate::destination::{Destination, is_fenced, taken_over};
+use crate::destination::{Destination, is_fenced, row_is_gone, taken_over};
 use crate::error::{Error, Origin, Remedy, sqlstate};
 use crate::logicalrep::Relation;
 use crate::logicalrep::names::quote_ident;
@@ -17,10 +17,7 @@ pub fn explain(error: Error, of: Option<(&Relation, Verb)>, was_serial: bool, de
     let error = match of {
         Some((table, verb)) => of_table(error, table, verb, destination.dialect(), &destination.user()),
         // The supervisor looks again, and says what that means.
-        None if error.sqlstate() == sqlstate::DIVISION_BY_ZERO => {
-            Error::new(sqlstate::OBJECT_IN_USE, "the task's row in courier_applied.progress is gone")
-                .origin(Origin::Destination)
-        }
+        None if error.sqlstate() == sqlstate::DIVISION_BY_ZERO => row_is_gone(),
         None => error,
     };
     retried(error, was_serial)

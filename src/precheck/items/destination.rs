@@ -43,7 +43,7 @@ pub const SERVER: &[Item] = &[
     DESTINATION.failed(
         "destination_create",
         All,
-        "The user may create what is missing: schema `courier_applied`, and the schemas of the tables with schema_sync.",
+        "The user may create what is missing: the schema of the task's own tables there, and the schemas of the tables with schema_sync.",
     ),
     DESTINATION.failed(
         "destination_schema",
@@ -117,7 +117,7 @@ pub const SERVER: &[Item] = &[
     DESTINATION.failed(
         "destination_helper_schema",
         All,
-        "Schema `courier_applied`, if it is there, belongs to the user or a superuser, and nobody has put code on its tables.",
+        "The schema of the task's own tables there, if there is one, belongs to the user or a superuser, nobody has put code on its tables, and it is not of a later pg_courier.",
     ),
     DESTINATION.failed(
         "destination_same_source",
