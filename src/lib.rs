@@ -40,6 +40,7 @@ mod destination;
 mod error;
 mod failpoint;
 mod guc;
+#[cfg_attr(test, allow(dead_code, reason = "unit tests have a connection of their own"))]
 mod libpq;
 mod logicalrep;
 mod pg;

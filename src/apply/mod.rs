@@ -26,4 +26,6 @@ mod second;
 mod serial;
 mod session;
 mod sink;
+#[cfg(test)]
+mod tests;
 mod writer;

@@ -24,6 +24,8 @@ mod conflicts;
 mod definitions;
 pub mod dialect;
 mod endpoint;
+#[cfg(test)]
+pub mod fake;
 pub mod fingerprint;
 #[cfg(test)]
 pub mod fixture;
@@ -35,6 +37,12 @@ mod progress;
 mod session;
 mod stream;
 pub mod table;
+
+#[cfg(test)]
+use fake::{Connection, refuse_shared};
+
+#[cfg(not(test))]
+use crate::libpq::{Connection, refuse_shared};
 
 pub use catalog::SequenceTo;
 pub use claim::{Claim, Missing, behind, taken_over};

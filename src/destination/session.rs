@@ -1,9 +1,9 @@
 //! A session on the destination: settings that make data mean the same on both sides, and what its user may do.
 
 use super::dialect::{Dialect, POSTGRES};
-use super::table;
+use super::{Connection, refuse_shared, table};
 use crate::error::{Error, Result, sqlstate};
-use crate::libpq::{Connection, Parameters, WaitFn, refuse_shared};
+use crate::libpq::{Parameters, WaitFn};
 use crate::logicalrep::names::{quote_ident, quote_literal};
 
 /// Names a database among all servers: the cluster's system identifier and the database's OID. The same query on both
@@ -29,7 +29,7 @@ pub enum Purpose {
 pub struct Destination {
     /// For this module only: whoever else wants to know something asks a method that has a name.
     pub(super) connection: Connection,
-    dialect: &'static dyn Dialect,
+    pub(super) dialect: &'static dyn Dialect,
     /// Is `session_replication_role` `replica`, so that triggers and foreign keys do not fire here?
     pub replica_role: bool,
 }

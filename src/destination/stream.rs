@@ -91,7 +91,7 @@ impl Destination {
 
     /// Runs statements and waits for them.
     pub fn run(&mut self, sql: &Sql) -> Result<()> {
-        self.connection.exec(sql.text()).map(drop)
+        self.connection.exec_all(sql.text())
     }
 
     /// A round trip that costs the destination nothing.

@@ -8,9 +8,8 @@
 
 use std::collections::HashMap;
 
-use super::Destination;
+use super::{Connection, Destination};
 use crate::error::{Error, Result};
-use crate::libpq::Connection;
 use crate::logicalrep::names::{quote_ident, quote_literal};
 use crate::logicalrep::{Column, ColumnFormat};
 

@@ -16,6 +16,7 @@ pub use connection::Connection;
 pub use options::{OptionKind, known_option};
 pub use parameters::Parameters;
 pub use pipeline::{Event, Param};
+#[cfg_attr(test, allow(unused_imports, reason = "unit tests have a connection of their own"))]
 pub use pooler::refuse_shared;
 
 use std::time::Duration;

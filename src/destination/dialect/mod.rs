@@ -5,7 +5,7 @@
 //! [`Sql`] can be made in `destination` only, and its sessions send nothing else: no other module can have text of its own
 //! there.
 //!
-//! A second kind of destination is a second implementation of [`Dialect`] beside `postgres`, and its answers to the questions
+//! A second kind of destination is a second implementation of [`Dialect`] beside `postgres` (unit tests have one that is none), and its answers to the questions
 //! of `catalog.rs`.
 
 mod postgres;
