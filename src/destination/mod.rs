@@ -9,7 +9,12 @@
 //! | `progress.rs` | how far the destination is, in memory and in the helper tables |
 //! | `claim.rs`, `instance.rs` | whose the task's rows are, before anything is written |
 //! | `helper_schema.rs` | schema `courier_applied`, its version and the steps to it |
-//! | `table.rs` | questions about tables |
+//! | `full_copy.rs` | the copy of a table |
+//! | `table.rs`, `catalog.rs`, `inspect.rs` | questions: about tables, about the rest of the catalogs, of prechecks |
+//! | `fingerprint.rs` | questions that the source answers as well, to compare rows |
+//! | `conflicts.rs` | what was decided about changes that did not fit |
+//! | `definitions.rs` | making objects, in the words of the schema generator |
+//! | `fake/`, `fixture.rs` | a destination and a table for unit tests |
 //!
 //! `courier_applied.progress` has one row for each task that writes here. It is updated in the transaction that carries the
 //! data, so after any crash on either side it says exactly what is applied. The same UPDATE is the fence: `writer` must be
