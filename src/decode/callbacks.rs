@@ -13,11 +13,10 @@ use std::ffi::{CStr, c_char};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::decoder::{Decoder, where_committed};
-use super::sink::Event;
+use super::decoder::Decoder;
 use crate::error::Error;
 use crate::logicalrep::Lsn;
-use crate::pg::{compat, rel, report};
+use crate::pg::{compat, report};
 use crate::reader::plugin as reader;
 
 thread_local! {
@@ -160,49 +159,8 @@ unsafe extern "C-unwind" fn truncate(
         if decoder.left_out {
             return;
         }
-        decoder.transaction.change_lsn = Lsn((*change).lsn);
-        let mut wanted = Vec::new();
-        for index in 0..count as usize {
-            let relation = *relations.add(index);
-            // The list names a partitioned table and its partitions; only those hold rows.
-            if (*(*relation).rd_rel).relkind as u8 != pg_sys::RELKIND_RELATION {
-                continue;
-            }
-            let table = match decoder.tables.meet_table(relation) {
-                Ok(table) => table,
-                Err(error) => {
-                    let error = error
-                        .context(format!(
-                            "Source change: TRUNCATE {}, LSN {}.",
-                            rel::table_name(relation),
-                            Lsn((*change).lsn)
-                        ))
-                        .context(where_committed(&decoder.transaction));
-                    drop(wanted);
-                    fail(decoder, error)
-                }
-            };
-            if !decoder.wants(table) {
-                continue;
-            }
-            match decoder.tables.describe(table, relation) {
-                Ok(described) => wanted.push(described.relation.clone()),
-                Err(error) => fail(decoder, error),
-            }
-        }
-        if wanted.is_empty() {
-            return;
-        }
-        let transaction = decoder.transaction;
-        let restart = (*change).data.truncate.restart_seqs;
-        let event = Event::Truncate { relations: &wanted, restart_sequences: restart };
-        if let Err(error) = decoder.sink.event(&transaction, event) {
-            let names: Vec<String> = wanted.iter().map(|r| r.shown()).collect();
-            let error = error
-                .lsn(Lsn((*change).lsn))
-                .context(format!("Source change: TRUNCATE {}, LSN {}.", names.join(", "), Lsn((*change).lsn)))
-                .context(where_committed(&transaction));
-            drop((wanted, names));
+        let relations = std::slice::from_raw_parts(relations, count as usize);
+        if let Err(error) = decoder.truncate(relations, change) {
             fail(decoder, error);
         }
     }

@@ -134,6 +134,45 @@ impl Decoder {
         }
     }
 
+    /// # Safety
+    /// The arguments of the callback.
+    pub(super) unsafe fn truncate(
+        &mut self,
+        relations: &[pg_sys::Relation],
+        change: *const pg_sys::ReorderBufferChange,
+    ) -> Result<()> {
+        // SAFETY: by contract; the change is a TRUNCATE.
+        let (lsn, restart_sequences) = unsafe { (Lsn((*change).lsn), (*change).data.truncate.restart_seqs) };
+        self.transaction.change_lsn = lsn;
+        let in_context = |error: Error, names: &str, transaction: &Transaction| {
+            let what = format!("Source change: TRUNCATE {names}, LSN {lsn}.");
+            error.lsn(lsn).context(what).context(where_committed(transaction))
+        };
+        let mut wanted: Vec<Rc<Relation>> = Vec::new();
+        for relation in relations {
+            // SAFETY: by contract they are open.
+            unsafe {
+                // The list names a partitioned table and its partitions; only those hold rows.
+                if (*(**relation).rd_rel).relkind as u8 != pg_sys::RELKIND_RELATION {
+                    continue;
+                }
+                let met = self.tables.meet_table(*relation);
+                let met = met.map_err(|error| in_context(error, &rel::table_name(*relation), &self.transaction))?;
+                if self.wants(met) {
+                    wanted.push(self.tables.describe(met, *relation)?.relation.clone());
+                }
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let outcome = self.sink.event(&self.transaction, Event::Truncate { relations: &wanted, restart_sequences });
+        outcome.map_err(|error| {
+            let names: Vec<String> = wanted.iter().map(|relation| relation.shown()).collect();
+            in_context(error, &names.join(", "), &self.transaction)
+        })
+    }
+
     pub(super) fn end(&mut self) -> Result<()> {
         let outcome = self.sink.event(&self.transaction, Event::Commit);
         outcome.map_err(|error| error.context(where_committed(&self.transaction)))
@@ -188,25 +227,6 @@ impl Decoder {
         unsafe { Shape::of(&described.relation, change).is_complete() }
     }
 
-    /// Encodes a complete change of a table that is described.
-    ///
-    /// # Safety
-    /// `change` is a complete row change of the table, where a historic snapshot is set.
-    pub(super) unsafe fn encode(
-        &mut self,
-        table: usize,
-        change: *mut pg_sys::ReorderBufferChange,
-    ) -> Result<(&mut dyn ChangeSink, &Rc<Relation>, Change<'_>)> {
-        let Decoder { sink, tables, rows, .. } = self;
-        let described = tables.described(table).ok_or_else(|| Error::internal("a table's definition is missing"))?;
-        // SAFETY: by contract.
-        unsafe {
-            let shape = Shape::of(&described.relation, change);
-            guard::guarded(|| rows.encode(described, change, shape));
-            Ok((&mut **sink, &described.relation, rows.change(shape)))
-        }
-    }
-
     /// Hands a change of the spool to the sink.
     pub(super) fn spooled_change(&mut self, relation: &Rc<Relation>, lsn: Lsn, change: Change<'_>) -> Result<()> {
         self.transaction.change_lsn = lsn;
@@ -225,6 +245,25 @@ impl Decoder {
                 .context(format!("Source change: {verb} on {name}, LSN {lsn}."))
                 .context(where_committed(&self.transaction))
         })
+    }
+}
+
+/// Encodes a complete change of a table that is described.
+///
+/// # Safety
+/// `change` is a complete row change of the table, where a historic snapshot is set.
+pub(super) unsafe fn encode<'a>(
+    tables: &'a mut Tables,
+    rows: &'a mut Rows,
+    table: usize,
+    change: *mut pg_sys::ReorderBufferChange,
+) -> Result<(&'a Rc<Relation>, Change<'a>)> {
+    let described = tables.described(table).ok_or_else(|| Error::internal("a table's definition is missing"))?;
+    // SAFETY: by contract.
+    unsafe {
+        let shape = Shape::of(&described.relation, change);
+        guard::guarded(|| rows.encode(described, change, shape));
+        Ok((&described.relation, rows.change(shape)))
     }
 }
 

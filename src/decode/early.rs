@@ -20,7 +20,7 @@
 
 use pgrx::pg_sys;
 
-use super::decoder::Decoder;
+use super::decoder::{Decoder, encode};
 use super::spools::{Early, MOST};
 use super::txn::{HistoricSnapshot, changes, elements, is_insert, is_plain, is_row, transaction};
 use crate::error::{Error, Result};
@@ -177,46 +177,14 @@ impl Decoder {
             let known = self.spools.by_xid.remove(&xid);
             let mut early = known.unwrap_or(Early { first_lsn, spool: None, bytes: 0 });
             let written_before = early.written();
-            let found = std::mem::take(&mut self.found);
-            let is_ahead = match self.only_table(txn, &found) {
-                // Nothing of this piece is wanted.
-                Some(None) => self.spools.ahead == Some(xid),
-                only => {
-                    let described = only.flatten().and_then(|table| self.tables.described(table));
-                    let table = described.map(|described| described.relation.clone());
-                    let transaction = Transaction { xid, commit_lsn: lsn, ..Transaction::default() };
-                    let is_first = early.spool.is_none();
-                    match self.sink.early(lsn) {
-                        Some(sink) => sink.wants(&transaction, table.as_ref(), is_first)?,
-                        None => false,
-                    }
-                }
-            };
-            let snapshot = HistoricSnapshot::set((*txn).base_snapshot);
-            let outcome = changes(txn).zip(&found).try_for_each(|(change, table)| {
-                pgrx::check_for_interrupts!();
-                if self.tables.at(*table).interest.is_any() {
-                    let (sink, relation, value) = self.encode(*table, change)?;
-                    early.open()?.push(relation, Lsn((*change).lsn), value)?;
-                    if let Change::Insert { row } = value
-                        && is_ahead
-                        && let Some(sink) = sink.early(lsn)
-                    {
-                        sink.row(row)?;
-                    }
-                }
-                take_out(buffer, txn, change);
-                Ok(())
-            });
-            drop(snapshot);
-            self.found = found;
-            outcome?;
-            if is_ahead {
-                self.sink.early(lsn).map_or(Ok(()), |sink| sink.piece_ends())?;
+            let is_ahead = self.goes_ahead(txn, early.spool.is_none(), lsn)?;
+            let outcome = self.move_changes(buffer, txn, &mut early, is_ahead.then_some(lsn));
+            if is_ahead && outcome.is_ok() {
                 self.spools.ahead = Some(xid);
             } else if self.spools.ahead == Some(xid) {
                 self.spools.ahead = None;
             }
+            outcome?;
             if let Some((spool, _)) = &mut early.spool {
                 spool.rest()?;
             }
@@ -228,6 +196,61 @@ impl Decoder {
             self.spools.by_xid.insert(xid, early);
             Ok(())
         }
+    }
+
+    /// Does the sink want the rows of this piece now? It is the first of its transaction if it `is_first`.
+    ///
+    /// # Safety
+    /// As for `spool`.
+    unsafe fn goes_ahead(&mut self, txn: *const pg_sys::ReorderBufferTXN, is_first: bool, lsn: Lsn) -> Result<bool> {
+        // SAFETY: by contract.
+        let (xid, only) = unsafe { (u32::from((*txn).xid), self.only_table(txn, &self.found)) };
+        if only == Some(None) {
+            // Nothing of this piece is wanted.
+            return Ok(self.spools.ahead == Some(xid));
+        }
+        let described = only.flatten().and_then(|table| self.tables.described(table));
+        let table = described.map(|described| described.relation.clone());
+        let transaction = Transaction { xid, commit_lsn: lsn, ..Transaction::default() };
+        match self.sink.early(lsn) {
+            Some(sink) => sink.wants(&transaction, table.as_ref(), is_first),
+            None => Ok(false),
+        }
+    }
+
+    /// Writes the changes into the spool, and hands rows to the sink as well if that takes those `ahead` of a commit behind
+    /// this.
+    ///
+    /// # Safety
+    /// As for `spool`.
+    unsafe fn move_changes(
+        &mut self,
+        buffer: *mut pg_sys::ReorderBuffer,
+        txn: *mut pg_sys::ReorderBufferTXN,
+        early: &mut Early,
+        ahead: Option<Lsn>,
+    ) -> Result<()> {
+        let Decoder { sink, tables, rows, found, .. } = self;
+        let mut ahead = ahead.and_then(|lsn| sink.early(lsn));
+        // SAFETY: by contract.
+        unsafe {
+            let snapshot = HistoricSnapshot::set((*txn).base_snapshot);
+            let outcome = changes(txn).zip(&*found).try_for_each(|(change, table)| {
+                pgrx::check_for_interrupts!();
+                if tables.at(*table).interest.is_any() {
+                    let (relation, value) = encode(tables, rows, *table, change)?;
+                    early.open()?.push(relation, Lsn((*change).lsn), value)?;
+                    if let (Change::Insert { row }, Some(sink)) = (value, &mut ahead) {
+                        sink.row(row)?;
+                    }
+                }
+                take_out(buffer, txn, change);
+                Ok(())
+            });
+            drop(snapshot);
+            outcome?;
+        }
+        ahead.map_or(Ok(()), |sink| sink.piece_ends())
     }
 
     /// The one table that the wanted changes insert into, if they do nothing else; `Some(None)` if none is wanted.

@@ -78,20 +78,8 @@ pub(crate) unsafe fn describe(relation: pg_sys::Relation, slot: usize, route: Op
         let desc = (*relation).rd_att;
         let route = route.cloned().unwrap_or_else(|| Rc::new(Route::identity(name_of(relation))));
         let natts = (*desc).natts as usize;
-        let (mut identity, mut key_attributes) = identity(relation);
-        let stays = |number: &i16| {
-            let index = usize::try_from(*number - 1).unwrap_or(natts);
-            let attribute = (index < natts).then(|| compat::tuple_desc_attr(desc, index));
-            attribute.is_some_and(|attribute| {
-                (*attribute).attgenerated != 0 || route.column(&text((*attribute).attname.data.as_ptr())).is_none()
-            })
-        };
-        if key_attributes.iter().any(stays) {
-            // The rest of the key is no key: several rows may have it.
-            let is_full = (*form).relreplident == b'f' as c_char;
-            identity = if is_full { Identity::FullRow } else { Identity::Generated };
-            key_attributes.clear();
-        }
+        let is_full = (*form).relreplident == b'f' as c_char;
+        let (identity, key_attributes) = travelling(relation, identity(relation), &route, is_full);
         let mut columns = Vec::new();
         let mut attributes = Vec::new();
         let mut key = Vec::new();
@@ -126,10 +114,37 @@ pub(crate) unsafe fn describe(relation: pg_sys::Relation, slot: usize, route: Op
             relation: Rc::new(relation),
             attributes,
             desc: Descriptor::copy(desc, &memory),
-            is_full: (*form).relreplident == b'f' as c_char,
+            is_full,
             types,
             _memory: memory,
         })
+    }
+}
+
+/// An identity with a column that does not travel is none.
+///
+/// # Safety
+/// As for `describe`.
+unsafe fn travelling(
+    relation: pg_sys::Relation,
+    (identity, key): (Identity, Vec<i16>),
+    route: &Route,
+    is_full: bool,
+) -> (Identity, Vec<i16>) {
+    // SAFETY: by contract; attribute indexes stay below natts.
+    let stays = |number: &i16| unsafe {
+        let (desc, natts) = ((*relation).rd_att, (*(*relation).rd_att).natts as usize);
+        let index = usize::try_from(*number - 1).unwrap_or(natts);
+        let attribute = (index < natts).then(|| compat::tuple_desc_attr(desc, index));
+        attribute.is_some_and(|attribute| {
+            (*attribute).attgenerated != 0 || route.column(&text((*attribute).attname.data.as_ptr())).is_none()
+        })
+    };
+    match (key.iter().any(stays), is_full) {
+        (false, _) => (identity, key),
+        // The rest of the key is no key: several rows may have it.
+        (true, true) => (Identity::FullRow, Vec::new()),
+        (true, false) => (Identity::Generated, Vec::new()),
     }
 }
 
