@@ -172,7 +172,7 @@ test-upward:
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO_PG) clippy --all-targets --no-default-features --features pg$(PG_MAJOR) -- -D warnings
-	$(CARGO_PG) clippy --no-default-features --features pg$(PG_MAJOR),failpoints -- -D warnings
+	$(CARGO_PG) clippy --no-default-features --features pg$(PG_MAJOR),failpoints,pg_test -- -D warnings
 	$(CARGO) clippy --all-targets -p pg_courier_tests -p pg_courier_bench -- -D warnings
 	$(CARGO) test --quiet -p pg_courier_tests --test layering
 	scripts/deny.sh

@@ -61,6 +61,7 @@ use pgrx::prelude::*;
 
 pgrx::pg_module_magic!(name, version);
 
+// For cargo pgrx; make takes them from sql/files.txt, which names the same in the same order.
 extension_sql_file!("../sql/tables.sql", name = "tables", bootstrap);
 extension_sql_file!("../sql/schema.sql", name = "schema", requires = ["tables"]);
 extension_sql_file!("../sql/schema_ddl.sql", name = "schema_ddl", requires = ["schema"]);
@@ -71,6 +72,7 @@ extension_sql_file!("../sql/heartbeat.sql", name = "heartbeat", requires = ["pre
 extension_sql_file!("../sql/replica_identity.sql", name = "replica_identity", requires = ["heartbeat"]);
 extension_sql_file!("../sql/accounts.sql", name = "accounts", requires = ["replica_identity"]);
 extension_sql_file!("../sql/health.sql", name = "health", requires = ["accounts"]);
+extension_sql_file!("../sql/rights.sql", name = "rights", requires = ["health"]);
 
 /// Called when the library is loaded: into the postmaster by `shared_preload_libraries`, or into a backend.
 #[pg_guard]

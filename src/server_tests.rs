@@ -11,12 +11,12 @@ mod tests {
 
     use pgrx::prelude::*;
 
-    use crate::catalog::select;
+    use crate::catalog::{schema, select};
     use crate::error::Result;
+    use crate::guc;
     use crate::logicalrep::Row;
     use crate::logicalrep::names::{check_task_name, quote_ident, quote_literal, quote_qualified, slot_name};
     use crate::pg::{report, spi};
-    use crate::{guc, schema_sync};
 
     const ODD_NAMES: [&str; 7] = ["select", "My-Shop", "it's", "a\"b", "back\\slash", "ä ö", " "];
 
@@ -114,7 +114,7 @@ mod tests {
         let before = columns_of("public.again");
         assert_eq!(before.len(), 5);
         let oid: u32 = value("SELECT 'public.again'::regclass::oid").parse().unwrap();
-        let items = report::unwrap(schema_sync::statements(&schema_sync::Extent::tables(&[oid])));
+        let items = report::unwrap(schema::statements(&schema::Extent::tables(&[oid])));
         Spi::run("DROP TABLE public.again").unwrap();
         for item in items {
             let present = || value(&format!("SELECT ({})::text", item.present_sql)) == "true";

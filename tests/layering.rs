@@ -213,19 +213,57 @@ fn sql_files() -> Vec<PathBuf> {
     entries.filter(|path| path.extension().is_some_and(|e| e == "sql") && !path.ends_with("schema_ddl.sql")).collect()
 }
 
-/// Rooms whose files use each other in one direction.
-const ROOMS_IN_ORDER: &[&str] = &["apply"];
-
 /// Files that use each other are one file in several pieces: none can be read, or tested, without the others.
 #[test]
-fn files_of_a_room_form_no_circle() {
-    for room in ROOMS_IN_ORDER {
-        let files = rust_files(&source_directory().join(room));
-        let codes: BTreeMap<String, String> =
-            files.iter().map(|file| (path_of(file), without_tests(&read_code(file)).to_owned())).collect();
-        let circles = files_in_circles(&codes);
-        assert!(codes.len() > 10 && circles.is_empty(), "{room}: {circles:?} use each other");
+fn no_files_form_a_circle() {
+    let files = rust_files(&source_directory());
+    let code = |file: &PathBuf| (path_of(file), without_tests(&read_code(file)).to_owned());
+    let codes: BTreeMap<String, String> = files.iter().map(code).filter(|(path, _)| path != "lib").collect();
+    let circles = files_in_circles(&codes);
+    assert!(codes.len() > 150 && circles.is_empty(), "{circles:?} use each other");
+}
+
+/// The server's API is the same whoever uses it: what it is used for is its callers' affair.
+#[test]
+fn the_wrappers_of_the_server_know_no_word_of_this_product() {
+    const WORDS: [&str; 5] = ["courier", "task", "supervisor", "heartbeat", "tablesync"];
+    let mut problems = Vec::new();
+    for file in rust_files(&source_directory().join("pg")) {
+        let text = fs::read_to_string(&file).expect("a source file is text").to_lowercase();
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| WORDS.iter().any(|word| line.contains(word)))
+        {
+            problems.push(format!("{}:{}: {}", file.display(), number + 1, line.trim()));
+        }
     }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+/// What has to be read at once to change one thing.
+#[test]
+fn no_file_is_long() {
+    const MOST: usize = 500;
+    let files = rust_files(&source_directory());
+    let lines = |file: &PathBuf| fs::read_to_string(file).expect("a source file is text").lines().count();
+    let long: Vec<_> = files.iter().filter(|file| lines(file) > MOST).collect();
+    assert!(files.len() > 150 && long.is_empty(), "more than {MOST} lines: {long:?}");
+}
+
+/// cargo pgrx takes the scripts from lib.rs, make from a list.
+#[test]
+fn the_scripts_of_the_extension_are_named_once_in_two_places() {
+    let project = pg_courier_tests::install::project();
+    let list = fs::read_to_string(project.join("sql/files.txt")).expect("the list");
+    let code = fs::read_to_string(project.join("src/lib.rs")).expect("the map");
+    let (mut named, mut before) = (Vec::new(), None);
+    for line in code.lines().filter_map(|line| line.strip_prefix("extension_sql_file!(\"../")) {
+        let (file, rest) = line.split_once('"').expect("the end of its name");
+        let name = rest.split('"').nth(1).expect("its name");
+        let follows = before.map(|before| format!("requires = [\"{before}\"]"));
+        assert!(follows.is_none_or(|follows| rest.contains(&follows)), "{file} has to require the one before it");
+        named.push(file);
+        before = Some(name);
+    }
+    assert_eq!(named, list.lines().collect::<Vec<_>>());
 }
 
 #[test]
@@ -237,6 +275,8 @@ fn circles_are_found() {
     assert_eq!(files_in_circles(&codes(&circle)), ["a::b", "a::c", "a::d"]);
     let parent = [("a", "use b::B;"), ("a::b", "use super::A;")];
     assert_eq!(files_in_circles(&codes(&parent)), ["a", "a::b"]);
+    let handed_on = [("a", "mod b;\npub use b::B;"), ("a::b", "use super::c::C;"), ("a::c", "use crate::a::D;")];
+    assert!(files_in_circles(&codes(&handed_on)).is_empty());
 }
 
 /// `apply::session::wire` of `src/apply/session/wire.rs`.
@@ -268,7 +308,8 @@ fn files_in_circles(codes: &BTreeMap<String, String>) -> Vec<&str> {
 /// The files that the `use` lines of a file name, as far as they are among these.
 fn files_used<'a>(user: &str, code: &str, codes: &'a BTreeMap<String, String>) -> BTreeSet<&'a str> {
     let mut used = BTreeSet::new();
-    for line in code.split("use ").skip(1).filter_map(|rest| rest.split(';').next()) {
+    let lines = code.split_inclusive("use ").collect::<Vec<_>>();
+    for line in lines.windows(2).filter(|pair| !hands_on(pair[0])).filter_map(|pair| pair[1].split(';').next()) {
         let line: String = line.split_whitespace().collect();
         let (head, names) = line.split_once('{').unwrap_or((&line, ""));
         for name in names.trim_end_matches('}').split(',') {
@@ -278,6 +319,12 @@ fn files_used<'a>(user: &str, code: &str, codes: &'a BTreeMap<String, String>) -
         }
     }
     used
+}
+
+/// Is the `use` behind this code one that others shall find here? Who hands a name on does not use it.
+fn hands_on(code: &str) -> bool {
+    let before = code.strip_suffix("use ").unwrap_or(code).trim_end();
+    before.ends_with("pub") || before.ends_with("pub(crate)") || before.ends_with("pub(super)")
 }
 
 /// The parts of a path, from the crate's root on.

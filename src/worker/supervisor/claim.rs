@@ -1,7 +1,7 @@
 //! The task's row on the destination: who writes there for the task. See `destination/claim.rs`.
 
 use super::context::{Context, Outcome};
-use super::steps::Step;
+use super::step::Step;
 use crate::catalog::Task;
 use crate::destination::Missing;
 use crate::pg::xact;

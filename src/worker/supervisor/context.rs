@@ -4,10 +4,10 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::follow::Stream;
 use super::owner::check_owner;
-use super::retry::Retry;
+use super::retry::{FOLLOW_EVERY, Retry};
 use super::sequences::SequenceSync;
+use super::stream::Stream;
 use super::wanted::Asked;
 use super::workers::{Early, Workers};
 use crate::catalog::schema::Item;
@@ -25,8 +25,6 @@ use crate::worker::wal_guard::{Verdict, WalGuard};
 /// The task's row is asked this often whether the task is wanted; who pauses or drops it tells us, but a DROP EXTENSION that
 /// got past its guards does not.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// The states of tables follow the stream this often while it catches up, and what else is waited for is looked at.
-pub const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 
 /// How an attempt ended that no error ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::time::Duration;
 
-use super::context::{Context, Ended, FOLLOW_EVERY, Outcome, Stop};
+use super::context::{Context, Ended, Outcome, Stop};
+use super::retry::FOLLOW_EVERY;
 use super::sequences::Exactness;
-use super::steps::Step;
+use super::step::Step;
 use super::workers::Workers;
 use crate::catalog::{Stage, Task, Wanted, tables};
 use crate::error::{Error, Result, sqlstate};

@@ -6,14 +6,15 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::context::{Context, FOLLOW_EVERY, Outcome};
+use super::context::{Context, Outcome};
+use super::retry::FOLLOW_EVERY;
 use super::retry::LONGEST_PAUSE;
 use super::schema;
-use super::steps::Step;
+use super::step::Step;
+use super::stream::Stream;
 use crate::catalog::{Stage, Task, tables};
 use crate::error::{Remedy, Result};
 use crate::failpoint;
-use crate::logicalrep::Lsn;
 use crate::pg::bgworker::Handle;
 use crate::pg::{compat, latch, report, xact};
 use crate::task::processes::Mode;
@@ -71,19 +72,6 @@ impl Step for Follow {
 }
 
 const WATCHING: &str = "watching the apply worker";
-
-/// The apply worker, and how far it is.
-pub struct Stream {
-    worker: Handle,
-    worker_since: Instant,
-    /// Behind it, as of the beginning, no copy holds a change any more.
-    target: Lsn,
-    /// Are there tables whose copy the stream has not passed?
-    has_uncaught: bool,
-    has_caught_up: bool,
-    in_trouble: bool,
-    is_at_rest: bool,
-}
 
 impl Stream {
     fn begin(context: &mut Context<'_>) -> Result<Stream> {

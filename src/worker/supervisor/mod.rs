@@ -11,16 +11,19 @@ mod claim;
 mod context;
 mod copy;
 mod follow;
+mod kept;
 mod owner;
 mod retry;
 mod schema;
 mod sequences;
+mod serve;
 mod slot;
+mod step;
 mod steps;
+mod stream;
 mod wanted;
 mod workers;
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
@@ -40,21 +43,6 @@ use context::{Context, Ended, Life, Stop, show};
 use retry::{Next, Retry, Windows};
 use wanted::{Asked, crashes_too_often, end_for_guard, end_unwanted, is_stopping};
 use workers::{Early, Workers};
-
-thread_local! {
-    static STATUS: RefCell<Option<Rc<Segment<TaskStatus>>>> = const { RefCell::new(None) };
-}
-
-/// The others do not outlive their supervisor.
-fn terminate_workers() {
-    STATUS.with_borrow(|status| {
-        if let Some(status) = status {
-            for worker in &status.workers {
-                worker.process.terminate();
-            }
-        }
-    });
-}
 
 bgworker::entry_point!(pg_courier_supervisor_main, supervisor_main);
 
@@ -122,10 +110,10 @@ fn take_up(argument: &Argument) -> Result<Option<(Box<Task>, Memory)>> {
         return Ok(None);
     }
     bgworker::before_exit(|| {
-        terminate_workers();
-        STATUS.with_borrow(|status| status.iter().for_each(|status| status.supervisor.leave()));
+        kept::terminate_workers();
+        kept::look(|status| status.supervisor.leave());
     });
-    bgworker::when_asked(|| STATUS.with_borrow(|status| i32::from(!status.as_ref().is_some_and(|s| is_stopping(s)))));
+    bgworker::when_asked(|| i32::from(!kept::look(is_stopping).unwrap_or(false)));
     failpoint::hit("supervisor_starts")?;
     xact::in_transaction(|| match Asked::look(argument.task)? {
         Some(Asked::Run(task)) if !crashes_too_often(&task)? => {
@@ -142,7 +130,7 @@ fn make_memory(task: &Task) -> Result<Memory> {
     status.supervisor.enter();
     task.update("segment = $2::bigint", &[Some(&handle.to_string())])?;
     let status = Rc::new(status);
-    STATUS.with_borrow_mut(|kept| *kept = Some(status.clone()));
+    kept::keep(status.clone());
     Ok(Memory { status, handle })
 }
 
@@ -166,7 +154,7 @@ fn attempt(task: &Task, memory: &Memory, life: &mut Life) -> Result<Ended> {
 /// Records the error of an attempt, and waits as long as it takes until the next; false when there is none.
 fn outlives(task: &Task, error: Error, status: &TaskStatus, life: &mut Life) -> Result<bool> {
     xact::abort();
-    terminate_workers();
+    kept::terminate_workers();
     let error = after_adoption(task, error.addressed_to(&task.name))?;
     if !Asked::is_to_run(task.id)? {
         end_unwanted(task)?;

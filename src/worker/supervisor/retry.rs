@@ -15,6 +15,9 @@ use crate::error::Remedy;
 use crate::guc;
 use crate::logicalrep::Lsn;
 
+/// The states of tables follow the stream this often while it catches up, and what else is waited for is looked at.
+pub const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Between two attempts once `courier.connection_retry_time` is over.

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use super::context::{Context, Outcome, show};
-use super::steps::Step;
+use super::step::Step;
 use crate::catalog::schema::{self, Extent, Item};
 use crate::catalog::{Stage, Task};
 use crate::destination::{Destination, Purpose};

@@ -1,14 +1,13 @@
 //! The values of sequences on the destination: exact for whoever waits for them, otherwise ahead of the rows.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::context::{Context, FOLLOW_EVERY};
+use super::retry::FOLLOW_EVERY;
 use crate::catalog::Task;
 use crate::catalog::sequences::{self, SequenceValue};
 use crate::destination::{Claimant, Destination, SequenceTo};
-use crate::error::{Error, Remedy, Result, sqlstate};
+use crate::error::{Error, Result, sqlstate};
 use crate::guc;
 use crate::logicalrep::TableName;
 use crate::pg::{report, xact};
@@ -34,7 +33,7 @@ pub struct SequenceSync {
 }
 
 impl SequenceSync {
-    fn is_due(&self) -> bool {
+    pub fn is_due(&self) -> bool {
         self.due_in().is_zero()
     }
 
@@ -43,12 +42,12 @@ impl SequenceSync {
         self.last.map_or(Duration::ZERO, |last| every.saturating_sub(last.elapsed()))
     }
 
-    fn postpone(&mut self) {
+    pub fn postpone(&mut self) {
         (self.last, self.failed, self.is_exact) = (Some(Instant::now()), Some(Instant::now()), false);
     }
 
     /// Who waits nudges several times a second; a destination that is away is not asked that often.
-    fn has_just_failed(&self) -> bool {
+    pub fn has_just_failed(&self) -> bool {
         self.failed.is_some_and(|at| at.elapsed() < FOLLOW_EVERY)
     }
 
@@ -109,62 +108,5 @@ impl SequenceSync {
         }
         self.is_exact |= exactness == Exactness::Exact;
         sequences::check_denied(&found.denied, &task.owner_name)
-    }
-}
-
-impl Context<'_> {
-    /// Sequences go over when someone waits for them, and now and then. A destination that is away for the moment is
-    /// the apply worker's problem. What else keeps them back is said: to who waits, once in the log, in the task's row.
-    pub fn serve_sequences(&mut self) -> Result<()> {
-        let wanted = self.status.sequences_wanted.load(Relaxed);
-        let asked = wanted != self.status.sequences_done.load(Relaxed);
-        if !asked && !self.sequences.is_due() || self.sequences.has_just_failed() {
-            return Ok(());
-        }
-        let exactness = if asked { Exactness::Exact } else { Exactness::Ahead };
-        let trouble = match report::catch(|| self.sync_sequences(exactness)) {
-            Ok(()) => {
-                if !self.status.sequences_trouble().is_empty() {
-                    xact::in_transaction(|| self.task.note_recovered())?;
-                }
-                String::new()
-            }
-            Err(error) => {
-                xact::abort();
-                self.sequences.postpone();
-                match self.tell_of_sequences(&error)? {
-                    Some(trouble) => trouble,
-                    None => return Ok(()),
-                }
-            }
-        };
-        self.status.set_sequences_trouble(&trouble);
-        self.status.sequences_done.store(wanted, Relaxed);
-        self.status.changed.broadcast();
-        Ok(())
-    }
-
-    pub fn sync_sequences(&mut self, exactness: Exactness) -> Result<()> {
-        self.with_destination(|context, destination| {
-            let claimant = context.claimant.clone();
-            context.sequences.sync(context.task, &claimant, destination, exactness)
-        })
-    }
-
-    /// What to say to who waits; nothing about an error that passes, whose end he waits for.
-    fn tell_of_sequences(&self, error: &Error) -> Result<Option<String>> {
-        let text = error.message().to_owned();
-        let is_news = self.status.sequences_trouble() != text;
-        self.status.set_sequences_trouble(&text);
-        if is_news {
-            report::log(error, "pg_courier could not bring sequences to the destination");
-        }
-        if error.remedy() != Remedy::Stop {
-            return Ok(None);
-        }
-        if is_news {
-            xact::in_transaction(|| self.task.record_error(error, false, None))?;
-        }
-        Ok(Some(text))
     }
 }

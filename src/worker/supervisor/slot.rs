@@ -5,8 +5,9 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::context::{Context, FOLLOW_EVERY, Outcome};
-use super::steps::Step;
+use super::context::{Context, Outcome};
+use super::retry::FOLLOW_EVERY;
+use super::step::Step;
 use crate::catalog::Task;
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::words::counted;

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::terminate_workers;
+use super::kept::terminate_workers;
 use crate::catalog::{self, Task, Wanted};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::names;

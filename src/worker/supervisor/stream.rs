@@ -1,0 +1,19 @@
+//! The state of the stream between two looks; `follow` has what is done with it.
+
+use std::time::Instant;
+
+use crate::logicalrep::Lsn;
+use crate::pg::bgworker::Handle;
+
+/// The apply worker, and how far it is.
+pub struct Stream {
+    pub(super) worker: Handle,
+    pub(super) worker_since: Instant,
+    /// Behind it, as of the beginning, no copy holds a change any more.
+    pub(super) target: Lsn,
+    /// Are there tables whose copy the stream has not passed?
+    pub(super) has_uncaught: bool,
+    pub(super) has_caught_up: bool,
+    pub(super) in_trouble: bool,
+    pub(super) is_at_rest: bool,
+}
