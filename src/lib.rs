@@ -35,6 +35,8 @@
 mod api;
 mod apply;
 mod catalog;
+#[cfg(test)]
+mod chance;
 mod decode;
 mod destination;
 mod error;

@@ -31,7 +31,7 @@ const FLOORS: &[(&str, Neighbours, &[&str])] = &[
     ("rows", Neighbours::Meet, &["decode", "reader", "tuple"]),
     ("edges", Neighbours::Meet, &["failpoint", "guc", "libpq", "pg"]),
     ("rules", Neighbours::DoNotMeet, &["select", "wire"]),
-    ("values", Neighbours::Meet, &["error", "logicalrep", "transform"]),
+    ("values", Neighbours::Meet, &["chance", "error", "logicalrep", "transform"]),
 ];
 
 /// The modules that may hold unsafe code.

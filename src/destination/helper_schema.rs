@@ -340,7 +340,8 @@ mod tests {
     fn every_table_belongs_to_a_step() {
         let mut of_steps: Vec<&str> = STEPS.iter().flat_map(|step| step.tables).copied().collect();
         let mut all = TABLES.to_vec();
-        (of_steps.sort_unstable(), all.sort_unstable());
+        of_steps.sort_unstable();
+        all.sort_unstable();
         assert_eq!(of_steps, all);
         for table in TABLES {
             assert!(

@@ -310,4 +310,34 @@ mod tests {
         drop(spool);
         fs::remove_dir(&directory).expect("an empty directory");
     }
+
+    #[test]
+    fn any_changes_come_back_as_they_went() {
+        crate::chance::many(10, |chance| {
+            let (mut spool, relations) = (spool(), [relation(0, "a"), relation(1, "b"), relation(2, "c")]);
+            let mut expected = Vec::new();
+            for lsn in 0..chance.below(60) as u64 {
+                let at = chance.below(relations.len());
+                let most = if chance.below(9) == 0 { 600_000 } else { 90 };
+                let (old, row) = (chance.bytes(40), chance.bytes(most));
+                let change = match chance.below(3) {
+                    0 => Change::Insert { row: &row },
+                    1 => Change::Update { old: &old, row: &row },
+                    _ => Change::Delete { old: &old },
+                };
+                expected.push(format!("{at} {lsn} {change:?}"));
+                spool.push(&relations[at], Lsn(lsn), change).expect("push");
+                if chance.below(10) == 0 {
+                    spool.rest().expect("write");
+                }
+            }
+            let mut seen = Vec::new();
+            let note = |relation: &Rc<Relation>, lsn: Lsn, change: Change<'_>| {
+                seen.push(format!("{} {} {change:?}", relation.slot, lsn.0));
+                Ok(())
+            };
+            spool.play(note).expect("playing");
+            assert!(seen == expected, "{} of {}", seen.len(), expected.len());
+        });
+    }
 }

@@ -203,4 +203,22 @@ mod tests {
         assert!(printed(&nested(DEEPEST)).is_some());
         assert_eq!(printed(&nested(DEEPEST + 1)), None);
     }
+
+    /// What is not a value of this layout is left to the server, and never read beyond its end.
+    #[test]
+    fn whatever_is_stored_is_printed_or_left() {
+        crate::chance::many(5000, |chance| {
+            let damaged = chance.damage(&stored());
+            if let Some(text) = printed(&damaged) {
+                assert!(serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok(), "{:.200}", text);
+            }
+            let _ = printed(&chance.bytes(60));
+            let bytes = chance.bytes(30);
+            if let Some(number) = Numeric::parse(&bytes) {
+                let mut out = Vec::new();
+                number.send(&mut out);
+                assert!(out.len() >= 8);
+            }
+        });
+    }
 }

@@ -170,7 +170,7 @@ mod tests {
         let sizes = |rows: &[usize]| chunks(rows, |size| *size).map(<[usize]>::len).collect::<Vec<_>>();
         assert!(sizes(&[]).is_empty());
         assert_eq!(sizes(&vec![1; 2500]), [1000, 1000, 500]);
-        assert_eq!(sizes(&vec![STATEMENT_BYTES / 2; 5]), [2, 2, 1]);
+        assert_eq!(sizes(&[STATEMENT_BYTES / 2; 5]), [2, 2, 1]);
         // One that is larger than a statement goes all the same.
         assert_eq!(sizes(&[1, 2 * STATEMENT_BYTES, 1]), [2, 1]);
     }
