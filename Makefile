@@ -57,7 +57,7 @@ help:
 	@echo 'make test-e2e [TEST=name]    end-to-end tests on private clusters (COURIER_SEED= repeats a random one)'
 	@echo 'make test-nightly [TEST=]    the same in large sizes, with more accidents; for hours'
 	@echo 'make test-majors [MAJORS=]   the same on servers of other majors, test-upward to such destinations'
-	@echo 'make lint                    rustfmt, clippy, layering, licences and sources of dependencies (audit: advisories)'
+	@echo 'make lint                    rustfmt, clippy, layering; licences, sources, advisories of dependencies (audit: these alone)'
 	@echo 'make docs                    write the pages that come from the code'
 	@echo 'make build | install         for the server of PG_CONFIG=$(PG_CONFIG)'
 	@echo 'make package                 dist/: what install copies, as a tarball'
@@ -177,7 +177,7 @@ lint:
 	$(CARGO) test --quiet -p pg_courier_tests --test layering
 	scripts/deny.sh
 
-# What is publicly known against the dependencies; the list comes over the network.
+# What is publicly known against the dependencies; here it is an error when the list cannot be fetched.
 audit:
 	scripts/deny.sh advisories
 

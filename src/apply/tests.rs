@@ -109,7 +109,8 @@ impl Stage {
     /// Everything that waits goes out, and is answered.
     fn settle(&mut self) {
         self.script.borrow_mut().is_slow = false;
-        let round = Round { position: Lsn(self.at + 16), caught_up: true, ..Round::default() };
+        // No WAL behind it: on a slow machine the place where it ends would be recorded as well.
+        let round = Round { position: Lsn(self.at + 8), caught_up: true, ..Round::default() };
         while !self.applier.is_idle() {
             self.applier.tick(round).expect("a round");
         }
