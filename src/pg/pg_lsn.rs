@@ -9,6 +9,9 @@ use crate::error::Error;
 use crate::logicalrep::Lsn;
 use crate::pg::report;
 
+/// The type's OID, the same on every server.
+const PG_LSN: u32 = 3220;
+
 impl_sql_translatable!(Lsn, "pg_lsn");
 
 impl FromDatum for Lsn {
@@ -24,7 +27,8 @@ impl IntoDatum for Lsn {
     }
 
     fn type_oid() -> pg_sys::Oid {
-        pg_sys::PG_LSNOID
+        // Named otherwise by the headers of 13.
+        pg_sys::Oid::from(PG_LSN)
     }
 }
 
