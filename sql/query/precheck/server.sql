@@ -11,12 +11,13 @@ WITH s AS (
     SELECT count(*) AS used
       FROM pg_catalog.pg_replication_slots
 ), workers AS (
-    -- What is registered cannot be seen; what runs can. Parallel workers come and go.
+    -- What is registered cannot be seen; what runs can. Parallel workers come and go, and so does the launcher's scout, for
+    -- which one is counted below.
     SELECT count(*) AS used
       FROM pg_catalog.pg_stat_activity
      WHERE backend_type NOT IN ('client backend', 'walsender', 'parallel worker', 'autovacuum launcher', 'autovacuum worker',
                                 'background writer', 'checkpointer', 'walwriter', 'archiver', 'startup', 'walreceiver',
-                                'walsummarizer', 'slotsync worker', 'io worker', 'logger')
+                                'walsummarizer', 'slotsync worker', 'io worker', 'logger', 'pg_courier scout')
 ), keep AS (
     -- WAL that may pile up before the slot is lost, or the disk full.
     SELECT NULLIF(setting::bigint, -1) * 1048576 AS allowed
