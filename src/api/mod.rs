@@ -14,6 +14,7 @@ mod disk;
 mod fdw;
 pub mod health;
 mod identity;
+mod outdated;
 mod plan;
 mod precheck;
 mod progress;
