@@ -4,7 +4,6 @@
 //! or apply them twice, or let what has committed wait for what has not. `pg_stat_progress_copy` of the destination tells
 //! how much is there.
 
-use pg_courier_tests::cluster::kill;
 use pg_courier_tests::pair::DATABASE;
 use pg_courier_tests::{Pair, Rng, procfs, wait};
 use postgres::Client;
@@ -200,9 +199,7 @@ fn something_ends_at_the_commit() {
                 pair.destination.run(DATABASE, &format!("SELECT pg_terminate_backend(pid) FROM ({WAITS}) AS w"))
             }
             "worker" => {
-                kill(pair.apply_pid(DATABASE, TASK), libc::SIGKILL);
-                pair.source.wait_for_log("was terminated by signal 9", 0);
-                pair.source.wait_until_accepting();
+                pair.source.kill_process(pair.apply_pid(DATABASE, TASK));
             }
             "destination" => {
                 pair.destination.kill9();

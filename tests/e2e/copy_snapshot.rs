@@ -1,6 +1,5 @@
 //! What happens to a table around the moment at which the snapshot of its copy is taken.
 
-use pg_courier_tests::cluster::kill;
 use pg_courier_tests::pair::{DATABASE, TABLESYNC};
 use pg_courier_tests::{Pair, TaskOptions};
 
@@ -113,9 +112,7 @@ fn an_interrupted_copy_has_tables_of_two_moments() {
 fn a_copy_whose_worker_is_killed_has_tables_of_two_moments() {
     let kill = |pair: &Pair| {
         let pids = pair.source.pids(TABLESYNC);
-        assert!(!pids.is_empty(), "a worker copies");
-        pids.into_iter().for_each(|pid| kill(pid, libc::SIGKILL));
-        pair.source.wait_until_accepting();
+        pair.source.kill_process(*pids.first().expect("a worker copies"));
     };
     interrupted_copy(kill, |_| ());
 }

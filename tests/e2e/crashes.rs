@@ -35,16 +35,13 @@ fn the_apply_worker_is_killed() {
     for round in 0..ROUNDS {
         more_traffic(&traffic, 50, &pair.source);
         random_moment(&mut rng);
-        let before = pair.source.kills();
         let pid = wait::until(
             &format!("an apply worker runs in round {round}"),
             AFTER_CRASHES,
             || pair.source.pids(APPLY).first().copied(),
             || pair.source.describe(DATABASE),
         );
-        kill(pid, libc::SIGKILL);
-        pair.source.wait_for_log("was terminated by signal 9", before);
-        pair.source.wait_until_accepting();
+        pair.source.kill_process(pid);
     }
     traffic.stop();
     settle(&pair);
@@ -97,9 +94,7 @@ fn a_tablesync_worker_is_killed() {
         &format!("EXISTS (SELECT FROM pg_stat_activity WHERE {waiting})"),
     );
     let pid = pair.source.value(DATABASE, &format!("SELECT min(pid) FROM pg_stat_activity WHERE {waiting}"));
-    kill(pid.parse().expect("a process"), libc::SIGKILL);
-    wait::until("the kill is in the log", AFTER_CRASHES, || (pair.source.kills() > 0).then_some(()), String::new);
-    pair.source.wait_until_accepting();
+    pair.source.kill_process(pid.parse().expect("a process"));
     pair.source.disarm();
     for round in 0..3 {
         let found = wait::poll(AFTER_CRASHES, || {

@@ -4,7 +4,6 @@
 //! A worker that got it wrong would apply rows twice, not at all, or in another order: an order shows in rows that are
 //! changed again and again, the rest in the comparison at the end.
 
-use pg_courier_tests::cluster::kill;
 use pg_courier_tests::pair::DATABASE;
 use pg_courier_tests::{Pair, TaskOptions, procfs, wait};
 use postgres::Client;
@@ -288,9 +287,7 @@ fn the_worker_ends_between_spooling_and_commit() {
     let mut large = begin(&pair);
     insert(&mut large, "a", 5000);
     wait_for_spools(&pair, 1);
-    kill(pair.apply_pid(DATABASE, TASK), libc::SIGKILL);
-    pair.source.wait_for_log("was terminated by signal 9", 0);
-    pair.source.wait_until_accepting();
+    pair.source.kill_process(pair.apply_pid(DATABASE, TASK));
     drop(large);
     insert(&mut pair.source.connect(DATABASE), "b", 0);
     pair.caught_up(DATABASE, TASK);

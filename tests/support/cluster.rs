@@ -370,7 +370,17 @@ impl Cluster {
         died
     }
 
-    /// After a crash of one process the postmaster restarts all others: waits for that.
+    /// kill -9 of one process of this server. Returns when the postmaster, which restarts all others for it, accepts connections again:
+    /// before it has noticed, it accepts them too.
+    #[track_caller]
+    pub fn kill_process(&self, pid: i32) {
+        let before = self.kills();
+        kill(pid, libc::SIGKILL);
+        self.wait_for_log("was terminated by signal 9", before);
+        self.wait_until_accepting();
+    }
+
+    /// After a crash of one process the postmaster restarts all others: waits for that. The crash has to be in the log already.
     pub fn wait_until_accepting(&self) {
         wait::until(
             &format!("server {} accepts connections", self.name),
