@@ -26,6 +26,7 @@
 //! | [`task`] | what may be done with a task, apart from its processes |
 //! | [`worker`] | the processes; the only place where the stages meet |
 //! | [`api`] | the SQL functions |
+//! | [`schema`] | images of a database's objects, their differences, and those as statements: pure |
 //! | [`select`], [`transform`] | which changes are wanted, and under which names they go to the destination: pure rules |
 //! | [`logicalrep`], [`error`], [`guc`] | the values that flow ([`decode::ChangeSink`] is where decoding ends), errors, settings |
 //!
@@ -48,6 +49,7 @@ mod logicalrep;
 mod pg;
 mod precheck;
 mod reader;
+mod schema;
 mod schema_sync;
 mod select;
 #[cfg(feature = "pg_test")]

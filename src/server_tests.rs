@@ -119,7 +119,7 @@ mod tests {
         for item in items {
             let present = || value(&format!("SELECT ({})::text", item.present_sql)) == "true";
             if !present() {
-                Spi::run(&item.statement).unwrap();
+                Spi::run(item.statement.as_str()).unwrap();
                 assert!(present(), "{}", item.statement);
             }
         }

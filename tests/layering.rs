@@ -30,7 +30,7 @@ const FLOORS: &[(&str, Neighbours, &[&str])] = &[
     ("catalog", Neighbours::Meet, &["catalog", "destination"]),
     ("rows", Neighbours::Meet, &["decode", "reader", "tuple"]),
     ("edges", Neighbours::Meet, &["failpoint", "guc", "libpq", "pg"]),
-    ("rules", Neighbours::DoNotMeet, &["select", "wire"]),
+    ("rules", Neighbours::DoNotMeet, &["schema", "select", "wire"]),
     ("values", Neighbours::Meet, &["chance", "error", "logicalrep", "transform"]),
 ];
 
@@ -121,25 +121,6 @@ fn only_the_destination_names_the_helper_schema() {
     assert!(places > 5 && problems.is_empty(), "\n{}", problems.join("\n"));
 }
 
-/// The schema generator writes statements for the destination, and nobody else does: these methods take what it has written.
-#[test]
-fn only_the_schema_generator_defines_objects() {
-    const METHODS: [&str; 4] = [".define(", ".ask_definition(", ".ask_definitions(", ".ask_whether("];
-    const GENERATOR: [&str; 2] = ["schema_sync/", "catalog/schema/"];
-    let mut problems = Vec::new();
-    let mut calls = 0;
-    for file in rust_files(&source_directory()) {
-        let code = read_code(&file);
-        let made = METHODS.iter().filter(|method| code.contains(*method)).count();
-        calls += made;
-        let path = file.to_string_lossy();
-        if made > 0 && !GENERATOR.iter().any(|folder| path.contains(folder)) {
-            problems.push(path.into_owned());
-        }
-    }
-    assert!(calls > 3 && problems.is_empty(), "\n{}", problems.join("\n"));
-}
-
 /// What people type and read passes `pg::text`: a `String` there is in the database's encoding, and refused or misread
 /// where that is not UTF-8.
 #[test]
@@ -206,11 +187,10 @@ fn has_gap(line: &str) -> bool {
     ellipsis || angle
 }
 
-/// The scripts, without the one that prints definitions.
 fn sql_files() -> Vec<PathBuf> {
     let directory = pg_courier_tests::install::project().join("sql");
     let entries = fs::read_dir(directory).expect("the scripts").map(|entry| entry.expect("an entry").path());
-    entries.filter(|path| path.extension().is_some_and(|e| e == "sql") && !path.ends_with("schema_ddl.sql")).collect()
+    entries.filter(|path| path.extension().is_some_and(|e| e == "sql")).collect()
 }
 
 /// Files that use each other are one file in several pieces: none can be read, or tested, without the others.

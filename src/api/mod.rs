@@ -18,6 +18,7 @@ mod outdated;
 mod plan;
 mod precheck;
 mod progress;
+mod schema;
 mod tasks;
 mod test_connection;
 mod verify;

@@ -3,12 +3,13 @@
 use pgrx::prelude::*;
 
 use super::arguments::given;
-use crate::catalog::schema::{self, Extent, Item};
+use crate::catalog::schema::{self, Extent};
 use crate::catalog::{Stage, TableState, Task, coverage, tables};
 use crate::error::Result;
 use crate::logicalrep::words::counted;
 use crate::pg::text::Text;
 use crate::pg::{report, xact};
+use crate::schema::{Item, Section};
 
 struct Line {
     action: &'static str,
@@ -49,7 +50,8 @@ fn lines(name: &str) -> Result<Vec<Line>> {
     let oids: Vec<u32> = selection.tables.iter().map(|t| t.oid).collect();
     let extent = Extent::of(&task.scope, &oids)?;
     let items = if task.schema_sync { schema::statements(&extent)? } else { Vec::new() };
-    let mut lines: Vec<Line> = items.iter().filter(|i| i.section == "pre-data").map(create).collect();
+    let of = |section| items.iter().filter(move |item| item.kind.section() == section).map(create);
+    let mut lines: Vec<Line> = of(Section::PreData).collect();
     if task.full_copy {
         let mut tables: Vec<_> = selection.tables.iter().filter(|t| t.kind == 'r').collect();
         tables.sort_by_key(|t| (std::cmp::Reverse(t.bytes), t.oid));
@@ -61,7 +63,7 @@ fn lines(name: &str) -> Result<Vec<Line>> {
             reason: None,
         }));
     }
-    lines.extend(items.iter().filter(|i| i.section != "pre-data").map(create));
+    lines.extend(of(Section::PostData));
     if task.incremental {
         for table in selection.tables.iter().filter(|t| t.kind == 'r') {
             let (reason, statement) = if table.has_identity {
@@ -88,9 +90,9 @@ fn lines(name: &str) -> Result<Vec<Line>> {
         lines.extend(schema::omissions(&extent)?.into_iter().map(|omission| Line {
             action: "omit",
             object: omission.object,
-            detail: Some(omission.kind),
+            detail: Some(omission.kind.to_string()),
             statement: None,
-            reason: Some(omission.reason),
+            reason: Some(omission.reason.to_string()),
         }));
     }
     lines.extend(schema::left_out(&extent, &task.scope, task.schema_sync)?.into_iter().map(|line| Line {
@@ -139,8 +141,8 @@ fn create(item: &Item) -> Line {
     Line {
         action: "create",
         object: item.object.clone(),
-        detail: Some(item.kind.clone()),
-        statement: Some(item.statement.clone()),
+        detail: Some(item.kind.to_string()),
+        statement: Some(item.statement.to_string()),
         reason: None,
     }
 }

@@ -50,8 +50,8 @@ pub struct FreeSequence {
 
 /// All of the database, whatever the patterns say.
 pub fn free() -> Result<Vec<FreeSequence>> {
-    let rows =
-        spi::as_extension(|| spi::query("SELECT oid, nspname, relname FROM courier.schema_free_sequences()", &[]))?;
+    let sql = include_str!("../../sql/query/schema/free_sequences.sql");
+    let rows = spi::as_extension(|| spi::query(sql, &[]))?;
     rows.iter()
         .map(|row| {
             Ok(FreeSequence { oid: row.parse("oid")?, schema: row.string("nspname")?, name: row.string("relname")? })

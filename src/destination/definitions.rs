@@ -1,28 +1,26 @@
-//! Making objects here. The statements, and the questions whether their objects are there, are written by the schema generator:
-//! its words are the only ones of another module that a destination hears.
+//! Making objects here. The statements, and the questions whether their objects are there, are written by the schema generator.
 
 use std::fmt;
 
 use super::Destination;
 use crate::error::Result;
 use crate::logicalrep::Row;
+use crate::schema::Sql;
 
 impl Destination {
-    /// Runs a statement of the schema generator.
-    pub fn define(&mut self, statement: &str) -> Result<()> {
-        self.connection.exec(statement).map(drop)
+    pub fn define(&mut self, statement: &Sql) -> Result<()> {
+        self.connection.exec(statement.as_str()).map(drop)
     }
 
-    /// Asks a question of the schema generator.
-    pub fn ask_definition(&mut self, question: &str) -> Result<Vec<Row>> {
-        self.connection.exec(question)
+    pub fn ask_definition(&mut self, question: &Sql) -> Result<Vec<Row>> {
+        self.connection.exec(question.as_str())
     }
 
-    /// Asks several such questions at once, each under a number of the caller's: the answers in the order they come. (One
+    /// Asks several questions at once, each under a number of the caller's: the answers in the order they come. (One
     /// may have none.)
     pub fn ask_definitions<'a>(
         &mut self,
-        questions: impl Iterator<Item = (usize, &'a str)>,
+        questions: impl Iterator<Item = (usize, &'a Sql)>,
     ) -> Result<Vec<(usize, Option<String>)>> {
         let parts: Vec<String> =
             questions.map(|(n, question)| format!("SELECT {n}, a.answer FROM ({question}) AS a(answer)")).collect();
@@ -31,7 +29,7 @@ impl Destination {
     }
 
     /// Asks questions with one answer each, yes or no, in one statement.
-    pub fn ask_whether<'a>(&mut self, questions: impl Iterator<Item = &'a str>) -> Result<Vec<bool>> {
+    pub fn ask_whether<'a>(&mut self, questions: impl Iterator<Item = &'a Sql>) -> Result<Vec<bool>> {
         let questions: Vec<String> = questions.map(|question| format!("({question})")).collect();
         let rows = self.connection.exec(&format!("SELECT {}", questions.join(", ")))?;
         let Some(row) = rows.first() else { return Ok(vec![false; questions.len()]) };

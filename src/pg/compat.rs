@@ -6,6 +6,9 @@ use std::ffi::CStr;
 use crate::logicalrep::{Lsn, Transaction};
 use crate::pg::guard;
 
+/// This server's major version.
+pub const MAJOR: u32 = pg_sys::PG_VERSION_NUM / 10_000;
+
 /// How far WAL is durable on this server.
 pub fn flush_lsn() -> Lsn {
     // SAFETY: reads shared memory under its own lock.

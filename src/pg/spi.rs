@@ -5,6 +5,7 @@
 //! extension, which nobody else may write.
 
 use std::cell::Cell;
+use std::ffi::CStr;
 use std::rc::Rc;
 
 use pgrx::pg_sys;
@@ -17,15 +18,22 @@ use crate::pg::{encoding, report};
 pub fn as_role<R>(role: u32, f: impl FnOnce() -> Result<R>) -> Result<R> {
     // A restricted operation cannot change the session's state behind our back.
     let flags = pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION;
-    with_identity(role, flags as i32, f)
+    with_identity(role, flags as i32, &SAFE, f)
 }
 
 /// Runs `f` with the rights of the superuser the cluster was made with, who can write this extension's tables.
 pub fn as_extension<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
-    with_identity(pg_sys::BOOTSTRAP_SUPERUSERID, pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32, f)
+    let settings = [SAFE[0], SAFE[1], (c"jit", c"off")];
+    with_identity(pg_sys::BOOTSTRAP_SUPERUSERID, pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32, &settings, f)
 }
 
-fn with_identity<R>(role: u32, flags: i32, f: impl FnOnce() -> Result<R>) -> Result<R> {
+type Setting = (&'static CStr, &'static CStr);
+
+/// Whatever the caller's are: names that mean one thing, and strings in which backslashes are letters. Questions to the catalogs, which
+/// touch each row once, are also slower with code made for them.
+const SAFE: [Setting; 2] = [(c"search_path", c"pg_catalog, pg_temp"), (c"standard_conforming_strings", c"on")];
+
+fn with_identity<R>(role: u32, flags: i32, settings: &[Setting], f: impl FnOnce() -> Result<R>) -> Result<R> {
     let (mut saved_role, mut saved_flags) = (pg_sys::InvalidOid, 0);
     // SAFETY: inside a transaction; the identity and the settings are put back below, or by the abort of the
     // transaction when `f` leaves by an error.
@@ -33,8 +41,7 @@ fn with_identity<R>(role: u32, flags: i32, f: impl FnOnce() -> Result<R>) -> Res
         pg_sys::GetUserIdAndSecContext(&mut saved_role, &mut saved_flags);
         pg_sys::SetUserIdAndSecContext(role.into(), saved_flags | flags);
         let nest_level = pg_sys::NewGUCNestLevel();
-        // The caller may read backslashes in strings otherwise.
-        for (name, value) in [(c"search_path", c"pg_catalog, pg_temp"), (c"standard_conforming_strings", c"on")] {
+        for (name, value) in settings {
             pg_sys::set_config_option(
                 name.as_ptr(),
                 value.as_ptr(),

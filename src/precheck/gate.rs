@@ -7,6 +7,7 @@ use crate::catalog::Task;
 use crate::catalog::schema::{self, Extent};
 use crate::error::{Error, Result, sqlstate};
 use crate::pg::report;
+use crate::schema::Section;
 
 /// All findings, with the statements that create what is missing.
 pub fn run(subject: &Subject) -> Result<Vec<Finding>> {
@@ -32,7 +33,7 @@ fn write_missing_statements(findings: &mut [Finding], tables: &[u32]) -> Result<
     let items = schema::statements(&Extent::tables(tables))?;
     let statements: HashMap<&str, &str> = items
         .iter()
-        .filter(|item| item.section == "pre-data")
+        .filter(|item| item.kind.section() == Section::PreData)
         .map(|item| (item.object.as_str(), item.statement.as_str()))
         .collect();
     for finding in findings.iter_mut().filter(|f| is_missing(f)) {

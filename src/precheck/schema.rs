@@ -5,24 +5,23 @@ use serde_json::json;
 
 use super::items::Concerns;
 use super::{Check, foreign};
-use crate::catalog::schema::{self, Cause, Extent, Omission, bounded};
+use crate::catalog::schema::{self, Cause, Extent, bounded};
 use crate::catalog::select::Selection;
 use crate::catalog::sequences;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::logicalrep::names::{shown, shown_qualified};
 use crate::pg::{spi, xact};
+use crate::schema::omission::{Omission, Omitted, Reason};
 
 impl Check<'_> {
     /// Everything beside the tables that the task does not create or carry, in one finding.
     pub(super) fn objects_left_out(&mut self, selection: &Selection) -> Result<()> {
         let extent = self.extent(selection)?;
         let definitions = self.concerns(Concerns::SchemaSync);
-        // The others have items of their own, or are so for every task.
-        const ELSEWHERE: [&str; 5] = ["sequence", "large objects", "foreign table", "materialized view", "owner"];
         let kinds: Vec<String> = schema::left_out(&extent, &self.subject.scope, definitions)?
             .into_iter()
-            .filter(|line| !ELSEWHERE.contains(&line.kind.as_str()))
+            .filter(|line| !line.has_item)
             .map(|line| format!("{} ({}): {}", line.kind, line.count, line.names))
             .collect();
         if kinds.is_empty() {
@@ -71,9 +70,9 @@ impl Check<'_> {
         self.queries.0 += 3;
         self.queries.1 += 2;
         for name in taken {
-            let kind = name.kind.split(" in another").next().unwrap_or_default();
             let detail = format!(
-                "The task needs the name for the {kind}, and it is taken: {}.",
+                "The task needs the name for the {}, and it is taken: {}.",
+                name.kind,
                 foreign::line(&name.difference)
             );
             self.add("destination_names", None, Some(name.object), Some(detail))?;
@@ -85,14 +84,14 @@ impl Check<'_> {
 
     /// Parts that cannot be created, and policies that cannot, each by itself; the others by kind.
     fn omissions(&mut self, omissions: Vec<Omission>, missing: &[Cause], user: &str) -> Result<()> {
-        let mut by_kind: Vec<(String, Vec<String>)> = Vec::new();
+        let mut by_kind: Vec<(Omitted, Vec<String>)> = Vec::new();
         for omission in omissions {
-            let Omission { kind, object, reason } = omission;
-            let item = match kind.as_str() {
-                _ if reason.starts_with("cannot create") => "cannot_create",
-                "policy" => "row_security",
+            let Omission { kind, object, reason, .. } = omission;
+            let item = match (kind, &reason) {
+                (_, Reason::Impossible { .. }) => "cannot_create",
+                (Omitted::Policy, _) => "row_security",
                 // Announced by items of their own.
-                "relation" | "foreign key" | "inheritance" => continue,
+                (Omitted::Relation | Omitted::ForeignKey | Omitted::Inheritance, _) => continue,
                 _ => {
                     match by_kind.last_mut() {
                         Some((last, objects)) if *last == kind => objects.push(object),
@@ -101,7 +100,7 @@ impl Check<'_> {
                     continue;
                 }
             };
-            let cause = missing.iter().find(|cause| is_about(&reason, cause));
+            let cause = missing.iter().find(|cause| reason.cause() == Some(cause.address));
             let why = cause.and_then(|cause| cause.unusable.as_ref());
             let why = why.map(|why| format!(" ({})", foreign::line(why))).unwrap_or_default();
             let ways = if item == "cannot_create" {
@@ -215,12 +214,6 @@ impl Check<'_> {
     }
 }
 
-/// Does the reason name this cause? A row type is described as a type, its view as a view.
-fn is_about(reason: &str, cause: &Cause) -> bool {
-    let name = cause.description.split_once(' ').map(|(_, name)| name);
-    reason.contains(&cause.description) || name.is_some_and(|name| reason.contains(&format!("type {name}")))
-}
-
 /// The statement, and what its user needs to see the object.
 fn in_its_schema(cause: &Cause, sql: &str, user: &str) -> String {
     let schema = cause.schema.as_deref().map(|schema| {
@@ -228,17 +221,4 @@ fn in_its_schema(cause: &Cause, sql: &str, user: &str) -> String {
         format!("CREATE SCHEMA IF NOT EXISTS {schema}; GRANT USAGE ON SCHEMA {schema} TO {user}; ")
     });
     format!("{}{sql}; -- on the destination", schema.unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_list_of_names_is_cut() {
-        let names: Vec<String> = (1..=12).map(|n| n.to_string()).collect();
-        assert_eq!(bounded(&names), "1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more");
-        assert_eq!(bounded(&names[..10]), "1, 2, 3, 4, 5, 6, 7, 8, 9, 10");
-        assert_eq!(bounded(&names[..1]), "1");
-    }
 }

@@ -1,26 +1,11 @@
 //! Creating the selected objects on the destination: before the data, and after it.
 //!
-//! The statements come from SQL functions (`sql/schema_ddl.sql`), each with a query that tells whether its object is
+//! The statements come from the schema generator (`crate::schema`), each with a query that tells whether its object is
 //! there already; so a run that was cut short goes on where it stopped. One session at a time does so for a task.
 
-use crate::catalog::schema::Item;
 use crate::destination::Destination;
 use crate::error::{Error, Origin, Result, sqlstate};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Section {
-    PreData,
-    PostData,
-}
-
-impl Section {
-    fn as_str(self) -> &'static str {
-        match self {
-            Section::PreData => "pre-data",
-            Section::PostData => "post-data",
-        }
-    }
-}
+use crate::schema::{Item, Kind, Section};
 
 /// Objects created in one transaction: their locks have to fit into the destination's lock table, whose size only a restart
 /// changes.
@@ -29,9 +14,9 @@ const PIECE: usize = 100;
 /// Before anything is created: tables that the task would create must not be there, as nobody could tell its own from others'
 /// later.
 pub fn check_absent(destination: &mut Destination, items: &[Item]) -> Result<()> {
-    let tables: Vec<&Item> = items.iter().filter(|i| i.is_pre_data() && i.kind == "table").collect();
+    let tables: Vec<&Item> = items.iter().filter(|i| i.kind == Kind::Table).collect();
     for some in tables.chunks(PIECE) {
-        let there = destination.ask_whether(some.iter().map(|item| item.present_sql.as_str()))?;
+        let there = destination.ask_whether(some.iter().map(|item| &item.present_sql))?;
         for (item, is_there) in some.iter().zip(there) {
             if is_there {
                 return Err(already_there(item));
@@ -52,7 +37,7 @@ pub fn create_pre_data(
     if destination.has_pre_data(task_id)? {
         return Ok(());
     }
-    let items: Vec<&Item> = items.iter().filter(|i| i.is_pre_data()).collect();
+    let items: Vec<&Item> = items.iter().filter(|i| i.kind.section() == Section::PreData).collect();
     for (piece, some) in items.chunks(PIECE).enumerate() {
         note(piece * PIECE, items.len());
         destination.in_transaction(|destination| {
@@ -73,14 +58,10 @@ pub enum When {
     Consistent,
 }
 
-impl Item {
-    fn is_pre_data(&self) -> bool {
-        self.section == Section::PreData.as_str()
-    }
-
-    fn when(&self) -> When {
+impl When {
+    fn of(item: &Item) -> When {
         // Comments and grants may be about foreign keys.
-        let late = matches!(self.kind.as_str(), "foreign key" | "comment" | "grant");
+        let late = matches!(item.kind, Kind::ForeignKey | Kind::Comment | Kind::Grant);
         if late { When::Consistent } else { When::Copied }
     }
 }
@@ -92,7 +73,7 @@ pub fn create_post_data(
     when: When,
     mut note: impl FnMut(&Item),
 ) -> Result<()> {
-    for item in items.iter().filter(|i| i.section == Section::PostData.as_str() && i.when() == when) {
+    for item in items.iter().filter(|i| i.kind.section() == Section::PostData && When::of(i) == when) {
         if is_present(destination, item)? {
             continue;
         }
@@ -144,24 +125,24 @@ fn run(destination: &mut Destination, item: &Item) -> Result<()> {
 /// What to do about a statement that the destination refuses, where its own hint does not help: the server does not
 /// know that rows and definition come from a database where the definition exists.
 fn way_out(item: &Item, state: &str) -> Option<String> {
-    let statement = item.statement.trim_end_matches(';');
-    match (item.kind.as_str(), state) {
-        ("foreign key", "23503") => Some(format!(
+    let statement = item.statement.as_str().trim_end_matches(';');
+    match (item.kind, state) {
+        (Kind::ForeignKey, "23503") => Some(format!(
             "The source holds rows without a partner, too, or the table it refers to is one whose rows do not travel (an \
              extension's). Correct them there, or put the partners in on the destination, then SELECT courier.resume({{task}}); \
              or create the key on the destination without looking at the rows, and resume the task then: {statement} NOT VALID;"
         )),
-        ("index" | "primary key" | "unique constraint" | "exclusion constraint", "23505" | "23P01") => Some(
+        (Kind::Index | Kind::PrimaryKey | Kind::UniqueConstraint | Kind::ExclusionConstraint, "23505" | "23P01") => Some(
             "The rows that collide are on the source, too (an index there may be damaged: REINDEX says so), or the \
              destination sorts or folds text in another way. Correct the rows on both sides, then SELECT courier.resume({task});"
                 .to_owned(),
         ),
-        ("check" | "table" | "partition", "23514") => Some(
+        (Kind::Check | Kind::Table | Kind::Partition, "23514") => Some(
             "Rows of the source do not fulfil it either, or it depends on the time or on settings. Correct the rows on \
              the source, or create the constraint NOT VALID on the destination yourself; then SELECT courier.resume({task});"
                 .to_owned(),
         ),
-        ("policy", "42704") => Some(
+        (Kind::Policy, "42704") => Some(
             "Create the missing role on the destination (CREATE ROLE name;), then SELECT courier.resume({task}); without the policy \
              the table could show rows that the source hides."
                 .to_owned(),

@@ -11,6 +11,7 @@ use crate::error::{Error, Origin, Result, sqlstate};
 use crate::logicalrep::TableName;
 use crate::logicalrep::names::quote_literal;
 use crate::pg::{spi, xact};
+use crate::schema::Kind;
 use crate::select::pattern::Pattern;
 
 /// Lets the task copy a table, and what is missing below it, before its stream goes on: from then on it follows it.
@@ -146,8 +147,8 @@ fn definition(table: &Candidate) -> Result<String> {
     let items = schema::statements(&schema::Extent::tables(&[table.oid]))?;
     let statements: Vec<String> = items
         .iter()
-        .filter(|item| item.kind == "table")
-        .map(|item| format!("{};", item.statement.trim_end_matches(';')))
+        .filter(|item| item.kind == Kind::Table)
+        .map(|item| format!("{};", item.statement.as_str().trim_end_matches(';')))
         .collect();
     Ok(statements.join("\n"))
 }

@@ -71,7 +71,6 @@ fn the_generators_fixture_is_equal() {
         .arg(bin.parent().expect("a directory"))
         .env("SOURCE", conninfo(&pair.source))
         .env("DESTINATION", conninfo(&pair.destination))
-        .env("GENERATOR", "")
         .output()
         .expect("bash runs");
     assert!(

@@ -6,7 +6,6 @@
 #
 #   SOURCE       conninfo of a superuser on the source server             (default: "dbname=postgres")
 #   DESTINATION  conninfo of a superuser on the destination server        (default: $SOURCE)
-#   GENERATOR    the generator's SQL file; empty when CREATE EXTENSION pg_courier is to bring it (default: sql/schema_ddl.sql)
 #   KEEP         when set, the databases and the working directory stay for a look
 #
 # Story:
@@ -27,7 +26,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 bin=${1:+$1/}
 source=${SOURCE:-dbname=postgres}
 destination=${DESTINATION:-$source}
-generator=${GENERATOR-$here/../../sql/schema_ddl.sql}
 name=courier_schema_check
 owner=courier_schema_owner
 work=$(mktemp -d "${TMPDIR:-/tmp}/courier_schema.XXXXXX") || exit 2
@@ -66,11 +64,7 @@ major() { echo $(($(run -At -d "$1" -c 'SHOW server_version_num') / 10000)); }
 drop_all || setup_failed "could not drop the databases of an earlier run"
 run -d "$source" -c "CREATE DATABASE ${name}_source TEMPLATE template0 ENCODING 'UTF8'" || setup_failed "could not create the source database"
 on_source -f "$here/fixture.sql" > "$work/fixture.log" 2>&1 || { cat "$work/fixture.log" >&2; setup_failed "could not load the fixture"; }
-if [ -n "$generator" ]; then
-    on_source -c 'CREATE SCHEMA courier' -f "$generator" || setup_failed "could not load the generator"
-else
-    on_source -c 'CREATE EXTENSION pg_courier' || setup_failed "could not create the extension"
-fi
+on_source -c 'CREATE EXTENSION pg_courier' || setup_failed "could not create the extension"
 
 # Everything but the table the fixture leaves unselected; the generator itself skips what is not its own.
 selected="ARRAY(SELECT oid FROM pg_class WHERE oid >= 16384 AND oid <> 'left_out.not_selected'::regclass AND relkind IN ('r', 'p'))"
@@ -148,8 +142,7 @@ entries() {
          END { if (entry != "") print entry }' | LC_ALL=C sort | tr '\001' '\n'
 }
 on_source -f "$here/left_out.sql" || setup_failed "could not remove the omitted objects from the source"
-on_source -c "$([ -n "$generator" ] && echo 'DROP SCHEMA courier CASCADE' || echo 'DROP EXTENSION pg_courier CASCADE; DROP SCHEMA IF EXISTS courier')" ||
-    setup_failed "could not remove the generator from the source"
+on_source -c 'DROP EXTENSION pg_courier CASCADE; DROP SCHEMA IF EXISTS courier' || setup_failed "could not remove the extension from the source"
 "${bin}pg_dump" -s -O -d "$source dbname=${name}_source" > "$work/source.dump" || setup_failed "pg_dump of the source failed"
 "${bin}pg_dump" -s -O -d "$destination dbname=${name}_destination" > "$work/destination.dump" || setup_failed "pg_dump of the destination failed"
 entries < "$work/source.dump" > "$work/source.sorted"

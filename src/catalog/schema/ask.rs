@@ -3,53 +3,88 @@
 
 use serde_json::json;
 
-use super::{Extent, oid_array};
+use super::Extent;
+use super::facts::{address_arrays, ask, class, letter, name};
+use super::needs::Needs;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
-use crate::pg::spi;
+use crate::logicalrep::Row;
+use crate::pg::compat;
+use crate::schema::Sql;
+use crate::schema::deparse::postgres::{self, Foreign, TakenName};
+use crate::schema::image::Class;
+use crate::schema::scope::Object;
 
 /// Something that parts of the tables need and the task does not create: a function, an operator, a view.
 #[derive(Clone, Debug)]
 pub struct Cause {
-    class: u32,
-    object: u32,
-    /// As the server describes it: `function util.slug(text)`.
-    pub description: String,
+    pub address: Object,
+    /// Quoted where it has to be.
     pub schema: Option<String>,
-    there_sql: String,
+    there_sql: Sql,
     /// The statement that makes it, where the source can write one.
     pub create_sql: Option<String>,
     /// It is there, and this is why it does not count.
     pub unusable: Option<String>,
 }
 
-impl Cause {
-    pub fn address(&self) -> (u32, u32) {
-        (self.class, self.object)
+/// By description.
+pub fn causes(relations: &[u32]) -> Result<Vec<Cause>> {
+    let scope = Needs::of(relations)?.scope(&[]);
+    if scope.causes.is_empty() {
+        return Ok(Vec::new());
     }
+    let [classes, oids] = address_arrays(&scope.causes);
+    let rows = ask(include_str!("../../../sql/query/schema/causes.sql"), &[&classes, &oids])?;
+    rows.iter().map(cause).filter_map(Result::transpose).collect()
 }
 
-pub fn causes(relations: &[u32]) -> Result<Vec<Cause>> {
-    let rows = spi::as_extension(|| {
-        spi::query(
-            "SELECT classid, objid, description, schema_name, there_sql, create_sql \
-             FROM courier.schema_causes($1::oid[]) ORDER BY description",
-            &[Some(&oid_array(relations))],
-        )
-    })?;
-    rows.iter()
-        .map(|row| {
-            Ok(Cause {
-                class: row.parse(0)?,
-                object: row.parse(1)?,
-                description: row.string(2)?,
-                schema: row.opt_string(3),
-                there_sql: row.string(4)?,
-                create_sql: row.opt_string(5),
-                unusable: None,
-            })
-        })
-        .collect()
+fn cause(row: &Row) -> Result<Option<Cause>> {
+    let Some(class) = class(row, "classid")? else { return Ok(None) };
+    Ok(Some(Cause {
+        address: (class, row.parse("objid")?),
+        schema: row.opt_string("shown_schema"),
+        there_sql: postgres::there(&foreign(class, row)?),
+        create_sql: row.opt_string("create_sql"),
+        unusable: None,
+    }))
+}
+
+fn foreign(class: Class, row: &Row) -> Result<Foreign> {
+    let named = || name(row, "nspname", "name");
+    let code = || letter(row, "code", Some);
+    Ok(match class {
+        Class::Proc => Foreign::Routine {
+            name: named()?,
+            kind: code()?,
+            arguments: row.string("qualifier")?,
+            // A procedure has none.
+            result: row.opt_string("result").unwrap_or_default(),
+        },
+        Class::Operator => {
+            Foreign::Operator { name: named()?, left: row.string("qualifier")?, right: row.string("result")? }
+        }
+        Class::OperatorClass => Foreign::OperatorClass { name: named()?, access_method: row.string("qualifier")? },
+        Class::OperatorFamily => Foreign::OperatorFamily { name: named()?, access_method: row.string("qualifier")? },
+        Class::AccessMethod => Foreign::AccessMethod { name: row.string("name")? },
+        Class::SearchConfiguration | Class::SearchDictionary | Class::SearchParser | Class::SearchTemplate => {
+            Foreign::TextSearch { class, name: named()? }
+        }
+        Class::Type => Foreign::Type { name: named()?, kind: code()?, length: row.parse("length")? },
+        Class::Relation => Foreign::Relation {
+            name: named()?,
+            kind: code()?,
+            columns: row.opt_string("qualifier").unwrap_or_default(),
+        },
+        Class::AttributeDefault
+        | Class::Constraint
+        | Class::Namespace
+        | Class::Trigger
+        | Class::Extension
+        | Class::Policy
+        | Class::Statistics
+        | Class::Collation => return Err(Error::internal(format!("a part waits for a {class:?}"))),
+    })
 }
 
 /// Those that the destination has, and those that are missing there or do not count.
@@ -62,7 +97,7 @@ pub fn ask_causes(destination: &mut Destination, causes: Vec<Cause>) -> Result<(
         if some.is_empty() {
             return Ok((available, missing));
         }
-        let questions = some.iter().map(|cause| cause.there_sql.as_str()).enumerate();
+        let questions = some.iter().map(|cause| &cause.there_sql).enumerate();
         let mut answers: Vec<Option<Option<String>>> = vec![None; some.len()];
         for (number, text) in destination.ask_definitions(questions)? {
             if let Some(answer) = answers.get_mut(number) {
@@ -92,28 +127,21 @@ pub struct Taken {
 /// Which names are taken by something else. Most destinations have none of them, so names go first and questions after.
 pub fn ask_names(destination: &mut Destination, extent: &Extent) -> Result<Vec<Taken>> {
     const AT_ONCE: usize = 100;
-    let parameters = extent.parameters();
-    let names = spi::as_extension(|| {
-        spi::query(
-            "SELECT n.kind, n.object, n.catalog, n.nspname, n.name, n.differs_sql FROM courier.schema_names( \
-             courier.schema_scope_of($1::oid[], $2::oid[], $3::oid[], $4::oid[])) AS n WHERE n.catalog IS NOT NULL",
-            &parameters.each_ref().map(|p| Some(p.as_str())),
-        )
-    })?;
-    let list = names
+    let names = postgres::names(&extent.image(false)?, compat::MAJOR);
+    let list: Vec<_> = names
         .iter()
         .enumerate()
-        .map(|(n, row)| Ok(json!([n, row.text(2)?, row.text(3)?, row.text(4)?])))
-        .collect::<Result<Vec<_>>>()?;
+        .map(|(n, taken)| json!([n, taken.catalog.as_str(), taken.name.schema, taken.name.name]))
+        .collect();
     let list = serde_json::to_string(&list).map_err(|e| Error::internal(format!("invalid list of names: {e}")))?;
     let there = destination.names_taken(&list)?;
     let mut taken = Vec::new();
     for some in there.chunks(AT_ONCE) {
-        let known = some.iter().filter_map(|n| Some((*n, names.get(*n)?)));
-        let questions = known.map(|(n, row)| Ok((n, row.text(5)?))).collect::<Result<Vec<_>>>()?;
-        for (number, difference) in destination.ask_definitions(questions.into_iter())? {
+        let known = some.iter().filter_map(|n| Some((*n, &names.get(*n)?.differs_sql)));
+        for (number, difference) in destination.ask_definitions(known)? {
             let (Some(name), Some(difference)) = (names.get(number), difference) else { continue };
-            taken.push(Taken { kind: name.string(0)?, object: name.string(1)?, difference });
+            let TakenName { kind, object, .. } = name.clone();
+            taken.push(Taken { kind, object, difference });
         }
     }
     Ok(taken)

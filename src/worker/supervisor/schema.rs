@@ -5,13 +5,14 @@ use std::rc::Rc;
 
 use super::context::{Context, Outcome, show};
 use super::step::Step;
-use crate::catalog::schema::{self, Extent, Item};
+use crate::catalog::schema::{self, Extent};
 use crate::catalog::{Stage, Task};
 use crate::destination::{Destination, Purpose};
 use crate::error::Result;
 use crate::failpoint;
 use crate::logicalrep::words::counted;
 use crate::pg::{spi, xact};
+use crate::schema::Item;
 use crate::schema_sync::{self, When};
 
 pub struct PreData;

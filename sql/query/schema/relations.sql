@@ -1,0 +1,18 @@
+-- Those of the given relations that are tables of a user, without what is in them. $1: oids.
+SELECT c.oid, n.nspname, c.relname, c.relkind = 'p' AS is_partitioned, c.relispartition, c.relpersistence = 'u' AS is_unlogged,
+       CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) END AS of_type,
+       CASE WHEN am.amname <> 'heap' THEN am.amname END AS amname,
+       CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END AS partkey,
+       CASE WHEN c.relispartition THEN pg_get_expr(c.relpartbound, c.oid) END AS partbound,
+       c.relreplident, c.relrowsecurity, c.relforcerowsecurity, to_json(c.reloptions) AS reloptions, to_json(toast.reloptions) AS toast_options
+  FROM (SELECT DISTINCT r.oid FROM unnest($1::oid[]) AS r (oid)) AS r
+  JOIN pg_class c ON c.oid = r.oid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_class toast ON toast.oid = c.reltoastrelid
+  LEFT JOIN pg_am am ON am.oid = c.relam
+ WHERE c.relkind IN ('r', 'p')
+   AND c.relpersistence <> 't'
+   AND c.oid >= 16384
+   AND n.nspname NOT IN ('courier', 'courier_applied')
+   AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
+ ORDER BY c.oid

@@ -1,0 +1,96 @@
+//! Questions about the source's schema (`sql/query/schema`), and what their columns hold.
+
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::logicalrep::Row;
+use crate::pg::spi;
+use crate::schema::image::{Class, Name};
+use crate::schema::scope::Object;
+
+/// Asks about objects, by oid. The session is the extension's: what a task needs is said to everybody who may run it.
+pub fn ask(sql: &str, parameters: &[&str]) -> Result<Vec<Row>> {
+    let parameters: Vec<Option<&str>> = parameters.iter().map(|p| Some(*p)).collect();
+    spi::as_extension(|| spi::query(sql, &parameters))
+}
+
+/// `{1,2,3}`
+pub fn oid_array(oids: impl IntoIterator<Item = u32>) -> String {
+    let list: Vec<String> = oids.into_iter().map(|oid| oid.to_string()).collect();
+    format!("{{{}}}", list.join(","))
+}
+
+/// Catalogs and oids, as two arrays.
+pub fn address_arrays<'a>(objects: impl IntoIterator<Item = &'a Object>) -> [String; 2] {
+    let (classes, oids): (Vec<u32>, Vec<u32>) = objects.into_iter().map(|(class, oid)| (class.oid(), *oid)).unzip();
+    [oid_array(classes), oid_array(oids)]
+}
+
+/// A column with one letter, as the catalogs write kinds.
+pub fn letter<T>(row: &Row, column: &str, meaning: impl Fn(char) -> Option<T>) -> Result<T> {
+    let text = row.text(column)?;
+    let mut letters = text.chars();
+    match (letters.next().and_then(meaning), letters.next()) {
+        (Some(value), None) => Ok(value),
+        _ => Err(Error::internal(format!("unexpected value \"{text}\" in column \"{column}\" of a catalog query"))),
+    }
+}
+
+/// The same, where it may be null.
+pub fn opt_letter<T>(row: &Row, column: &str, meaning: impl Fn(char) -> Option<T>) -> Result<Option<T>> {
+    row.opt(column).map(|_| letter(row, column, meaning)).transpose()
+}
+
+pub fn opt_parse<T: std::str::FromStr>(row: &Row, column: &str) -> Result<Option<T>> {
+    row.opt(column).map(|_| row.parse(column)).transpose()
+}
+
+/// Schema and name, null together.
+pub fn opt_name(row: &Row, schema: &str, name: &str) -> Option<Name> {
+    Some(Name::new(row.opt(schema)?, row.opt(name)?))
+}
+
+pub fn name(row: &Row, schema: &str, name: &str) -> Result<Name> {
+    Ok(Name::new(row.text(schema)?, row.text(name)?))
+}
+
+/// The catalog of an object; none for one in which nothing is that matters here.
+pub fn class(row: &Row, column: &str) -> Result<Option<Class>> {
+    row.parse(column).map(Class::of)
+}
+
+/// A list, empty where it is null.
+pub fn list(row: &Row, column: &str) -> Result<Vec<Value>> {
+    let Some(text) = row.opt(column) else { return Ok(Vec::new()) };
+    serde_json::from_str(text).map_err(|e| Error::internal(format!("invalid list in column \"{column}\": {e}")))
+}
+
+pub fn strings(row: &Row, column: &str) -> Result<Vec<String>> {
+    list(row, column)?.iter().map(|value| string(value, column)).collect()
+}
+
+pub fn string(value: &Value, column: &str) -> Result<String> {
+    value.as_str().map(str::to_owned).ok_or_else(|| unexpected(value, column))
+}
+
+pub fn number<T: TryFrom<i64>>(value: &Value, column: &str) -> Result<T> {
+    value.as_i64().and_then(|n| T::try_from(n).ok()).ok_or_else(|| unexpected(value, column))
+}
+
+/// The elements of a list inside a list.
+pub fn parts<'a, const N: usize>(value: &'a Value, column: &str) -> Result<&'a [Value; N]> {
+    value.as_array().and_then(|list| list.as_slice().try_into().ok()).ok_or_else(|| unexpected(value, column))
+}
+
+pub fn unexpected(value: &Value, column: &str) -> Error {
+    Error::internal(format!("unexpected value {value} in column \"{column}\" of a catalog query"))
+}
+
+/// `name=value`, as the catalogs keep options.
+pub fn options(row: &Row, column: &str) -> Result<Vec<(String, String)>> {
+    let option = |text: String| match text.split_once('=') {
+        Some((name, value)) => (name.to_owned(), value.to_owned()),
+        None => (text, String::new()),
+    };
+    Ok(strings(row, column)?.into_iter().map(option).collect())
+}

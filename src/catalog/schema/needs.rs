@@ -1,0 +1,74 @@
+//! What tables depend on, as the server records it.
+
+use super::facts::{self, ask, class, oid_array, opt_letter, opt_parse};
+use super::tables;
+use crate::error::Result;
+use crate::logicalrep::Row;
+use crate::schema::image::Table;
+use crate::schema::scope::{Dependency, Object, RelationKind, Scope, TypeKind};
+
+/// Tables, still empty, with everything that the server says they and all types of users depend on.
+pub struct Needs {
+    /// By oid.
+    pub tables: Vec<Table>,
+    dependencies: Vec<Dependency>,
+}
+
+impl Needs {
+    /// Of those of the relations that are tables of a user.
+    pub fn of(relations: &[u32]) -> Result<Needs> {
+        let tables = tables::bare(relations)?;
+        let oids = oid_array(tables.iter().map(|table| table.oid));
+        let rows = ask(include_str!("../../../sql/query/schema/dependencies.sql"), &[&oids])?;
+        let dependencies = rows.iter().map(dependency).filter_map(Result::transpose).collect::<Result<_>>()?;
+        Ok(Needs { tables, dependencies })
+    }
+
+    pub fn oids(&self) -> Vec<u32> {
+        self.tables.iter().map(|table| table.oid).collect()
+    }
+
+    /// `available`: what the destination has of what no task creates.
+    pub fn scope(&self, available: &[Object]) -> Scope {
+        Scope::of(&self.oids(), &self.dependencies, available)
+    }
+}
+
+/// None where a catalog is involved in which nothing is that blocks or is created.
+fn dependency(row: &Row) -> Result<Option<Dependency>> {
+    let (Some(part), Some(on)) = (class(row, "classid")?, class(row, "refclassid")?) else { return Ok(None) };
+    let relation_kind = |code| {
+        Some(match code {
+            'r' | 'p' => RelationKind::Table,
+            'S' => RelationKind::Sequence,
+            _ => RelationKind::Other,
+        })
+    };
+    let type_kind = |code| Some(if matches!(code, 'b' | 'p') { TypeKind::Base } else { TypeKind::Made });
+    Ok(Some(Dependency {
+        part: (part, row.parse("objid")?),
+        table: opt_parse(row, "relid")?,
+        at_table: row.opt("is_table") == Some("t"),
+        domain: opt_parse(row, "domain")?,
+        is_check: row.bool("is_check")?,
+        is_normal: row.bool("is_normal")?,
+        on: (on, row.parse("refobjid")?),
+        element: opt_parse(row, "element")?,
+        range: opt_parse(row, "range")?,
+        relation: opt_parse(row, "relation")?,
+        relation_kind: opt_letter(row, "relkind", relation_kind)?,
+        type_kind: opt_letter(row, "typtype", type_kind)?,
+        extension: opt_parse(row, "extension")?,
+    }))
+}
+
+/// What objects are called by the server.
+pub fn describe(objects: &[Object]) -> Result<std::collections::HashMap<Object, String>> {
+    let [classes, oids] = facts::address_arrays(objects);
+    let rows = ask(include_str!("../../../sql/query/schema/describe.sql"), &[&classes, &oids])?;
+    let described = rows.iter().map(|row| {
+        let class = class(row, "classid")?;
+        class.map(|class| Ok(((class, row.parse("objid")?), row.string("description")?))).transpose()
+    });
+    described.filter_map(Result::transpose).collect()
+}

@@ -1,0 +1,152 @@
+//! What belongs to tables and is not created, or in another form: asked of the catalogs, said by `schema::omission`.
+
+use std::collections::HashSet;
+
+use super::facts::{address_arrays, ask, class, letter, name, oid_array, opt_letter, opt_parse};
+use super::needs::{Needs, describe};
+use super::{Extent, tables};
+use crate::error::{Error, Result};
+use crate::logicalrep::Row;
+use crate::logicalrep::names::{shown, shown_qualified};
+use crate::schema::image::{Name, Table};
+use crate::schema::inherit::Family;
+use crate::schema::omission::{self, BlockedPart, Omission, Omitted, Part, Reason};
+use crate::schema::scope::{Object, Scope};
+
+/// By kind and name.
+pub fn omissions(extent: &Extent) -> Result<Vec<Omission>> {
+    let needs = Needs::of(&extent.relations)?;
+    let scope = needs.scope(&extent.available);
+    let oids = oid_array(needs.oids());
+    let mut omissions = no_tables(extent, &needs)?;
+    omissions.extend(blocked(&needs, &scope)?);
+    omissions.extend(lost(&oids)?);
+    let mut tables = needs.tables;
+    tables::policies(&mut tables, &scope, &oids)?;
+    omissions.extend(omission::unsafe_policies(&tables));
+    omissions.extend(reordered(tables, &scope, &oids)?);
+    omissions.sort_by_cached_key(|o| (o.kind.as_str(), o.object.clone(), o.reason.to_string()));
+    Ok(omissions)
+}
+
+/// What was asked for and is no table of a user.
+fn no_tables(extent: &Extent, needs: &Needs) -> Result<Vec<Omission>> {
+    let tables: HashSet<u32> = needs.oids().into_iter().collect();
+    let others: HashSet<u32> = extent.relations.iter().copied().filter(|oid| !tables.contains(oid)).collect();
+    if others.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = ask(include_str!("../../../sql/query/schema/no_tables.sql"), &[&oid_array(others)])?;
+    let omission = |row: &Row| {
+        let oid: u32 = row.parse("oid")?;
+        let kind: Option<char> = opt_letter(row, "relkind", Some)?;
+        let reason = match (kind, row.opt("relpersistence"), row.opt_string("extname")) {
+            (None, ..) => Reason::Fixed("there is no relation with this oid"),
+            (Some(kind), ..) if !matches!(kind, 'r' | 'p') => {
+                Reason::Fixed("is neither an ordinary nor a partitioned table")
+            }
+            (_, Some("t"), _) => Reason::Fixed("is a temporary table"),
+            (.., Some(extension)) => Reason::OfExtension { extension },
+            _ => Reason::Fixed("belongs to the system"),
+        };
+        let name = row.opt("nspname").zip(row.opt("relname"));
+        let object = name.map_or_else(|| oid.to_string(), |(schema, name)| shown_qualified(schema, name));
+        Ok(Omission { kind: Omitted::Relation, object, relation: Some(oid), reason })
+    };
+    rows.iter().map(omission).collect()
+}
+
+fn blocked(needs: &Needs, scope: &Scope) -> Result<Vec<Omission>> {
+    if scope.blocked.is_empty() {
+        return Ok(Vec::new());
+    }
+    let [classes, oids] = address_arrays(scope.blocked.keys());
+    let rows = ask(include_str!("../../../sql/query/schema/blocked.sql"), &[&classes, &oids])?;
+    let parts = rows.iter().map(part).filter_map(Result::transpose).collect::<Result<Vec<_>>>()?;
+    let causes: Vec<Object> = scope.blocked.values().map(|why| why.by).collect::<HashSet<_>>().into_iter().collect();
+    let types = scope.types.iter().copied().collect();
+    let tables = needs.oids().into_iter().collect();
+    Ok(omission::blocked(&parts, &scope.blocked, &describe(&causes)?, &tables, &types))
+}
+
+fn part(row: &Row) -> Result<Option<BlockedPart>> {
+    let Some(class) = class(row, "classid")? else { return Ok(None) };
+    let code = || letter(row, "code", Some);
+    let part = match row.text("part")? {
+        "table" => Part::Table,
+        "default" => Part::Column { is_generated: false },
+        "generated" => Part::Column { is_generated: true },
+        "constraint" => Part::Constraint(code()?),
+        "domain constraint" => Part::DomainConstraint,
+        "index" => Part::Index,
+        "trigger" => Part::Trigger,
+        "policy" => Part::Policy,
+        "statistics" => Part::Statistics,
+        "type" => Part::Type(code()?),
+        other => return Err(Error::internal(format!("unexpected part \"{other}\" of a table"))),
+    };
+    Ok(Some(BlockedPart {
+        address: (class, row.parse("objid")?),
+        part,
+        name: row.opt_string("name"),
+        owner: name(row, "nspname", "relname")?,
+        of: row.parse("of")?,
+        parent: opt_parse(row, "parent")?,
+    }))
+}
+
+fn lost(tables: &str) -> Result<Vec<Omission>> {
+    const ELSEWHERE: &str = "created in the default tablespace of the destination";
+    let rows = ask(include_str!("../../../sql/query/schema/lost.sql"), &[tables])?;
+    let omission = |row: &Row| {
+        let (kind, reason) = match row.text("loss")? {
+            "rule" => (Omitted::Rule, "rules are not created"),
+            "publication" => (Omitted::Publication, "publications belong to the source"),
+            "tablespace" => (Omitted::Tablespace, ELSEWHERE),
+            "invalid index" => (Omitted::Index, "is invalid: its build failed or is still running"),
+            "security label" => (Omitted::SecurityLabel, "security labels are not created"),
+            "partition" => (Omitted::Inheritance, "the partitioned table is not selected: created as a plain table"),
+            "child" => (Omitted::Inheritance, "the parent is not selected: inherited columns become local"),
+            "identity" => (Omitted::Identity, "its sequence belongs to the partitioned table, which is not selected"),
+            "unlogged table" => (Omitted::Unlogged, "has no meaning for a partitioned table, and 18 refuses it"),
+            "unlogged sequence" => (Omitted::Unlogged, "the sequence is logged on the destination, as its table is"),
+            other => return Err(Error::internal(format!("unexpected loss \"{other}\" of a table"))),
+        };
+        let name = match (row.opt("name"), row.opt("of_index")) {
+            (Some(name), Some(index)) => Some(format!("{name} of index {}", shown(index))),
+            (Some(name), None) if row.text("loss")? == "unlogged sequence" => Some(format!("identity sequence {name}")),
+            (name, _) => name.map(str::to_owned),
+        };
+        let table = Name::new(row.text("nspname")?, row.text("relname")?).shown();
+        let object = name.map_or_else(|| table.clone(), |name| format!("{name} on {table}"));
+        Ok(Omission { kind, object, relation: Some(row.parse("oid")?), reason: Reason::Fixed(reason) })
+    };
+    rows.iter().map(omission).collect()
+}
+
+/// Children whose columns come out in another order. Only tables with parents or children are looked at.
+fn reordered(tables: Vec<Table>, scope: &Scope, oids: &str) -> Result<Vec<Omission>> {
+    let rows = ask(include_str!("../../../sql/query/schema/inheritance.sql"), &[oids])?;
+    let mut related: HashSet<u32> = HashSet::new();
+    let partitions: HashSet<u32> = tables.iter().filter(|table| table.is_partition).map(|table| table.oid).collect();
+    for row in &rows {
+        let child = row.parse("inhrelid")?;
+        if !partitions.contains(&child) {
+            related.extend([child, row.parse("inhparent")?]);
+        }
+    }
+    let mut tables: Vec<Table> = tables.into_iter().filter(|table| related.contains(&table.oid)).collect();
+    if tables.is_empty() {
+        return Ok(Vec::new());
+    }
+    let oids = oid_array(tables.iter().map(|table| table.oid));
+    tables::family(&mut tables, scope, &oids)?;
+    let family = Family::of(&tables);
+    let omission = |table: &Table| Omission {
+        kind: Omitted::ColumnOrder,
+        object: table.name.shown(),
+        relation: Some(table.oid),
+        reason: Reason::Fixed("inherited columns come before the table's own ones"),
+    };
+    Ok(tables.iter().filter(|table| family.is_reordered(table)).map(omission).collect())
+}

@@ -1,0 +1,34 @@
+//! Steps as SQL of a destination: the statement, and the questions that go with it.
+
+use std::fmt;
+
+pub mod postgres;
+
+/// A statement, or a question, that the generator has written: nobody else can make one, so a destination that takes only these is told
+/// nothing else about its objects.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sql(String);
+
+impl Sql {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Sql {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A step as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Printed {
+    /// Whom it is about, as people read it.
+    pub object: String,
+    pub statement: Sql,
+    /// A query that is true when the statement is not needed (any more).
+    pub present_sql: Sql,
+    /// Asked when the object is there: null, or how it differs.
+    pub differs_sql: Option<Sql>,
+}

@@ -1,0 +1,297 @@
+//! SQL of PostgreSQL 13 and later, for a session with `search_path = pg_catalog`.
+//!
+//! Names are quoted where they have to be, as the server's own functions do: the expressions inside come from them.
+
+mod causes;
+mod differs;
+mod names;
+mod parts;
+mod present;
+mod subject;
+mod table;
+mod types;
+
+use super::{Printed, Sql};
+use crate::logicalrep::names::{quote_literal, shown};
+use crate::schema::diff::{Action, ColumnChange, Step, Subject};
+use crate::schema::image::{Extension, Firing, Name, Sequence};
+
+pub use causes::{Foreign, there};
+pub use names::{TakenName, names};
+
+pub struct Postgres {
+    /// The source's: definitions are compared as text, which servers of one major version write alike.
+    pub major: u32,
+}
+
+impl Postgres {
+    pub fn print(&self, step: &Step) -> Printed {
+        Printed {
+            object: object(&step.action),
+            statement: Sql(statement(&step.action)),
+            present_sql: Sql(present::query(&step.action)),
+            differs_sql: self.differs(step).map(Sql),
+        }
+    }
+}
+
+fn statement(action: &Action) -> String {
+    match action {
+        Action::CreateSchema(schema) => format!("CREATE SCHEMA IF NOT EXISTS {}", shown(&schema.name)),
+        Action::CreateExtension { extension, any_version } => create_extension(extension, *any_version),
+        Action::CreateCollation(collation) => types::create_collation(collation),
+        Action::CreateType(of) => types::create_type(of),
+        Action::AddDomainConstraint { domain, constraint } => format!(
+            "ALTER DOMAIN {} ADD CONSTRAINT {} {}",
+            domain.name.shown(),
+            shown(&constraint.name),
+            constraint.definition
+        ),
+        Action::CreateSequence(sequence) => create_sequence(sequence),
+        Action::OwnSequence { sequence, owner } => format!(
+            "ALTER SEQUENCE {} OWNED BY {}.{}",
+            sequence.name.shown(),
+            owner.table.shown(),
+            shown(&owner.column)
+        ),
+        Action::BoundSequence(sequence) => format!(
+            "ALTER SEQUENCE {} AS {} START WITH {} MINVALUE {} MAXVALUE {}",
+            sequence.name.shown(),
+            sequence.type_name,
+            sequence.start,
+            sequence.min,
+            sequence.max
+        ),
+        Action::CreateTable { table, elements, parents } => table::create(table, elements, parents),
+        Action::AddColumn { table, definition } => {
+            format!("ALTER TABLE ONLY {} ADD COLUMN {}", table.name.shown(), table::column(definition))
+        }
+        Action::AlterColumn { table, column, change } => format!(
+            "ALTER TABLE ONLY {} ALTER COLUMN {} {}",
+            table.name.shown(),
+            shown(&column.name),
+            table::column_change(column, change)
+        ),
+        Action::AttachTable { table, parent } => table::attach(table, parent),
+        Action::DetachTable { table, parent } => table::detach(table, parent),
+        Action::Comment { subject, text } => format!(
+            "COMMENT ON {} IS {}",
+            subject::target(subject),
+            text.map_or_else(|| "NULL".to_owned(), quote_literal)
+        ),
+        Action::Drop(subject) => drop(subject),
+        Action::Rename { subject, to } => match subject {
+            Subject::Column(table, column) => {
+                format!("ALTER TABLE {} RENAME COLUMN {} TO {}", table.shown(), shown(column), shown(to))
+            }
+            Subject::Constraint(table, name) => {
+                format!("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", table.shown(), shown(name), shown(to))
+            }
+            _ => format!("ALTER {} RENAME TO {}", subject::target(subject), shown(to)),
+        },
+        Action::SetSchema { subject, to } => format!("ALTER {} SET SCHEMA {}", subject::target(subject), shown(to)),
+        Action::AddConstraint { table, constraint } => parts::add_constraint(table, constraint),
+        Action::IdentifyReplica { table, index } => format!(
+            "ALTER TABLE ONLY {} REPLICA IDENTITY {}",
+            table.name.shown(),
+            parts::identity(table.replica_identity, *index)
+        ),
+        Action::CreateIndex { index, .. } => index.definition.clone().unwrap_or_default(),
+        Action::AttachIndex { table, index, parent } => {
+            format!("ALTER INDEX {} ATTACH PARTITION {}", parent.shown(), parts::index_name(table, index))
+        }
+        Action::SetIndexStatistics { table, index, statistics } => format!(
+            "ALTER INDEX {} ALTER COLUMN {} SET STATISTICS {}",
+            parts::index_name(table, index),
+            statistics.attnum,
+            statistics.target
+        ),
+        Action::Cluster { table, index } => {
+            format!("ALTER TABLE {} CLUSTER ON {}", table.name.shown(), shown(&index.name))
+        }
+        Action::CreateStatistics { statistics, .. } => statistics.definition.clone(),
+        Action::SetStatisticsTarget { statistics, target } => {
+            format!("ALTER STATISTICS {} SET STATISTICS {target}", statistics.name.shown())
+        }
+        Action::CreateTrigger { trigger, .. } => trigger.definition.clone(),
+        Action::SetTrigger { table, trigger } => {
+            let verb = match trigger.firing {
+                Firing::Enabled => "ENABLE",
+                Firing::Disabled => "DISABLE",
+            };
+            format!("ALTER TABLE {} {verb} TRIGGER {}", table.name.shown(), shown(&trigger.name))
+        }
+        Action::SecureRows { table, force, on } => {
+            let verb = match (force, on) {
+                (false, true) => "ENABLE",
+                (false, false) => "DISABLE",
+                (true, true) => "FORCE",
+                (true, false) => "NO FORCE",
+            };
+            format!("ALTER TABLE {} {verb} ROW LEVEL SECURITY", table.name.shown())
+        }
+        Action::SetPersistence { table } => {
+            let word = if table.unlogged { "UNLOGGED" } else { "LOGGED" };
+            format!("ALTER TABLE {} SET {word}", table.name.shown())
+        }
+        Action::SetOptions { table, options } => {
+            let list: Vec<String> = options.iter().map(|option| table::storage_option(option)).collect();
+            format!("ALTER TABLE {} SET ({})", table.name.shown(), list.join(", "))
+        }
+        Action::ResetOptions { table, options } => {
+            let list: Vec<String> = options.iter().map(|option| table::option_name(option)).collect();
+            format!("ALTER TABLE {} RESET ({})", table.name.shown(), list.join(", "))
+        }
+        Action::CreatePolicy { table, policy } => parts::create_policy(table, policy),
+        Action::Grant { subject, grant } => parts::give(subject, grant),
+        Action::TakeBack { subject, grant } => parts::take_back(subject, grant),
+        Action::RevokePublic { subject } => format!("REVOKE ALL ON {} FROM PUBLIC", subject::secured(subject)),
+    }
+}
+
+fn create_extension(extension: &Extension, any_version: bool) -> String {
+    let version = if any_version { String::new() } else { format!(" VERSION {}", quote_literal(&extension.version)) };
+    format!(
+        "CREATE EXTENSION IF NOT EXISTS {} WITH SCHEMA {}{version}",
+        shown(&extension.name),
+        shown(&extension.schema)
+    )
+}
+
+fn create_sequence(sequence: &Sequence) -> String {
+    format!(
+        "CREATE {}SEQUENCE {} AS {} START WITH {} INCREMENT BY {} MINVALUE {} MAXVALUE {} CACHE {}{}",
+        if sequence.unlogged { "UNLOGGED " } else { "" },
+        sequence.name.shown(),
+        sequence.type_name,
+        sequence.start,
+        sequence.increment,
+        sequence.min,
+        sequence.max,
+        sequence.cache,
+        if sequence.cycle { " CYCLE" } else { "" }
+    )
+}
+
+/// What depends on it is dropped by itself, or stops it: a table's parts come before the table.
+fn drop(subject: &Subject) -> String {
+    match subject {
+        Subject::Column(table, column) => format!("ALTER TABLE {} DROP COLUMN {}", table.shown(), shown(column)),
+        Subject::Constraint(table, name) => format!("ALTER TABLE {} DROP CONSTRAINT {}", table.shown(), shown(name)),
+        Subject::DomainConstraint(domain, name) => {
+            format!("ALTER DOMAIN {} DROP CONSTRAINT {}", domain.shown(), shown(name))
+        }
+        _ => format!("DROP {}", subject::target(subject)),
+    }
+}
+
+/// How people read whom a step is about.
+fn object(action: &Action) -> String {
+    match action {
+        Action::CreateSchema(schema) => shown(&schema.name),
+        Action::CreateExtension { extension, .. } => shown(&extension.name),
+        Action::CreateCollation(collation) => collation.name.shown(),
+        Action::CreateType(of) => of.name.shown(),
+        Action::AddDomainConstraint { domain, constraint } => {
+            subject::object(&Subject::DomainConstraint(&domain.name, &constraint.name))
+        }
+        Action::CreateSequence(sequence) | Action::BoundSequence(sequence) | Action::OwnSequence { sequence, .. } => {
+            sequence.name.shown()
+        }
+        Action::AddColumn { table, definition } => {
+            subject::object(&Subject::Column(&table.name, &definition.column.name))
+        }
+        Action::AlterColumn { table, column, .. } => subject::object(&Subject::Column(&table.name, &column.name)),
+        Action::CreateTable { table, .. }
+        | Action::AttachTable { table, .. }
+        | Action::DetachTable { table, .. }
+        | Action::IdentifyReplica { table, .. }
+        | Action::Cluster { table, .. }
+        | Action::SecureRows { table, .. }
+        | Action::SetPersistence { table }
+        | Action::SetOptions { table, .. }
+        | Action::ResetOptions { table, .. } => table.name.shown(),
+        Action::AddConstraint { table, constraint } => {
+            subject::object(&Subject::Constraint(&table.name, &constraint.name))
+        }
+        Action::CreateIndex { table, index } | Action::AttachIndex { table, index, .. } => {
+            subject::object(&Subject::index(&table.name, &index.name))
+        }
+        Action::SetIndexStatistics { table, index, statistics } => {
+            format!("{} column {}", subject::object(&Subject::index(&table.name, &index.name)), statistics.attnum)
+        }
+        Action::CreateStatistics { statistics, .. } | Action::SetStatisticsTarget { statistics, .. } => {
+            statistics.name.shown()
+        }
+        Action::CreateTrigger { table, trigger } | Action::SetTrigger { table, trigger } => {
+            subject::object(&Subject::Trigger(&table.name, &trigger.name))
+        }
+        Action::CreatePolicy { table, policy } => subject::object(&Subject::Policy(&table.name, &policy.name)),
+        Action::Comment { subject, .. } => {
+            format!("on {} {}", subject.word().to_lowercase(), subject::object(subject))
+        }
+        Action::Grant { subject, grant } => {
+            format!("on {} to {}", subject::object(subject), parts::grantee(grant))
+        }
+        Action::TakeBack { subject, grant } => {
+            format!("on {} from {}", subject::object(subject), parts::grantee(grant))
+        }
+        Action::RevokePublic { subject } => format!("on {} from PUBLIC", subject::object(subject)),
+        Action::Drop(subject) | Action::Rename { subject, .. } | Action::SetSchema { subject, .. } => {
+            format!("{} {}", subject.word().to_lowercase(), subject::object(subject))
+        }
+    }
+}
+
+/// `COLLATE`, where there is one to be named.
+fn collate(collation: Option<&Name>) -> String {
+    collation.map(|collation| format!(" COLLATE {}", collation.shown())).unwrap_or_default()
+}
+
+/// `name='value', ...`, as after WITH and SET.
+fn options(options: &[(String, String)]) -> String {
+    let list: Vec<String> =
+        options.iter().map(|(name, value)| format!("{}={}", shown(name), quote_literal(value))).collect();
+    list.join(", ")
+}
+
+/// An array as the server writes it.
+fn array<'a>(elements: impl IntoIterator<Item = &'a str>) -> String {
+    let element = |text: &str| {
+        let special = |c: char| matches!(c, '{' | '}' | ',' | '"' | '\\') || c.is_ascii_whitespace() || c == '\x0b';
+        if text.is_empty() || text.eq_ignore_ascii_case("null") || text.contains(special) {
+            format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+        } else {
+            text.to_owned()
+        }
+    };
+    format!("{{{}}}", elements.into_iter().map(element).collect::<Vec<_>>().join(","))
+}
+
+fn flag(is: bool) -> &'static str {
+    if is { "t" } else { "f" }
+}
+
+/// Whether a change of a column is about its default, for the probe.
+fn is_reset(change: &ColumnChange) -> bool {
+    matches!(change, ColumnChange::Default(None) | ColumnChange::NotNull(false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrays_are_written_as_the_server_does() {
+        assert_eq!(array(["a", "b c", "", "NULL", "x\"y\\z", "ä"]), r#"{a,"b c","","NULL","x\"y\\z",ä}"#);
+        assert_eq!(array([]), "{}");
+    }
+
+    #[test]
+    fn options_are_quoted() {
+        assert_eq!(
+            options(&[("fillfactor".into(), "70".into()), ("Odd".into(), "it's".into())]),
+            "fillfactor='70', \"Odd\"='it''s'"
+        );
+    }
+}

@@ -1,0 +1,87 @@
+//! Whom a step is about, by name: what people read, what COMMENT ON takes, and where a catalog has it are made from it.
+
+use std::borrow::Cow;
+
+use crate::schema::image::{Name, Type};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject<'a> {
+    Schema(&'a str),
+    Extension(&'a str),
+    Collation(Cow<'a, Name>),
+    Type(Cow<'a, Name>),
+    Domain(Cow<'a, Name>),
+    Sequence(Cow<'a, Name>),
+    Table(Cow<'a, Name>),
+    Index(Cow<'a, Name>),
+    Statistics(Cow<'a, Name>),
+    /// Of a table, or an attribute of a composite type.
+    Column(&'a Name, &'a str),
+    Constraint(&'a Name, &'a str),
+    DomainConstraint(&'a Name, &'a str),
+    Trigger(&'a Name, &'a str),
+    Policy(&'a Name, &'a str),
+}
+
+impl<'a> Subject<'a> {
+    pub fn of_type(of: &'a Type) -> Subject<'a> {
+        let name = of.name.cow();
+        if of.is_domain() { Subject::Domain(name) } else { Subject::Type(name) }
+    }
+
+    /// An index has its table's schema.
+    pub fn index(table: &Name, name: &str) -> Subject<'a> {
+        Subject::Index(Cow::Owned(Name::new(&table.schema, name)))
+    }
+
+    /// The word of its statements.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Subject::Schema(_) => "SCHEMA",
+            Subject::Extension(_) => "EXTENSION",
+            Subject::Collation(_) => "COLLATION",
+            Subject::Type(_) => "TYPE",
+            Subject::Domain(_) => "DOMAIN",
+            Subject::Sequence(_) => "SEQUENCE",
+            Subject::Table(_) => "TABLE",
+            Subject::Index(_) => "INDEX",
+            Subject::Statistics(_) => "STATISTICS",
+            Subject::Column(..) => "COLUMN",
+            Subject::Constraint(..) | Subject::DomainConstraint(..) => "CONSTRAINT",
+            Subject::Trigger(..) => "TRIGGER",
+            Subject::Policy(..) => "POLICY",
+        }
+    }
+
+    /// The same object under another name.
+    pub fn renamed(self, to: &'a str) -> Subject<'a> {
+        match self {
+            Subject::Schema(_) => Subject::Schema(to),
+            Subject::Extension(_) => Subject::Extension(to),
+            Subject::Column(table, _) => Subject::Column(table, to),
+            Subject::Constraint(table, _) => Subject::Constraint(table, to),
+            Subject::DomainConstraint(domain, _) => Subject::DomainConstraint(domain, to),
+            Subject::Trigger(table, _) => Subject::Trigger(table, to),
+            Subject::Policy(table, _) => Subject::Policy(table, to),
+            named => named.with(|name| Name::new(&name.schema, to)),
+        }
+    }
+
+    /// The same object in another schema.
+    pub fn moved(self, schema: &str) -> Subject<'a> {
+        self.with(|name| Name::new(schema, &name.name))
+    }
+
+    fn with(self, change: impl Fn(&Name) -> Name) -> Subject<'a> {
+        match self {
+            Subject::Collation(name) => Subject::Collation(Cow::Owned(change(&name))),
+            Subject::Type(name) => Subject::Type(Cow::Owned(change(&name))),
+            Subject::Domain(name) => Subject::Domain(Cow::Owned(change(&name))),
+            Subject::Sequence(name) => Subject::Sequence(Cow::Owned(change(&name))),
+            Subject::Table(name) => Subject::Table(Cow::Owned(change(&name))),
+            Subject::Index(name) => Subject::Index(Cow::Owned(change(&name))),
+            Subject::Statistics(name) => Subject::Statistics(Cow::Owned(change(&name))),
+            other => other,
+        }
+    }
+}

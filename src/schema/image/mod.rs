@@ -1,0 +1,251 @@
+//! An image: objects of a database as they are at one moment, each with the oid that it keeps when its name changes.
+//!
+//! Definitions that only the server can write (expressions, constraints, indexes) are its text, everything else is a field. A part that
+//! cannot be created on the destination, because it depends on something that is not there, is in the image and *blocked*.
+
+mod table;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use crate::logicalrep::names::shown_qualified;
+
+pub use table::{
+    Column, Compression, Constraint, ConstraintKind, Firing, Generated, Identity, Index, IndexStatistics, Parent,
+    Policy, PolicyCommand, ReplicaIdentity, Statistics, Storage, StorageOption, Table, Trigger,
+};
+
+#[derive(Clone, Debug, Default)]
+pub struct Image {
+    pub schemas: Vec<Schema>,
+    pub extensions: Vec<Extension>,
+    pub collations: Vec<Collation>,
+    pub types: Vec<Type>,
+    /// Those of identity columns are with their column.
+    pub sequences: Vec<Sequence>,
+    pub tables: Vec<Table>,
+    pub comments: HashMap<Address, String>,
+    pub privileges: HashMap<Address, Privileges>,
+}
+
+/// A catalog of the server; the number is its oid there, the same on every major.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u32)]
+#[allow(clippy::enum_variant_names, reason = "an operator class is one for the server, too")]
+pub enum Class {
+    Type = 1247,
+    Proc = 1255,
+    Relation = 1259,
+    AccessMethod = 2601,
+    AttributeDefault = 2604,
+    Constraint = 2606,
+    Namespace = 2615,
+    OperatorClass = 2616,
+    Operator = 2617,
+    Trigger = 2620,
+    OperatorFamily = 2753,
+    Extension = 3079,
+    Policy = 3256,
+    Statistics = 3381,
+    Collation = 3456,
+    SearchDictionary = 3600,
+    SearchParser = 3601,
+    SearchConfiguration = 3602,
+    SearchTemplate = 3764,
+}
+
+impl Class {
+    const ALL: [Class; 19] = [
+        Class::Type,
+        Class::Proc,
+        Class::Relation,
+        Class::AccessMethod,
+        Class::AttributeDefault,
+        Class::Constraint,
+        Class::Namespace,
+        Class::OperatorClass,
+        Class::Operator,
+        Class::Trigger,
+        Class::OperatorFamily,
+        Class::Extension,
+        Class::Policy,
+        Class::Statistics,
+        Class::Collation,
+        Class::SearchDictionary,
+        Class::SearchParser,
+        Class::SearchConfiguration,
+        Class::SearchTemplate,
+    ];
+
+    pub fn of(oid: u32) -> Option<Class> {
+        Class::ALL.into_iter().find(|class| class.oid() == oid)
+    }
+
+    pub fn oid(self) -> u32 {
+        self as u32
+    }
+}
+
+/// Catalog, oid, and the number of a column (0 for the object itself).
+pub type Address = (Class, u32, i16);
+
+/// Schema and name, as they are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name {
+    pub schema: String,
+    pub name: String,
+}
+
+impl Name {
+    pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Name {
+        Name { schema: schema.into(), name: name.into() }
+    }
+
+    pub fn cow(&self) -> Cow<'_, Name> {
+        Cow::Borrowed(self)
+    }
+
+    /// Quoted where it has to be.
+    pub fn shown(&self) -> String {
+        shown_qualified(&self.schema, &self.name)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schema {
+    pub oid: u32,
+    pub name: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extension {
+    pub oid: u32,
+    pub level: i64,
+    pub name: String,
+    pub schema: String,
+    pub version: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provider {
+    Libc,
+    Icu,
+    Builtin,
+    Default,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collation {
+    pub oid: u32,
+    pub name: Name,
+    pub provider: Provider,
+    pub deterministic: bool,
+    pub collate: Option<String>,
+    pub ctype: Option<String>,
+    pub locale: Option<String>,
+    pub rules: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Type {
+    pub oid: u32,
+    pub level: i64,
+    pub name: Name,
+    pub form: TypeForm,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TypeForm {
+    Enum { labels: Vec<String> },
+    Composite { relation: u32, attributes: Vec<Attribute> },
+    Range(Range),
+    Domain(Domain),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attribute {
+    pub attnum: i16,
+    pub name: String,
+    pub type_name: String,
+    /// Null where it is the type's own.
+    pub collation: Option<Name>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range {
+    pub subtype: String,
+    pub operator_class: Name,
+    pub is_default_class: bool,
+    pub collation: Option<Name>,
+    /// Support functions that are created, or there.
+    pub canonical: Option<String>,
+    pub subtype_diff: Option<String>,
+    pub multirange: Option<Name>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Domain {
+    pub base: String,
+    pub collation: Option<Name>,
+    pub not_null: bool,
+    pub default: Option<String>,
+    pub constraints: Vec<DomainConstraint>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DomainConstraint {
+    pub oid: u32,
+    pub name: String,
+    /// A CHECK; else (17) a NOT NULL with a name.
+    pub is_check: bool,
+    pub definition: String,
+    pub validated: bool,
+    pub blocked: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sequence {
+    pub oid: u32,
+    pub name: Name,
+    pub unlogged: bool,
+    pub type_oid: u32,
+    pub type_name: String,
+    pub start: i64,
+    pub increment: i64,
+    pub min: i64,
+    pub max: i64,
+    pub cache: i64,
+    pub cycle: bool,
+    pub owner: Option<Owner>,
+}
+
+/// The column of OWNED BY.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    pub table: Name,
+    pub column: String,
+}
+
+/// What other roles than the owner may do, as far as it differs from what a new object has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Privileges {
+    pub grants: Vec<Grant>,
+    /// A new type is usable by everybody; the source took that away.
+    pub public_revoked: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// In the order of the source's list: the destination's list is then the same.
+    pub place: i64,
+    /// Null is PUBLIC.
+    pub grantee: Option<String>,
+    pub privileges: Vec<String>,
+    pub with_option: bool,
+}
+
+impl Type {
+    pub fn is_domain(&self) -> bool {
+        matches!(self.form, TypeForm::Domain(_))
+    }
+}

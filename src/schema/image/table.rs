@@ -1,0 +1,230 @@
+//! A table with everything that belongs to it.
+
+use super::{Name, Sequence};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplicaIdentity {
+    Default,
+    Full,
+    Nothing,
+    /// That of the table whose flag says so, if it is still there.
+    Index,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    pub oid: u32,
+    pub level: i64,
+    pub name: Name,
+    pub is_partitioned: bool,
+    pub is_partition: bool,
+    pub unlogged: bool,
+    pub of_type: Option<String>,
+    /// Null for the server's own.
+    pub access_method: Option<String>,
+    pub partition_key: Option<String>,
+    pub bound: Option<String>,
+    /// Those in the image.
+    pub parents: Vec<Parent>,
+    pub options: Vec<StorageOption>,
+    pub replica_identity: ReplicaIdentity,
+    pub row_security: bool,
+    pub force_row_security: bool,
+    /// By number.
+    pub columns: Vec<Column>,
+    /// By name.
+    pub constraints: Vec<Constraint>,
+    pub indexes: Vec<Index>,
+    pub statistics: Vec<Statistics>,
+    pub triggers: Vec<Trigger>,
+    pub policies: Vec<Policy>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parent {
+    pub oid: u32,
+    /// `inhseqno`: from 1.
+    pub position: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageOption {
+    pub of_toast: bool,
+    pub name: String,
+    pub value: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Generated {
+    Stored,
+    Virtual,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    Plain,
+    External,
+    Main,
+    Extended,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    Pglz,
+    Lz4,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    pub attnum: i16,
+    pub name: String,
+    pub type_oid: u32,
+    pub type_name: String,
+    /// Null where it is the type's own; so with `storage`.
+    pub collation: Option<Name>,
+    pub not_null: bool,
+    /// Declared here, not only inherited.
+    pub is_local: bool,
+    /// The default, or what the column is generated from; a default that is blocked is none.
+    pub expression: Option<String>,
+    pub generated: Option<Generated>,
+    pub identity: Option<Identity>,
+    pub storage: Option<Storage>,
+    pub statistics: Option<i32>,
+    pub options: Vec<(String, String)>,
+    pub compression: Option<Compression>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub always: bool,
+    /// Null for a partition whose partitioned table is not in the image (17).
+    pub sequence: Option<Box<Sequence>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConstraintKind {
+    PrimaryKey,
+    Unique,
+    Exclusion,
+    Check,
+    NotNull,
+    ForeignKey,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Constraint {
+    pub oid: u32,
+    pub name: String,
+    pub kind: ConstraintKind,
+    pub definition: String,
+    pub columns: Vec<i16>,
+    pub validated: bool,
+    pub is_local: bool,
+    pub inherit_count: i32,
+    pub no_inherit: bool,
+    pub deferrable: bool,
+    pub deferred: bool,
+    pub index: Option<u32>,
+    /// The table of the constraint that hands it down.
+    pub parent_table: Option<u32>,
+    pub blocked: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Index {
+    pub oid: u32,
+    pub name: String,
+    pub constraint: Option<u32>,
+    /// Null for that of a constraint.
+    pub definition: Option<String>,
+    pub unique: bool,
+    /// One whose build failed is not worth building again.
+    pub usable: bool,
+    pub clustered: bool,
+    pub is_replica_identity: bool,
+    pub parent: Option<u32>,
+    pub options: Vec<(String, String)>,
+    pub statistics: Vec<IndexStatistics>,
+    pub blocked: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexStatistics {
+    pub attnum: i16,
+    pub attname: String,
+    pub target: i32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statistics {
+    pub oid: u32,
+    pub name: Name,
+    pub definition: String,
+    pub target: Option<i32>,
+    pub blocked: bool,
+}
+
+/// For whom a trigger fires: ALWAYS and REPLICA would fire for what a task applies. For everybody else it is as if ALWAYS were an
+/// ordinary trigger, and REPLICA a disabled one: so they are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Firing {
+    Enabled,
+    Disabled,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trigger {
+    pub oid: u32,
+    pub name: String,
+    pub definition: String,
+    pub firing: Firing,
+    /// How the partitioned table's fires, from which it comes.
+    pub inherited: Option<Firing>,
+    pub blocked: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PolicyCommand {
+    All,
+    Select,
+    Insert,
+    Update,
+    Delete,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    pub oid: u32,
+    pub name: String,
+    pub permissive: bool,
+    pub command: PolicyCommand,
+    pub to_public: bool,
+    pub roles: Vec<String>,
+    pub using: Option<String>,
+    pub check: Option<String>,
+    pub blocked: bool,
+}
+
+impl Table {
+    pub fn column(&self, attnum: i16) -> Option<&Column> {
+        self.columns.iter().find(|column| column.attnum == attnum)
+    }
+
+    pub fn index(&self, oid: u32) -> Option<&Index> {
+        self.indexes.iter().find(|index| index.oid == oid)
+    }
+
+    /// Row security shows more than the source does where a permissive policy stands without a restrictive one: the first of those that
+    /// cannot be created.
+    pub fn missing_restriction(&self) -> Option<&Policy> {
+        self.policies.iter().filter(|p| !p.permissive && p.blocked).min_by(|a, b| a.name.cmp(&b.name))
+    }
+}
+
+impl Index {
+    /// Is it created, by itself or with its constraint?
+    pub fn is_made(&self) -> bool {
+        self.usable && !self.blocked
+    }
+}
