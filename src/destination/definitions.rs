@@ -5,14 +5,14 @@ use std::fmt;
 use super::Destination;
 use crate::error::Result;
 use crate::logicalrep::Row;
-use crate::schema::Sql;
+use crate::schema::SchemaSql;
 
 impl Destination {
-    pub fn define(&mut self, statement: &Sql) -> Result<()> {
+    pub fn define(&mut self, statement: &SchemaSql) -> Result<()> {
         self.connection.exec(statement.as_str()).map(drop)
     }
 
-    pub fn ask_definition(&mut self, question: &Sql) -> Result<Vec<Row>> {
+    pub fn ask_definition(&mut self, question: &SchemaSql) -> Result<Vec<Row>> {
         self.connection.exec(question.as_str())
     }
 
@@ -20,7 +20,7 @@ impl Destination {
     /// may have none.)
     pub fn ask_definitions<'a>(
         &mut self,
-        questions: impl Iterator<Item = (usize, &'a Sql)>,
+        questions: impl Iterator<Item = (usize, &'a SchemaSql)>,
     ) -> Result<Vec<(usize, Option<String>)>> {
         let parts: Vec<String> =
             questions.map(|(n, question)| format!("SELECT {n}, a.answer FROM ({question}) AS a(answer)")).collect();
@@ -29,7 +29,7 @@ impl Destination {
     }
 
     /// Asks questions with one answer each, yes or no, in one statement.
-    pub fn ask_whether<'a>(&mut self, questions: impl Iterator<Item = &'a Sql>) -> Result<Vec<bool>> {
+    pub fn ask_whether<'a>(&mut self, questions: impl Iterator<Item = &'a SchemaSql>) -> Result<Vec<bool>> {
         let questions: Vec<String> = questions.map(|question| format!("({question})")).collect();
         let rows = self.connection.exec(&format!("SELECT {}", questions.join(", ")))?;
         let Some(row) = rows.first() else { return Ok(vec![false; questions.len()]) };

@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use crate::logicalrep::relation::Identity;
-use crate::logicalrep::{Column, ColumnFormat, Relation, TableName};
+use crate::logicalrep::{Column, ColumnFormat, Operator, Relation, TableName};
 use crate::transform::Route;
 
 fn column(name: &str, format: ColumnFormat) -> Column {
-    let equals = "OPERATOR(pg_catalog.=)".into();
-    Column { name: name.into(), source: name.into(), format, equals, by_element: true, identity_always: false }
+    let equality = Operator::equals();
+    Column { name: name.into(), source: name.into(), format, equality, by_element: true, identity_always: false }
 }
 
 pub fn relation() -> Relation {
@@ -19,7 +19,7 @@ pub fn relation() -> Relation {
         route: Rc::new(Route::identity(TableName::new("public", "T 1"))),
         columns: vec![
             column("id", ColumnFormat::Binary { element: 20, array: 1016 }),
-            column("mood", ColumnFormat::Text { cast: "public.mood".into() }),
+            column("mood", ColumnFormat::Text { type_name: "public.mood".into() }),
         ],
         identity: Identity::Key,
         key: vec![0],

@@ -311,6 +311,7 @@ impl Deferrable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logicalrep::Operator;
 
     fn table(kind: Kind, base: u32) -> Table {
         let columns = HashMap::from([("id".to_owned(), There { base, is_enum: false, lenient: None })]);
@@ -323,7 +324,7 @@ mod tests {
             name: "id".into(),
             source: "id".into(),
             format,
-            equals: String::new(),
+            equality: Operator::equals(),
             by_element: true,
             identity_always: false,
         }

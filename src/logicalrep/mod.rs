@@ -17,7 +17,7 @@ pub use change::{Change, Transaction};
 pub use fast_map::FastMap;
 pub use helper::HELPER_SCHEMA;
 pub use lsn::Lsn;
-pub use relation::{Column, ColumnFormat, Relation};
+pub use relation::{Column, ColumnFormat, Operator, Relation};
 pub use row::Row;
 pub use snapshot::CopySnapshot;
 pub use spool::Spool;

@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use super::quote::{quote_ident, shown};
+use super::quote::shown;
 use crate::transform::{Operation, Route};
 
 /// Length word of a NULL field.
@@ -22,10 +22,11 @@ pub const COPY_TRAILER: [u8; 2] = (-1i16).to_be_bytes();
 pub enum ColumnFormat {
     /// Binary; the type and its array type have the same OIDs on every server.
     Binary { element: u32, array: u32 },
-    /// The type's text form, cast back on the destination.
-    Text { cast: String },
-    /// The label of an enum, cast back likewise; COPY takes it as the type's binary form.
-    Label { cast: String },
+    /// The type's text form, which the destination makes a value of the type again. (The type's name is as the source's server writes
+    /// it, with its schema.)
+    Text { type_name: String },
+    /// The label of an enum, likewise; COPY takes it as the type's binary form.
+    Label { type_name: String },
 }
 
 /// OIDs of `text` and `text[]`, the same everywhere.
@@ -53,6 +54,20 @@ impl ColumnFormat {
     }
 }
 
+/// An operator by its name, as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    pub schema: String,
+    pub name: String,
+}
+
+impl Operator {
+    /// The server's own `=`.
+    pub fn equals() -> Operator {
+        Operator { schema: "pg_catalog".to_owned(), name: "=".to_owned() }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
     /// On the destination.
@@ -60,8 +75,8 @@ pub struct Column {
     /// On the source.
     pub source: String,
     pub format: ColumnFormat,
-    /// The equality operator of a key column, as SQL.
-    pub equals: String,
+    /// By which values of the type are equal, for a key column.
+    pub equality: Operator,
     /// May it be compared with the elements of an array of its type? Arrays have no arrays.
     pub by_element: bool,
     /// GENERATED ALWAYS AS IDENTITY: may be inserted (overriding) but not updated.
@@ -138,11 +153,6 @@ impl Relation {
             && self.has_one_unique_index == other.has_one_unique_index
     }
 
-    pub fn column_list(&self) -> String {
-        let names: Vec<String> = self.columns.iter().map(|c| quote_ident(&c.name)).collect();
-        names.join(", ")
-    }
-
     /// Can its rows be sent as binary COPY, as far as the source can tell?
     pub fn fits_copy(&self) -> bool {
         !self.columns.is_empty() && self.columns.iter().all(|column| column.format.fits_copy())
@@ -153,7 +163,7 @@ impl Relation {
         const UNKNOWN_NAMES: [&str; 4] = ["42883", "42P01", "42704", "3F000"];
         // regclass, regproc and the like, and their arrays.
         let names_objects = |column: &&Column| match &column.format {
-            ColumnFormat::Text { cast } => cast.starts_with("pg_catalog.reg"),
+            ColumnFormat::Text { type_name } => type_name.starts_with("pg_catalog.reg"),
             ColumnFormat::Binary { .. } | ColumnFormat::Label { .. } => false,
         };
         let columns: Vec<String> = self.columns.iter().filter(names_objects).map(|c| shown(&c.name)).collect();

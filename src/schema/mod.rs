@@ -23,6 +23,6 @@ pub mod plan;
 mod samples;
 pub mod scope;
 
-pub use deparse::Sql;
+pub use deparse::SchemaSql;
 pub use kind::{Kind, Section};
 pub use plan::Item;

@@ -1,7 +1,7 @@
 //! Steps in their order, as text: what is shown to users, and what runs on the destination.
 
 use super::deparse::postgres::Postgres;
-use super::deparse::{Printed, Sql};
+use super::deparse::{Printed, SchemaSql};
 use super::diff::{Step, diff};
 use super::image::Image;
 use super::kind::Kind;
@@ -11,11 +11,11 @@ use super::kind::Kind;
 pub struct Item {
     pub kind: Kind,
     pub object: String,
-    pub statement: Sql,
+    pub statement: SchemaSql,
     /// A query that is true when the statement is not needed (any more).
-    pub present_sql: Sql,
+    pub present_sql: SchemaSql,
     /// Asked when the object is there: null, or how it differs.
-    pub differs_sql: Option<Sql>,
+    pub differs_sql: Option<SchemaSql>,
 }
 
 /// What creates an image where nothing is, in the order in which it can run; among equals by kind and name, so that it reads the same each

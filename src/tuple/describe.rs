@@ -241,16 +241,16 @@ unsafe fn column(
             let array = pg_sys::get_array_type(base).to_u32();
             (ColumnFormat::Binary { element: base.to_u32(), array }, Encoder::binary(base, memory))
         } else if is_enum(base) {
-            (ColumnFormat::Label { cast: type_name(declared) }, Encoder::text(declared, memory))
+            (ColumnFormat::Label { type_name: type_name(declared) }, Encoder::text(declared, memory))
         } else {
-            (ColumnFormat::Text { cast: type_name(declared) }, Encoder::text(declared, memory))
+            (ColumnFormat::Text { type_name: type_name(declared) }, Encoder::text(declared, memory))
         };
         let copy = if travels_binary(base) || copies_binary(base) { Some(Encoder::binary(base, memory)) } else { None };
         let column = Column {
             name,
             source,
             format,
-            equals: equality(base),
+            equality: equality(base),
             // The server finds no operator between a domain over an enum and the elements of its array.
             by_element: !is_array(base) && (declared == base || !is_enum(base)),
             identity_always: (*attribute).attidentity == b'a' as c_char,

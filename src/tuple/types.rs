@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys;
 
-use crate::logicalrep::names::quote_ident;
+use crate::logicalrep::Operator;
 use crate::pg::rel::text;
 
 /// OIDs below are given out by initdb's catalogs and are the same on every server.
@@ -85,26 +85,25 @@ pub(crate) unsafe fn type_name(oid: pg_sys::Oid) -> String {
 ///
 /// # Safety
 /// Where catalogs can be read.
-pub(crate) unsafe fn equality(base: pg_sys::Oid) -> String {
-    let builtin = || "OPERATOR(pg_catalog.=)".to_owned();
+pub(crate) unsafe fn equality(base: pg_sys::Oid) -> Operator {
     if base.to_u32() < FIRST_UNPINNED_OBJECT {
-        return builtin();
+        return Operator::equals();
     }
     // SAFETY: by contract; the tuple is released after its fields were copied.
     unsafe {
         let entry = pg_sys::lookup_type_cache(base, pg_sys::TYPECACHE_EQ_OPR as i32);
         let operator = (*entry).eq_opr;
         if operator == pg_sys::InvalidOid {
-            return builtin();
+            return Operator::equals();
         }
         let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::OPEROID as i32, pg_sys::Datum::from(operator));
         if tuple.is_null() {
-            return builtin();
+            return Operator::equals();
         }
         let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_operator>();
         let schema = text(pg_sys::get_namespace_name((*form).oprnamespace));
         let name = text((*form).oprname.data.as_ptr());
         pg_sys::ReleaseSysCache(tuple);
-        format!("OPERATOR({}.{name})", quote_ident(&schema))
+        Operator { schema, name }
     }
 }

@@ -10,7 +10,7 @@ use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::logicalrep::Row;
 use crate::pg::compat;
-use crate::schema::Sql;
+use crate::schema::SchemaSql;
 use crate::schema::deparse::postgres::{self, Foreign, TakenName};
 use crate::schema::image::Class;
 use crate::schema::scope::Object;
@@ -21,7 +21,7 @@ pub struct Cause {
     pub address: Object,
     /// Quoted where it has to be.
     pub schema: Option<String>,
-    there_sql: Sql,
+    there_sql: SchemaSql,
     /// The statement that makes it, where the source can write one.
     pub create_sql: Option<String>,
     /// It is there, and this is why it does not count.

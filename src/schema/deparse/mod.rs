@@ -7,15 +7,15 @@ pub mod postgres;
 /// A statement, or a question, that the generator has written: nobody else can make one, so a destination that takes only these is told
 /// nothing else about its objects.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Sql(String);
+pub struct SchemaSql(String);
 
-impl Sql {
+impl SchemaSql {
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Display for Sql {
+impl fmt::Display for SchemaSql {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -26,9 +26,9 @@ impl fmt::Display for Sql {
 pub struct Printed {
     /// Whom it is about, as people read it.
     pub object: String,
-    pub statement: Sql,
+    pub statement: SchemaSql,
     /// A query that is true when the statement is not needed (any more).
-    pub present_sql: Sql,
+    pub present_sql: SchemaSql,
     /// Asked when the object is there: null, or how it differs.
-    pub differs_sql: Option<Sql>,
+    pub differs_sql: Option<SchemaSql>,
 }

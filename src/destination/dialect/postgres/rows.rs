@@ -8,8 +8,8 @@ use super::super::{FoundTwice, Sql, Statement};
 use crate::destination::full_copy::Format;
 use crate::destination::table::{Deferrable, Kind, Table};
 use crate::error::Error;
-use crate::logicalrep::names::{quote_ident, quote_literal};
-use crate::logicalrep::{Column, ColumnFormat, Lsn, Relation};
+use crate::logicalrep::names::{quote_ident, quote_literal, shown};
+use crate::logicalrep::{Column, ColumnFormat, Lsn, Operator, Relation};
 
 /// What [`probe`] says before the values that are there twice.
 const FOUND_TWICE: &str = "courier found twice: ";
@@ -72,7 +72,7 @@ pub(super) fn insert(relation: &Relation) -> Statement {
     let sql = format!(
         "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}",
         relation.target(),
-        relation.column_list(),
+        column_list(relation),
         values.join(", "),
         source.from()
     );
@@ -139,8 +139,8 @@ pub(super) fn delete(relation: &Relation, there: &Table) -> Statement {
     let body = match relation.key[..] {
         // All keys in one look into the index.
         [key] if relation.columns[key].takes_array() => {
-            let Column { name: column, equals, .. } = &relation.columns[key];
-            let column = quote_ident(column);
+            let Column { name: column, equality, .. } = &relation.columns[key];
+            let (column, equals) = (quote_ident(column), operator(equality));
             format!("WITH touched AS (DELETE FROM {only}{name} AS t WHERE t.{column} {equals} ANY ($1) RETURNING 1)")
         }
         _ => {
@@ -175,7 +175,7 @@ pub(super) fn replace(relation: &Relation, there: &Table, kept: &[usize]) -> Sta
         name = relation.target(),
         from = source.from(),
         returned = returned.join(", "),
-        columns = relation.column_list(),
+        columns = column_list(relation),
         selected = selected.join(", "),
     );
     source.counted(body)
@@ -268,12 +268,12 @@ pub(super) fn truncate(tables: &[(&Relation, &Table)], restart_sequences: bool) 
 }
 
 pub(super) fn copy(relation: &Relation, there: &Table) -> Sql {
-    let (check, name, columns) = (there.before_copy(), relation.target(), relation.column_list());
+    let (check, name, columns) = (there.before_copy(), relation.target(), column_list(relation));
     Sql::new(format!("{check}; COPY {name} ({columns}) FROM STDIN (FORMAT binary)"))
 }
 
 pub(super) fn copy_table(relation: &Relation, Format { is_binary, freeze }: Format) -> Sql {
-    let (name, columns) = (relation.target(), relation.column_list());
+    let (name, columns) = (relation.target(), column_list(relation));
     let columns = if columns.is_empty() { String::new() } else { format!(" ({columns})") };
     let format = if is_binary { "binary" } else { "text" };
     let freeze = if freeze { ", FREEZE true" } else { "" };
@@ -284,8 +284,16 @@ pub(super) fn copy_table(relation: &Relation, Format { is_binary, freeze }: Form
 pub(super) fn cast(format: &ColumnFormat, expression: &str) -> String {
     match format {
         ColumnFormat::Binary { .. } => expression.to_owned(),
-        ColumnFormat::Text { cast } | ColumnFormat::Label { cast } => format!("{expression}::{cast}"),
+        ColumnFormat::Text { type_name } | ColumnFormat::Label { type_name } => format!("{expression}::{type_name}"),
     }
+}
+
+fn operator(operator: &Operator) -> String {
+    format!("OPERATOR({}.{})", shown(&operator.schema), operator.name)
+}
+
+fn column_list(relation: &Relation) -> String {
+    relation.columns.iter().map(|column| quote_ident(&column.name)).collect::<Vec<_>>().join(", ")
 }
 
 fn key_condition(source: &mut Source<'_>, there: &Table) -> String {
@@ -307,9 +315,10 @@ fn key_condition(source: &mut Source<'_>, there: &Table) -> String {
 /// know the table to be large.
 pub(super) fn equals(column: &Column, value: &str, there: &Table) -> String {
     let name = quote_ident(&column.name);
+    let equals = operator(&column.equality);
     match column.by_element && !there.is_large(0) {
-        true => format!("t.{name} {} ANY (ARRAY[{value}])", column.equals),
-        false => format!("t.{name} {} {value}", column.equals),
+        true => format!("t.{name} {equals} ANY (ARRAY[{value}])"),
+        false => format!("t.{name} {equals} {value}"),
     }
 }
 

@@ -2,7 +2,7 @@
 //! else why it does not count.
 
 use crate::logicalrep::names::quote_literal as literal;
-use crate::schema::deparse::Sql;
+use crate::schema::deparse::SchemaSql;
 use crate::schema::image::{Class, Name};
 
 /// Something that no task creates, as far as two servers can have the same.
@@ -48,8 +48,8 @@ pub enum Foreign {
     },
 }
 
-pub fn there(what: &Foreign) -> Sql {
-    Sql(match what {
+pub fn there(what: &Foreign) -> SchemaSql {
+    SchemaSql(match what {
         Foreign::Routine { name, kind, arguments, result } => format!(
             "SELECT COALESCE(CASE WHEN NOT (pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
              AND pg_catalog.has_function_privilege(o.oid, 'EXECUTE')) THEN 'the user may not execute it there' END, {}) \

@@ -11,7 +11,7 @@ mod subject;
 mod table;
 mod types;
 
-use super::{Printed, Sql};
+use super::{Printed, SchemaSql};
 use crate::logicalrep::names::{quote_literal, shown};
 use crate::schema::diff::{Action, ColumnChange, Step, Subject};
 use crate::schema::image::{Extension, Firing, Name, Sequence};
@@ -28,9 +28,9 @@ impl Postgres {
     pub fn print(&self, step: &Step) -> Printed {
         Printed {
             object: object(&step.action),
-            statement: Sql(statement(&step.action)),
-            present_sql: Sql(present::query(&step.action)),
-            differs_sql: self.differs(step).map(Sql),
+            statement: SchemaSql(statement(&step.action)),
+            present_sql: SchemaSql(present::query(&step.action)),
+            differs_sql: self.differs(step).map(SchemaSql),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{Postgres, differs, subject};
 use crate::logicalrep::names::shown;
-use crate::schema::deparse::Sql;
+use crate::schema::deparse::SchemaSql;
 use crate::schema::diff::Subject;
 use crate::schema::image::{Image, Name, Table};
 use crate::schema::kind::Kind;
@@ -38,7 +38,7 @@ pub struct TakenName {
     pub object: String,
     pub catalog: Catalog,
     pub name: Name,
-    pub differs_sql: Sql,
+    pub differs_sql: SchemaSql,
 }
 
 /// All of them, with the question whether another thing has one.
@@ -47,7 +47,7 @@ pub fn names(image: &Image, major: u32) -> Vec<TakenName> {
     let mut names = Vec::new();
     let mut take = |kind: String, catalog, name: &Name, differs_sql| {
         let object = if catalog == Catalog::Extension { shown(&name.name) } else { name.shown() };
-        names.push(TakenName { kind, object, catalog, name: name.clone(), differs_sql: Sql(differs_sql) });
+        names.push(TakenName { kind, object, catalog, name: name.clone(), differs_sql: SchemaSql(differs_sql) });
     };
     for sequence in &image.sequences {
         let differs_sql = differs::sequence_differs(sequence);
