@@ -32,14 +32,31 @@ struct Stage {
 fn there(is_deferrable: bool) -> Vec<(&'static str, Vec<Row>)> {
     let name = Some("\"public\".\"T 1\"");
     let deferrable = Some(if is_deferrable { "t" } else { "f" });
-    let id = [name, Some("r"), Some("0"), Some("f"), deferrable, Some("id"), Some(INT8), Some("f"), Some("f")];
-    let constraint = [name, Some("unique_id"), Some(r#"[["id", ""]]"#), Some("f"), None, Some("f")];
+    let id = [
+        ("name", name),
+        ("relkind", Some("r")),
+        ("rows", Some("0")),
+        ("has_replica_triggers", Some("f")),
+        ("has_deferrable", deferrable),
+        ("attname", Some("id")),
+        ("atttypid", Some(INT8)),
+        ("is_enum", Some("f")),
+        ("has_domain", Some("f")),
+    ];
+    let constraint = [
+        ("name", name),
+        ("conname", Some("unique_id")),
+        ("columns", Some(r#"[["id", ""]]"#)),
+        ("is_exclusion", Some("f")),
+        ("nulls_are_equal", None),
+        ("is_partial", Some("f")),
+    ];
     vec![
-        ("SET epoch = epoch + 1", vec![Script::row(&[Some("7"), Some("0/100")])]),
+        ("SET epoch = epoch + 1", vec![Script::row(&[("epoch", Some("7")), ("end_lsn", Some("0/100"))])]),
         ("c.reltuples", vec![Script::row(&id)]),
         ("k.condeferrable AND k.contype", vec![Script::row(&constraint)]),
         ("AS k ON k.conrelid", vec![Script::row(&constraint)]),
-        ("i.indisunique", vec![Script::row(&[Some("id")])]),
+        ("i.indisunique", vec![Script::row(&[("attname", Some("id"))])]),
     ]
 }
 

@@ -19,7 +19,7 @@ pub fn read() -> Result<Marks> {
     })?;
     let tables = spi::as_extension(|| {
         spi::query(
-            "SELECT c.oid, c.relowner, pg_catalog.pg_get_userbyid(c.relowner) FROM pg_catalog.pg_class AS c \
+            "SELECT c.oid, c.relowner, pg_catalog.pg_get_userbyid(c.relowner) AS owner FROM pg_catalog.pg_class AS c \
                  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1",
             &[Some(HELPER_SCHEMA)],
         )
@@ -28,7 +28,7 @@ pub fn read() -> Result<Marks> {
         trusted: roles.iter().map(|row| row.parse(0)).collect::<Result<_>>()?,
         tables: tables
             .iter()
-            .map(|row| Ok((row.parse(0)?, Owner { oid: row.parse(1)?, name: row.string(2)? })))
+            .map(|row| Ok((row.parse("oid")?, Owner { oid: row.parse("relowner")?, name: row.string("owner")? })))
             .collect::<Result<_>>()?,
         as_of,
         has_parameter_privileges: compat::HAS_PARAMETER_PRIVILEGES,

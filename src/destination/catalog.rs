@@ -47,7 +47,11 @@ impl Destination {
                                                 FROM pg_catalog.json_array_elements($2::pg_catalog.json) AS j(item)))",
             &[Some(&format!("{{{}}}", oids.join(","))), Some(&names)],
         )?;
-        rows.iter().map(|row| Ok((row.parse(0)?, TableName { schema: row.string(1)?, name: row.string(2)? }))).collect()
+        rows.iter()
+            .map(|row| {
+                Ok((row.parse("oid")?, TableName { schema: row.string("nspname")?, name: row.string("relname")? }))
+            })
+            .collect()
     }
 
     /// Is there a table of this name, partitioned or not?
@@ -103,22 +107,23 @@ impl Destination {
     /// What the login has come to.
     pub fn account(&mut self) -> Result<Account> {
         let rows = self.connection.exec(
-            "SELECT current_setting('server_version'), session_user, current_database(), \
-             pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', \
-             has_database_privilege(current_database(), 'CREATE'), \
-             current_setting('server_version_num')::int >= 150000, \
-             (SELECT NOT has_schema_privilege(n.oid, 'USAGE') OR NOT has_schema_privilege(n.oid, 'CREATE') FROM pg_namespace n WHERE n.nspname = 'public') IS TRUE",
+            "SELECT current_setting('server_version') AS version, session_user AS login, current_database() AS database, \
+             pg_is_in_recovery() AS is_standby, current_setting('transaction_read_only') = 'on' AS is_read_only, \
+             has_database_privilege(current_database(), 'CREATE') AS may_create, \
+             current_setting('server_version_num')::int >= 150000 AS role_is_granted, \
+             (SELECT NOT has_schema_privilege(n.oid, 'USAGE') OR NOT has_schema_privilege(n.oid, 'CREATE') FROM pg_namespace n WHERE n.nspname = 'public') IS TRUE \
+             AS is_kept_out_of_public",
         )?;
         let row = rows.first().ok_or_else(|| Error::internal("the destination answered with no row"))?;
         Ok(Account {
-            version: row.string(0)?,
-            user: row.string(1)?,
-            database: row.string(2)?,
-            is_standby: row.bool(3)?,
-            is_read_only: row.bool(4)?,
-            may_create: row.bool(5)?,
-            role_is_granted: row.bool(6)?,
-            is_kept_out_of_public: row.bool(7)?,
+            version: row.string("version")?,
+            user: row.string("login")?,
+            database: row.string("database")?,
+            is_standby: row.bool("is_standby")?,
+            is_read_only: row.bool("is_read_only")?,
+            may_create: row.bool("may_create")?,
+            role_is_granted: row.bool("role_is_granted")?,
+            is_kept_out_of_public: row.bool("is_kept_out_of_public")?,
         })
     }
 

@@ -105,20 +105,21 @@ impl Destination {
     fn find(&mut self, task_id: &str) -> Result<Option<Found>> {
         let rows = self.connection.query(
             "SELECT p.end_lsn, p.lease, w.instance, w.address, p.source, \
-             pg_catalog.to_char(p.updated_at, 'YYYY-MM-DD HH24:MI:SS TZ'), pg_catalog.host(pg_catalog.inet_client_addr()) \
+             pg_catalog.to_char(p.updated_at, 'YYYY-MM-DD HH24:MI:SS TZ') AS updated_at, \
+             pg_catalog.host(pg_catalog.inet_client_addr()) AS my_address \
              FROM courier_applied.progress p LEFT JOIN courier_applied.writer w ON w.task_id = p.task_id \
              WHERE p.task_id = $1::uuid FOR UPDATE OF p",
             &[Some(task_id)],
         )?;
         let Some(row) = rows.first() else { return Ok(None) };
         Ok(Some(Found {
-            end_lsn: row.lsn(0)?,
-            lease: row.opt_string(1),
-            instance: row.opt_string(2),
-            address: row.opt_string(3),
-            source: row.string(4)?,
-            updated_at: row.opt_string(5).unwrap_or_default(),
-            my_address: row.opt_string(6),
+            end_lsn: row.lsn("end_lsn")?,
+            lease: row.opt_string("lease"),
+            instance: row.opt_string("instance"),
+            address: row.opt_string("address"),
+            source: row.string("source")?,
+            updated_at: row.opt_string("updated_at").unwrap_or_default(),
+            my_address: row.opt_string("my_address"),
         }))
     }
 

@@ -72,7 +72,11 @@ impl Destination {
             &[Some(task_id), Some(&relid.to_string())],
         )?;
         let Some(row) = rows.first() else { return Ok(None) };
-        Ok(Some(CopiedTable { snapshot: row.string(0)?, sync_lsn: row.lsn(1)?, rows: row.parse(2)? }))
+        Ok(Some(CopiedTable {
+            snapshot: row.string("snapshot")?,
+            sync_lsn: row.lsn("sync_lsn")?,
+            rows: row.parse("copied_rows")?,
+        }))
     }
 
     /// Nobody changes the columns of the table from here on.

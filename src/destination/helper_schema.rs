@@ -220,12 +220,12 @@ impl Destination {
         let rows = self.connection.exec(include_str!("../../sql/query/destination/helper_schema.sql"))?;
         let mut found = Found::default();
         for row in &rows {
-            match row.opt_string(0) {
+            match row.opt_string("problem") {
                 Some(problem) => found.problems.push(problem),
                 None => {
-                    let tables = row.opt(1).unwrap_or_default();
+                    let tables = row.opt("tables").unwrap_or_default();
                     found.tables = Some(tables.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect());
-                    found.version = version_in(row.opt(2));
+                    found.version = version_in(row.opt("comment"));
                 }
             }
         }

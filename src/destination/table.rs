@@ -87,11 +87,11 @@ pub(super) const PREPARE_CHECK: &str = concat!(
 /// For each column of each table: what the table is, the column and its type, and whether there is more to ask about the
 /// two. $1: names of tables. A new session knows nothing of the catalogs yet, so this is as plain as it can be.
 const TABLES: &str = concat!(
-    "SELECT n.name, c.relkind, CASE WHEN c.relkind = 'r' AND c.reltuples > 0 THEN c.reltuples::pg_catalog.int8 ELSE 0 END, ",
+    "SELECT n.name, c.relkind, CASE WHEN c.relkind = 'r' AND c.reltuples > 0 THEN c.reltuples::pg_catalog.int8 ELSE 0 END AS rows, ",
     has_replica_triggers!("c.oid"),
-    ", EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.conrelid = c.oid AND k.condeferrable \
-         AND k.contype IN ('p', 'u', 'x')), \
-       a.attname, a.atttypid, t.typtype = 'e', t.typtype IN ('d', 'c') OR e.typtype IN ('d', 'c') \
+    " AS has_replica_triggers, EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.conrelid = c.oid AND k.condeferrable \
+         AND k.contype IN ('p', 'u', 'x')) AS has_deferrable, \
+       a.attname, a.atttypid, t.typtype = 'e' AS is_enum, t.typtype IN ('d', 'c') OR e.typtype IN ('d', 'c') AS has_domain \
      FROM pg_catalog.unnest($1::pg_catalog.text[]) AS n(name) \
      JOIN pg_catalog.pg_class AS c ON c.oid = pg_catalog.to_regclass(n.name) \
      LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
@@ -120,10 +120,10 @@ const TYPES: &str = "WITH RECURSIVE w AS MATERIALIZED ( \
      lenient AS MATERIALIZED ( \
        SELECT d.oid, d.attnum FROM within AS d \
        JOIN pg_catalog.pg_constraint AS k ON k.contypid = d.type AND NOT k.convalidated AND d.type <> 0) \
-     SELECT c.name, c.attname, t.oid, t.typtype = 'e', \
+     SELECT c.name, c.attname, t.oid, t.typtype = 'e' AS is_enum, \
        CASE WHEN EXISTS (SELECT FROM lenient AS l WHERE l.oid = c.oid AND l.attnum = c.attnum) THEN \
          (SELECT pg_catalog.format_type(o.type, NULL) FROM of_column AS o \
-          WHERE o.oid = c.oid AND o.attnum = c.attnum AND o.depth = 0) END \
+          WHERE o.oid = c.oid AND o.attnum = c.attnum AND o.depth = 0) END AS lenient \
      FROM of_column AS c JOIN pg_catalog.pg_type AS t ON t.oid = c.type AND t.typtype <> 'd'";
 
 /// Constraints that a trigger checks. $1: names of tables.
@@ -134,8 +134,9 @@ const CONSTRAINTS: &str = "SELECT n.name, k.conname, \
          FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY AS c(number, at) \
          JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = c.number \
          LEFT JOIN pg_catalog.pg_operator AS p ON p.oid = k.conexclop[c.at] \
-         LEFT JOIN pg_catalog.pg_namespace AS s ON s.oid = p.oprnamespace) END, \
-       k.contype = 'x', pg_catalog.to_jsonb(i.*) ->> 'indnullsnotdistinct', i.indpred IS NOT NULL \
+         LEFT JOIN pg_catalog.pg_namespace AS s ON s.oid = p.oprnamespace) END AS columns, \
+       k.contype = 'x' AS is_exclusion, pg_catalog.to_jsonb(i.*) ->> 'indnullsnotdistinct' AS nulls_are_equal, \
+       i.indpred IS NOT NULL AS is_partial \
      FROM pg_catalog.unnest($1::pg_catalog.text[]) AS n(name) \
      JOIN pg_catalog.pg_constraint AS k ON k.conrelid = pg_catalog.to_regclass(n.name) AND k.condeferrable \
        AND k.contype IN ('p', 'u', 'x') \
@@ -175,25 +176,25 @@ fn read(connection: &mut Connection, names: &[String]) -> Result<HashMap<String,
     // Tables of which the rest has to be asked.
     let (mut typed, mut constrained) = (Vec::new(), Vec::new());
     for row in connection.query(TABLES, &[Some(&array_of(names))])? {
-        let name = row.text(0)?;
+        let name = row.text("name")?;
         let Some(table) = tables.get_mut(name) else { continue };
         if table.kind == Kind::Missing {
-            table.kind = match row.text(1)? {
+            table.kind = match row.text("relkind")? {
                 "r" => Kind::Plain,
                 "p" => Kind::Partitioned,
                 _ => Kind::Other,
             };
-            table.rows = row.parse(2)?;
-            table.has_replica_triggers = row.bool(3)?;
-            if row.bool(4)? {
+            table.rows = row.parse("rows")?;
+            table.has_replica_triggers = row.bool("has_replica_triggers")?;
+            if row.bool("has_deferrable")? {
                 constrained.push(name.to_owned());
             }
         }
-        let Some(column) = row.opt_string(5) else { continue };
-        let there = There { base: row.parse(6)?, is_enum: row.bool(7)?, lenient: None };
+        let Some(column) = row.opt_string("attname") else { continue };
+        let there = There { base: row.parse("atttypid")?, is_enum: row.bool("is_enum")?, lenient: None };
         table.signature += &format!("{}{column} {}", if table.signature.is_empty() { "" } else { "," }, there.base);
         table.columns.insert(column, there);
-        if row.opt(8) == Some("t") && typed.last().is_none_or(|last| last != name) {
+        if row.opt("has_domain") == Some("t") && typed.last().is_none_or(|last| last != name) {
             typed.push(name.to_owned());
         }
     }
@@ -202,20 +203,21 @@ fn read(connection: &mut Connection, names: &[String]) -> Result<HashMap<String,
     }
     if !typed.is_empty() {
         for row in connection.query(TYPES, &[Some(&array_of(&typed))])? {
-            let Some(table) = tables.get_mut(row.text(0)?) else { continue };
-            let there = There { base: row.parse(2)?, is_enum: row.bool(3)?, lenient: row.opt_string(4) };
-            table.columns.insert(row.string(1)?, there);
+            let Some(table) = tables.get_mut(row.text("name")?) else { continue };
+            let lenient = row.opt_string("lenient");
+            let there = There { base: row.parse("oid")?, is_enum: row.bool("is_enum")?, lenient };
+            table.columns.insert(row.string("attname")?, there);
         }
     }
     if !constrained.is_empty() {
         for row in connection.query(CONSTRAINTS, &[Some(&array_of(&constrained))])? {
-            let Some(table) = tables.get_mut(row.text(0)?) else { continue };
+            let Some(table) = tables.get_mut(row.text("name")?) else { continue };
             table.deferrable.push(Deferrable {
-                name: row.string(1)?,
-                columns: row.opt(2).map(columns_of).transpose()?,
-                is_exclusion: row.bool(3)?,
-                nulls_are_equal: row.opt(4) == Some("true"),
-                is_partial: row.bool(5)?,
+                name: row.string("conname")?,
+                columns: row.opt("columns").map(columns_of).transpose()?,
+                is_exclusion: row.bool("is_exclusion")?,
+                nulls_are_equal: row.opt("nulls_are_equal") == Some("true"),
+                is_partial: row.bool("is_partial")?,
             });
         }
     }

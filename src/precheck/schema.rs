@@ -177,8 +177,8 @@ impl Check<'_> {
             .iter()
             .map(|row| {
                 Ok(json!({
-                    "schema": row.opt(0), "kind": row.text(1)?, "grantee": row.opt(2), "privilege": row.text(3)?,
-                    "owner": row.text(4)?,
+                    "schema": row.opt("nspname"), "kind": row.text("defaclobjtype")?, "grantee": row.opt("rolname"),
+                    "privilege": row.text("privilege_type")?, "owner": row.text("owner")?,
                 }))
             })
             .collect::<Result<Vec<_>>>()?;

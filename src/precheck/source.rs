@@ -74,9 +74,9 @@ impl Check<'_> {
         self.queries.0 += 1;
         let named = self.subject.scope.named()?;
         for row in &rows {
-            let (schema, name) = (row.text(0)?, row.text(1)?);
+            let (schema, name) = (row.text("nspname")?, row.text("relname")?);
             if named(schema, name) {
-                let kind = if row.text(2)? == "f" { "a foreign table" } else { "a materialized view" };
+                let kind = if row.text("relkind")? == "f" { "a foreign table" } else { "a materialized view" };
                 self.add("left_out", None, Some(shown_qualified(schema, name)), Some(format!("It is {kind}.")))?;
             }
         }
@@ -92,8 +92,8 @@ impl Check<'_> {
     }
 
     fn take_from_source(&mut self, row: &Row) -> Result<()> {
-        self.add(row.text(0)?, row.opt(1), row.opt_string(2), row.opt_string(3))?;
-        self.fix_last(row.opt_string(4), row.opt_string(5));
+        self.add(row.text("item")?, row.opt("status"), row.opt_string("object"), row.opt_string("detail"))?;
+        self.fix_last(row.opt_string("fix"), row.opt_string("place"));
         Ok(())
     }
 }

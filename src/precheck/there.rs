@@ -102,9 +102,9 @@ impl Check<'_> {
             spi::query_one(sql, &[Some(&self.oids), Some(&owner)])
         })?;
         self.queries.0 += 1;
-        self.facts.learn("needs_replica_role", row.bool(2)?);
-        self.facts.learn("trusted_owners", row.bool(3)?);
-        Ok((row.string(0)?, row.string(1)?))
+        self.facts.learn("needs_replica_role", row.bool("needs_replica_role")?);
+        self.facts.learn("trusted_owners", row.bool("trusted_owners")?);
+        Ok((row.string("tables")?, row.string("extensions")?))
     }
 
     fn helper_schema_has(&mut self, HelperProblem { detail, fix }: HelperProblem) -> Result<()> {
@@ -166,7 +166,7 @@ impl Check<'_> {
 
     /// The destination answers about itself and nothing else. Its words are for people to read: nothing of them runs here.
     pub(super) fn take_from_destination(&mut self, row: &Row) -> Result<()> {
-        let id = row.text(0)?;
+        let id = row.text("item")?;
         if !find(id).is_some_and(|item| item.category.starts_with("destination")) {
             return Err(Error::new(
                 sqlstate::DATA_CORRUPTED,
@@ -179,9 +179,9 @@ impl Check<'_> {
                 quote_literal(&mapping::name_of(self.subject.server)?)
             )));
         }
-        let line = |column| row.opt(column).map(foreign::line);
-        self.add(id, row.opt(1), line(2), line(3))?;
-        self.fix_last(row.opt(4).map(foreign::statement), Some(foreign::place(row.opt(5)).to_owned()));
+        let line = |column: &str| row.opt(column).map(foreign::line);
+        self.add(id, row.opt("status"), line("object"), line("detail"))?;
+        self.fix_last(row.opt("fix").map(foreign::statement), Some(foreign::place(row.opt("place")).to_owned()));
         Ok(())
     }
 }

@@ -45,7 +45,7 @@ pub fn pause(task: &Task) -> Result<()> {
 fn warn_of_lost_copies(task: &Task) -> Result<()> {
     let rows = spi::as_extension(|| {
         spi::query(
-            "SELECT t.table_name, c.rows, pg_size_pretty(c.bytes) FROM courier.copy_status() c \
+            "SELECT t.table_name, c.rows, pg_size_pretty(c.bytes) AS size FROM courier.copy_status() c \
              JOIN courier.task_table t ON t.task_id = c.task_id AND t.relid = c.relid WHERE c.task_id = $1::int ORDER BY 1",
             &[Some(&task.id.to_string())],
         )
@@ -53,9 +53,9 @@ fn warn_of_lost_copies(task: &Task) -> Result<()> {
     for row in &rows {
         report::warning(&format!(
             "the copy of {} ({}, {}) is given up; it begins anew at courier.resume()",
-            TableName::shown_as(row.text(0)?),
-            counted(row.parse::<i64>(1)?, "row"),
-            row.text(2)?
+            TableName::shown_as(row.text("table_name")?),
+            counted(row.parse::<i64>("rows")?, "row"),
+            row.text("size")?
         ));
     }
     Ok(())

@@ -107,16 +107,21 @@ fn check_and_record() -> Result<String> {
         )
     })?;
     for change in &changes {
-        let task = change.opt(2).map(|task| format!(" of task \"{task}\"")).unwrap_or_default();
-        let message = format!("alert {}: check {}{task} is {}", change.text(0)?, change.text(1)?, change.text(3)?);
+        let task = change.opt("task").map(|task| format!(" of task \"{task}\"")).unwrap_or_default();
+        let message = format!(
+            "alert {}: check {}{task} is {}",
+            change.text("change")?,
+            change.text("item")?,
+            change.text("status")?
+        );
         let mut error = Error::new(WARNING, message);
-        if let Some(detail) = change.opt(4) {
+        if let Some(detail) = change.opt("detail") {
             error = error.detail(detail);
         }
-        if let Some(hint) = change.opt(5) {
+        if let Some(hint) = change.opt("hint") {
             error = error.hint(hint);
         }
-        if change.text(0)? == "cleared" {
+        if change.text("change")? == "cleared" {
             report::log(&error, "pg_courier");
         } else {
             report::log_warning(&error, "pg_courier");

@@ -119,13 +119,16 @@ fn known(task: i32) -> Result<Vec<Known>> {
     })?;
     rows.iter()
         .map(|row| {
-            let name = row.text(1)?;
+            let name = row.text("table_name")?;
             Ok(Known {
-                relid: row.string(0)?,
+                relid: row.string("relid")?,
                 name: TableName::parse(name)
                     .ok_or_else(|| Error::internal(format!("invalid name of a table: {name}")))?,
-                oid: row.opt(2).map(|_| row.parse(2)).transpose()?,
-                now: row.opt_string(3).zip(row.opt_string(4)).map(|(schema, name)| TableName { schema, name }),
+                oid: row.opt("destination_relid").map(|_| row.parse("destination_relid")).transpose()?,
+                now: row
+                    .opt_string("nspname")
+                    .zip(row.opt_string("relname"))
+                    .map(|(schema, name)| TableName { schema, name }),
             })
         })
         .collect()

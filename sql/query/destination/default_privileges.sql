@@ -1,5 +1,5 @@
 -- What the default privileges of this user give away of tables and sequences it creates. Runs on the destination.
-SELECT n.nspname, a.defaclobjtype, r.rolname, x.privilege_type, current_user
+SELECT n.nspname, a.defaclobjtype, r.rolname, x.privilege_type, current_user AS owner
   FROM pg_catalog.pg_default_acl a
  CROSS JOIN LATERAL aclexplode(a.defaclacl) AS x
   LEFT JOIN pg_catalog.pg_namespace n ON n.oid = a.defaclnamespace

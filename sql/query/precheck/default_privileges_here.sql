@@ -24,13 +24,14 @@ WITH w AS MATERIALIZED (
                         WHERE x.privilege_type = w.privilege AND (x.grantee = 0 OR r.rolname = w.grantee))
      GROUP BY w.schema, w.kind, w.grantee, w.privilege, w.owner
 )
-SELECT 'destination_default_privileges', NULL, CASE WHEN m.grantee IS NULL THEN 'PUBLIC' ELSE quote_ident(m.grantee) END,
+SELECT 'destination_default_privileges' AS item, NULL::text AS status,
+       CASE WHEN m.grantee IS NULL THEN 'PUBLIC' ELSE quote_ident(m.grantee) END AS object,
        format('Default privileges of user %I there give %s on %s it creates, which %s on the source does not (%s of them): the copy would be open to more.',
               m.owner, string_agg(m.privilege, ', ' ORDER BY m.privilege), CASE m.kind WHEN 'S' THEN 'sequences' ELSE 'tables' END,
-              min(m.first), max(m.number)),
+              min(m.first), max(m.number)) AS detail,
        format('ALTER DEFAULT PRIVILEGES FOR ROLE %I%s REVOKE %s ON %s FROM %s; -- on the destination', m.owner, ' IN SCHEMA ' || quote_ident(m.schema),
               string_agg(m.privilege, ', ' ORDER BY m.privilege), CASE m.kind WHEN 'S' THEN 'SEQUENCES' ELSE 'TABLES' END,
-              CASE WHEN m.grantee IS NULL THEN 'PUBLIC' ELSE quote_ident(m.grantee) END),
-       'destination'
+              CASE WHEN m.grantee IS NULL THEN 'PUBLIC' ELSE quote_ident(m.grantee) END) AS fix,
+       'destination' AS place
   FROM more m
  GROUP BY m.schema, m.kind, m.grantee, m.owner

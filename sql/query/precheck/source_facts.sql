@@ -40,9 +40,9 @@ SELECT (SELECT COALESCE(json_agg(json_build_object('schema', t.nspname, 'name', 
                                                    'columns', columns.list, 'key', keys.list, 'forced', t.forced)), '[]')
           FROM t
           LEFT JOIN columns ON columns.oid = t.oid
-          LEFT JOIN keys ON keys.indrelid = t.oid),
+          LEFT JOIN keys ON keys.indrelid = t.oid) AS tables,
        (SELECT COALESCE(json_agg(json_build_object('name', x.extname, 'version', x.extversion, 'schema', (SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE n.oid = x.extnamespace))), '[]')
           FROM pg_catalog.pg_extension x
-         WHERE x.oid IN (SELECT refobjid FROM used)),
-       (SELECT EXISTS (SELECT FROM t JOIN pg_catalog.pg_trigger g ON g.tgrelid = t.oid AND g.tgenabled IN ('O', 'A'))),
-       (SELECT NOT EXISTS (SELECT FROM t JOIN pg_catalog.pg_roles r ON r.oid = t.relowner WHERE NOT r.rolsuper AND r.oid <> $2::oid))
+         WHERE x.oid IN (SELECT refobjid FROM used)) AS extensions,
+       (SELECT EXISTS (SELECT FROM t JOIN pg_catalog.pg_trigger g ON g.tgrelid = t.oid AND g.tgenabled IN ('O', 'A'))) AS needs_replica_role,
+       (SELECT NOT EXISTS (SELECT FROM t JOIN pg_catalog.pg_roles r ON r.oid = t.relowner WHERE NOT r.rolsuper AND r.oid <> $2::oid)) AS trusted_owners

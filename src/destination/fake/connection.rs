@@ -26,10 +26,10 @@ pub struct Script {
 }
 
 impl Script {
-    /// A row of an answer.
-    pub fn row(values: &[Option<&str>]) -> Row {
-        let names = values.iter().map(|_| String::new()).collect();
-        Row::new(values.iter().map(|value| value.map(str::to_owned)).collect(), names)
+    /// A row of an answer: names of columns and their values.
+    pub fn row(columns: &[(&str, Option<&str>)]) -> Row {
+        let values = columns.iter().map(|(_, value)| value.map(str::to_owned)).collect();
+        Row::new(values, columns.iter().map(|(name, _)| (*name).to_owned()).collect())
     }
 
     fn say(&mut self, text: &str) -> Option<Error> {
