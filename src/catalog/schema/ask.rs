@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::Extent;
-use super::facts::{address_arrays, ask, class, letter, name};
+use super::facts::{address_arrays, ask, at_one_moment, class, letter, name};
 use super::needs::Needs;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
@@ -30,12 +30,14 @@ pub struct Cause {
 
 /// By description.
 pub fn causes(relations: &[u32]) -> Result<Vec<Cause>> {
-    let scope = Needs::of(relations)?.scope(&[]);
-    if scope.causes.is_empty() {
-        return Ok(Vec::new());
-    }
-    let [classes, oids] = address_arrays(&scope.causes);
-    let rows = ask(include_str!("../../../sql/query/schema/causes.sql"), &[&classes, &oids])?;
+    let rows = at_one_moment(|| {
+        let scope = Needs::of(relations)?.scope(&[]);
+        if scope.causes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let [classes, oids] = address_arrays(&scope.causes);
+        ask(include_str!("../../../sql/query/schema/causes.sql"), &[&classes, &oids])
+    })?;
     rows.iter().map(cause).filter_map(Result::transpose).collect()
 }
 

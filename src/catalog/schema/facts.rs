@@ -8,10 +8,16 @@ use crate::pg::spi;
 use crate::schema::image::{Class, Name};
 use crate::schema::scope::Object;
 
-/// Asks about objects, by oid. The session is the extension's: what a task needs is said to everybody who may run it.
+/// All that is asked inside sees the catalogs as they are at one moment, whatever others create or drop meanwhile. With the rights of the
+/// extension: what a task needs is said to everybody who may run it.
+pub fn at_one_moment<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
+    spi::as_extension(|| spi::with_latest_snapshot(f))
+}
+
+/// Asks about objects, by oid.
 pub fn ask(sql: &str, parameters: &[&str]) -> Result<Vec<Row>> {
     let parameters: Vec<Option<&str>> = parameters.iter().map(|p| Some(*p)).collect();
-    spi::as_extension(|| spi::query(sql, &parameters))
+    spi::query(sql, &parameters)
 }
 
 /// `{1,2,3}`

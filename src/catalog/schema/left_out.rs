@@ -1,10 +1,11 @@
 //! What the schemas of tables, and the database as a whole, hold beside them.
 
 use super::Extent;
-use super::facts::{ask, oid_array};
+use super::facts::{ask, at_one_moment, oid_array};
 use super::needs::Needs;
 use crate::catalog::Scope;
 use crate::error::Result;
+use crate::logicalrep::Row;
 
 /// Objects of one kind that no task creates or carries.
 #[derive(Clone, Debug)]
@@ -20,17 +21,7 @@ pub struct LeftOut {
 
 /// A line for each kind. Without `definitions` only what holds rows or values.
 pub fn left_out(extent: &Extent, scope: &Scope, definitions: bool) -> Result<Vec<LeftOut>> {
-    let needs = Needs::of(&extent.relations)?;
-    let needed = needs.scope(&[]);
-    let parameters = [
-        oid_array(needs.oids()),
-        oid_array(needed.sequences.iter().chain(&extent.sequences).copied()),
-        oid_array(needed.types),
-        oid_array(needed.collations),
-        oid_array(needed.extensions),
-        definitions.to_string(),
-    ];
-    let rows = ask(include_str!("../../../sql/query/schema/left_out.sql"), &parameters.each_ref().map(String::as_str))?;
+    let rows = at_one_moment(|| found(extent, definitions))?;
     let covers = scope.covers_schema()?;
     let mut kinds: Vec<(LeftOut, Vec<String>)> = Vec::new();
     for row in &rows {
@@ -53,6 +44,20 @@ pub fn left_out(extent: &Extent, scope: &Scope, definitions: bool) -> Result<Vec
         }
     }
     Ok(kinds.into_iter().map(|(line, names)| LeftOut { names: bounded(&names), ..line }).collect())
+}
+
+fn found(extent: &Extent, definitions: bool) -> Result<Vec<Row>> {
+    let needs = Needs::of(&extent.relations)?;
+    let needed = needs.scope(&[]);
+    let parameters = [
+        oid_array(needs.oids()),
+        oid_array(needed.sequences.iter().chain(&extent.sequences).copied()),
+        oid_array(needed.types),
+        oid_array(needed.collations),
+        oid_array(needed.extensions),
+        definitions.to_string(),
+    ];
+    ask(include_str!("../../../sql/query/schema/left_out.sql"), &parameters.each_ref().map(String::as_str))
 }
 
 /// The first names of a list, and how many more there are.

@@ -58,9 +58,11 @@ impl Extent {
     }
 
     fn image(&self, with_privileges: bool) -> Result<Image> {
-        let needs = needs::Needs::of(&self.relations)?;
-        let scope = needs.scope(&self.available);
-        image::load(needs, &scope, &self.sequences, with_privileges)
+        facts::at_one_moment(|| {
+            let needs = needs::Needs::of(&self.relations)?;
+            let scope = needs.scope(&self.available);
+            image::load(needs, &scope, &self.sequences, with_privileges)
+        })
     }
 }
 

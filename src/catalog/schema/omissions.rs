@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::facts::{address_arrays, ask, class, letter, name, oid_array, opt_letter, opt_parse};
+use super::facts::{address_arrays, ask, at_one_moment, class, letter, name, oid_array, opt_letter, opt_parse};
 use super::needs::{Needs, describe};
 use super::{Extent, tables};
 use crate::error::{Error, Result};
@@ -15,6 +15,12 @@ use crate::schema::scope::{Object, Scope};
 
 /// By kind and name.
 pub fn omissions(extent: &Extent) -> Result<Vec<Omission>> {
+    let mut omissions = at_one_moment(|| found(extent))?;
+    omissions.sort_by_cached_key(|o| (o.kind.as_str(), o.object.clone(), o.reason.to_string()));
+    Ok(omissions)
+}
+
+fn found(extent: &Extent) -> Result<Vec<Omission>> {
     let needs = Needs::of(&extent.relations)?;
     let scope = needs.scope(&extent.available);
     let oids = oid_array(needs.oids());
@@ -25,7 +31,6 @@ pub fn omissions(extent: &Extent) -> Result<Vec<Omission>> {
     tables::policies(&mut tables, &scope, &oids)?;
     omissions.extend(omission::unsafe_policies(&tables));
     omissions.extend(reordered(tables, &scope, &oids)?);
-    omissions.sort_by_cached_key(|o| (o.kind.as_str(), o.object.clone(), o.reason.to_string()));
     Ok(omissions)
 }
 
