@@ -228,6 +228,26 @@ fn no_file_is_long() {
     assert!(files.len() > 150 && long.is_empty(), "more than {MOST} lines: {long:?}");
 }
 
+/// What holds for any value is looked at with numbers from a seed and by a fuzzer.
+#[test]
+fn every_property_is_a_fuzz_target() {
+    let fuzz = pg_courier_tests::install::project().join("fuzz");
+    let list = fs::read_to_string(fuzz.join("Cargo.toml")).expect("the list of targets");
+    let (mut found, mut problems) = (0, Vec::new());
+    for file in rust_files(&source_directory()).iter().filter(|file| path_of(file).contains("properties")) {
+        let (code, module) = (read_code(file), module_of(file).expect("a module"));
+        let names = code.split("pub fn ").skip(1).filter_map(|code| code.split_once("(chance: &mut Chance) {"));
+        for name in names.map(|(name, _)| name).filter(|name| words(name).count() == 1) {
+            found += 1;
+            let target = fs::read_to_string(fuzz.join(format!("targets/{name}.rs"))).unwrap_or_default();
+            if !target.contains(&format!("{module}::properties::{name},")) || !list.contains(&format!("\"{name}\"")) {
+                problems.push(format!("{module}: {name}"));
+            }
+        }
+    }
+    assert!(found > 15 && problems.is_empty(), "no target in fuzz/: {problems:?}");
+}
+
 /// cargo pgrx takes the scripts from lib.rs, make from a list.
 #[test]
 fn the_scripts_of_the_extension_are_named_once_in_two_places() {

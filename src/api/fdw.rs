@@ -92,7 +92,7 @@ fn validate(options: &[Option<Text>], catalog: u32) -> Result<()> {
 /// What libpq would find out at every attempt to connect.
 fn check_value(keyword: &str, value: &str) -> Result<()> {
     let invalid = || Error::new(sqlstate::INVALID_PARAMETER_VALUE, format!("invalid {keyword} \"{value}\""));
-    let all = |is_valid: fn(&str) -> bool| value.split(',').map(str::trim).all(is_valid);
+    let all = |is_valid: fn(&str) -> bool| value.split(',').all(is_valid);
     if let Some((_, choices)) = CHOICES.iter().find(|(name, _)| *name == keyword)
         && !choices.iter().any(|choice| choice == &value)
     {
@@ -102,15 +102,28 @@ fn check_value(keyword: &str, value: &str) -> Result<()> {
         return Err(invalid().hint("The value is a whole number."));
     }
     match keyword {
-        "port" if !all(|p| p.is_empty() || p.parse::<u16>().is_ok_and(|p| p > 0)) => Err(invalid()),
+        "port" if !all(|p| p.trim().is_empty() || p.trim().parse::<u16>().is_ok_and(|p| p > 0)) => Err(invalid()),
         "hostaddr" if !all(|a| a.is_empty() || a.parse::<std::net::IpAddr>().is_ok()) => {
             Err(invalid().hint("The value is an IP address; names are for option host."))
         }
-        "require_auth" if !all(|m| AUTHENTICATION.contains(&m.strip_prefix('!').unwrap_or(m))) => {
-            Err(invalid().hint(format!("Values are {}, or !value.", AUTHENTICATION.join(", "))))
-        }
+        "require_auth" if !are_methods(value) => Err(invalid().hint(format!(
+            "The value is a list of some of {}, or of such with ! in front of each, without spaces.",
+            AUTHENTICATION.join(",")
+        ))),
         _ => Ok(()),
     }
+}
+
+/// Each once, and all of them admitted or all of them not.
+fn are_methods(value: &str) -> bool {
+    let methods: Vec<&str> = value.split(',').collect();
+    let is_first = |at: usize| !methods[..at].contains(&methods[at]);
+    let excludes = |method: &str| method.starts_with('!');
+    methods.iter().enumerate().all(|(at, method)| {
+        AUTHENTICATION.contains(&method.strip_prefix('!').unwrap_or(method))
+            && is_first(at)
+            && excludes(method) == excludes(methods[0])
+    })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -134,6 +147,7 @@ fn place_of(keyword: &str) -> Option<Place> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::libpq::properties;
 
     #[test]
     fn values_are_checked_before_anybody_connects() {
@@ -156,10 +170,45 @@ mod tests {
             ("connect_timeout", "-1"),
             ("tcp_user_timeout", "1 min"),
             ("hostaddr", "localhost"),
+            ("hostaddr", "10.0.0.1, ::1"),
             ("require_auth", "scram"),
+            ("require_auth", "md5,!gss"),
+            ("require_auth", "md5, gss"),
+            ("require_auth", "md5,md5"),
         ] {
             let error = check_value(keyword, value).expect_err(keyword);
             assert_eq!(error.sqlstate(), "22023", "{keyword} {value}");
+        }
+    }
+
+    /// What is admitted here is nothing that libpq refuses at each attempt.
+    #[test]
+    fn libpq_takes_what_is_admitted() {
+        let mut values: Vec<&str> = CHOICES.iter().flat_map(|(_, choices)| choices.iter().copied()).collect();
+        values.extend(AUTHENTICATION);
+        values.extend(["bogus", "", "-1", " 7 ", "7 s", "99999999999", "1.5", "Require"]);
+        let keywords: Vec<&str> = CHOICES.iter().map(|(keyword, _)| *keyword).chain(["require_auth"]).collect();
+        crate::chance::many(500, |chance| {
+            let keyword = *chance.one_of(&keywords);
+            let list: Vec<&str> = (0..=chance.below(3)).map(|_| *chance.one_of(&values)).collect();
+            let value = if keyword == "require_auth" {
+                list.join(*chance.one_of(&[",", ",!", ", "]))
+            } else {
+                list[0].to_owned()
+            };
+            if check_value(keyword, &value).is_ok() {
+                assert_eq!(properties::complaint(keyword, &value), None, "{keyword} {value}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_secret_belongs_to_the_user_mapping_and_is_in_no_error() {
+        for keyword in properties::keywords() {
+            let is_secret = known_option(keyword) == Some(OptionKind::Secret);
+            assert!(!is_secret || !matches!(place_of(keyword), Some(Place::Server)), "{keyword}");
+            let told = check_value(keyword, "S3kr1t").err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(!is_secret || !told.contains("S3kr1t"), "{told}");
         }
     }
 }

@@ -94,7 +94,7 @@ impl Connection {
     }
 
     fn finish_connecting(&mut self, parameters: &Parameters) -> Result<()> {
-        let seconds = parameters.get("connect_timeout").and_then(|t| t.parse::<u64>().ok()).filter(|s| *s > 0);
+        let seconds = parameters.get("connect_timeout").and_then(|t| t.trim().parse::<u64>().ok()).filter(|s| *s > 0);
         let limit = seconds.map_or(CONNECT_TIMEOUT, Duration::from_secs);
         let deadline = Instant::now() + limit;
         // The documented start: wait as if the last poll had said "writing".

@@ -10,6 +10,8 @@ mod options;
 mod parameters;
 mod pipeline;
 mod pooler;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 mod refusal;
 
 pub use connection::Connection;

@@ -78,7 +78,7 @@ pub(super) fn error(parameters: &Parameters, message: &str, password_missing: bo
         None if has("authentication method requirement") => {
             return not_asked(parameters, &format!(" ({text})"));
         }
-        None if text.starts_with("invalid ") || has("invalid value for parameter") => (
+        None if is_option(&text) => (
             sqlstate::INVALID_PARAMETER_VALUE.to_owned(),
             "Correct the option of the server or user mapping.".to_owned(),
         ),
@@ -129,6 +129,21 @@ fn user(parameters: &Parameters) -> String {
 fn database(parameters: &Parameters) -> String {
     let name = parameters.get("dbname").or_else(|| parameters.get("user"));
     quote_ident(name.unwrap_or("postgres"))
+}
+
+/// The options do not fit together, or one has a value that nothing makes right. No server has been asked.
+fn is_option(text: &str) -> bool {
+    let complaints = [
+        "could not match ",
+        " cannot be mixed with ",
+        " is specified more than once",
+        "weak sslmode ",
+        "\" is greater than \"max_protocol_version\"",
+        " is not supported (check OpenSSL version)",
+    ];
+    text.starts_with("invalid ")
+        || text.contains("invalid value for parameter")
+        || !text.contains("connection to server ") && complaints.iter().any(|complaint| text.contains(complaint))
 }
 
 /// TLS does not come about, and waiting does not help. A connection that breaks in the middle of it is no such thing.
@@ -191,6 +206,8 @@ mod tests {
             ("connection failed: SSL error: unexpected eof while reading", "08001", Remedy::RetryConnection),
             ("connection failed: SSL error: certificate verify failed", "28000", Remedy::Stop),
             ("invalid sslmode value: \"bogus\"", "22023", Remedy::Stop),
+            ("could not match 3 port numbers to 1 hosts", "22023", Remedy::Stop),
+            ("require_auth method \"md5\" is specified more than once", "22023", Remedy::Stop),
         ] {
             let error = refusal(message);
             assert_eq!((error.sqlstate(), error.remedy()), (state, remedy), "{message}");

@@ -5,6 +5,8 @@ pub mod fast_map;
 pub mod helper;
 pub mod lsn;
 pub mod names;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod quote;
 pub mod relation;
 pub mod row;

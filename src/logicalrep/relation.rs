@@ -223,27 +223,4 @@ mod tests {
         assert_eq!(&fields[0][4..], b"abc");
         assert!(is_unchanged(fields[3]) && !is_unchanged(fields[1]) && !is_unchanged(fields[2]));
     }
-
-    #[test]
-    fn whatever_bytes_are_walked_to_their_end() {
-        crate::chance::many(5000, |chance| {
-            let bytes = chance.bytes(60);
-            let walked: usize = Fields(&bytes).map(<[u8]>::len).sum();
-            assert!(walked <= bytes.len(), "{bytes:?}");
-            // What was encoded comes back, field by field.
-            let values: Vec<Option<Vec<u8>>> =
-                (0..chance.below(6)).map(|_| (chance.below(4) > 0).then(|| chance.bytes(20))).collect();
-            let mut row = Vec::new();
-            for value in &values {
-                row.extend(value.as_ref().map_or(NULL_FIELD, |value| value.len() as i32).to_be_bytes());
-                row.extend(value.iter().flatten());
-            }
-            let fields: Vec<&[u8]> = Fields(&row).collect();
-            assert_eq!(fields.len(), values.len());
-            for (field, value) in fields.iter().zip(&values) {
-                assert_eq!(&field[4..], value.as_deref().unwrap_or_default());
-                assert_eq!(field.starts_with(&NULL_FIELD.to_be_bytes()), value.is_none());
-            }
-        });
-    }
 }

@@ -18,6 +18,8 @@ pub mod marks;
 pub mod origins;
 pub mod own;
 pub mod pattern;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod ways_out;
 
 use coverage::Coverage;

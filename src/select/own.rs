@@ -93,18 +93,4 @@ mod tests {
         }
         assert!(!own.speaks_by(300));
     }
-
-    #[test]
-    fn whatever_row_is_heard_or_not() {
-        let own = Own { heartbeat: 100, rewritten: 200, task: 7 };
-        let row = [0, 0, 0, 4, 0, 0, 0, 7, 0, 0, 0, 4, 0, 0, 64, 0, 0, 0, 0, 1, 1];
-        crate::chance::many(3000, |chance| {
-            let row = chance.damage(&row);
-            for table in [100, 200] {
-                if own.hears(table, Change::Insert { row: &row }).is_some() {
-                    assert_eq!(row[..8], [0, 0, 0, 4, 0, 0, 0, 7]);
-                }
-            }
-        });
-    }
 }

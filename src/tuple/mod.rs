@@ -17,6 +17,8 @@ mod encoder;
 mod jsonb;
 mod memory;
 mod numeric;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod scan;
 mod types;
 

@@ -49,6 +49,11 @@ impl<'a> Numeric<'a> {
         }
     }
 
+    /// Begins it as the server stores numbers? Zeros in front would be printed.
+    pub(crate) fn is_normal(&self) -> bool {
+        self.digits().next().map_or(self.weight == 0, |first| first != 0)
+    }
+
     fn digits(&self) -> impl Iterator<Item = u16> {
         self.digits.as_chunks().0.iter().map(|digit| u16::from_ne_bytes(*digit))
     }

@@ -20,6 +20,8 @@ mod ali;
 mod change;
 pub mod json;
 mod options;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 mod text;
 mod time;
 

@@ -234,18 +234,4 @@ mod tests {
         assert!(ascii_only("LATIN1"));
         assert!(ascii_only("SQL_ASCII"));
     }
-
-    #[test]
-    fn whatever_is_given_is_chosen_or_refused() {
-        let names = ["format", "include-xids", "include-timestamp", "skip-empty-xacts", "force-binary", "nothing", ""];
-        let values = ["json", "text", "ali", "on", "off", "true", "0", "maybe", "", "9999999999", "UTF8"];
-        crate::chance::many(3000, |chance| {
-            let given: Vec<(&str, Option<&str>)> = (0..chance.below(5))
-                .map(|_| (*chance.one_of(&names), (chance.below(4) > 0).then(|| *chance.one_of(&values))))
-                .collect();
-            if let Err(error) = chosen(&given, ["UTF8", "LATIN1"][chance.below(2)]) {
-                assert!(error.sqlstate().len() == 5 && !error.message().is_empty(), "{given:?}");
-            }
-        });
-    }
 }
