@@ -257,5 +257,3 @@ END
     $$;
 COMMENT ON FUNCTION courier.source_settings(integer) IS
 'Settings of the source for so many more tasks: what is set, what is needed beside everything that runs now, the ALTER SYSTEM command where they differ, and when it takes effect.';
-REVOKE ALL ON FUNCTION courier.account_sql(text, text, text), courier.check_account(text, text), courier.hba_lines(text, text, text),
-    courier.source_settings(integer) FROM PUBLIC;

@@ -72,6 +72,3 @@ COMMENT ON COLUMN courier.events.task IS 'Name of the task; null for what concer
 COMMENT ON COLUMN courier.events.kind IS 'created, running, paused, finished, stage, error, failed, dropped, adopted, waiting, wal_guard, slot, conflicts.';
 COMMENT ON COLUMN courier.events.message IS 'What happened.';
 COMMENT ON COLUMN courier.events.detail IS 'More about it.';
-
-REVOKE ALL ON courier.event, courier.events FROM PUBLIC;
-REVOKE ALL ON FUNCTION courier.record_event(text, oid, text, text, text), courier.note_task_change(), courier.log_line(text) FROM PUBLIC;

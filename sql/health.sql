@@ -390,6 +390,3 @@ CREATE FUNCTION courier.health_check() RETURNS text
     AS 'MODULE_PATHNAME', 'health_check_wrapper';
 COMMENT ON FUNCTION courier.health_check() IS
 'Asks courier.health() with the caller''s rights, records what changed in courier.alerts, announces each change with NOTIFY courier_alert (JSON: change, item, task, status, database, at; the rest is in the view) and in the server log, and returns the worst status: ok, warning or critical. The extension calls it every courier.health_interval; pg_cron or another scheduler may as well. On a standby it records nothing and returns skipped.';
-REVOKE ALL ON courier.alert, courier.alerts, courier.health_run, courier.health_last, courier.unidentified, courier.copying FROM PUBLIC;
-REVOKE ALL ON FUNCTION courier.health(), courier.record_alerts(json), courier.health_check(), courier.claim_health_check(integer),
-    courier.is_preloaded() FROM PUBLIC;

@@ -42,5 +42,3 @@ COMMENT ON COLUMN courier.lag.apply_seconds IS 'Until it was sent to the destina
 COMMENT ON COLUMN courier.lag.destination_seconds IS 'Until the destination had committed it.';
 COMMENT ON COLUMN courier.lag.measured_at IS 'When it arrived.';
 COMMENT ON COLUMN courier.lag.outstanding_seconds IS 'Seconds between the last heartbeat that arrived and the last one written.';
-REVOKE ALL ON courier.heartbeat, courier.lag FROM PUBLIC;
-REVOKE ALL ON FUNCTION courier.lag_status() FROM PUBLIC;

@@ -99,8 +99,3 @@ END
 $$;
 COMMENT ON FUNCTION courier.apply_fixes(text, boolean) IS
 'Runs the fixes of courier.precheck() that SQL on the source alone can do and that need no decision, with the caller''s rights; lists the others. With dry_run, the default, only says what would run.';
-
-REVOKE ALL ON courier.precheck_ignored FROM PUBLIC;
-REVOKE ALL ON FUNCTION courier.precheck_task(text), courier.precheck_server(text, text[], text[], boolean, boolean, boolean),
-    courier.precheck(text), courier.precheck(text, text[], text[], boolean, boolean, boolean),
-    courier.precheck_items(), courier.ignore_precheck(text, text, text), courier.apply_fixes(text, boolean) FROM PUBLIC;

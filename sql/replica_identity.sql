@@ -243,8 +243,3 @@ CREATE EVENT TRIGGER pg_courier_identity ON ddl_command_end
 -- Also for the tables that a replication tool makes.
 ALTER EVENT TRIGGER pg_courier_identity ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER pg_courier_identity IS 'Gives new tables the replica identity that their task of pg_courier wants.';
-
-REVOKE ALL ON courier.identity_task, courier.identity_before FROM PUBLIC;
-REVOKE ALL ON FUNCTION courier.task_relations(text), courier.identity_of(oid[]), courier.replica_identity(text), courier.identities_to_set(text),
-    courier.remember_identity(text, oid), courier.try_statement(text), courier.tasks_naming(oid), courier.identify_new_tables() FROM PUBLIC;
-REVOKE ALL ON PROCEDURE courier.set_replica_identity(text, boolean, interval, integer) FROM PUBLIC;

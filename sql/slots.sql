@@ -32,7 +32,6 @@ $$;
 COMMENT ON FUNCTION courier.wal_rate() IS
 'WAL written by this server in bytes a second: the higher one of the averages since the last checkpoint and since pg_stat_wal was reset (14 and later).';
 
-REVOKE ALL ON FUNCTION courier.disk_space(), courier.wal_rate() FROM PUBLIC;
 
 CREATE FUNCTION courier.preload_sql(library text) RETURNS text
     LANGUAGE plpgsql VOLATILE
@@ -182,8 +181,6 @@ END
 $$;
 COMMENT ON FUNCTION courier.drop_orphaned_slots(boolean, interval, text[]) IS
 'Drops slots of this extension in this database whose task is gone, for instance after a restored backup, if that has been so for older_than; others only when they are named, and none that is in use. With dry_run, the default, only says what would be dropped. For superusers.';
-REVOKE ALL ON courier.slots, courier.orphan_slot FROM PUBLIC;
-REVOKE ALL ON FUNCTION courier.threshold(text), courier.preload_sql(text), courier.note_orphans(), courier.drop_orphaned_slots(boolean, interval, text[]) FROM PUBLIC;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- The WAL guard: courier.max_retained_wal
@@ -254,5 +251,3 @@ END
 $$;
 COMMENT ON FUNCTION courier.guard_task(integer) IS
 'Internal: compares the WAL that a task''s slot keeps with courier.max_retained_wal, writes events and alerts, and says what its processes have to do: warn, pause, drop, or nothing.';
-REVOKE ALL ON courier.wal_guard FROM PUBLIC;
-REVOKE ALL ON FUNCTION courier.guard_task(integer) FROM PUBLIC;

@@ -29,7 +29,6 @@ CREATE TABLE courier.health_run (
     ran_by    text NOT NULL
 );
 COMMENT ON TABLE courier.health_run IS 'Internal: when courier.health_check() ran last, what it answered, and who asked.';
-REVOKE ALL ON courier.health_run FROM PUBLIC;
 CREATE TABLE courier.rewritten_table (
     task_id  integer NOT NULL,
     relid    oid NOT NULL,
@@ -39,7 +38,6 @@ CREATE TABLE courier.rewritten_table (
 );
 COMMENT ON TABLE courier.rewritten_table IS
 'Internal: tables of tasks that ALTER TABLE has rewritten with new values, which the stream does not have, or made unlogged, if only for the length of a transaction. A row travels in the stream; one of an unlogged table stops the task at that transaction. No foreign key: nobody''s ALTER TABLE locks a task.';
-REVOKE ALL ON courier.rewritten_table FROM PUBLIC;
 ALTER TABLE courier.task ADD COLUMN source_id text, ADD COLUMN destination_id text, ADD COLUMN lease uuid, ADD COLUMN next_lease uuid;
 UPDATE courier.task
    SET source_id = (SELECT c.system_identifier || '.' || d.oid FROM pg_catalog.pg_control_system() c, pg_catalog.pg_database d

@@ -7,19 +7,33 @@ DECLARE
     grants jsonb;
     list   text;
 BEGIN
-    -- What is granted on functions and views to others than their owner.
-    SELECT pg_catalog.jsonb_agg(g) INTO grants FROM (
-        SELECT CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END AS kind, p.oid::pg_catalog.regprocedure::text AS name, a.privilege_type,
-               CASE a.grantee WHEN 0 THEN NULL ELSE pg_catalog.pg_get_userbyid(a.grantee) END AS grantee, a.is_grantable
-          FROM pg_catalog.pg_proc p
-          CROSS JOIN LATERAL pg_catalog.aclexplode(p.proacl) a
-         WHERE p.pronamespace = 'courier'::pg_catalog.regnamespace AND a.grantee <> p.proowner
-        UNION ALL
-        SELECT 'TABLE', c.oid::pg_catalog.regclass::text, a.privilege_type,
-               CASE a.grantee WHEN 0 THEN NULL ELSE pg_catalog.pg_get_userbyid(a.grantee) END, a.is_grantable
-          FROM pg_catalog.pg_class c
-          CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a
-         WHERE c.relnamespace = 'courier'::pg_catalog.regnamespace AND c.relkind = 'v' AND a.grantee <> c.relowner) AS g;
+    -- What others than their owners were granted on what belongs to the extension; on columns as well. What is dropped loses it, and
+    -- from what stays sql/rights.sql takes it: only then is what it closes the state that pg_dump compares with.
+    SELECT pg_catalog.jsonb_agg(g) INTO grants
+      FROM (SELECT o.kind, o.column_name, (pg_catalog.pg_identify_object(d.classid, d.objid, 0)).identity AS name, a.privilege_type,
+                   CASE a.grantee WHEN 0 THEN NULL ELSE pg_catalog.pg_get_userbyid(a.grantee) END AS grantee, a.is_grantable
+              FROM pg_catalog.pg_depend d
+             CROSS JOIN LATERAL (
+                   SELECT 'ROUTINE', NULL::pg_catalog.name, p.proowner, p.proacl FROM pg_catalog.pg_proc p
+                    WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.oid = d.objid
+                   UNION ALL
+                   SELECT CASE r.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, NULL, r.relowner, r.relacl FROM pg_catalog.pg_class r
+                    WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND r.oid = d.objid
+                   UNION ALL
+                   SELECT 'TABLE', c.attname, r.relowner, c.attacl
+                     FROM pg_catalog.pg_class r JOIN pg_catalog.pg_attribute c ON c.attrelid = r.oid AND NOT c.attisdropped
+                    WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND r.oid = d.objid
+                   UNION ALL
+                   SELECT 'TYPE', NULL, t.typowner, t.typacl FROM pg_catalog.pg_type t
+                    WHERE d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND t.oid = d.objid
+                   UNION ALL
+                   SELECT 'FOREIGN DATA WRAPPER', NULL, w.fdwowner, w.fdwacl FROM pg_catalog.pg_foreign_data_wrapper w
+                    WHERE d.classid = 'pg_catalog.pg_foreign_data_wrapper'::pg_catalog.regclass AND w.oid = d.objid
+                   ) AS o(kind, column_name, owner, acl)
+             CROSS JOIN LATERAL pg_catalog.aclexplode(o.acl) a
+             WHERE d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
+               AND d.refobjid = (SELECT e.oid FROM pg_catalog.pg_extension e WHERE e.extname = 'pg_courier')
+               AND a.grantee <> o.owner) AS g;
     PERFORM pg_catalog.set_config('courier_upgrade.grants', COALESCE(grants, '[]')::text, true);
 
     FOR member IN
@@ -32,8 +46,11 @@ BEGIN
         EXECUTE pg_catalog.format('DROP EVENT TRIGGER %I', (SELECT e.evtname FROM pg_catalog.pg_event_trigger e WHERE e.oid = member.objid));
     END LOOP;
     FOR member IN
-        SELECT t.tgname, t.tgrelid FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
-         WHERE c.relnamespace = 'courier'::pg_catalog.regnamespace AND NOT t.tgisinternal
+        SELECT t.tgname, t.tgrelid
+          FROM pg_catalog.pg_trigger t
+          JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = t.tgrelid AND d.deptype = 'e'
+           AND d.refobjid = (SELECT e.oid FROM pg_catalog.pg_extension e WHERE e.extname = 'pg_courier')
+         WHERE NOT t.tgisinternal
     LOOP
         EXECUTE pg_catalog.format('DROP TRIGGER %I ON %s', member.tgname, member.tgrelid::pg_catalog.regclass);
     END LOOP;
@@ -50,9 +67,9 @@ BEGIN
      WHERE p.oid <> 'courier.validator(text[], oid)'::pg_catalog.regprocedure;
     EXECUTE COALESCE('DROP ROUTINE ' || list, 'SELECT');
     SELECT pg_catalog.string_agg(t.oid::pg_catalog.regtype::text, ', ') INTO list
-      FROM pg_catalog.pg_class c
-      JOIN pg_catalog.pg_type t ON t.typrelid = c.oid
-     WHERE c.relkind = 'c' AND c.relnamespace = 'courier'::pg_catalog.regnamespace;
+      FROM pg_catalog.pg_type t
+      JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid AND d.deptype = 'e'
+       AND d.refobjid = (SELECT e.oid FROM pg_catalog.pg_extension e WHERE e.extname = 'pg_courier');
     EXECUTE COALESCE('DROP TYPE ' || list, 'SELECT');
 END
 $upgrade$;

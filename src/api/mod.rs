@@ -19,6 +19,7 @@ mod plan;
 mod precheck;
 mod progress;
 mod schema;
+mod script;
 mod tasks;
 mod test_connection;
 mod verify;

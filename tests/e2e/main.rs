@@ -20,6 +20,7 @@ mod durability;
 mod encodings;
 mod exactly_once;
 mod faults;
+mod grants;
 mod health;
 mod helper_schema;
 mod hostile;

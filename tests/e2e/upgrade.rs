@@ -113,7 +113,7 @@ fn lines(source: &Cluster, database: &str, query: &str) -> Vec<String> {
     source.rows(database, query).into_iter().map(|mut row| row.remove(0).unwrap_or_default()).collect()
 }
 
-const DESCRIPTIONS: [(&str, &str); 6] = [
+const DESCRIPTIONS: [(&str, &str); 7] = [
     (
         "functions",
         "SELECT concat_ws(' ', p.oid::regprocedure, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid), p.prokind, \
@@ -148,6 +148,24 @@ const DESCRIPTIONS: [(&str, &str); 6] = [
         "SELECT concat_ws(' ', t.tgrelid::regclass, pg_get_triggerdef(t.oid), t.tgenabled) FROM pg_trigger t \
          JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = 'courier'::regnamespace AND NOT t.tgisinternal \
          UNION ALL SELECT concat_ws(' ', e.evtname, e.evtevent, e.evtfoid::regproc, e.evtenabled, e.evttags) FROM pg_event_trigger e",
+    ),
+    (
+        // Who may what, written or by default, and what pg_dump takes for the extension's own.
+        "rights",
+        "SELECT concat_ws(' ', pg_describe_object(o.classid, o.objid, o.objsubid), o.acl, 'initially', i.initprivs) \
+         FROM (SELECT 'pg_proc'::regclass, p.oid, 0, COALESCE(p.proacl, acldefault('f', p.proowner)) FROM pg_proc p \
+               UNION ALL SELECT 'pg_class'::regclass, c.oid, 0, \
+                      COALESCE(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::\"char\", c.relowner)) \
+                 FROM pg_class c WHERE c.relkind <> 'i' \
+               UNION ALL SELECT 'pg_class'::regclass, a.attrelid, a.attnum, COALESCE(a.attacl, '{}') FROM pg_attribute a WHERE NOT a.attisdropped \
+               UNION ALL SELECT 'pg_type'::regclass, t.oid, 0, COALESCE(t.typacl, acldefault('T', t.typowner)) FROM pg_type t \
+               UNION ALL SELECT 'pg_foreign_data_wrapper'::regclass, w.oid, 0, COALESCE(w.fdwacl, acldefault('F', w.fdwowner)) \
+                 FROM pg_foreign_data_wrapper w) AS o(classid, objid, objsubid, acl) \
+         LEFT JOIN pg_init_privs i ON i.classoid = o.classid AND i.objoid = o.objid AND i.objsubid = o.objsubid \
+         JOIN pg_depend d ON d.classid = o.classid AND d.objid = o.objid AND d.deptype = 'e' \
+          AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_courier') \
+         UNION ALL SELECT concat_ws(' ', 'schema', COALESCE(n.nspacl, acldefault('n', n.nspowner)), i.initprivs) FROM pg_namespace n \
+         LEFT JOIN pg_init_privs i ON i.classoid = 'pg_namespace'::regclass AND i.objoid = n.oid WHERE n.nspname = 'courier'",
     ),
     (
         "members of the extension",

@@ -117,12 +117,6 @@ SELECT courier.health_check();
 SELECT * FROM courier.slots;
 SELECT * FROM courier.alerts;
 RESET ROLE;
-GRANT USAGE ON SCHEMA courier TO regress_outsider;
-SELECT p.oid::regprocedure AS open_to_all FROM pg_proc p WHERE p.pronamespace = 'courier'::regnamespace
-   AND has_function_privilege('regress_outsider', p.oid, 'EXECUTE') ORDER BY 1;
-SELECT c.oid::regclass AS open_to_all FROM pg_class c WHERE c.relnamespace = 'courier'::regnamespace AND c.relkind IN ('r', 'v')
-   AND has_table_privilege('regress_outsider', c.oid, 'SELECT, INSERT, UPDATE, DELETE') ORDER BY 1;
-REVOKE USAGE ON SCHEMA courier FROM regress_outsider;
 
 -- The history is bounded, and event triggers do no harm where there is no task.
 SELECT count(*) FROM courier.events WHERE message IS NULL;
