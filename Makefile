@@ -121,7 +121,7 @@ test-unit:
 
 # Pages that are written from the code; test-unit fails when they are out of date.
 docs:
-	COURIER_ACCEPT=1 $(CARGO_PG) test --quiet --lib --no-default-features --features pg$(PG_MAJOR) the_page_of_prechecks
+	COURIER_ACCEPT=1 $(CARGO_PG) test --quiet --lib --no-default-features --features pg$(PG_MAJOR) the_page_of_
 
 test-support:
 	$(TEST_ENV) $(CARGO) test -p pg_courier_tests --lib --test layering --test support

@@ -11,6 +11,8 @@ mod arguments;
 mod conflicts;
 mod coverage;
 mod disk;
+#[cfg(test)]
+mod docs;
 mod fdw;
 pub mod health;
 mod identity;
