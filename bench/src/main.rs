@@ -24,6 +24,7 @@ mod latency;
 mod meter;
 mod precheck;
 mod report;
+mod schema;
 mod workloads;
 
 use std::process::ExitCode;
@@ -38,7 +39,7 @@ pub struct Options {
     pub scale: u32,
     /// Workloads of `apply` to run; all when empty.
     pub only: Vec<String>,
-    /// How often `apply` and `growth` measure each workload.
+    /// How often `apply`, `growth` and `schema` measure.
     pub rounds: usize,
     /// Transactions a second of the latency probe.
     pub rate: u32,
@@ -46,7 +47,7 @@ pub struct Options {
     pub seconds: u32,
 }
 
-const USAGE: &str = "usage: bench apply|growth|copy|precheck [--size FACTOR] [--scale N] [--only a,b] [--rounds N] [--rate N] [--seconds N]";
+const USAGE: &str = "usage: bench apply|growth|copy|precheck|schema [--size FACTOR] [--scale N] [--only a,b] [--rounds N] [--rate N] [--seconds N]";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         "growth" => apply::run_growth(&options),
         "copy" => copy::run(&options),
         "precheck" => precheck::run(&options),
+        "schema" => schema::run(&options),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
