@@ -218,6 +218,35 @@ fn the_wrappers_of_the_server_know_no_word_of_this_product() {
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }
 
+/// A name means one thing: whoever meets a type knows it from elsewhere.
+#[test]
+fn no_name_of_a_type_means_two_things() {
+    // Their words name the parts of an image of an object, and of a message for readers.
+    const VOCABULARIES: [&str; 2] = ["schema", "wire"];
+    // In unit tests the fake one takes the place of libpq's.
+    const DEFENDED: [&str; 1] = ["Connection"];
+    let mut declared: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    for file in rust_files(&source_directory()) {
+        let vocabulary = module_of(&file).filter(|module| VOCABULARIES.contains(&module.as_str())).unwrap_or_default();
+        for name in public_types(&read_code(&file)).into_iter().filter(|name| !DEFENDED.contains(&name.as_str())) {
+            declared.entry((vocabulary.clone(), name)).or_default().push(path_of(&file));
+        }
+    }
+    let twice: Vec<_> = declared.iter().filter(|(_, files)| files.len() > 1).collect();
+    assert!(declared.len() > 150 && twice.is_empty(), "declared more than once: {twice:#?}");
+}
+
+/// The names of types that code outside of a file can use.
+fn public_types(code: &str) -> Vec<String> {
+    let declaration = |line: &str| {
+        let rest = line.trim_start().strip_prefix("pub")?;
+        let rest = rest.strip_prefix('(').map_or(rest, |scope| scope.split_once(')').map_or("", |(_, rest)| rest));
+        let (kind, rest) = rest.trim_start().split_once(' ')?;
+        ["struct", "enum", "trait", "type", "union"].contains(&kind).then(|| words(rest).next().map(str::to_owned))?
+    };
+    code.lines().filter_map(declaration).collect()
+}
+
 /// What has to be read at once to change one thing.
 #[test]
 fn no_file_is_long() {
@@ -420,6 +449,9 @@ fn the_rules_catch_what_they_are_for() {
     assert_eq!(used("use crate::{error, libpq::{Watch}};"), ["Watch"]);
     assert_eq!(used("use crate::libpq as q; use crate::libpq::*;"), ["*"]);
     assert!(used("my_libpq::Connection").is_empty());
+    let types =
+        public_types("pub struct A<'a> {\n  pub(super) type B = C;\nstruct D;\npub fn e() {}\npub(crate) enum F {");
+    assert_eq!(types, ["A", "B", "F"]);
     let functions =
         sql_functions("#[pg_extern]\nfn a(x: Text) {\n let y: String }\n#[pg_extern]\nfn b(x: String) {\n}");
     assert_eq!(functions, ["]\nfn a(x: Text) ", "]\nfn b(x: String) "]);

@@ -9,7 +9,6 @@ use crate::pg::text::Text;
 use crate::pg::{report, spi, xact};
 
 #[pg_extern(sql = false)]
-#[allow(clippy::type_complexity)]
 fn coverage(
     task: Option<Text>,
 ) -> TableIterator<'static, (name!(table_name, Text), name!(problem, Text), name!(detail, Text), name!(hint, Text))> {

@@ -6,6 +6,10 @@
 //!
 //! Whoever may call them is decided by EXECUTE, and for a task by membership in its owner. Inside, the tables of the
 //! extension are read and written with the extension's rights, everything of the user's with the owner's.
+#![allow(
+    clippy::type_complexity,
+    reason = "pgrx reads the columns of a function's rows in its signature, not in an alias"
+)]
 
 mod arguments;
 mod conflicts;

@@ -13,7 +13,6 @@ use crate::precheck::{self, Finding, Item, Severity, Subject, gate, ignored};
 macro_rules! returns_findings {
     (fn $name:ident($($argument:ident: $type:ty),* $(,)?) $body:block) => {
         #[pg_extern(sql = false)]
-        #[allow(clippy::type_complexity)]
         fn $name($($argument: $type),*) -> TableIterator<
             'static,
             (
@@ -89,7 +88,6 @@ fn severity(item: &Item) -> Text {
 }
 
 #[pg_extern(sql = false)]
-#[allow(clippy::type_complexity)]
 fn precheck_items() -> TableIterator<
     'static,
     (name!(category, Text), name!(item, Text), name!(severity, Text), name!(ignorable, bool), name!(about, Text)),

@@ -29,7 +29,6 @@ fn statuses() -> Result<Vec<(i32, Segment<TaskStatus>)>> {
 }
 
 #[pg_extern(sql = false)]
-#[allow(clippy::type_complexity)]
 fn task_positions() -> TableIterator<
     'static,
     (
@@ -75,7 +74,6 @@ fn task_positions() -> TableIterator<
 }
 
 #[pg_extern(sql = false)]
-#[allow(clippy::type_complexity)]
 fn copy_figures() -> TableIterator<
     'static,
     (
@@ -117,7 +115,6 @@ fn timestamp(microseconds: i64) -> Option<TimestampWithTimeZone> {
 }
 
 #[pg_extern(sql = false)]
-#[allow(clippy::type_complexity)]
 fn lag_positions() -> TableIterator<
     'static,
     (

@@ -7,10 +7,9 @@ use crate::catalog::connection;
 use crate::error::Result;
 use crate::pg::text::Text;
 use crate::pg::{report, xact};
-use crate::precheck::connection::{Step, try_connection};
+use crate::precheck::connection::{ConnectionStep, try_connection};
 
 #[pg_extern(sql = false)]
-#[allow(clippy::type_complexity)]
 fn test_connection(
     server: Option<Text>,
 ) -> TableIterator<'static, (name!(step, Text), name!(status, Text), name!(detail, Text), name!(hint, Option<Text>))> {
@@ -20,7 +19,7 @@ fn test_connection(
     )
 }
 
-fn steps(server: &str) -> Result<Vec<Step>> {
+fn steps(server: &str) -> Result<Vec<ConnectionStep>> {
     let role = xact::user_id();
     let parameters = connection::parameters(role, connection::server_by_name(server)?)?;
     Ok(try_connection(&parameters, !xact::is_superuser(role))?.steps)

@@ -14,7 +14,6 @@ use crate::verify::{self, Digest};
 const CATCH_UP: Duration = Duration::from_secs(30);
 
 #[pg_extern(sql = false)]
-#[allow(clippy::type_complexity)]
 fn verify_tables(
     task: Option<Text>,
 ) -> TableIterator<

@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::collect::batch::{Added, TableBatch};
 pub use super::collect::group::Applied;
 use super::collect::group::Mode;
-use super::collect::route::{Before, Facts, OpenCopy, Run, Way};
+use super::collect::route::{Before, OpenCopy, Run, Way, WayFacts};
 use super::collect::waiting::Waiting;
 use super::conflicts::Policy;
 use super::flights::Flights;
@@ -24,7 +24,7 @@ pub use super::flights::Round;
 use super::lanes::Lanes;
 use super::second::{Open, Second};
 use super::session::fits::There;
-use super::writer::{Identity, Writer};
+use super::writer::{Writer, WriterIdentity};
 use crate::catalog::ConflictPolicy;
 use crate::destination::Destination;
 use crate::error::Result;
@@ -106,7 +106,7 @@ impl Applier {
         on_applied: Box<dyn Fn(&Applied)>,
     ) -> Result<Applier> {
         let (epoch, start) = destination.take_over(&plan.task_id, plan.leases.each_ref().map(String::as_str))?;
-        let identity = Identity::new(plan.task_id, epoch)?;
+        let identity = WriterIdentity::new(plan.task_id, epoch)?;
         there.learn(&mut destination, &plan.names)?;
         let flights = Flights::new(start, plan.serial_until);
         let lanes = Lanes::new(destination, Second::new(open), flights, on_applied)?;
@@ -212,7 +212,7 @@ impl Applier {
     }
 
     /// What decides which way the waiting changes go.
-    fn facts(&self) -> Facts {
+    fn facts(&self) -> WayFacts {
         let batch = self.waiting.only().filter(|batch| batch.fits_copy());
         let copy = match (self.writer.lanes.first.wire().copy(), batch) {
             (None, _) => OpenCopy::No,
@@ -224,7 +224,7 @@ impl Applier {
             columns: batch.relation.columns.len(),
             agreement: self.writer.agreement(&batch.relation),
         });
-        Facts {
+        WayFacts {
             run,
             copy,
             is_open: self.writer.group.is_open(),

@@ -15,10 +15,10 @@
 use std::rc::Rc;
 
 use super::collect::route::HUGE;
-use super::session::answers::Outcome;
+use super::session::answers::TryOutcome;
 use super::writer::Writer;
 use crate::catalog::ConflictPolicy;
-use crate::destination::dialect::{Facts, Found, Involved, Trial};
+use crate::destination::dialect::{ConflictRecord, Involved, RowsThere, Trial};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::relation::{Fields, is_unchanged};
 use crate::logicalrep::{Change, Lsn, Relation};
@@ -79,10 +79,10 @@ impl Writer {
                 Decision::Stop => return Err(error),
                 Decision::LeaveOut(word) => {
                     let collision = self.collision(relation, change, &error)?;
-                    return self.record(relation, change, &error, word, Found::Shown, &collision);
+                    return self.record(relation, change, &error, word, RowsThere::Shown, &collision);
                 }
                 Decision::Insert => {
-                    self.record(relation, change, &error, "inserted", Found::Nothing, &[])?;
+                    self.record(relation, change, &error, "inserted", RowsThere::Nothing, &[])?;
                     let Change::Update { row, .. } = change else { return Err(error) };
                     return self.apply_or_resolve(policy, relation, Change::Insert { row });
                 }
@@ -101,7 +101,7 @@ impl Writer {
                  found by it.",
             ));
         }
-        self.record(relation, change, &error, "overwritten", Found::Deleted, &collision)
+        self.record(relation, change, &error, "overwritten", RowsThere::Deleted, &collision)
     }
 
     /// The TRUNCATE that `skip_change` names: it has no rows to show, only tables.
@@ -124,7 +124,7 @@ impl Writer {
         let before = self.statements_made();
         self.lanes.command(&self.dialect().trial(Trial::Begins))?;
         let sent = send(self);
-        let Outcome { error, not_prepared } = self.lanes.end_attempt(sent)?;
+        let TryOutcome { error, not_prepared } = self.lanes.end_attempt(sent)?;
         if error.is_none() {
             self.lanes.command(&self.dialect().trial(Trial::Succeeds))?;
             return Ok(None);
@@ -160,7 +160,7 @@ impl Writer {
         change: Change<'_>,
         error: &Error,
         decision: &str,
-        found: Found,
+        found: RowsThere,
         by: &[usize],
     ) -> Result<()> {
         let told = Told::of(relation, change);
@@ -174,7 +174,7 @@ impl Writer {
         told.key.iter().for_each(|key| self.params.push(0, key, &[]));
         told.row.iter().for_each(|row| self.params.push(key_columns.len(), row, &told.left_out));
         let is_huge = told.row.is_some_and(|row| row.len() >= HUGE);
-        let found = if by.is_empty() || found == Found::Shown && is_huge { Found::Nothing } else { found };
+        let found = if by.is_empty() || found == RowsThere::Shown && is_huge { RowsThere::Nothing } else { found };
         let there = self.there(relation)?;
         let rows = Involved { there: &there, has_key: told.key.is_some(), given: &told.given, found, by };
         let statement = self.dialect().record_rows(&self.facts(relation, told.verb, error, decision), &rows);
@@ -184,8 +184,14 @@ impl Writer {
         self.lanes.settle()
     }
 
-    fn facts<'a>(&'a self, relation: &'a Relation, change: &'a str, error: &'a Error, decision: &'a str) -> Facts<'a> {
-        Facts {
+    fn facts<'a>(
+        &'a self,
+        relation: &'a Relation,
+        change: &'a str,
+        error: &'a Error,
+        decision: &'a str,
+    ) -> ConflictRecord<'a> {
+        ConflictRecord {
             task_id: self.task_id(),
             lsn: self.lanes.flights.current.change_lsn,
             commit_lsn: self.lanes.flights.current.commit_lsn,

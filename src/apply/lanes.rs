@@ -34,7 +34,7 @@ use super::ahead::Fate;
 use super::collect::group::Applied;
 use super::flights::{Flights, Lane};
 use super::second::Second;
-use super::session::answers::{Answer, Attempt, Outcome};
+use super::session::answers::{Answer, Attempt, TryOutcome};
 use super::session::explain::explain;
 use super::session::{Sent, Session, Verb};
 use crate::destination::Destination;
@@ -245,7 +245,7 @@ impl Lanes {
     }
 
     /// What came of it, with `sent` the outcome of sending.
-    pub(super) fn end_attempt(&mut self, sent: Result<()>) -> Result<Outcome> {
+    pub(super) fn end_attempt(&mut self, sent: Result<()>) -> Result<TryOutcome> {
         if let Err(error) = sent {
             self.attempt.fail(error, false)?;
         }

@@ -10,7 +10,7 @@ use crate::catalog::ConflictPolicy;
 use crate::decode::{EarlySink, Event};
 use crate::destination::fake::{self, KINDS, Script, kind_of};
 use crate::destination::fixture;
-use crate::destination::full_copy::Format;
+use crate::destination::full_copy::CopyFormat;
 use crate::error::{Error, Origin};
 use crate::logicalrep::relation::{Identity, UNCHANGED_FIELD};
 use crate::logicalrep::{Change, Lsn, Relation, Row, Transaction};
@@ -266,7 +266,7 @@ fn changes_that_do_not_fit() -> Vec<String> {
 fn a_full_copy() -> Vec<String> {
     let mut stage = Stage::new();
     let mut session = fake::destination(&stage.script);
-    session.start_copy(&narrow(1), Format { is_binary: true, freeze: true }).expect("it starts");
+    session.start_copy(&narrow(1), CopyFormat { is_binary: true, freeze: true }).expect("it starts");
     stage.kinds()
 }
 

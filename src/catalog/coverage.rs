@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::select::{self, Found};
+use super::select::{self, FoundTable};
 use super::{Stage, Task, tables};
 use crate::error::{Error, Result};
 use crate::logicalrep::names::quote_literal;
 use crate::logicalrep::{CopySnapshot, FastMap, TableName};
 use crate::pg::{compat, spi};
-use crate::select::coverage::{Coverage, Followed, Scope};
+use crate::select::coverage::{Coverage, Followed, Patterns};
 use crate::select::interest::Interest;
 use crate::select::ways_out::{not_followed_hint, rename_statements, unlogged_hint};
 
@@ -101,13 +101,14 @@ pub fn gaps(task: &Task) -> Result<Vec<Gap>> {
         return Ok(Vec::new());
     }
     let followed = followed(task.id)?;
-    let scope = scope(task, &followed)?;
+    let patterns = patterns(task, &followed)?;
     let known: FastMap<u32, ()> = followed.iter().map(|table| (table.relid, ())).collect();
     let mut gaps = Vec::new();
-    for Found { table, ancestors } in select::candidates()? {
+    for FoundTable { table, ancestors } in select::candidates()? {
         let name = TableName::new(table.schema, table.name);
         let parents = ancestors.iter().map(|(oid, name)| (*oid, name));
-        if table.kind == 'r' && !table.is_unlogged && !known.contains_key(&table.oid) && scope.names(&name, parents) {
+        if table.kind == 'r' && !table.is_unlogged && !known.contains_key(&table.oid) && patterns.names(&name, parents)
+        {
             gaps.push(Gap::NotFollowed { oid: table.oid, table: name });
         }
     }
@@ -132,9 +133,9 @@ pub fn at_start(task: &Task) -> Result<Coverage> {
     let snapshot = spi::query_one("SELECT pg_catalog.pg_current_snapshot()", &[])?.string(0)?;
     let start = CopySnapshot::parse(&snapshot, compat::insert_lsn()).map_err(Error::internal)?;
     let tables = followed(task.id)?;
-    let scope = scope(task, &tables)?;
+    let patterns = patterns(task, &tables)?;
     let now: HashMap<u32, Option<TableName>> = tables.into_iter().map(|table| (table.relid, table.now)).collect();
-    let mut coverage = Coverage { task: task.name.clone(), scope, start, ..Coverage::default() };
+    let mut coverage = Coverage { task: task.name.clone(), patterns, start, ..Coverage::default() };
     for table in tables::of_task(task.id)? {
         let interest = match table.copy_snapshot()? {
             Some(snapshot) => Interest::Except(Rc::new(snapshot)),
@@ -189,7 +190,7 @@ pub fn followed(task: i32) -> Result<Vec<FollowedTable>> {
         .collect()
 }
 
-pub fn scope(task: &Task, followed: &[FollowedTable]) -> Result<Scope> {
+pub fn patterns(task: &Task, followed: &[FollowedTable]) -> Result<Patterns> {
     let parents = followed.iter().filter(|table| table.kind == 'p').map(|table| table.relid).collect();
-    Scope::parse(&task.include, &task.exclude, parents)
+    Patterns::parse(&task.include, &task.exclude, parents)
 }

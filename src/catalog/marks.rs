@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::logicalrep::HELPER_SCHEMA;
 use crate::pg::{compat, spi};
-use crate::select::marks::{self, Marks, Owner};
+use crate::select::marks::{self, Marks, TableOwner};
 
 /// Inside a transaction, as superuser.
 pub fn read() -> Result<Marks> {
@@ -28,7 +28,7 @@ pub fn read() -> Result<Marks> {
         trusted: roles.iter().map(|row| row.parse(0)).collect::<Result<_>>()?,
         tables: tables
             .iter()
-            .map(|row| Ok((row.parse("oid")?, Owner { oid: row.parse("relowner")?, name: row.string("owner")? })))
+            .map(|row| Ok((row.parse("oid")?, TableOwner { oid: row.parse("relowner")?, name: row.string("owner")? })))
             .collect::<Result<_>>()?,
         as_of,
         has_parameter_privileges: compat::HAS_PARAMETER_PRIVILEGES,

@@ -1,6 +1,6 @@
 //! What a task is about: which tables, and what is done with them.
 
-use super::select::{self, Selection};
+use super::select::{self, SelectedTables};
 use crate::error::{Error, Result, sqlstate};
 
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub struct Scope {
 
 impl Scope {
     /// The tables there are now.
-    pub fn selection(&self) -> Result<Selection> {
+    pub fn selection(&self) -> Result<SelectedTables> {
         select::select(&self.include, &self.exclude)
     }
 

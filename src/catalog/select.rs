@@ -51,7 +51,7 @@ impl Candidate {
     }
 }
 
-pub struct Selection {
+pub struct SelectedTables {
     /// Tables to synchronize, in the order of their names; each once, however many patterns name it.
     pub tables: Vec<Candidate>,
     /// Tables that the patterns name but that are left out, with the reason.
@@ -61,7 +61,7 @@ pub struct Selection {
 }
 
 /// Applies the patterns to the tables there are now.
-pub fn select(include: &[String], exclude: &[String]) -> Result<Selection> {
+pub fn select(include: &[String], exclude: &[String]) -> Result<SelectedTables> {
     if include.is_empty() {
         return Err(Error::new(sqlstate::INVALID_PARAMETER_VALUE, "no tables are included")
             .hint("Give at least one pattern, for example include => ARRAY['public.*']."));
@@ -69,7 +69,7 @@ pub fn select(include: &[String], exclude: &[String]) -> Result<Selection> {
     let parse = |list: &[String]| list.iter().map(|p| Pattern::parse(p)).collect::<Result<Vec<_>>>();
     let (include, exclude) = (parse(include)?, parse(exclude)?);
     let mut used = vec![false; include.len()];
-    let mut selection = Selection { tables: Vec::new(), omitted: Vec::new(), idle_patterns: Vec::new() };
+    let mut selection = SelectedTables { tables: Vec::new(), omitted: Vec::new(), idle_patterns: Vec::new() };
     for candidate in candidates()? {
         let mut named = false;
         for (pattern, used) in include.iter().zip(&mut used) {
@@ -108,18 +108,18 @@ pub fn select(include: &[String], exclude: &[String]) -> Result<Selection> {
 }
 
 /// The tables of a task that has started, as far as they are there.
-pub fn of_task(task: i32) -> Result<Selection> {
+pub fn of_task(task: i32) -> Result<SelectedTables> {
     let rows = spi::as_extension(|| {
         spi::query("SELECT relid FROM courier.task_table WHERE task_id = $1::int", &[Some(&task.to_string())])
     })?;
     let followed = rows.iter().map(|row| row.parse(0)).collect::<Result<HashSet<u32>>>()?;
     let mut tables = Vec::new();
-    for Found { table, .. } in candidates()? {
+    for FoundTable { table, .. } in candidates()? {
         if followed.contains(&table.oid) {
             tables.push(table.with_a_name()?);
         }
     }
-    Ok(Selection { tables, omitted: Vec::new(), idle_patterns: Vec::new() })
+    Ok(SelectedTables { tables, omitted: Vec::new(), idle_patterns: Vec::new() })
 }
 
 /// Do the patterns name a relation, whatever it is?
@@ -130,13 +130,13 @@ pub fn named(include: &[String], exclude: &[String]) -> Result<impl Fn(&str, &st
     Ok(move |schema: &str, name: &str| any(&include, schema, name) && !any(&exclude, schema, name))
 }
 
-pub struct Found {
+pub struct FoundTable {
     pub table: Candidate,
     pub ancestors: Vec<(u32, TableName)>,
 }
 
 /// Every table of the database that could be synchronized.
-pub fn candidates() -> Result<Vec<Found>> {
+pub fn candidates() -> Result<Vec<FoundTable>> {
     let rows = spi::as_extension(|| spi::query(include_str!("../../sql/query/tables.sql"), &[]))?;
     rows.iter()
         .map(|row| {
@@ -153,7 +153,7 @@ pub fn candidates() -> Result<Vec<Found>> {
             let ancestors: Vec<(u32, String, String)> = serde_json::from_str(row.text("ancestors")?)
                 .map_err(|e| Error::internal(format!("invalid list of ancestors: {e}")))?;
             let ancestors = ancestors.into_iter().map(|(oid, schema, name)| (oid, TableName { schema, name }));
-            Ok(Found { table, ancestors: ancestors.collect() })
+            Ok(FoundTable { table, ancestors: ancestors.collect() })
         })
         .collect()
 }

@@ -138,7 +138,7 @@ fn c_name(name: &str) -> Result<CString> {
 
 /// What a round of decoding met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum RoundEnd {
     /// There may be more.
     More,
     /// All flushed WAL is decoded.
@@ -181,7 +181,7 @@ impl Decoding {
     }
 
     /// Decodes up to `records` WAL records, calling the sink. After an error the stream must not be used again.
-    pub fn step(&mut self, records: usize) -> Result<Step> {
+    pub fn step(&mut self, records: usize) -> Result<RoundEnd> {
         let outcome = report::catch(|| self.decode(records));
         // SAFETY: decoding leaves another context current.
         unsafe { pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext) };
@@ -192,10 +192,10 @@ impl Decoding {
     /// The records of a step share one transaction. Inside it the server replays each decoded transaction in a
     /// subtransaction, which costs less than half of a transaction of its own; it takes no snapshot and so holds nothing
     /// back.
-    fn decode(&mut self, records: usize) -> Result<Step> {
+    fn decode(&mut self, records: usize) -> Result<RoundEnd> {
         let context = self.context;
         let decoder: *mut Decoder = &raw mut *self.decoder;
-        let mut step = Step::More;
+        let mut step = RoundEnd::More;
         let mut message: *mut c_char = std::ptr::null_mut();
         // SAFETY: the context is live and used by this process only. The guard turns server errors into panics; no
         // frame inside it has anything to drop.
@@ -214,7 +214,7 @@ impl Decoding {
                         pg_sys::CurrentMemoryContext = pg_sys::TopMemoryContext;
                         let record = raw::XLogReadRecord(reader, &mut message);
                         if record.is_null() || !message.is_null() {
-                            step = Step::CaughtUp;
+                            step = RoundEnd::CaughtUp;
                             break;
                         }
                         (*decoder).commit = Commit::of(record, reader);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use pgrx::pg_sys;
 
-use super::rows::{Rows, Shape, verb_of};
+use super::rows::{ChangeShape, Rows, verb_of};
 use super::sink::{ChangeSink, Event};
 use super::spools::Spools;
 use super::tables::Tables;
@@ -15,7 +15,7 @@ use crate::logicalrep::{Change, Lsn, Relation, Transaction};
 use crate::pg::{compat, guard, invalidation, rel};
 use crate::select::Selection;
 use crate::select::marks::Mark;
-use crate::tuple::encode::Purpose;
+use crate::tuple::encode::EncodeFor;
 
 /// What the callbacks work with; the decoding context points to it.
 pub struct Decoder {
@@ -75,7 +75,7 @@ impl Decoder {
             row.clear();
             guard::guarded(|| {
                 new.take(tuple, described.desc.0);
-                scratch.run(|| described.encode(new.row(), None, Purpose::Param, row));
+                scratch.run(|| described.encode(new.row(), None, EncodeFor::Param, row));
             });
             let columns = described.relation.columns.iter();
             let source = columns.zip(Fields(row)).find(|(column, _)| column.source == "source_id");
@@ -192,7 +192,7 @@ impl Decoder {
         // SAFETY: by contract; tuples belong to the relation's descriptor.
         unsafe {
             transaction.change_lsn = Lsn((*change).lsn);
-            let shape = Shape::of(&described.relation, change);
+            let shape = ChangeShape::of(&described.relation, change);
             if !shape.is_delete && !shape.has_new {
                 return Err(Error::new(sqlstate::DATA_CORRUPTED, "a change without a new row was decoded"));
             }
@@ -224,7 +224,7 @@ impl Decoder {
     pub(super) unsafe fn is_complete(&mut self, table: usize, change: *mut pg_sys::ReorderBufferChange) -> bool {
         let Some(described) = self.tables.described(table) else { return false };
         // SAFETY: by contract.
-        unsafe { Shape::of(&described.relation, change).is_complete() }
+        unsafe { ChangeShape::of(&described.relation, change).is_complete() }
     }
 
     /// Hands a change of the spool to the sink.
@@ -261,7 +261,7 @@ pub(super) unsafe fn encode<'a>(
     let described = tables.described(table).ok_or_else(|| Error::internal("a table's definition is missing"))?;
     // SAFETY: by contract.
     unsafe {
-        let shape = Shape::of(&described.relation, change);
+        let shape = ChangeShape::of(&described.relation, change);
         guard::guarded(|| rows.encode(described, change, shape));
         Ok((&described.relation, rows.change(shape)))
     }

@@ -21,7 +21,7 @@
 use pgrx::pg_sys;
 
 use super::decoder::{Decoder, encode};
-use super::spools::{Early, MOST};
+use super::spools::{MOST, TakenEarly};
 use super::txn::{HistoricSnapshot, changes, elements, is_insert, is_plain, is_row, transaction};
 use crate::error::{Error, Result};
 use crate::logicalrep::{Change, Lsn, Transaction};
@@ -175,7 +175,7 @@ impl Decoder {
         unsafe {
             let (xid, first_lsn, before) = (u32::from((*txn).xid), (*txn).first_lsn, (*txn).size);
             let known = self.spools.by_xid.remove(&xid);
-            let mut early = known.unwrap_or(Early { first_lsn, spool: None, bytes: 0 });
+            let mut early = known.unwrap_or(TakenEarly { first_lsn, spool: None, bytes: 0 });
             let written_before = early.written();
             let is_ahead = self.goes_ahead(txn, early.spool.is_none(), lsn)?;
             let outcome = self.move_changes(buffer, txn, &mut early, is_ahead.then_some(lsn));
@@ -227,7 +227,7 @@ impl Decoder {
         &mut self,
         buffer: *mut pg_sys::ReorderBuffer,
         txn: *mut pg_sys::ReorderBufferTXN,
-        early: &mut Early,
+        early: &mut TakenEarly,
         ahead: Option<Lsn>,
     ) -> Result<()> {
         let Decoder { sink, tables, rows, found, .. } = self;

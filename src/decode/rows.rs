@@ -5,7 +5,7 @@ use pgrx::pg_sys;
 use crate::logicalrep::relation::Identity;
 use crate::logicalrep::{Change, Relation};
 use crate::pg::{compat, guard};
-use crate::tuple::encode::{Deformed, OldTuple, Purpose};
+use crate::tuple::encode::{Deformed, EncodeFor, OldTuple};
 use crate::tuple::{Described, Scratch};
 
 /// Room for the rows of one change.
@@ -19,7 +19,7 @@ pub(super) struct Rows {
 
 /// What a row change is, and what the WAL holds of it.
 #[derive(Clone, Copy)]
-pub(super) struct Shape {
+pub(super) struct ChangeShape {
     pub(super) is_insert: bool,
     pub(super) is_delete: bool,
     /// Does the WAL say which row was meant?
@@ -27,11 +27,11 @@ pub(super) struct Shape {
     pub(super) has_new: bool,
 }
 
-impl Shape {
+impl ChangeShape {
     /// # Safety
     /// `change` is a row change of the table.
     #[inline]
-    pub(super) unsafe fn of(relation: &Relation, change: *mut pg_sys::ReorderBufferChange) -> Shape {
+    pub(super) unsafe fn of(relation: &Relation, change: *mut pg_sys::ReorderBufferChange) -> ChangeShape {
         // SAFETY: by contract.
         let (action, (old, new)) = unsafe { ((*change).action, compat::tuples(change)) };
         let is_insert = action == pg_sys::ReorderBufferChangeType::REORDER_BUFFER_CHANGE_INSERT;
@@ -43,7 +43,7 @@ impl Shape {
                 Identity::FullRow => has_old,
                 Identity::Nothing | Identity::Generated => false,
             };
-        Shape { is_insert, is_delete, has_identity, has_new }
+        ChangeShape { is_insert, is_delete, has_identity, has_new }
     }
 
     /// Is there all that it takes to apply it?
@@ -82,7 +82,7 @@ impl Rows {
         &mut self,
         described: &mut Described,
         change: *mut pg_sys::ReorderBufferChange,
-        shape: Shape,
+        shape: ChangeShape,
     ) {
         let Rows { scratch, new, old, row, key } = self;
         for bytes in [&mut *row, &mut *key] {
@@ -104,12 +104,12 @@ impl Rows {
                 let before = if has_old { old.row() } else { new.row() };
                 match described.relation.identity {
                     _ if shape.is_insert => {}
-                    Identity::FullRow => described.encode(before, None, Purpose::Param, key),
+                    Identity::FullRow => described.encode(before, None, EncodeFor::Param, key),
                     _ => described.encode_key(before, key),
                 }
                 if !shape.is_delete {
                     let known = has_old.then(|| OldTuple { row: old.row(), is_full: described.is_full });
-                    described.encode(new.row(), known, Purpose::Param, row);
+                    described.encode(new.row(), known, EncodeFor::Param, row);
                 }
             });
         }
@@ -117,7 +117,7 @@ impl Rows {
 
     /// What was encoded last.
     #[inline]
-    pub(super) fn change(&self, shape: Shape) -> Change<'_> {
+    pub(super) fn change(&self, shape: ChangeShape) -> Change<'_> {
         match (shape.is_insert, shape.is_delete) {
             (true, _) => Change::Insert { row: &self.row },
             (_, true) => Change::Delete { old: &self.key },

@@ -21,7 +21,7 @@ const DIRECTORY: &CStr = c"base/pgsql_tmp";
 
 #[derive(Default)]
 pub(super) struct Spools {
-    pub(super) by_xid: FastMap<u32, Early>,
+    pub(super) by_xid: FastMap<u32, TakenEarly>,
     /// `logical_decoding_work_mem` in bytes.
     limit: usize,
     /// From so many bytes in memory on another look is worth it.
@@ -31,7 +31,7 @@ pub(super) struct Spools {
 }
 
 /// What was taken out of a transaction.
-pub(super) struct Early {
+pub(super) struct TakenEarly {
     /// With its xid this names the transaction: xids are used again.
     pub(super) first_lsn: u64,
     /// None as long as all changes were of tables that nobody wants.
@@ -81,7 +81,7 @@ impl Spools {
     }
 }
 
-impl Early {
+impl TakenEarly {
     pub(super) fn written(&self) -> u64 {
         self.spool.as_ref().map_or(0, |(spool, _)| spool.written())
     }

@@ -15,7 +15,7 @@ use crate::pg::invalidation::{self, Changed, Stale};
 use crate::pg::rel::{name_of, text};
 use crate::pg::{compat, encoding, rel};
 use crate::select::Selection;
-use crate::select::interest::{Answer, Asked, Interest, Moment, Names, Seen};
+use crate::select::interest::{AskedAt, Interest, Moment, Names, Ruling, Seen};
 use crate::transform::Route;
 use crate::tuple::{self, Described};
 
@@ -29,7 +29,7 @@ pub(super) struct Met {
     /// Has the definition changed since?
     stale: bool,
     /// When the selection was asked.
-    asked: Asked,
+    asked: AskedAt,
     /// Does the answer hold for settled transactions and others alike?
     is_certain: bool,
 }
@@ -151,7 +151,7 @@ impl Tables {
                 route: None,
                 described: None,
                 stale: true,
-                asked: Asked::default(),
+                asked: AskedAt::default(),
                 is_certain: false,
             });
             self.met.len() - 1
@@ -235,7 +235,7 @@ impl Names for Catalog {
 ///
 /// # Safety
 /// `relation` is open, in a state where catalogs can be read.
-unsafe fn ask(relation: pg_sys::Relation, selection: &Selection, settled: bool) -> Result<Answer> {
+unsafe fn ask(relation: pg_sys::Relation, selection: &Selection, settled: bool) -> Result<Ruling> {
     // SAFETY: by contract.
     unsafe {
         let id = (*relation).rd_id;

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use super::Destination;
 use super::helper_schema::TABLES;
-use super::instance::{Instance, Seat, Verdict, judge};
+use super::instance::{Instance, Likeness, Seat, judge};
 use crate::catalog::tables::TaskTable;
 use crate::error::{Error, Origin, Result, sqlstate};
 use crate::logicalrep::Lsn;
@@ -303,7 +303,7 @@ impl Claim<'_> {
         };
         let recorded = Seat { instance, address: found.address.clone() };
         let seat = Seat { instance: self.instance.clone(), address: found.my_address.clone() };
-        if let Verdict::Other(why) = judge(&recorded, &seat, self.has_synced_slot) {
+        if let Likeness::Other(why) = judge(&recorded, &seat, self.has_synced_slot) {
             return Err(self.stranger(
                 found,
                 Some(&recorded),

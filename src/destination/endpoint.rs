@@ -1,6 +1,6 @@
 //! Where a task's sessions on the destination go, and as whom.
 
-use super::{Destination, Purpose, Session};
+use super::{Destination, Purpose, SessionOptions};
 use crate::catalog::{Task, connection};
 use crate::error::Result;
 use crate::libpq::Parameters;
@@ -38,7 +38,7 @@ impl Endpoint {
     }
 
     pub fn open(&self, purpose: Purpose) -> Result<Destination> {
-        let session = Session {
+        let session = SessionOptions {
             parameters: &self.parameters,
             task: &self.task,
             encoding: encoding::sent_as(),

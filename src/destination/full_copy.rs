@@ -28,7 +28,7 @@ pub struct CopiedTable {
 
 /// How rows are sent.
 #[derive(Clone, Copy, Debug)]
-pub struct Format {
+pub struct CopyFormat {
     pub is_binary: bool,
     /// Rows are frozen as they come: the table was made or emptied by this transaction.
     pub freeze: bool,
@@ -99,7 +99,7 @@ impl Destination {
         self.connection.exec(&format!("TRUNCATE ONLY {}", table.name)).map(drop)
     }
 
-    pub fn start_copy(&mut self, relation: &Relation, format: Format) -> Result<()> {
+    pub fn start_copy(&mut self, relation: &Relation, format: CopyFormat) -> Result<()> {
         self.connection.copy_start(self.dialect().copy_table(relation, format).text())
     }
 

@@ -46,7 +46,7 @@ pub struct Seat {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Likeness {
     Same,
     /// Another server, most likely a copy; says what differs.
     Other(&'static str),
@@ -54,29 +54,29 @@ pub enum Verdict {
 
 /// Is the server in `seat` the one that was `recorded`? `has_synced_slot`: the task's slot came here by synchronization from
 /// a primary (17 and later).
-pub fn judge(recorded: &Seat, seat: &Seat, has_synced_slot: bool) -> Verdict {
+pub fn judge(recorded: &Seat, seat: &Seat, has_synced_slot: bool) -> Likeness {
     let (old, new) = (&recorded.instance, &seat.instance);
     if has_synced_slot && new.timeline > old.timeline {
         // The standby that was meant to go on.
-        return Verdict::Same;
+        return Likeness::Same;
     }
     if old.data_directory != new.data_directory {
-        return Verdict::Other("it has another data directory");
+        return Likeness::Other("it has another data directory");
     }
     if !same_files(&old.files, &new.files) {
-        return Verdict::Other("the files of its data directory are others, made anew by a copy");
+        return Likeness::Other("the files of its data directory are others, made anew by a copy");
     }
     if recorded.address == seat.address {
-        return Verdict::Same;
+        return Likeness::Same;
     }
     // A server that has got another address is the same one; with another machine below it it may be a volume's copy.
     if old.host != new.host || old.machine != new.machine {
-        return Verdict::Other("it runs on another machine, and the destination is reached from another address");
+        return Likeness::Other("it runs on another machine, and the destination is reached from another address");
     }
     if old.boot != new.boot {
-        return Verdict::Other("the machine was started anew, and the destination is reached from another address");
+        return Likeness::Other("the machine was started anew, and the destination is reached from another address");
     }
-    Verdict::Same
+    Likeness::Same
 }
 
 fn same_files(old: &[FileId], new: &[FileId]) -> bool {
@@ -201,7 +201,7 @@ mod tests {
         for (what, changes, synced, same) in cases {
             let mut other = seat();
             changes.iter().for_each(|change| change(&mut other));
-            assert_eq!(judge(&seat(), &other, *synced) == Verdict::Same, *same, "{what}");
+            assert_eq!(judge(&seat(), &other, *synced) == Likeness::Same, *same, "{what}");
         }
     }
 

@@ -55,4 +55,4 @@ pub use claimant::Claimant;
 pub use endpoint::Endpoint;
 pub use helper_schema::{HelperProblem, removal_of};
 pub use progress::{Progress, is_fenced, row_is_gone};
-pub use session::{Destination, Purpose, Session, THIS_DATABASE, data_settings};
+pub use session::{Destination, Purpose, SessionOptions, THIS_DATABASE, data_settings};

@@ -34,7 +34,7 @@ pub struct Destination {
     pub replica_role: bool,
 }
 
-pub struct Session<'a> {
+pub struct SessionOptions<'a> {
     pub parameters: &'a Parameters,
     /// Shown on the destination, after "pg_courier: ".
     pub task: &'a str,
@@ -45,7 +45,7 @@ pub struct Session<'a> {
 }
 
 impl Destination {
-    pub fn open(session: &Session<'_>, purpose: Purpose, wait: WaitFn) -> Result<Destination> {
+    pub fn open(session: &SessionOptions<'_>, purpose: Purpose, wait: WaitFn) -> Result<Destination> {
         let own = session.password_required.then(|| session.parameters.for_ordinary_role()).transpose()?;
         let parameters = own.as_ref().unwrap_or(session.parameters);
         let mut connection = Connection::open(parameters, wait)?;

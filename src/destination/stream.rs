@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Destination;
 use super::dialect::{Sql, Statement};
 use crate::error::Result;
-use crate::libpq::{Event, Param, Watch};
+use crate::libpq::{Param, PipelineEvent, Watch};
 
 impl Destination {
     // ---- the pipeline ---------------------------------------------------------------------------------------------
@@ -56,7 +56,7 @@ impl Destination {
     }
 
     /// The next event that has fully arrived; `None` when one has to wait. Never blocks.
-    pub fn next_event(&mut self) -> Result<Option<Event>> {
+    pub fn next_event(&mut self) -> Result<Option<PipelineEvent>> {
         self.connection.next_event()
     }
 

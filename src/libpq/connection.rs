@@ -10,7 +10,7 @@ use pq_sys::{
     PostgresPollingStatusType,
 };
 
-use super::{Interest, Parameters, WaitFn, Watch, refusal};
+use super::{Parameters, Readiness, WaitFn, Watch, refusal};
 use crate::error::{Error, Origin, Result, sqlstate};
 use crate::logicalrep::Row;
 
@@ -98,7 +98,7 @@ impl Connection {
         let limit = seconds.map_or(CONNECT_TIMEOUT, Duration::from_secs);
         let deadline = Instant::now() + limit;
         // The documented start: wait as if the last poll had said "writing".
-        let mut interest = Interest { read: false, write: true };
+        let mut interest = Readiness { read: false, write: true };
         loop {
             // SAFETY: `conn` is a live connection object throughout.
             if unsafe { pq_sys::PQstatus(self.ptr()) } == ConnStatusType::CONNECTION_BAD {
@@ -113,14 +113,14 @@ impl Connection {
             }
             let mut watch = [Watch::new(self.socket()?, interest)];
             (self.wait)(&mut watch, Some(left));
-            if watch[0].ready == Interest::default() {
+            if watch[0].ready == Readiness::default() {
                 continue;
             }
             // SAFETY: as above.
             interest = match unsafe { pq_sys::PQconnectPoll(self.ptr()) } {
                 PostgresPollingStatusType::PGRES_POLLING_OK => return Ok(()),
-                PostgresPollingStatusType::PGRES_POLLING_READING => Interest { read: true, write: false },
-                PostgresPollingStatusType::PGRES_POLLING_WRITING => Interest { read: false, write: true },
+                PostgresPollingStatusType::PGRES_POLLING_READING => Readiness { read: true, write: false },
+                PostgresPollingStatusType::PGRES_POLLING_WRITING => Readiness { read: false, write: true },
                 PostgresPollingStatusType::PGRES_POLLING_FAILED => return Err(self.refusal(parameters)),
                 PostgresPollingStatusType::PGRES_POLLING_ACTIVE => interest,
             };
@@ -337,7 +337,7 @@ impl Connection {
 
     /// Waits for the destination (or the time, or a nudge), then reads what has come.
     pub fn wait_and_consume(&mut self, unsent: bool, timeout: Option<Duration>) -> Result<()> {
-        let mut watch = [Watch::new(self.socket()?, Interest { read: true, write: unsent })];
+        let mut watch = [Watch::new(self.socket()?, Readiness { read: true, write: unsent })];
         let since = *self.waits_since.get_or_insert_with(Instant::now);
         let until_stall = self.stall.as_ref().map(|stall| stall.after.saturating_sub(since.elapsed()));
         (self.wait)(&mut watch, timeout.into_iter().chain(until_stall).min());
@@ -370,7 +370,7 @@ impl Connection {
     /// connection.
     pub fn watch(&mut self) -> Result<Watch> {
         let write = self.flush()?;
-        Ok(Watch::new(self.socket()?, Interest { read: true, write }))
+        Ok(Watch::new(self.socket()?, Readiness { read: true, write }))
     }
 
     /// Reads what has arrived, without waiting.

@@ -17,7 +17,7 @@ mod refusal;
 pub use connection::Connection;
 pub use options::{OptionKind, known_option};
 pub use parameters::Parameters;
-pub use pipeline::{Event, Param};
+pub use pipeline::{Param, PipelineEvent};
 #[cfg_attr(test, allow(unused_imports, reason = "unit tests have a connection of their own"))]
 pub use pooler::refuse_shared;
 
@@ -25,7 +25,7 @@ use std::time::Duration;
 
 /// What a wait may end for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Interest {
+pub struct Readiness {
     pub read: bool,
     pub write: bool,
 }
@@ -34,14 +34,14 @@ pub struct Interest {
 #[derive(Clone, Copy, Debug)]
 pub struct Watch {
     pub socket: i32,
-    pub interest: Interest,
+    pub interest: Readiness,
     /// What the wait found it ready for.
-    pub ready: Interest,
+    pub ready: Readiness,
 }
 
 impl Watch {
-    pub fn new(socket: i32, interest: Interest) -> Watch {
-        Watch { socket, interest, ready: Interest::default() }
+    pub fn new(socket: i32, interest: Readiness) -> Watch {
+        Watch { socket, interest, ready: Readiness::default() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Pipeline mode: statements are sent without waiting; their outcomes are read when they come.
 //!
 //! All statements up to a sync are one implicit transaction on the destination. Every command sent ends in one
-//! [`Event::Done`], every sync in one [`Event::Synced`], in the order they were sent.
+//! [`PipelineEvent::Done`], every sync in one [`PipelineEvent::Synced`], in the order they were sent.
 
 use std::ffi::{CString, c_char, c_int};
 use std::ptr::{self, NonNull};
@@ -19,7 +19,7 @@ pub struct Param<'a> {
 }
 
 #[derive(Debug)]
-pub enum Event {
+pub enum PipelineEvent {
     /// A command ended: rows touched, an error, or `None` when it was skipped after an earlier error.
     Done(Option<Result<u64>>),
     /// A sync ended: what was sent before it is committed, or rolled back if a command failed.
@@ -111,7 +111,7 @@ impl Connection {
     }
 
     /// The next event that has fully arrived; `None` when one has to wait. Never blocks.
-    pub fn next_event(&mut self) -> Result<Option<Event>> {
+    pub fn next_event(&mut self) -> Result<Option<PipelineEvent>> {
         while self.outstanding > 0 {
             // SAFETY: live connection object.
             if unsafe { pq_sys::PQisBusy(self.ptr()) } != 0 {
@@ -125,13 +125,13 @@ impl Connection {
                     return if self.is_broken() { Err(self.loss()) } else { Ok(None) };
                 };
                 self.outstanding -= 1;
-                return Ok(Some(Event::Done(outcome)));
+                return Ok(Some(PipelineEvent::Done(outcome)));
             };
             // SAFETY: the guard holds a live result.
             match unsafe { pq_sys::PQresultStatus(result.0.as_ptr()) } {
                 ExecStatusType::PGRES_PIPELINE_SYNC => {
                     self.outstanding -= 1;
-                    return Ok(Some(Event::Synced));
+                    return Ok(Some(PipelineEvent::Synced));
                 }
                 ExecStatusType::PGRES_PIPELINE_ABORTED => self.current = Some(None),
                 _ => {

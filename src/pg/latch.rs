@@ -8,7 +8,7 @@ use pgrx::pg_sys;
 
 use super::{compat, xact};
 use crate::error::Result;
-use crate::libpq::{Interest, Watch};
+use crate::libpq::{Readiness, Watch};
 
 /// Waits for a nudge (the latch), or until the time is over. `None` waits without limit.
 pub fn wait(timeout: Option<Duration>) {
@@ -36,13 +36,13 @@ pub fn wait_sockets(watches: &mut [Watch], timeout: Option<Duration>) {
     xact::check_for_interrupts();
 }
 
-fn events_of(interest: Interest) -> u32 {
+fn events_of(interest: Readiness) -> u32 {
     let event = |wanted, event| if wanted { event } else { 0 };
     event(interest.read, pg_sys::WL_SOCKET_READABLE) | event(interest.write, pg_sys::WL_SOCKET_WRITEABLE)
 }
 
-fn interest_of(events: u32) -> Interest {
-    Interest { read: events & pg_sys::WL_SOCKET_READABLE != 0, write: events & pg_sys::WL_SOCKET_WRITEABLE != 0 }
+fn interest_of(events: u32) -> Readiness {
+    Readiness { read: events & pg_sys::WL_SOCKET_READABLE != 0, write: events & pg_sys::WL_SOCKET_WRITEABLE != 0 }
 }
 
 fn wait_one(watches: &mut [Watch], milliseconds: Option<c_long>) -> bool {

@@ -4,25 +4,25 @@
 use std::net::ToSocketAddrs;
 
 use super::foreign;
-use crate::destination::{Destination, Purpose, Session};
+use crate::destination::{Destination, Purpose, SessionOptions};
 use crate::error::{Error, Result};
 use crate::libpq::Parameters;
 use crate::logicalrep::names::quote_ident;
 use crate::pg::{encoding, latch};
 
-pub struct Step {
+pub struct ConnectionStep {
     pub step: &'static str,
     pub status: &'static str,
     pub detail: String,
     pub hint: Option<String>,
 }
 
-impl Step {
-    fn new(step: &'static str, status: &'static str, detail: impl Into<String>) -> Step {
-        Step { step, status, detail: detail.into(), hint: None }
+impl ConnectionStep {
+    fn new(step: &'static str, status: &'static str, detail: impl Into<String>) -> ConnectionStep {
+        ConnectionStep { step, status, detail: detail.into(), hint: None }
     }
 
-    fn hint(mut self, hint: impl Into<String>) -> Step {
+    fn hint(mut self, hint: impl Into<String>) -> ConnectionStep {
         self.hint = Some(hint.into());
         self
     }
@@ -32,7 +32,7 @@ const STEPS: [&str; 7] = ["resolve", "connect", "tls", "login", "session", "data
 
 /// What the way to the destination is like, and the session at its end if there is one.
 pub struct Tried {
-    pub steps: Vec<Step>,
+    pub steps: Vec<ConnectionStep>,
     pub session: Option<Destination>,
     /// May the user set session_replication_role?
     pub may_be_replica: bool,
@@ -43,29 +43,30 @@ pub fn try_connection(parameters: &Parameters, password_required: bool) -> Resul
     let mut steps = Vec::new();
     if password_required && let Err(error) = parameters.for_ordinary_role() {
         let detail = error.detail_text().unwrap_or_default();
-        steps.push(Step::new("login", "failed", detail).hint(error.hint_text().unwrap_or_default()));
+        steps.push(ConnectionStep::new("login", "failed", detail).hint(error.hint_text().unwrap_or_default()));
         return Ok(Tried { steps: skip_rest(steps), session: None, may_be_replica: false });
     }
     let host = parameters.get("hostaddr").or_else(|| parameters.get("host")).unwrap_or("").to_owned();
     let port = parameters.get("port").and_then(|p| p.parse::<u16>().ok()).unwrap_or(5432);
     if host.is_empty() || host.starts_with('/') || host.contains(',') {
-        steps.push(Step::new("resolve", "skipped", "a local socket or a list of hosts"));
+        steps.push(ConnectionStep::new("resolve", "skipped", "a local socket or a list of hosts"));
     } else {
         match (host.as_str(), port).to_socket_addrs() {
             Ok(addresses) => {
                 let list: Vec<String> = addresses.map(|a| a.ip().to_string()).collect();
-                steps.push(Step::new("resolve", "ok", format!("{host} is {}", list.join(", "))));
+                steps.push(ConnectionStep::new("resolve", "ok", format!("{host} is {}", list.join(", "))));
             }
             Err(error) => {
                 steps.push(
-                    Step::new("resolve", "failed", format!("{host}: {error}"))
+                    ConnectionStep::new("resolve", "failed", format!("{host}: {error}"))
                         .hint("Correct option host of the server, or the name service of this machine."),
                 );
                 return Ok(Tried { steps: skip_rest(steps), session: None, may_be_replica: false });
             }
         }
     }
-    let session = Session { parameters, task: "connection test", encoding: encoding::sent_as(), password_required };
+    let session =
+        SessionOptions { parameters, task: "connection test", encoding: encoding::sent_as(), password_required };
     match Destination::open(&session, Purpose::Control, latch::wait_sockets) {
         Ok(mut destination) => {
             let may_be_replica = check_session(&mut destination, &mut steps)?;
@@ -79,11 +80,11 @@ pub fn try_connection(parameters: &Parameters, password_required: bool) -> Resul
 }
 
 /// Which step a refused attempt got to.
-fn failed_attempt(error: &Error) -> Vec<Step> {
+fn failed_attempt(error: &Error) -> Vec<ConnectionStep> {
     let detail = error.detail_text().unwrap_or_else(|| error.message().to_owned());
     let hint = error.hint_text().unwrap_or_default().to_owned();
-    let ok = |step| Step::new(step, "ok", "");
-    let failed = |step| Step::new(step, "failed", detail.clone()).hint(hint.clone());
+    let ok = |step| ConnectionStep::new(step, "ok", "");
+    let failed = |step| ConnectionStep::new(step, "failed", detail.clone()).hint(hint.clone());
     match error.sqlstate() {
         "28000" if detail.contains("SSL") || detail.contains("certificate") => vec![ok("connect"), failed("tls")],
         "28000" | "28P01" | "2F003" => vec![ok("connect"), ok("tls"), failed("login")],
@@ -93,45 +94,45 @@ fn failed_attempt(error: &Error) -> Vec<Step> {
     }
 }
 
-fn skip_rest(mut steps: Vec<Step>) -> Vec<Step> {
+fn skip_rest(mut steps: Vec<ConnectionStep>) -> Vec<ConnectionStep> {
     for step in STEPS {
         if !steps.iter().any(|s| s.step == step) {
-            steps.push(Step::new(step, "skipped", "an earlier step failed"));
+            steps.push(ConnectionStep::new(step, "skipped", "an earlier step failed"));
         }
     }
     steps
 }
 
-fn check_session(destination: &mut Destination, steps: &mut Vec<Step>) -> Result<bool> {
+fn check_session(destination: &mut Destination, steps: &mut Vec<ConnectionStep>) -> Result<bool> {
     let account = destination.account()?;
-    steps.push(Step::new("connect", "ok", format!("PostgreSQL {}", foreign::line(&account.version))));
+    steps.push(ConnectionStep::new("connect", "ok", format!("PostgreSQL {}", foreign::line(&account.version))));
     let tls = if destination.uses_tls() { "encrypted" } else { "not encrypted" };
-    let tls_step = Step::new("tls", "ok", tls);
+    let tls_step = ConnectionStep::new("tls", "ok", tls);
     steps.push(if destination.uses_tls() {
         tls_step
     } else {
         tls_step.hint("Set sslmode 'verify-full' and sslrootcert for a network you do not trust.")
     });
-    steps.push(Step::new("login", "ok", format!("as {}", quote_ident(&foreign::line(&account.user)))));
-    steps.push(Step::new("session", "ok", "its own, for as long as the connection lasts"));
+    steps.push(ConnectionStep::new("login", "ok", format!("as {}", quote_ident(&foreign::line(&account.user)))));
+    steps.push(ConnectionStep::new("session", "ok", "its own, for as long as the connection lasts"));
     let database = quote_ident(&foreign::line(&account.database));
     steps.push(if account.is_standby || account.is_read_only {
-        Step::new("database", "failed", format!("{database} is read-only or a standby"))
+        ConnectionStep::new("database", "failed", format!("{database} is read-only or a standby"))
             .hint("Connect to a primary server whose database accepts writes.")
     } else {
-        Step::new("database", "ok", database.clone())
+        ConnectionStep::new("database", "ok", database.clone())
     });
     let user = quote_ident(&foreign::line(&account.user));
     if !account.may_create {
         steps.push(
-            Step::new("privileges", "failed", format!("no CREATE on database {database}"))
+            ConnectionStep::new("privileges", "failed", format!("no CREATE on database {database}"))
                 .hint(format!("GRANT CREATE ON DATABASE {database} TO {user}; -- on the destination")),
         );
         return Ok(false);
     }
     let replica = destination.become_replica();
     steps.push(if !replica {
-        let step = Step::new(
+        let step = ConnectionStep::new(
             "privileges",
             "warning",
             "may not set session_replication_role, which tables with foreign keys or triggers need",
@@ -142,10 +143,14 @@ fn check_session(destination: &mut Destination, steps: &mut Vec<Step>) -> Result
             step.hint("Before PostgreSQL 15 only a superuser can set it.")
         }
     } else if account.is_kept_out_of_public {
-        Step::new("privileges", "warning", "may not create tables in schema public, if the task has some there")
-            .hint(format!("GRANT USAGE, CREATE ON SCHEMA public TO {user}; -- on the destination"))
+        ConnectionStep::new(
+            "privileges",
+            "warning",
+            "may not create tables in schema public, if the task has some there",
+        )
+        .hint(format!("GRANT USAGE, CREATE ON SCHEMA public TO {user}; -- on the destination"))
     } else {
-        Step::new("privileges", "ok", "may create objects and set session_replication_role")
+        ConnectionStep::new("privileges", "ok", "may create objects and set session_replication_role")
     });
     Ok(replica)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Finding, Outcome, Status, Subject};
+use super::{Finding, Report, Status, Subject};
 use crate::catalog::Task;
 use crate::catalog::schema::{self, Extent};
 use crate::error::{Error, Result, sqlstate};
@@ -11,7 +11,7 @@ use crate::schema::Section;
 
 /// All findings, with the statements that create what is missing.
 pub fn run(subject: &Subject) -> Result<Vec<Finding>> {
-    let Outcome { mut findings, tables, queries } = super::run(subject)?;
+    let Report { mut findings, tables, queries } = super::run(subject)?;
     pgrx::debug1!(
         "precheck of {} tables: {} queries on the source, {} on the destination",
         tables.len(),

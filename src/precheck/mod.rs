@@ -34,7 +34,7 @@ use crate::catalog::select;
 use crate::error::Result;
 use crate::pg::{spi, xact};
 
-pub struct Outcome {
+pub struct Report {
     pub findings: Vec<Finding>,
     /// The selected tables.
     pub tables: Vec<u32>,
@@ -43,7 +43,7 @@ pub struct Outcome {
 }
 
 /// Asks everything. An error is one of the checks themselves, not a finding.
-pub fn run(subject: &Subject) -> Result<Outcome> {
+pub fn run(subject: &Subject) -> Result<Report> {
     spi::as_role(xact::user_id(), || {
         // The queries are long, and run once: compiling them takes longer than running them.
         spi::query("SELECT pg_catalog.set_config('jit', 'off', true)", &[])?;
@@ -51,7 +51,7 @@ pub fn run(subject: &Subject) -> Result<Outcome> {
     })
 }
 
-fn ask(subject: &Subject) -> Result<Outcome> {
+fn ask(subject: &Subject) -> Result<Report> {
     // What a task follows was decided when it started.
     let begun = subject.task.as_ref().filter(|_| subject.begun).map(|(task, _)| *task);
     let selection = match begun {
@@ -79,7 +79,7 @@ fn ask(subject: &Subject) -> Result<Outcome> {
         ignored::apply(*task, &mut findings)?;
     }
     findings.sort_by_key(|finding| finding.status);
-    Ok(Outcome { findings, tables, queries })
+    Ok(Report { findings, tables, queries })
 }
 
 struct Check<'a> {

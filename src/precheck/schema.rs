@@ -6,7 +6,7 @@ use serde_json::json;
 use super::items::Concerns;
 use super::{Check, foreign};
 use crate::catalog::schema::{self, Cause, Extent, bounded};
-use crate::catalog::select::Selection;
+use crate::catalog::select::SelectedTables;
 use crate::catalog::sequences;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
@@ -16,7 +16,7 @@ use crate::schema::omission::{Omission, Omitted, Reason};
 
 impl Check<'_> {
     /// Everything beside the tables that the task does not create or carry, in one finding.
-    pub(super) fn objects_left_out(&mut self, selection: &Selection) -> Result<()> {
+    pub(super) fn objects_left_out(&mut self, selection: &SelectedTables) -> Result<()> {
         let extent = self.extent(selection)?;
         let definitions = self.concerns(Concerns::SchemaSync);
         let kinds: Vec<String> = schema::left_out(&extent, &self.subject.scope, definitions)?
@@ -53,12 +53,17 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn extent(&self, selection: &Selection) -> Result<Extent> {
+    fn extent(&self, selection: &SelectedTables) -> Result<Extent> {
         let oids: Vec<u32> = selection.tables.iter().map(|t| t.oid).collect();
         Extent::of(&self.subject.scope, &oids)
     }
 
-    pub(super) fn ask_schema(&mut self, selection: &Selection, session: &mut Destination, user: &str) -> Result<()> {
+    pub(super) fn ask_schema(
+        &mut self,
+        selection: &SelectedTables,
+        session: &mut Destination,
+        user: &str,
+    ) -> Result<()> {
         if !self.concerns(Concerns::SchemaSync) {
             return if self.subject.begun { Ok(()) } else { self.ask_free_sequences(session) };
         }

@@ -1,7 +1,7 @@
 //! What is asked of the source, with the rights of the caller.
 
 use super::{Check, minors};
-use crate::catalog::select::Selection;
+use crate::catalog::select::SelectedTables;
 use crate::catalog::{Task, coverage, marks};
 use crate::error::Result;
 use crate::logicalrep::names::{shown, shown_qualified};
@@ -9,7 +9,7 @@ use crate::logicalrep::{HELPER_SCHEMA, Row};
 use crate::pg::{spi, xact};
 
 impl Check<'_> {
-    pub(super) fn source(&mut self, selection: &Selection) -> Result<()> {
+    pub(super) fn source(&mut self, selection: &SelectedTables) -> Result<()> {
         self.versions()?;
         self.ask_source(include_str!("../../sql/query/precheck/server.sql"))?;
         let may_read_rules = spi::query_one(
@@ -63,7 +63,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn left_out(&mut self, selection: &Selection) -> Result<()> {
+    fn left_out(&mut self, selection: &SelectedTables) -> Result<()> {
         for (table, reason) in selection.omitted.iter().filter(|(table, _)| table.is_unlogged) {
             self.add("left_out", None, Some(table.shown()), Some(format!("It is an {reason}.")))?;
             // It rewrites the table under a lock, and somebody wanted it to be unlogged.

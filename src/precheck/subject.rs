@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::catalog::select::Selection;
+use crate::catalog::select::SelectedTables;
 use crate::catalog::{Scope, Stage, Task};
 use crate::error::Result;
 use crate::guc;
@@ -33,7 +33,7 @@ impl Subject {
     }
 
     /// The facts as JSON: the first parameter of every question.
-    pub fn facts(&self, selection: &Selection) -> Result<Facts> {
+    pub fn facts(&self, selection: &SelectedTables) -> Result<Facts> {
         let asks = xact::user_id().to_string();
         let row = spi::as_extension(|| {
             let sql = include_str!("../../sql/query/precheck/subject.sql");

@@ -4,7 +4,7 @@
 use super::items::{self, Concerns, find};
 use super::{Check, Finding, Status, connection, foreign};
 use crate::catalog::connection as mapping;
-use crate::catalog::select::Selection;
+use crate::catalog::select::SelectedTables;
 use crate::destination::{Destination, HelperProblem, THIS_DATABASE};
 use crate::error::{Error, Origin, Result, sqlstate};
 use crate::logicalrep::names::{quote_ident, quote_literal};
@@ -12,7 +12,7 @@ use crate::logicalrep::{HELPER_SCHEMA, Row};
 use crate::pg::{spi, xact};
 
 impl Check<'_> {
-    pub(super) fn destination(&mut self, selection: &Selection) -> Result<()> {
+    pub(super) fn destination(&mut self, selection: &SelectedTables) -> Result<()> {
         let parameters = match mapping::parameters(self.subject.owner, self.subject.server) {
             Ok(parameters) => parameters,
             Err(error) => {
@@ -30,7 +30,7 @@ impl Check<'_> {
     }
 
     /// A step of the way there.
-    fn take_step(&mut self, step: connection::Step) -> Result<()> {
+    fn take_step(&mut self, step: connection::ConnectionStep) -> Result<()> {
         // Asked more closely by the queries.
         if step.step == "privileges" {
             return Ok(());
@@ -54,7 +54,7 @@ impl Check<'_> {
 
     fn ask_destination(
         &mut self,
-        selection: &Selection,
+        selection: &SelectedTables,
         session: &mut Destination,
         may_be_replica: bool,
     ) -> Result<()> {

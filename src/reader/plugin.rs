@@ -15,7 +15,7 @@ use std::rc::Rc;
 
 use pgrx::{PgList, pg_sys};
 
-use super::tables::{Cache, Entry};
+use super::tables::{Cache, PrintedTable};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::{Lsn, Transaction, names};
 use crate::pg::{compat, encoding, report};
@@ -210,7 +210,7 @@ impl Reader {
                     (false, Some(new)) if !is_delete => Action::Update { old: old.as_deref(), new },
                     _ => Action::Delete { old: old.as_deref() },
                 };
-                let Entry { table, prepared, .. } = &*entry;
+                let PrintedTable { table, prepared, .. } = &*entry;
                 let change = RowChange { lsn: Lsn((*change).lsn), table, prepared, action };
                 self.writer.change(&change, &mut self.message);
             });
@@ -231,7 +231,7 @@ impl Reader {
             self.send_begin(context);
             let scratch = self.scratch;
             scratch.run(|| {
-                let entries: Vec<Rc<Entry>> =
+                let entries: Vec<Rc<PrintedTable>> =
                     relations.iter().map(|relation| self.cache.entry(*relation, &*self.writer)).collect();
                 let tables: Vec<&Table> = entries.iter().map(|entry| &entry.table).collect();
                 let flags = (*change).data.truncate;
@@ -305,7 +305,7 @@ impl Reader {
 unsafe fn values<'a>(
     tuple: pg_sys::HeapTuple,
     desc: pg_sys::TupleDesc,
-    entry: &Entry,
+    entry: &PrintedTable,
     wanted: Encoding,
 ) -> Option<Vec<Value<'a>>> {
     if tuple.is_null() {
@@ -315,7 +315,7 @@ unsafe fn values<'a>(
     let (mut datums, mut nulls) = (vec![pg_sys::Datum::from(0); natts], vec![true; natts]);
     // SAFETY: by contract; both arrays have a place for each attribute.
     unsafe { pg_sys::heap_deform_tuple(tuple, desc, datums.as_mut_ptr(), nulls.as_mut_ptr()) };
-    let value = |((output, datum), null): ((&super::tables::Output, &pg_sys::Datum), &bool)| {
+    let value = |((output, datum), null): ((&super::tables::ColumnOutput, &pg_sys::Datum), &bool)| {
         if *null || output.function.is_null() {
             return Value::Null;
         }

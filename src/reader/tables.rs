@@ -20,15 +20,15 @@ const MOST_TABLES: usize = 4096;
 pub(super) type OutputFunction = *mut pg_sys::FmgrInfo;
 
 /// A table, and how to print its values.
-pub(super) struct Entry {
+pub(super) struct PrintedTable {
     pub table: Table,
     pub prepared: Prepared,
-    pub columns: Vec<Output>,
+    pub columns: Vec<ColumnOutput>,
 }
 
 /// How to print one column's values.
 #[derive(Clone, Copy)]
-pub(super) struct Output {
+pub(super) struct ColumnOutput {
     /// Null for a dropped column.
     pub function: OutputFunction,
     pub is_varlena: bool,
@@ -38,7 +38,7 @@ pub(super) struct Cache {
     context: pg_sys::MemoryContext,
     encoding: Encoding,
     search_path: CString,
-    entries: HashMap<u32, Rc<Entry>>,
+    entries: HashMap<u32, Rc<PrintedTable>>,
     functions: HashMap<pg_sys::Oid, OutputFunction>,
 }
 
@@ -52,7 +52,7 @@ impl Cache {
 
     /// # Safety
     /// `relation` is open, inside a callback.
-    pub unsafe fn entry(&mut self, relation: pg_sys::Relation, writer: &dyn Writer) -> Rc<Entry> {
+    pub unsafe fn entry(&mut self, relation: pg_sys::Relation, writer: &dyn Writer) -> Rc<PrintedTable> {
         self.refresh();
         // SAFETY: by contract.
         let (oid, natts) = unsafe { ((*relation).rd_id.to_u32(), (*(*relation).rd_att).natts as usize) };
@@ -93,7 +93,7 @@ impl Cache {
 
     /// # Safety
     /// As for `entry`.
-    unsafe fn build(&mut self, relation: pg_sys::Relation, writer: &dyn Writer) -> Entry {
+    unsafe fn build(&mut self, relation: pg_sys::Relation, writer: &dyn Writer) -> PrintedTable {
         // SAFETY: by contract; indexes stay below natts, and the schema is there while the relation is open.
         unsafe {
             let form = (*relation).rd_rel;
@@ -106,17 +106,17 @@ impl Cache {
                 columns,
                 identity: identity(relation),
             };
-            Entry { prepared: writer.prepare(&table), table, columns: outputs }
+            PrintedTable { prepared: writer.prepare(&table), table, columns: outputs }
         }
     }
 
     /// # Safety
     /// `attribute` belongs to an open relation.
-    unsafe fn column(&mut self, attribute: *const pg_sys::FormData_pg_attribute) -> (Option<Column>, Output) {
+    unsafe fn column(&mut self, attribute: *const pg_sys::FormData_pg_attribute) -> (Option<Column>, ColumnOutput) {
         // SAFETY: by contract; type lookups read catalogs.
         unsafe {
             if (*attribute).attisdropped {
-                return (None, Output { function: std::ptr::null_mut(), is_varlena: false });
+                return (None, ColumnOutput { function: std::ptr::null_mut(), is_varlena: false });
             }
             let declared = (*attribute).atttypid;
             let base = pg_sys::getBaseType(declared);
@@ -127,7 +127,7 @@ impl Cache {
                 is_domain: base != declared,
                 is_virtual: (*attribute).attgenerated as u8 == b'v',
             };
-            let output = Output { function: self.function(declared), is_varlena: (*attribute).attlen == -1 };
+            let output = ColumnOutput { function: self.function(declared), is_varlena: (*attribute).attlen == -1 };
             (Some(column), output)
         }
     }

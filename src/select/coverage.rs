@@ -13,7 +13,7 @@
 
 use std::rc::Rc;
 
-use super::interest::{Answer, Interest, Seen};
+use super::interest::{Interest, Ruling, Seen};
 use super::pattern::Pattern;
 use super::ways_out::{not_followed_hint, rename_statements, unlogged};
 use crate::error::{Error, Result, sqlstate};
@@ -38,16 +38,16 @@ impl Followed {
 }
 
 /// The patterns of a task, and the partitioned tables that it follows.
-pub struct Scope {
+pub struct Patterns {
     pub include: Vec<Pattern>,
     pub exclude: Vec<Pattern>,
     pub parents: Vec<u32>,
 }
 
-impl Scope {
-    pub fn parse(include: &[String], exclude: &[String], parents: Vec<u32>) -> Result<Scope> {
+impl Patterns {
+    pub fn parse(include: &[String], exclude: &[String], parents: Vec<u32>) -> Result<Patterns> {
         let parse = |list: &[String]| list.iter().map(|p| Pattern::parse(p)).collect::<Result<Vec<_>>>();
-        Ok(Scope { include: parse(include)?, exclude: parse(exclude)?, parents })
+        Ok(Patterns { include: parse(include)?, exclude: parse(exclude)?, parents })
     }
 
     /// Do the patterns name a table, by itself or with a partitioned table that it belongs to?
@@ -70,7 +70,7 @@ fn is_of_system(schema: &str) -> bool {
 
 pub struct Coverage {
     pub task: String,
-    pub scope: Scope,
+    pub patterns: Patterns,
     pub followed: FastMap<u32, Followed>,
     /// What the patterns name, and the task does not follow, as the worker starts.
     pub missing: FastMap<u32, TableName>,
@@ -89,18 +89,18 @@ impl Coverage {
     }
 
     /// What the task wants of a table. An error if it cannot leave the table out, and cannot follow it either.
-    pub fn interest(&self, table: &Seen<'_>, settled: bool) -> Result<Answer> {
+    pub fn interest(&self, table: &Seen<'_>, settled: bool) -> Result<Ruling> {
         if let Some(followed) = self.followed.get(&table.oid) {
             return self.of_followed(followed, table, settled);
         }
         let is_missing = match settled {
             true => self.missing.contains_key(&table.oid),
-            false => table.is_users && self.scope.names(&table.name, table.ancestors.iter().map(|(o, n)| (*o, n))),
+            false => table.is_users && self.patterns.names(&table.name, table.ancestors.iter().map(|(o, n)| (*o, n))),
         };
-        if is_missing { Err(self.not_followed(table)) } else { Ok(Answer::NOTHING) }
+        if is_missing { Err(self.not_followed(table)) } else { Ok(Ruling::NOTHING) }
     }
 
-    fn of_followed(&self, followed: &Followed, table: &Seen<'_>, settled: bool) -> Result<Answer> {
+    fn of_followed(&self, followed: &Followed, table: &Seen<'_>, settled: bool) -> Result<Ruling> {
         let has_its_name = settled && followed.now.as_ref() == Some(followed.name());
         if table.name != *followed.name() && !has_its_name {
             let now = followed.now.as_ref().filter(|_| settled).unwrap_or(&table.name);
@@ -108,7 +108,7 @@ impl Coverage {
         }
         let is_certain = table.name == *followed.name();
         let (interest, route) = (followed.interest.clone(), Some(followed.route.clone()));
-        Ok(Answer { interest, route, is_certain })
+        Ok(Ruling { interest, route, is_certain })
     }
 
     /// Does the task want this transaction's changes of a table? Not what is in the table's copy.
@@ -176,7 +176,7 @@ impl Default for Coverage {
     fn default() -> Coverage {
         Coverage {
             task: String::new(),
-            scope: Scope { include: Vec::new(), exclude: Vec::new(), parents: Vec::new() },
+            patterns: Patterns { include: Vec::new(), exclude: Vec::new(), parents: Vec::new() },
             followed: FastMap::default(),
             missing: FastMap::default(),
             start: CopySnapshot::nothing(Lsn::INVALID),
@@ -210,7 +210,7 @@ mod tests {
         let list = |list: &[&str]| list.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>();
         let mut coverage = Coverage {
             task: "t".to_owned(),
-            scope: Scope::parse(&list(include), &list(exclude), vec![3]).unwrap(),
+            patterns: Patterns::parse(&list(include), &list(exclude), vec![3]).unwrap(),
             start: CopySnapshot::parse("100:110:105", Lsn(1000)).unwrap(),
             ..Coverage::default()
         };
@@ -249,7 +249,7 @@ mod tests {
         // Of an extension, or no ordinary table.
         let mut table = seen(&NOTHING, 9, "s.c", &[]);
         table.is_users = false;
-        assert_eq!(task.interest(&table, false).unwrap(), Answer::NOTHING);
+        assert_eq!(task.interest(&table, false).unwrap(), Ruling::NOTHING);
     }
 
     #[test]
@@ -275,7 +275,7 @@ mod tests {
         assert!(!task.is_settled(&transaction(105, 10)), "was running");
         assert!(!task.is_settled(&transaction(99, 2000)));
         let table = seen(&NOTHING, 9, "s.c", &[]);
-        assert_eq!(task.interest(&table, true).unwrap(), Answer::NOTHING, "it is gone, or not named any more");
+        assert_eq!(task.interest(&table, true).unwrap(), Ruling::NOTHING, "it is gone, or not named any more");
         task.missing.insert(9, name("s.c"));
         assert!(task.interest(&table, true).is_err());
         // A followed table that has got its name back: its rows go where they belong.

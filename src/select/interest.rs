@@ -52,7 +52,7 @@ impl Interest {
 /// What is said about a table that the stream has met. It holds as long as its definition, those of the tables it is part
 /// of, and the selection stay as they are ([`Moment`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct Ruling {
     pub interest: Interest,
     /// How its rows go to the destination, if a task follows it.
     pub route: Option<Rc<Route>>,
@@ -60,9 +60,9 @@ pub struct Answer {
     pub is_certain: bool,
 }
 
-impl Answer {
-    pub const NOTHING: Answer = Answer { interest: Interest::Nothing, route: None, is_certain: false };
-    pub const EVERYTHING: Answer = Answer { interest: Interest::Everything, route: None, is_certain: true };
+impl Ruling {
+    pub const NOTHING: Ruling = Ruling { interest: Interest::Nothing, route: None, is_certain: false };
+    pub const EVERYTHING: Ruling = Ruling { interest: Interest::Everything, route: None, is_certain: true };
 }
 
 /// Counts the moments at which any remembered answer may have become another: a definition changed, perhaps that of a
@@ -76,7 +76,7 @@ pub struct Moment {
 
 /// When an answer was given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Asked(Option<u64>);
+pub struct AskedAt(Option<u64>);
 
 impl Moment {
     pub fn settled(&self) -> bool {
@@ -99,23 +99,23 @@ impl Moment {
 
     /// What is asked from now on concerns settled transactions, or others. True if it was otherwise before: then only the
     /// `certain` answers still hold.
-    pub fn settle<'a>(&mut self, settled: bool, certain: impl Iterator<Item = &'a mut Asked>) -> bool {
+    pub fn settle<'a>(&mut self, settled: bool, certain: impl Iterator<Item = &'a mut AskedAt>) -> bool {
         if self.settled == settled {
             return false;
         }
-        let now = Asked(Some(self.count));
+        let now = AskedAt(Some(self.count));
         (self.count, self.settled) = (self.count + 1, settled);
-        certain.filter(|asked| **asked == now).for_each(|asked| *asked = Asked(Some(self.count)));
+        certain.filter(|asked| **asked == now).for_each(|asked| *asked = AskedAt(Some(self.count)));
         true
     }
 
-    pub fn now(&self) -> Asked {
-        Asked(Some(self.count))
+    pub fn now(&self) -> AskedAt {
+        AskedAt(Some(self.count))
     }
 
     /// Does an answer that was given then still hold?
     #[inline]
-    pub fn is_current(&self, asked: Asked) -> bool {
+    pub fn is_current(&self, asked: AskedAt) -> bool {
         asked.0 == Some(self.count)
     }
 }
@@ -145,7 +145,7 @@ mod tests {
     /// One table whose answer is certain, one whose answer is not.
     struct Model {
         moment: Moment,
-        asked: [Asked; 2],
+        asked: [AskedAt; 2],
     }
 
     impl Model {
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn answers_hold_until_something_changes() {
-        assert!(!Moment::default().is_current(Asked::default()), "nobody has asked yet");
+        assert!(!Moment::default().is_current(AskedAt::default()), "nobody has asked yet");
         let mut model = Model::asked_now();
         assert!(!model.settle(false));
         assert!(!model.moment.selection_is(0));

@@ -30,7 +30,7 @@ pub struct Marks {
     /// Roles whose marks count.
     pub trusted: HashSet<u32>,
     /// The helper tables that are there, with their owners.
-    pub tables: HashMap<u32, Owner>,
+    pub tables: HashMap<u32, TableOwner>,
     /// What is said here was so when WAL ended here.
     pub as_of: Lsn,
     /// Can the right to be a replica be granted by itself? It can from 15 on.
@@ -38,7 +38,7 @@ pub struct Marks {
 }
 
 #[derive(Clone, Debug)]
-pub struct Owner {
+pub struct TableOwner {
     pub oid: u32,
     pub name: String,
 }
@@ -124,7 +124,7 @@ mod tests {
     fn marks() -> Marks {
         Marks {
             trusted: [10, 20].into(),
-            tables: [(500, Owner { oid: 30, name: "app".to_owned() })].into(),
+            tables: [(500, TableOwner { oid: 30, name: "app".to_owned() })].into(),
             as_of: Lsn(1000),
             has_parameter_privileges: true,
         }

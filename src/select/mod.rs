@@ -23,7 +23,7 @@ pub mod properties;
 pub mod ways_out;
 
 use coverage::Coverage;
-use interest::{Answer, Seen};
+use interest::{Ruling, Seen};
 use marks::Mark;
 use origins::Origins;
 use own::Own;
@@ -74,8 +74,8 @@ impl Selection {
     }
 
     /// What the task wants of a table. An error if it cannot leave the table out, and cannot follow it either.
-    pub fn interest(&self, table: &Seen<'_>, settled: bool) -> Result<Answer> {
-        if self.own.speaks_by(table.oid) { Ok(Answer::EVERYTHING) } else { self.coverage().interest(table, settled) }
+    pub fn interest(&self, table: &Seen<'_>, settled: bool) -> Result<Ruling> {
+        if self.own.speaks_by(table.oid) { Ok(Ruling::EVERYTHING) } else { self.coverage().interest(table, settled) }
     }
 
     /// Does it want this transaction's changes of a table that it follows?
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use crate::logicalrep::{Lsn, TableName};
     use crate::transform::Route;
-    use coverage::{Followed, Scope};
+    use coverage::{Followed, Patterns};
     use interest::{Interest, Moment, Names};
     use marks::Marks;
 
@@ -138,8 +138,8 @@ mod tests {
             as_of: Lsn::INVALID,
             has_parameter_privileges: true,
         };
-        let scope = Scope::parse(&["s.a".to_owned()], &[], Vec::new()).unwrap();
-        let mut coverage = Coverage { task: "t".to_owned(), scope, ..Coverage::default() };
+        let patterns = Patterns::parse(&["s.a".to_owned()], &[], Vec::new()).unwrap();
+        let mut coverage = Coverage { task: "t".to_owned(), patterns, ..Coverage::default() };
         coverage.followed.insert(1, followed("a"));
         Selection::new(
             coverage,
@@ -153,7 +153,7 @@ mod tests {
         Followed { now: Some(name.clone()), route: Rc::new(Route::identity(name)), interest: Interest::Everything }
     }
 
-    fn ask(selection: &Selection, oid: u32, name: &str) -> Result<Answer> {
+    fn ask(selection: &Selection, oid: u32, name: &str) -> Result<Ruling> {
         let name = TableName::new("s", name);
         selection.interest(&Seen { oid, name, ancestors: Vec::new(), is_users: true, catalog: &NoCatalog }, false)
     }
@@ -163,7 +163,7 @@ mod tests {
     fn interest_in_a_table_changes_while_a_stream_is_read() {
         let selection = selection();
         let mut moment = Moment::default();
-        assert_eq!(ask(&selection, 2, "b").unwrap(), Answer::NOTHING);
+        assert_eq!(ask(&selection, 2, "b").unwrap(), Ruling::NOTHING);
         let asked = moment.now();
         assert!(!moment.selection_is(selection.epoch()) && moment.is_current(asked));
         // By its OID.
@@ -174,10 +174,10 @@ mod tests {
         let asked = moment.now();
         selection.change(|coverage| drop(coverage.followed.remove(&2)));
         assert!(moment.selection_is(selection.epoch()) && !moment.is_current(asked));
-        assert_eq!(ask(&selection, 2, "b").unwrap(), Answer::NOTHING);
+        assert_eq!(ask(&selection, 2, "b").unwrap(), Ruling::NOTHING);
         // By its name: from now on it must not be left out.
-        let scope = Scope::parse(&["s.*".to_owned()], &[], Vec::new()).unwrap();
-        selection.change(|coverage| coverage.scope = scope);
+        let patterns = Patterns::parse(&["s.*".to_owned()], &[], Vec::new()).unwrap();
+        selection.change(|coverage| coverage.patterns = patterns);
         assert!(moment.selection_is(selection.epoch()));
         assert!(ask(&selection, 2, "b").is_err());
     }
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn what_the_extension_says_is_heard_whatever_is_selected() {
         let selection = selection();
-        assert_eq!(ask(&selection, 7, "heartbeat").unwrap(), Answer::EVERYTHING);
+        assert_eq!(ask(&selection, 7, "heartbeat").unwrap(), Ruling::EVERYTHING);
         assert!(selection.follows(8));
         assert_eq!(selection.followed(), [1], "and is no table of the task");
     }

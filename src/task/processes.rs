@@ -23,11 +23,11 @@ pub struct Argument {
     pub segment: u32,
     /// Number of the tablesync worker, ticket of the apply worker; 0 for others.
     pub number: u32,
-    pub mode: Mode,
+    pub mode: WorkerMode,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum WorkerMode {
     Run,
     /// The apply worker only creates the slot.
     CreateSlot,
@@ -39,16 +39,22 @@ pub enum Mode {
     CheckHealth,
 }
 
-impl Mode {
-    const ALL: [Mode; 5] = [Mode::Run, Mode::CreateSlot, Mode::HoldSnapshot, Mode::GuardSlots, Mode::CheckHealth];
+impl WorkerMode {
+    const ALL: [WorkerMode; 5] = [
+        WorkerMode::Run,
+        WorkerMode::CreateSlot,
+        WorkerMode::HoldSnapshot,
+        WorkerMode::GuardSlots,
+        WorkerMode::CheckHealth,
+    ];
 
     fn as_str(self) -> &'static str {
         match self {
-            Mode::Run => "run",
-            Mode::CreateSlot => "slot",
-            Mode::HoldSnapshot => "hold",
-            Mode::GuardSlots => "guard",
-            Mode::CheckHealth => "health",
+            WorkerMode::Run => "run",
+            WorkerMode::CreateSlot => "slot",
+            WorkerMode::HoldSnapshot => "hold",
+            WorkerMode::GuardSlots => "guard",
+            WorkerMode::CheckHealth => "health",
         }
     }
 }
@@ -66,7 +72,7 @@ impl Argument {
             task: task.parse().ok()?,
             segment: segment.parse().ok()?,
             number: number.parse().ok()?,
-            mode: Mode::ALL.into_iter().find(|known| known.as_str() == *mode)?,
+            mode: WorkerMode::ALL.into_iter().find(|known| known.as_str() == *mode)?,
         })
     }
 }
@@ -74,7 +80,7 @@ impl Argument {
 /// Starts the supervisor of a task; it waits for the transaction that asked for it. The postmaster starts it again when it
 /// ends with a status other than 0.
 pub fn start_supervisor(task: i32, name: &str) -> Result<()> {
-    let argument = Argument { database: xact::database_id(), task, segment: 0, number: 0, mode: Mode::Run };
+    let argument = Argument { database: xact::database_id(), task, segment: 0, number: 0, mode: WorkerMode::Run };
     bgworker::start(&Spec {
         name: &format!("pg_courier supervisor: {name}"),
         kind: "pg_courier supervisor",
@@ -128,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_argument_survives_its_text() {
-        for mode in Mode::ALL {
+        for mode in WorkerMode::ALL {
             let argument = Argument { database: 5, task: 7, segment: 99, number: 2, mode };
             assert_eq!(Argument::parse(&argument.to_text()), Some(argument));
         }

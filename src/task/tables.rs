@@ -4,7 +4,7 @@ use super::check_stopped;
 use super::start::{check_readable, note_triggers};
 use crate::catalog::coverage::{self, FollowedTable};
 use crate::catalog::schema;
-use crate::catalog::select::{self, Candidate, Found, UNLOGGED};
+use crate::catalog::select::{self, Candidate, FoundTable, UNLOGGED};
 use crate::catalog::{Stage, Task, to_json};
 use crate::destination::{Claimant, Destination, Endpoint, Purpose};
 use crate::error::{Error, Origin, Result, sqlstate};
@@ -26,15 +26,15 @@ pub fn add(task: &Task, oid: u32) -> Result<()> {
         .hint("Its patterns say which tables it takes: see include of courier.create_task()."));
     }
     let followed = coverage::followed(task.id)?;
-    let scope = coverage::scope(task, &followed)?;
-    let mut found: Vec<Found> = select::candidates()?;
+    let patterns = coverage::patterns(task, &followed)?;
+    let mut found: Vec<FoundTable> = select::candidates()?;
     found.retain(|f| f.table.oid == oid || f.ancestors.iter().any(|(parent, _)| *parent == oid));
     let Some(asked) = found.iter().find(|f| f.table.oid == oid) else {
         return Err(Error::new("42809", "a task cannot follow this relation")
             .detail("It is no table, or one of the system, of an extension, or of this session."));
     };
     let name = TableName::new(asked.table.schema.clone(), asked.table.name.clone());
-    if !scope.names(&name, asked.ancestors.iter().map(|(oid, name)| (*oid, name))) {
+    if !patterns.names(&name, asked.ancestors.iter().map(|(oid, name)| (*oid, name))) {
         return Err(Error::new(
             sqlstate::INVALID_PARAMETER_VALUE,
             format!("the patterns of task \"{}\" do not name table {}", task.name, name.shown()),
@@ -44,7 +44,7 @@ pub fn add(task: &Task, oid: u32) -> Result<()> {
     // A table that is followed is copied anew if it is asked for, not if it is part of what is asked for.
     let is_followed = |table: &Candidate| followed.iter().any(|f| f.relid == table.oid);
     let mut tables = Vec::new();
-    for Found { table, .. } in found {
+    for FoundTable { table, .. } in found {
         if table.is_unlogged {
             if table.oid == oid {
                 return Err(Error::new("42809", format!("a task cannot follow table {}", name.shown()))

@@ -46,14 +46,14 @@ impl Deformed {
     }
 
     #[inline]
-    pub(crate) fn row(&self) -> Row<'_> {
-        Row { values: &self.values, nulls: &self.nulls }
+    pub(crate) fn row(&self) -> Datums<'_> {
+        Datums { values: &self.values, nulls: &self.nulls }
     }
 }
 
 /// A row's values, one for each attribute of its table.
 #[derive(Clone, Copy)]
-pub(crate) struct Row<'a> {
+pub(crate) struct Datums<'a> {
     pub(crate) values: &'a [pg_sys::Datum],
     pub(crate) nulls: &'a [bool],
 }
@@ -61,13 +61,13 @@ pub(crate) struct Row<'a> {
 /// A logged old tuple: all of the row, or its key only.
 #[derive(Clone, Copy)]
 pub(crate) struct OldTuple<'a> {
-    pub(crate) row: Row<'a>,
+    pub(crate) row: Datums<'a>,
     pub(crate) is_full: bool,
 }
 
 /// Which encoders to use.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
+pub(crate) enum EncodeFor {
     Param,
     Copy,
 }
@@ -81,16 +81,16 @@ impl Described {
     /// The row is one of this table (`old` likewise). Inside a guard.
     pub(crate) unsafe fn encode(
         &mut self,
-        row: Row<'_>,
+        row: Datums<'_>,
         old: Option<OldTuple<'_>>,
-        purpose: Purpose,
+        purpose: EncodeFor,
         out: &mut Vec<u8>,
     ) {
         let Described { relation, attributes, .. } = self;
         for (column, Attribute { index, is_varlena, param, copy, .. }) in attributes.iter_mut().enumerate() {
             let (mut datum, mut null) = (row.values[*index], row.nulls[*index]);
             // SAFETY: the attribute is a varlena; values are live for the call.
-            if purpose == Purpose::Param && !null && *is_varlena && unsafe { is_on_disk_toast(datum) } {
+            if purpose == EncodeFor::Param && !null && *is_varlena && unsafe { is_on_disk_toast(datum) } {
                 match old.filter(|old| old.is_full || relation.is_key(column)) {
                     Some(old) => (datum, null) = (old.row.values[*index], old.row.nulls[*index]),
                     None => {
@@ -104,7 +104,7 @@ impl Described {
                 continue;
             }
             let encoder = match (purpose, copy) {
-                (Purpose::Copy, Some(copy)) => copy,
+                (EncodeFor::Copy, Some(copy)) => copy,
                 _ => param,
             };
             // SAFETY: a non-null value of the attribute's type.
@@ -116,7 +116,7 @@ impl Described {
     ///
     /// # Safety
     /// As for `encode`.
-    pub(crate) unsafe fn encode_key(&mut self, row: Row<'_>, out: &mut Vec<u8>) {
+    pub(crate) unsafe fn encode_key(&mut self, row: Datums<'_>, out: &mut Vec<u8>) {
         let Described { relation, attributes, .. } = self;
         for column in &relation.key {
             let Attribute { index, param, .. } = &mut attributes[*column];
@@ -133,7 +133,7 @@ impl Described {
     ///
     /// # Safety
     /// The row is one of this table; where catalogs can be read.
-    pub(crate) unsafe fn show_key(&self, Row { values, nulls }: Row<'_>) -> String {
+    pub(crate) unsafe fn show_key(&self, Datums { values, nulls }: Datums<'_>) -> String {
         const LONGEST: usize = 200;
         let all: Vec<usize> = (0..self.attributes.len()).collect();
         let columns = if self.relation.key.is_empty() { &all } else { &self.relation.key };

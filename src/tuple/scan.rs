@@ -3,7 +3,7 @@
 use pgrx::pg_sys;
 
 use super::describe::Described;
-use super::encode::{Purpose, Row};
+use super::encode::{Datums, EncodeFor};
 use super::memory::Scratch;
 use crate::error::Result;
 use crate::logicalrep::relation::{COPY_HEADER, COPY_TRAILER};
@@ -92,7 +92,7 @@ impl Piece {
                 if ((*slot).tts_nvalid as usize) < natts {
                     slot_getsomeattrs_int(slot, natts as std::ffi::c_int);
                 }
-                let row = Row {
+                let row = Datums {
                     values: std::slice::from_raw_parts((*slot).tts_values, natts),
                     nulls: std::slice::from_raw_parts((*slot).tts_isnull, natts),
                 };
@@ -100,7 +100,7 @@ impl Piece {
                     if binary {
                         let fields = described.relation.columns.len() as i16;
                         self.buffer.extend_from_slice(&fields.to_be_bytes());
-                        described.encode(row, None, Purpose::Copy, &mut self.buffer);
+                        described.encode(row, None, EncodeFor::Copy, &mut self.buffer);
                     } else {
                         described.append_text_line(row, &mut self.buffer);
                     }
@@ -116,7 +116,7 @@ impl Described {
     ///
     /// # Safety
     /// The row is one of this table; where catalogs can be read.
-    unsafe fn append_text_line(&mut self, Row { values, nulls }: Row<'_>, out: &mut Vec<u8>) {
+    unsafe fn append_text_line(&mut self, Datums { values, nulls }: Datums<'_>, out: &mut Vec<u8>) {
         for (position, attribute) in self.attributes.iter().enumerate() {
             if position > 0 {
                 out.push(b'\t');

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use crate::apply::applier::{Acquainted, Applied, Applier, Plan, Round};
 use crate::catalog::tables::{self, TaskTable};
 use crate::catalog::{Task, coverage, locks, marks};
-use crate::decode::context::{self, Decoding, Step};
+use crate::decode::context::{self, Decoding, RoundEnd};
 use crate::decode::{ChangeSink, EarlySink, Event};
 use crate::destination::Endpoint;
 use crate::destination::{self, Purpose};
@@ -31,7 +31,7 @@ use crate::select::coverage::Coverage;
 use crate::select::marks::Marks;
 use crate::select::origins::Origins;
 use crate::select::own::{Heard, Own};
-use crate::task::processes::{Argument, Mode};
+use crate::task::processes::{Argument, WorkerMode};
 use crate::task::status::{Admission, TaskStatus};
 
 /// WAL records between two looks at the destination.
@@ -150,7 +150,7 @@ impl EarlySink for SharedSink {
 fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
     super::apply_data_settings()?;
     context::allow_own_plugin()?;
-    if argument.mode == Mode::CreateSlot {
+    if argument.mode == WorkerMode::CreateSlot {
         return create_slot(argument, &status);
     }
     let is_admitted = status.admission(argument.number) == Admission::Granted;
@@ -299,7 +299,7 @@ impl Stream {
             let step = decoding.step(RECORDS_PER_STEP)?;
             xact::check_for_interrupts();
             failpoint::hit("apply_before_send")?;
-            let caught_up = step == Step::CaughtUp;
+            let caught_up = step == RoundEnd::CaughtUp;
             let position = decoding.position();
             self.status.received_lsn.store(position.0, Relaxed);
             let wanted = Lsn(self.status.durable_wanted.load(Relaxed));

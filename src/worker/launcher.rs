@@ -20,7 +20,7 @@ use crate::guc;
 use crate::pg::bgworker::{self, Spec};
 use crate::pg::dsm::Segment;
 use crate::pg::{latch, report, slots, spi, wake, xact};
-use crate::task::processes::{Argument, Mode, start_supervisor};
+use crate::task::processes::{Argument, WorkerMode, start_supervisor};
 
 pub const NAME: &str = "pg_courier launcher";
 pub const FUNCTION: &str = "pg_courier_launcher_main";
@@ -31,7 +31,7 @@ bgworker::entry_point!(pg_courier_launcher_main, launcher_main);
 
 /// What a scout has found.
 #[repr(C)]
-pub struct Answer {
+pub struct ScoutReport {
     magic: AtomicU32,
     has_tasks: AtomicU32,
 }
@@ -39,10 +39,10 @@ pub struct Answer {
 const MAGIC: u32 = 0x7067_5343;
 
 // Atomics; zero bytes are valid values.
-crate::pg::dsm::share!(Answer, |answer: &Answer| answer.magic.store(MAGIC, Relaxed));
+crate::pg::dsm::share!(ScoutReport, |answer: &ScoutReport| answer.magic.store(MAGIC, Relaxed));
 
 struct Launcher {
-    answer: Segment<Answer>,
+    answer: Segment<ScoutReport>,
     handle: u32,
     /// Databases that had tasks when somebody looked last.
     known: BTreeSet<u32>,
@@ -54,7 +54,7 @@ struct Launcher {
 fn launcher_main() {
     bgworker::prepare_signals();
     bgworker::connect(None);
-    let made = xact::in_transaction(|| Ok(Segment::<Answer>::create()));
+    let made = xact::in_transaction(|| Ok(Segment::<ScoutReport>::create()));
     let (answer, handle) = report::unwrap(made);
     let mut launcher = Launcher { answer, handle, known: BTreeSet::new(), last_other: 0, checked: Instant::now() };
     let mut open: BTreeSet<u32> = bgworker::databases().into_iter().collect();
@@ -67,7 +67,7 @@ fn launcher_main() {
             // With a limit on retained WAL: slots of tasks that are paused or failed have no supervisor that watches them.
             if let Some(limit) = guc::max_retained_wal() {
                 for database in slots::databases_keeping(PLUGIN, wal_guard::first_warning(limit)) {
-                    launcher.visit(database, Mode::GuardSlots);
+                    launcher.visit(database, WorkerMode::GuardSlots);
                 }
             }
         }
@@ -88,10 +88,10 @@ impl Launcher {
     /// Sends a scout into a database; false when it could not be sent or did not get all tasks started.
     fn start_tasks(&mut self, database: u32) -> bool {
         let before = wake::unstarted();
-        self.visit(database, Mode::Run) && wake::unstarted() == before
+        self.visit(database, WorkerMode::Run) && wake::unstarted() == before
     }
 
-    fn visit(&mut self, database: u32, mode: Mode) -> bool {
+    fn visit(&mut self, database: u32, mode: WorkerMode) -> bool {
         self.answer.has_tasks.store(0, Relaxed);
         if let Err(error) = send_scout(database, self.handle, mode) {
             report::log_warning(&error, "pg_courier launcher will look again in a minute");
@@ -99,7 +99,7 @@ impl Launcher {
         }
         if self.answer.has_tasks.load(Relaxed) == 1 {
             self.known.insert(database);
-        } else if mode == Mode::CheckHealth {
+        } else if mode == WorkerMode::CheckHealth {
             self.known.remove(&database);
         }
         true
@@ -116,7 +116,7 @@ impl Launcher {
         let other = next_other(&there, &wanted, self.last_other);
         self.last_other = other.unwrap_or(0);
         for database in there.into_iter().filter(|database| wanted.contains(database) || Some(*database) == other) {
-            self.visit(database, Mode::CheckHealth);
+            self.visit(database, WorkerMode::CheckHealth);
         }
     }
 }
@@ -128,7 +128,7 @@ fn next_other(there: &[u32], wanted: &BTreeSet<u32>, last: u32) -> Option<u32> {
 }
 
 /// Sends a scout and waits until it is back.
-fn send_scout(database: u32, answer: u32, mode: Mode) -> Result<()> {
+fn send_scout(database: u32, answer: u32, mode: WorkerMode) -> Result<()> {
     let argument = Argument { database, task: 0, segment: answer, number: 0, mode };
     bgworker::start(&Spec {
         name: "pg_courier scout",
@@ -148,8 +148,8 @@ fn scout_main() {
     let Some(argument) = Argument::parse(&bgworker::argument()) else { bgworker::exit(0) };
     bgworker::connect(Some(argument.database));
     let outcome = report::catch(|| match argument.mode {
-        Mode::GuardSlots => wal_guard::look_after_unwatched().map(|()| true),
-        Mode::CheckHealth => health::run_where_there_are_tasks(),
+        WorkerMode::GuardSlots => wal_guard::look_after_unwatched().map(|()| true),
+        WorkerMode::CheckHealth => health::run_where_there_are_tasks(),
         _ => start_supervisors(),
     });
     let has_tasks = outcome.unwrap_or_else(|error| {
@@ -159,7 +159,7 @@ fn scout_main() {
         true
     });
     if has_tasks
-        && let Ok(Some(answer)) = xact::in_transaction(|| Ok(Segment::<Answer>::attach(argument.segment)))
+        && let Ok(Some(answer)) = xact::in_transaction(|| Ok(Segment::<ScoutReport>::attach(argument.segment)))
         && answer.magic.load(Relaxed) == MAGIC
     {
         answer.has_tasks.store(1, Relaxed);

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::catalog::Task;
 use crate::catalog::tables::{self, TaskTable};
 use crate::destination::Endpoint;
-use crate::destination::full_copy::{CopiedTable, Format, Others, TableCopy};
+use crate::destination::full_copy::{CopiedTable, CopyFormat, Others, TableCopy};
 use crate::destination::table::{self, Table};
 use crate::destination::{self, Destination, Purpose};
 use crate::error::{Error, Origin, Remedy, Result, sqlstate};
@@ -23,7 +23,7 @@ use crate::pg::dsm::Segment;
 use crate::pg::rel::{Hidden, OpenTable};
 use crate::pg::xact::RepeatableRead;
 use crate::pg::{bgworker, compat, latch, rel, report, spi, xact};
-use crate::task::processes::{Argument, Mode};
+use crate::task::processes::{Argument, WorkerMode};
 use crate::task::status::{TaskStatus, WorkerStatus};
 use crate::tuple::{self, scan};
 
@@ -47,7 +47,7 @@ fn tablesync_worker_main() {
 
 fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatus) -> Result<()> {
     super::apply_data_settings()?;
-    if argument.mode == Mode::HoldSnapshot {
+    if argument.mode == WorkerMode::HoldSnapshot {
         return hold_snapshot(argument.task, status);
     }
     let (task, endpoint) = xact::in_transaction(|| {
@@ -214,7 +214,7 @@ fn copy_under_snapshot(
     let there = destination.table(&name)?;
     let freeze = prepare_destination_table(task, &there, destination)?;
     let is_binary = described.copies_binary(|column| there.base_type(column));
-    destination.start_copy(&described.relation, Format { is_binary, freeze })?;
+    destination.start_copy(&described.relation, CopyFormat { is_binary, freeze })?;
     let rows = scan::copy_table(&source, &mut described, is_binary, |bytes, rows| {
         destination.copy_data(bytes)?;
         mine.rows.fetch_add(rows, Relaxed);

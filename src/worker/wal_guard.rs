@@ -17,15 +17,15 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// What the processes of a task have to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum GuardOrder {
     Pause,
     Drop,
 }
 
-impl Verdict {
+impl GuardOrder {
     /// The task's row says it already; its processes are gone, and the slot goes when it has to.
     pub fn carry_out(self, task: &Task) -> Result<()> {
-        if self == Verdict::Drop {
+        if self == GuardOrder::Drop {
             xact::in_transaction(|| context::drop_slot(&names::slot_name(&task.name)))?;
         }
         Ok(())
@@ -51,11 +51,11 @@ impl WalGuard {
         }
     }
 
-    pub fn look_now_and_then(&mut self, task: &Task) -> Result<Option<Verdict>> {
+    pub fn look_now_and_then(&mut self, task: &Task) -> Result<Option<GuardOrder>> {
         if self.due_in().is_zero() { self.look(task) } else { Ok(None) }
     }
 
-    pub fn look(&mut self, task: &Task) -> Result<Option<Verdict>> {
+    pub fn look(&mut self, task: &Task) -> Result<Option<GuardOrder>> {
         self.last = Some(Instant::now());
         if guc::max_retained_wal().is_none() || !task.incremental {
             return Ok(None);
@@ -68,8 +68,8 @@ impl WalGuard {
                 task.log(&Error::new(sqlstate::CONFIGURATION_LIMIT_EXCEEDED, message), "keeps much WAL");
             }
             Ok(match row.opt(0) {
-                Some("pause") => Some(Verdict::Pause),
-                Some("drop") => Some(Verdict::Drop),
+                Some("pause") => Some(GuardOrder::Pause),
+                Some("drop") => Some(GuardOrder::Drop),
                 _ => None,
             })
         })
@@ -94,8 +94,8 @@ pub fn look_after_unwatched() -> Result<()> {
     })?;
     for row in &tasks {
         let task = xact::in_transaction(|| Task::by_id(row.parse(0)?))?;
-        if let Some(verdict) = WalGuard::default().look(&task)?
-            && let Err(error) = verdict.carry_out(&task)
+        if let Some(order) = WalGuard::default().look(&task)?
+            && let Err(error) = order.carry_out(&task)
         {
             xact::abort();
             report::log(&error, "pg_courier WAL guard");

@@ -110,7 +110,7 @@ pub enum OpenCopy {
 
 /// What decides about the way.
 #[derive(Clone, Copy, Debug)]
-pub struct Facts {
+pub struct WayFacts {
     pub run: Option<Run>,
     pub copy: OpenCopy,
     /// Has the group's fence been sent?
@@ -144,7 +144,7 @@ pub enum Before {
     OtherCopies,
 }
 
-impl Facts {
+impl WayFacts {
     /// The run, if nothing that was sent before stands in the way of a COPY.
     fn candidate(&self) -> Option<Run> {
         let is_in_the_way = match self.copy {
@@ -235,8 +235,8 @@ mod tests {
     }
 
     /// Nothing was sent of the group; the run is long and plain.
-    fn facts() -> Facts {
-        Facts {
+    fn facts() -> WayFacts {
+        WayFacts {
             run: run(16_000, 4, Some(Agreement::Plain)),
             copy: OpenCopy::No,
             is_open: false,
@@ -284,15 +284,15 @@ mod tests {
 
     #[test]
     fn rows_that_are_enough_depend_on_what_they_may_become() {
-        let statements = Facts { run: None, ..facts() };
+        let statements = WayFacts { run: None, ..facts() };
         for (facts, is_busy, expected) in [
             (facts(), false, COPY_ROWS),
             (facts(), true, COPY_ROWS),
             (statements, false, STATEMENT_ROWS),
             (statements, true, MERGED_ROWS),
             // Its rows go where the others went; there is nothing to wait for.
-            (Facts { copy: OpenCopy::SameTable, is_open: true, ..facts() }, false, STATEMENT_ROWS),
-            (Facts { is_open: true, ..facts() }, false, STATEMENT_ROWS),
+            (WayFacts { copy: OpenCopy::SameTable, is_open: true, ..facts() }, false, STATEMENT_ROWS),
+            (WayFacts { is_open: true, ..facts() }, false, STATEMENT_ROWS),
         ] {
             assert_eq!(facts.enough_rows(is_busy), expected, "{facts:?} {is_busy}");
         }
@@ -302,7 +302,7 @@ mod tests {
     fn what_waits_goes_the_way_of_its_run() {
         use Agreement::{Differs, InOrder, Plain};
         use Way::{Ask, CopyGroup, CopyInside, CopyOpen, Statements};
-        let with = |run| Facts { run, ..facts() };
+        let with = |run| WayFacts { run, ..facts() };
         for (facts, inside, at_end) in [
             (facts(), CopyInside, CopyGroup),
             // Several tables, or not only inserts.
@@ -313,19 +313,23 @@ mod tests {
             (with(run(1, 42, Some(Plain))), Statements, Statements),
             (with(run(1, 43, Some(Plain))), CopyInside, CopyGroup),
             // A long way costs the round trips more rows.
-            (Facts { round_trip: FAR, ..with(run(16_000, 4, Some(Plain))) }, Statements, Statements),
-            (Facts { round_trip: FAR, ..with(run(100_000, 4, Some(Plain))) }, CopyInside, CopyGroup),
+            (WayFacts { round_trip: FAR, ..with(run(16_000, 4, Some(Plain))) }, Statements, Statements),
+            (WayFacts { round_trip: FAR, ..with(run(100_000, 4, Some(Plain))) }, CopyInside, CopyGroup),
             // What the destination has.
             (with(run(16_000, 4, None)), Ask, Ask),
             (with(run(4, 4, None)), Statements, Statements),
             (with(run(16_000, 4, Some(Differs))), Statements, Statements),
             (with(run(16_000, 4, Some(InOrder))), CopyInside, CopyGroup),
             // A group that has begun otherwise goes on otherwise.
-            (Facts { is_open: true, ..facts() }, Statements, Statements),
-            (Facts { mode: Mode::Serial, ..facts() }, Statements, Statements),
+            (WayFacts { is_open: true, ..facts() }, Statements, Statements),
+            (WayFacts { mode: Mode::Serial, ..facts() }, Statements, Statements),
             // The COPY of a transaction under way takes even one row more.
-            (Facts { is_open: true, copy: OpenCopy::SameTable, ..with(run(1, 1, Some(Plain))) }, CopyOpen, Statements),
-            (Facts { is_open: true, copy: OpenCopy::OtherTable, ..facts() }, Statements, Statements),
+            (
+                WayFacts { is_open: true, copy: OpenCopy::SameTable, ..with(run(1, 1, Some(Plain))) },
+                CopyOpen,
+                Statements,
+            ),
+            (WayFacts { is_open: true, copy: OpenCopy::OtherTable, ..facts() }, Statements, Statements),
         ] {
             assert_eq!(facts.way_inside(), inside, "{facts:?}");
             assert_eq!(facts.way_at_end(Before::Pipeline, || true), at_end, "{facts:?}");
@@ -334,14 +338,14 @@ mod tests {
 
     #[test]
     fn groups_overlap_only_where_nobody_sees_the_order() {
-        let with = |run| Facts { run, ..facts() };
+        let with = |run| WayFacts { run, ..facts() };
         let wide = run(10, 100, Some(Agreement::Plain));
         for (facts, before, is_due, expected) in [
             (facts(), Before::OneCopy, false, Way::CopyBeside),
             (facts(), Before::OtherCopies, false, Way::CopyGroup),
             (facts(), Before::Pipeline, false, Way::CopyGroup),
             (with(run(16_000, 4, Some(Agreement::InOrder))), Before::OneCopy, true, Way::CopyGroup),
-            (Facts { has_second: false, ..facts() }, Before::OneCopy, true, Way::CopyGroup),
+            (WayFacts { has_second: false, ..facts() }, Before::OneCopy, true, Way::CopyGroup),
             // A short run of a wide table waits for the group before, if it has the time.
             (with(wide), Before::OneCopy, false, Way::CopyGroup),
             (with(wide), Before::OneCopy, true, Way::CopyBeside),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Sent, Session};
 use crate::error::{Error, Remedy, Result};
-use crate::libpq::{Event, Watch};
+use crate::libpq::{PipelineEvent, Watch};
 
 /// What an answer was about.
 #[derive(Debug)]
@@ -71,24 +71,24 @@ impl Session {
     }
 }
 
-fn judge(event: Event, sent: Option<Sent>) -> Result<Answer> {
+fn judge(event: PipelineEvent, sent: Option<Sent>) -> Result<Answer> {
     match (event, sent) {
-        (Event::Done(Some(Err(error))), Some(sent @ (Sent::Command { .. } | Sent::Prepare { .. }))) => {
+        (PipelineEvent::Done(Some(Err(error))), Some(sent @ (Sent::Command { .. } | Sent::Prepare { .. }))) => {
             Ok(Answer::Refused { error, sent })
         }
         // Skipped, after an error that has come before.
-        (Event::Done(_), Some(Sent::Command { .. } | Sent::Prepare { .. })) => Ok(Answer::Done),
-        (Event::Synced, Some(Sent::GroupEnd)) => Ok(Answer::Committed),
-        (Event::Synced, Some(Sent::Sync)) => Ok(Answer::Done),
-        (Event::Done(Some(Ok(_))), Some(Sent::CopyGroup { .. })) => Ok(Answer::Committed),
-        (Event::Done(Some(Ok(_))), Some(Sent::CopyEnd { .. })) => Ok(Answer::Done),
-        (Event::Done(outcome), Some(sent @ (Sent::CopyGroup { .. } | Sent::CopyEnd { .. }))) => {
+        (PipelineEvent::Done(_), Some(Sent::Command { .. } | Sent::Prepare { .. })) => Ok(Answer::Done),
+        (PipelineEvent::Synced, Some(Sent::GroupEnd)) => Ok(Answer::Committed),
+        (PipelineEvent::Synced, Some(Sent::Sync)) => Ok(Answer::Done),
+        (PipelineEvent::Done(Some(Ok(_))), Some(Sent::CopyGroup { .. })) => Ok(Answer::Committed),
+        (PipelineEvent::Done(Some(Ok(_))), Some(Sent::CopyEnd { .. })) => Ok(Answer::Done),
+        (PipelineEvent::Done(outcome), Some(sent @ (Sent::CopyGroup { .. } | Sent::CopyEnd { .. }))) => {
             let error = outcome.and_then(std::result::Result::err);
             let error = error.unwrap_or_else(|| Error::internal("the destination skipped a COPY"));
             Ok(Answer::Refused { error, sent })
         }
         // The destination ends the session, whatever was on its way.
-        (Event::Done(Some(Err(error))), _) => Err(error),
+        (PipelineEvent::Done(Some(Err(error))), _) => Err(error),
         (event, sent) => Err(Error::internal("the destination's answers are out of step")
             .detail(format!("{event:?} came as the answer to {sent:?}."))),
     }
@@ -105,7 +105,7 @@ pub struct Attempt {
 
 /// What a try has come to.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct TryOutcome {
     pub error: Option<Error>,
     pub not_prepared: bool,
 }
@@ -116,10 +116,10 @@ impl Attempt {
         *self = Attempt { under_way: true, ..Attempt::default() };
     }
 
-    pub fn end(&mut self) -> Outcome {
+    pub fn end(&mut self) -> TryOutcome {
         assert!(self.under_way, "a try ends that did not begin");
         let Attempt { error, not_prepared, .. } = std::mem::take(self);
-        Outcome { error, not_prepared }
+        TryOutcome { error, not_prepared }
     }
 
     /// Something was refused; an error if nobody tries.
@@ -158,29 +158,29 @@ mod tests {
     fn an_answer_is_about_what_was_sent() {
         let prepare = || Sent::Prepare { table: table(), verb: Verb::Insert };
         let group = || Sent::CopyGroup { table: table() };
-        let failed = || Event::Done(Some(Err(refusal("23505"))));
+        let failed = || PipelineEvent::Done(Some(Err(refusal("23505"))));
         for (event, sent, expected) in [
-            (Event::Done(Some(Ok(1))), Some(command()), "Done"),
-            (Event::Done(None), Some(command()), "Done"),
+            (PipelineEvent::Done(Some(Ok(1))), Some(command()), "Done"),
+            (PipelineEvent::Done(None), Some(command()), "Done"),
             (failed(), Some(command()), "Refused"),
             (failed(), Some(prepare()), "Refused"),
-            (Event::Synced, Some(Sent::GroupEnd), "Committed"),
-            (Event::Synced, Some(Sent::Sync), "Done"),
-            (Event::Done(Some(Ok(1))), Some(group()), "Committed"),
-            (Event::Done(Some(Ok(1))), Some(Sent::CopyEnd { table: table() }), "Done"),
+            (PipelineEvent::Synced, Some(Sent::GroupEnd), "Committed"),
+            (PipelineEvent::Synced, Some(Sent::Sync), "Done"),
+            (PipelineEvent::Done(Some(Ok(1))), Some(group()), "Committed"),
+            (PipelineEvent::Done(Some(Ok(1))), Some(Sent::CopyEnd { table: table() }), "Done"),
             (failed(), Some(group()), "Refused"),
             // A COPY must not be skipped in silence.
-            (Event::Done(None), Some(group()), "Refused"),
-            (Event::Done(None), Some(Sent::CopyEnd { table: table() }), "Refused"),
+            (PipelineEvent::Done(None), Some(group()), "Refused"),
+            (PipelineEvent::Done(None), Some(Sent::CopyEnd { table: table() }), "Refused"),
             // The session ends.
             (failed(), None, "Err"),
             (failed(), Some(Sent::GroupEnd), "Err"),
             // Out of step.
-            (Event::Synced, Some(command()), "Err"),
-            (Event::Synced, Some(group()), "Err"),
-            (Event::Synced, None, "Err"),
-            (Event::Done(Some(Ok(1))), Some(Sent::GroupEnd), "Err"),
-            (Event::Done(Some(Ok(1))), None, "Err"),
+            (PipelineEvent::Synced, Some(command()), "Err"),
+            (PipelineEvent::Synced, Some(group()), "Err"),
+            (PipelineEvent::Synced, None, "Err"),
+            (PipelineEvent::Done(Some(Ok(1))), Some(Sent::GroupEnd), "Err"),
+            (PipelineEvent::Done(Some(Ok(1))), None, "Err"),
         ] {
             let shown = format!("{event:?} {sent:?}");
             let answer = match judge(event, sent) {
@@ -201,7 +201,7 @@ mod tests {
         assert!(attempt.fail(refusal("40P01"), false).is_err());
         assert!(attempt.fail(refusal("23505"), false).is_ok());
         assert!(attempt.fail(refusal("23514"), true).is_ok());
-        let Outcome { error, not_prepared } = attempt.end();
+        let TryOutcome { error, not_prepared } = attempt.end();
         assert_eq!(error.map(|error| error.sqlstate().to_owned()).as_deref(), Some("23505"));
         assert!(not_prepared);
         assert!(attempt.fail(refusal("23505"), false).is_err());

@@ -41,23 +41,23 @@ impl From<Lane> for MarkLane {
 }
 
 /// Who writes.
-pub struct Identity {
+pub struct WriterIdentity {
     pub task_id: String,
     uuid: [u8; 16],
     epoch: i64,
 }
 
-impl Identity {
-    pub fn new(task_id: String, epoch: i64) -> Result<Identity> {
+impl WriterIdentity {
+    pub fn new(task_id: String, epoch: i64) -> Result<WriterIdentity> {
         let uuid = parse_uuid(&task_id)?;
-        Ok(Identity { task_id, uuid, epoch })
+        Ok(WriterIdentity { task_id, uuid, epoch })
     }
 }
 
 pub struct Writer {
     pub lanes: Lanes,
     pub group: Group,
-    identity: Identity,
+    identity: WriterIdentity,
     /// Do selected tables have deferrable constraints? Then they are deferred to the end of each group.
     defer_constraints: bool,
     pub params: Params,
@@ -68,7 +68,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub fn new(lanes: Lanes, identity: Identity, defer_constraints: bool, there: There) -> Writer {
+    pub fn new(lanes: Lanes, identity: WriterIdentity, defer_constraints: bool, there: There) -> Writer {
         Writer {
             lanes,
             group: Group::new(),
@@ -158,13 +158,13 @@ impl Writer {
 
     /// What a transaction that comes to the progress row last begins with. No other session of this worker has the lane.
     pub fn mark(&self, lane: MarkLane) -> Sql {
-        let Identity { task_id, epoch, .. } = &self.identity;
+        let WriterIdentity { task_id, epoch, .. } = &self.identity;
         self.dialect().mark(&MarkOf { task_id, epoch: *epoch, lane: lane as i16 })
     }
 
     /// The progress update with its values in the text.
     pub fn advance(&self, applied: &Applied) -> Sql {
-        let Identity { task_id, epoch, .. } = &self.identity;
+        let WriterIdentity { task_id, epoch, .. } = &self.identity;
         let from = self.lanes.flights.chain();
         assert!(applied.end_lsn >= from, "progress does not go back");
         let (to, commit_time) = (applied.end_lsn, applied.commit_time);

@@ -12,7 +12,7 @@ mod postgres;
 
 pub use postgres::POSTGRES;
 
-use super::full_copy::Format;
+use super::full_copy::CopyFormat;
 use super::table::{Deferrable, Table};
 use crate::error::Error;
 use crate::logicalrep::{Lsn, Relation};
@@ -100,7 +100,7 @@ pub enum Trial {
 
 /// What is written down about a change that was not applied as it is.
 #[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
+pub struct ConflictRecord<'a> {
     pub task_id: &'a str,
     pub lsn: Lsn,
     pub commit_lsn: Lsn,
@@ -113,7 +113,7 @@ pub struct Facts<'a> {
 
 /// What a conflict has to do with rows of the destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum RowsThere {
     Nothing,
     /// Rows equal to the given one in these columns are shown.
     Shown,
@@ -129,7 +129,7 @@ pub struct Involved<'a> {
     pub has_key: bool,
     /// Columns of the source's row that are among the parameters.
     pub given: &'a [usize],
-    pub found: Found,
+    pub found: RowsThere,
     /// The columns that rows there have in common with it.
     pub by: &'a [usize],
 }
@@ -182,13 +182,13 @@ pub trait Dialect: Sync {
     fn copy(&self, relation: &Relation, there: &Table) -> Sql;
 
     /// A COPY of a whole table, in the format that is wanted.
-    fn copy_table(&self, relation: &Relation, format: Format) -> Sql;
+    fn copy_table(&self, relation: &Relation, format: CopyFormat) -> Sql;
 
     /// Writes down a change without a row to show.
-    fn record(&self, facts: &Facts<'_>) -> Sql;
+    fn record(&self, facts: &ConflictRecord<'_>) -> Sql;
 
     /// Writes down a change with the rows it concerns. Parameters: key columns if there is a key, then the `given` ones.
-    fn record_rows(&self, facts: &Facts<'_>, rows: &Involved<'_>) -> Statement;
+    fn record_rows(&self, facts: &ConflictRecord<'_>, rows: &Involved<'_>) -> Statement;
 
     fn trial(&self, trial: Trial) -> Sql;
 

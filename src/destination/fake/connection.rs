@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::libpq::{Event, Interest, Param, Parameters, WaitFn, Watch};
+use crate::libpq::{Param, Parameters, PipelineEvent, Readiness, WaitFn, Watch};
 use crate::logicalrep::Row;
 
 /// What is said, and what comes of it.
@@ -47,7 +47,7 @@ impl Script {
 
 pub struct Connection {
     script: Rc<RefCell<Script>>,
-    events: VecDeque<Event>,
+    events: VecDeque<PipelineEvent>,
     prepared: HashMap<String, String>,
     is_pipeline: bool,
     /// Has a statement failed since the last sync? Then what follows is skipped.
@@ -131,7 +131,7 @@ impl Connection {
     pub fn send_prepare(&mut self, name: &str, sql: &str, _types: &[u32]) -> Result<()> {
         assert!(self.is_pipeline);
         self.prepared.insert(name.to_owned(), sql.to_owned());
-        self.events.push_back(Event::Done((!self.has_failed).then_some(Ok(0))));
+        self.events.push_back(PipelineEvent::Done((!self.has_failed).then_some(Ok(0))));
         Ok(())
     }
 
@@ -148,7 +148,7 @@ impl Connection {
             None => (!self.has_failed).then_some(Ok(1)),
         };
         self.has_failed |= matches!(outcome, Some(Err(_)));
-        self.events.push_back(Event::Done(outcome));
+        self.events.push_back(PipelineEvent::Done(outcome));
         Ok(())
     }
 
@@ -159,7 +159,7 @@ impl Connection {
     pub fn send_sync(&mut self) -> Result<()> {
         assert!(self.is_pipeline);
         self.has_failed = false;
-        self.events.push_back(Event::Synced);
+        self.events.push_back(PipelineEvent::Synced);
         Ok(())
     }
 
@@ -167,7 +167,7 @@ impl Connection {
         !self.events.is_empty()
     }
 
-    pub fn next_event(&mut self) -> Result<Option<Event>> {
+    pub fn next_event(&mut self) -> Result<Option<PipelineEvent>> {
         Ok(if self.script.borrow().is_slow { None } else { self.events.pop_front() })
     }
 
@@ -192,7 +192,7 @@ impl Connection {
     }
 
     pub fn watch(&mut self) -> Result<Watch> {
-        Ok(Watch::new(-1, Interest::default()))
+        Ok(Watch::new(-1, Readiness::default()))
     }
 
     pub fn on_stall(&mut self, _after: Duration, _act: Box<dyn FnOnce()>) {}
@@ -229,7 +229,7 @@ impl Connection {
 
     pub fn copy_finish(&mut self) -> Result<()> {
         let outcome = self.copy_end();
-        self.events.push_back(Event::Done(Some(outcome)));
+        self.events.push_back(PipelineEvent::Done(Some(outcome)));
         Ok(())
     }
 

@@ -1,9 +1,9 @@
 //! A dialect whose statements can be told from everybody else's: `fake:` and the kind.
 
 use crate::destination::dialect::{
-    Advance, Dialect, Facts, FoundTwice, Involved, MarkOf, Plans, Sql, Statement, Trial, Turn,
+    Advance, ConflictRecord, Dialect, FoundTwice, Involved, MarkOf, Plans, Sql, Statement, Trial, Turn,
 };
-use crate::destination::full_copy::Format;
+use crate::destination::full_copy::CopyFormat;
 use crate::destination::table::{Deferrable, Table};
 use crate::error::Error;
 use crate::logicalrep::Relation;
@@ -104,15 +104,15 @@ impl Dialect for Fake {
         text("copy")
     }
 
-    fn copy_table(&self, _: &Relation, _: Format) -> Sql {
+    fn copy_table(&self, _: &Relation, _: CopyFormat) -> Sql {
         text("copy_table")
     }
 
-    fn record(&self, _: &Facts<'_>) -> Sql {
+    fn record(&self, _: &ConflictRecord<'_>) -> Sql {
         text("record")
     }
 
-    fn record_rows(&self, _: &Facts<'_>, _: &Involved<'_>) -> Statement {
+    fn record_rows(&self, _: &ConflictRecord<'_>, _: &Involved<'_>) -> Statement {
         statement("record_rows")
     }
 

@@ -1,7 +1,7 @@
 //! A reader of format `ali`, as a program on the other side of the socket has one.
 
 use super::super::{Action, Format, Identity, RowChange, Value, ali};
-use super::sample::Sample;
+use super::sample::SampleChange;
 use crate::chance::Chance;
 use crate::logicalrep::Lsn;
 
@@ -22,7 +22,7 @@ struct Read<'a> {
 
 /// Any change is read back; whatever else arrives is read or not, and never beyond its end.
 pub fn ali_changes(chance: &mut Chance) {
-    let sample = Sample::of(chance);
+    let sample = SampleChange::of(chance);
     let (table, rows) = (&sample.table, sample.rows());
     let action = sample.action(&rows);
     let writer = (FORMAT.writer)(&FORMAT.defaults);

@@ -5,7 +5,7 @@ use serde_json::{Value as Parsed, json};
 use super::super::{
     Action, Column, Content, Format, Identity, Kind, LogicalMessage, RowChange, Settings, Table, Value, json,
 };
-use super::sample::Sample;
+use super::sample::SampleChange;
 use crate::chance::Chance;
 use crate::logicalrep::Lsn;
 
@@ -13,7 +13,7 @@ const FORMAT: &Format = &json::FORMAT;
 
 /// Any change is JSON that says what was changed, in ASCII where it has to be.
 pub fn json_changes(chance: &mut Chance) {
-    let sample = Sample::of(chance);
+    let sample = SampleChange::of(chance);
     let (table, rows) = (&sample.table, sample.rows());
     let action = sample.action(&rows);
     let settings = Settings { ascii_only: chance.yes(), ..FORMAT.defaults };

@@ -1,7 +1,7 @@
 //! A reader of format `text` that knows the table: what stands between the names of its columns are the values.
 
 use super::super::{Action, Column, Format, Kind, RowChange, Table, Value, text};
-use super::sample::Sample;
+use super::sample::SampleChange;
 use crate::chance::Chance;
 use crate::logicalrep::Lsn;
 
@@ -9,7 +9,7 @@ const FORMAT: &Format = &text::FORMAT;
 
 /// Any change is read back, but for what the format does not tell: nulls of old rows are left out.
 pub fn text_changes(chance: &mut Chance) {
-    let sample = Sample::of(chance);
+    let sample = SampleChange::of(chance);
     let (table, rows) = (&sample.table, sample.rows());
     let action = sample.action(&rows);
     let writer = (FORMAT.writer)(&FORMAT.defaults);

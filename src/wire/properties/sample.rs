@@ -4,7 +4,7 @@ use super::super::{Action, Column, Identity, Kind, Name, Table, Value};
 use crate::chance::Chance;
 
 /// A change with all that it is made of.
-pub struct Sample {
+pub struct SampleChange {
     pub table: Table,
     /// In the encoding's bytes; `None` for NULL.
     old: Vec<Given>,
@@ -29,12 +29,12 @@ impl Given {
     }
 }
 
-impl Sample {
-    pub fn of(chance: &mut Chance) -> Sample {
+impl SampleChange {
+    pub fn of(chance: &mut Chance) -> SampleChange {
         let table = table(chance);
         let mut row = || table.columns.iter().map(|column| given(column.as_ref(), chance)).collect();
         let (old, new) = (row(), row());
-        Sample { old, new, what: chance.below(3), has_old: chance.yes(), table }
+        SampleChange { old, new, what: chance.below(3), has_old: chance.yes(), table }
     }
 
     /// The old row and the new one.

@@ -6,9 +6,9 @@ use crate::catalog::Task;
 use crate::destination::Missing;
 use crate::pg::xact;
 
-pub struct Claim;
+pub struct ClaimRow;
 
-impl Step for Claim {
+impl Step for ClaimRow {
     fn name(&self) -> &'static str {
         "claim"
     }

@@ -9,7 +9,7 @@ use super::retry::{FOLLOW_EVERY, Retry};
 use super::sequences::SequenceSync;
 use super::stream::Stream;
 use super::wanted::Asked;
-use super::workers::{Early, Workers};
+use super::workers::{EarlyWorker, Workers};
 use crate::catalog::{Stage, Task, tables};
 use crate::destination::{Claimant, Destination, Endpoint, Missing, Purpose};
 use crate::error::{Error, Result};
@@ -20,7 +20,7 @@ use crate::schema::Item;
 use crate::task::status::TaskStatus;
 use crate::worker::health::HealthCheck;
 use crate::worker::heartbeat::Heart;
-use crate::worker::wal_guard::{Verdict, WalGuard};
+use crate::worker::wal_guard::{GuardOrder, WalGuard};
 
 /// The task's row is asked this often whether the task is wanted; who pauses or drops it tells us, but a DROP EXTENSION that
 /// got past its guards does not.
@@ -30,7 +30,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     Finished,
-    Guarded(Verdict),
+    Guarded(GuardOrder),
     NotWanted,
 }
 
@@ -60,7 +60,7 @@ pub struct Context<'a> {
     pub task: &'a Task,
     pub status: Rc<Segment<TaskStatus>>,
     pub workers: &'a Workers<'a>,
-    pub early: &'a mut Early,
+    pub early: &'a mut EarlyWorker,
     pub life: &'a mut Life,
     pub endpoint: Endpoint,
     pub claimant: Rc<Claimant>,
@@ -94,7 +94,7 @@ impl<'a> Context<'a> {
         task: &'a Task,
         status: Rc<Segment<TaskStatus>>,
         workers: &'a Workers<'a>,
-        early: &'a mut Early,
+        early: &'a mut EarlyWorker,
         life: &'a mut Life,
     ) -> Result<Context<'a>> {
         let (endpoint, claimant) = xact::in_transaction(|| {
@@ -160,8 +160,8 @@ impl<'a> Context<'a> {
 
     /// Now and then: is there anything that ends the attempt, besides errors?
     pub fn look_around(&mut self) -> Outcome {
-        if let Some(verdict) = self.guard.look_now_and_then(self.task)? {
-            return Err(Stop::Ended(Ended::Guarded(verdict)));
+        if let Some(order) = self.guard.look_now_and_then(self.task)? {
+            return Err(Stop::Ended(Ended::Guarded(order)));
         }
         if self.look_due_in().is_zero() {
             self.looked = Instant::now();

@@ -16,7 +16,7 @@ use crate::logicalrep::names;
 use crate::logicalrep::words::counted;
 use crate::pg::bgworker::Handle;
 use crate::pg::{latch, xact};
-use crate::task::processes::Mode;
+use crate::task::processes::WorkerMode;
 
 pub struct Copy;
 
@@ -87,7 +87,7 @@ impl Crew {
     fn fill_up(&mut self, workers: &Workers<'_>, left: i64) -> Result<()> {
         for number in 1..=guc::sync_workers().min(MAX_SYNC_WORKERS as u32 - 1).min(left as u32) {
             if let Entry::Vacant(free) = self.0.entry(number) {
-                free.insert(workers.start_tablesync_worker(number, Mode::Run)?);
+                free.insert(workers.start_tablesync_worker(number, WorkerMode::Run)?);
             }
         }
         Ok(())
@@ -112,7 +112,7 @@ impl Crew {
 fn hold_snapshot(workers: &Workers<'_>) -> Result<Handle> {
     let status = &workers.status;
     status.set_snapshot("");
-    let holder = workers.start_tablesync_worker(MAX_SYNC_WORKERS as u32, Mode::HoldSnapshot)?;
+    let holder = workers.start_tablesync_worker(MAX_SYNC_WORKERS as u32, WorkerMode::HoldSnapshot)?;
     while status.snapshot().is_none() {
         if holder.is_stopped() {
             let error = status.workers.last().and_then(|place| place.take_error()).map(|(_, error)| error);

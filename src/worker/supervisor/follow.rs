@@ -17,7 +17,7 @@ use crate::error::{Remedy, Result};
 use crate::failpoint;
 use crate::pg::bgworker::Handle;
 use crate::pg::{compat, latch, report, xact};
-use crate::task::processes::Mode;
+use crate::task::processes::WorkerMode;
 use crate::worker::renames;
 
 pub struct CatchUp;
@@ -90,7 +90,7 @@ impl Stream {
                 context.status.admit(ticket);
                 worker
             }
-            None => context.workers.start_apply_worker(Mode::Run)?,
+            None => context.workers.start_apply_worker(WorkerMode::Run)?,
         };
         context.show(WATCHING);
         Ok(Stream {
@@ -172,5 +172,5 @@ fn restart(context: &Context<'_>) -> Result<Handle> {
         // Killed, or ended by an administrator: it goes on where it was, after a moment.
         None => latch::wait_for(Duration::from_millis(500)),
     }
-    context.workers.start_apply_worker(Mode::Run)
+    context.workers.start_apply_worker(WorkerMode::Run)
 }

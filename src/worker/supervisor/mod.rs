@@ -42,7 +42,7 @@ use crate::task::status::TaskStatus;
 use context::{Context, Ended, Life, Stop, show};
 use retry::{Next, Retry, Windows};
 use wanted::{Asked, crashes_too_often, end_for_guard, end_unwanted, is_stopping};
-use workers::{Early, Workers};
+use workers::{EarlyWorker, Workers};
 
 bgworker::entry_point!(pg_courier_supervisor_main, supervisor_main);
 
@@ -73,7 +73,7 @@ fn supervise(argument: &Argument) -> Result<()> {
             super::show_task(&task.name)?;
             match attempt(&task, &memory, &mut life) {
                 Ok(Ended::Finished) => return Ok(()),
-                Ok(Ended::Guarded(verdict)) => return end_for_guard(&task, &memory.status, verdict),
+                Ok(Ended::Guarded(order)) => return end_for_guard(&task, &memory.status, order),
                 Ok(Ended::NotWanted) => return end_unwanted(&task),
                 Err(error) => {
                     if !outlives(&task, error, &memory.status, &mut life)? {
@@ -137,7 +137,7 @@ fn make_memory(task: &Task) -> Result<Memory> {
 /// Goes through the steps, from the first that is not complete.
 fn attempt(task: &Task, memory: &Memory, life: &mut Life) -> Result<Ended> {
     let workers = Workers { task, status: memory.status.clone(), handle: memory.handle };
-    let mut early = Early::start(&workers, &life.retry);
+    let mut early = EarlyWorker::start(&workers, &life.retry);
     let outcome = report::catch(|| {
         let mut context = Context::enter(task, memory.status.clone(), &workers, &mut early, life)?;
         match steps::walk(&mut context) {
@@ -173,8 +173,8 @@ fn outlives(task: &Task, error: Error, status: &TaskStatus, life: &mut Life) -> 
     latch::wait_for(pause);
     life.health.run_now_and_then();
     // A destination that is away for long is what fills the disk.
-    if let Some(verdict) = WalGuard::default().look(task)? {
-        end_for_guard(task, status, verdict)?;
+    if let Some(order) = WalGuard::default().look(task)? {
+        end_for_guard(task, status, order)?;
         return Ok(false);
     }
     xact::in_transaction(|| task.clear_retry())?;

@@ -13,7 +13,7 @@ use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::words::counted;
 use crate::logicalrep::{Lsn, names};
 use crate::pg::{latch, spi, xact};
-use crate::task::processes::Mode;
+use crate::task::processes::WorkerMode;
 
 pub struct Slot;
 
@@ -71,7 +71,7 @@ fn find(task: &Task) -> Result<Option<Lsn>> {
 
 /// An apply worker makes it, as it is the one that may decode.
 fn create(context: &mut Context<'_>) -> Result<Lsn> {
-    let handle = context.workers.start_apply_worker(Mode::CreateSlot)?;
+    let handle = context.workers.start_apply_worker(WorkerMode::CreateSlot)?;
     while !handle.is_stopped() {
         // It waits for each transaction that runs now; who that is helps more than that it does.
         let blockers = context.status.apply_worker().process.pid().map(blockers_of).transpose()?;

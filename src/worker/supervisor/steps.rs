@@ -15,7 +15,7 @@
 //! An attempt goes through the list with the task's row as it found it. A step that is complete is not run again, but what
 //! it left behind is looked at: a slot can be lost, a destination put back to before the copy.
 
-use super::claim::Claim;
+use super::claim::ClaimRow;
 use super::context::{Context, Outcome};
 use super::copy::{Copy, Finish};
 use super::follow::{CatchUp, Follow};
@@ -42,7 +42,7 @@ macro_rules! in_this_order {
     };
 }
 
-in_this_order!(Slot, Claim, OlderGone, PreData, Copy, PostData, CatchUp, Follow, Finish);
+in_this_order!(Slot, ClaimRow, OlderGone, PreData, Copy, PostData, CatchUp, Follow, Finish);
 
 /// Takes the task from where it is to where it ends.
 pub fn walk(context: &mut Context<'_>) -> Outcome {

@@ -9,7 +9,7 @@ use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::names;
 use crate::pg::{latch, spi, xact};
 use crate::task::status::TaskStatus;
-use crate::worker::wal_guard::Verdict;
+use crate::worker::wal_guard::GuardOrder;
 
 /// What the task's row asks; there is none when there is no row any more, or no extension.
 pub enum Asked {
@@ -64,7 +64,7 @@ pub fn end_unwanted(task: &Task) -> Result<()> {
 }
 
 /// The slot keeps too much WAL: the task is recorded as paused or failed, and its processes go.
-pub fn end_for_guard(task: &Task, status: &TaskStatus, verdict: Verdict) -> Result<()> {
+pub fn end_for_guard(task: &Task, status: &TaskStatus, order: GuardOrder) -> Result<()> {
     /// A worker that does not end in this time keeps its slot; the launcher looks after that.
     const PATIENCE: Duration = Duration::from_secs(60);
     terminate_workers();
@@ -72,7 +72,7 @@ pub fn end_for_guard(task: &Task, status: &TaskStatus, verdict: Verdict) -> Resu
     while status.workers.iter().any(|worker| worker.process.is_alive()) && Instant::now() < deadline {
         latch::wait(Some(Duration::from_millis(20)));
     }
-    verdict.carry_out(task)
+    order.carry_out(task)
 }
 
 /// A worker that crashes takes the whole server through recovery. If that happens again and again the task is the

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::pg::bgworker::{self, Handle, Spec};
 use crate::pg::dsm::Segment;
 use crate::pg::xact;
-use crate::task::processes::{Argument, Mode};
+use crate::task::processes::{Argument, WorkerMode};
 use crate::task::status::TaskStatus;
 
 pub struct Workers<'a> {
@@ -20,19 +20,19 @@ pub struct Workers<'a> {
 }
 
 impl Workers<'_> {
-    fn argument(&self, number: u32, mode: Mode) -> String {
+    fn argument(&self, number: u32, mode: WorkerMode) -> String {
         Argument { database: xact::database_id(), task: self.task.id, segment: self.handle, number, mode }.to_text()
     }
 
     /// An apply worker that may begin at once.
-    pub fn start_apply_worker(&self, mode: Mode) -> Result<Handle> {
+    pub fn start_apply_worker(&self, mode: WorkerMode) -> Result<Handle> {
         let (worker, ticket) = self.call_apply_worker(mode)?;
         self.status.admit(ticket);
         Ok(worker)
     }
 
     /// An apply worker that gets ready and waits until its ticket is admitted.
-    fn call_apply_worker(&self, mode: Mode) -> Result<(Handle, u32)> {
+    fn call_apply_worker(&self, mode: WorkerMode) -> Result<(Handle, u32)> {
         self.status.caught_up.store(0, Relaxed);
         let ticket = self.status.draw_ticket();
         // What one before it left behind that nobody waited for.
@@ -48,7 +48,7 @@ impl Workers<'_> {
         Ok((worker, ticket))
     }
 
-    pub fn start_tablesync_worker(&self, number: u32, mode: Mode) -> Result<Handle> {
+    pub fn start_tablesync_worker(&self, number: u32, mode: WorkerMode) -> Result<Handle> {
         bgworker::start(&Spec {
             name: &format!("pg_courier tablesync worker: {} {number}", self.task.name),
             kind: "pg_courier tablesync worker",
@@ -66,19 +66,19 @@ impl Workers<'_> {
 
 /// An apply worker that gets ready while the destination is still checked, and its ticket.
 #[derive(Default)]
-pub struct Early(Option<(Handle, u32)>);
+pub struct EarlyWorker(Option<(Handle, u32)>);
 
-impl Early {
+impl EarlyWorker {
     /// What an apply worker does before it writes takes as long as our checks, so both go on side by side. Not after an error:
     /// two that try in vain are no better than one. One that cannot be started now is started when it is needed.
-    pub fn start(workers: &Workers<'_>, retry: &Retry) -> Early {
+    pub fn start(workers: &Workers<'_>, retry: &Retry) -> EarlyWorker {
         let task = workers.task;
         let streams = task.incremental && task.stage >= Stage::CatchingUp && task.slot_lsn.is_valid();
         // One of 0.1.0 has to claim its row first.
         if streams && task.next_lease.is_some() && retry.is_untroubled() {
-            return Early(workers.call_apply_worker(Mode::Run).ok());
+            return EarlyWorker(workers.call_apply_worker(WorkerMode::Run).ok());
         }
-        Early(None)
+        EarlyWorker(None)
     }
 
     /// Whoever takes it admits it by its ticket.

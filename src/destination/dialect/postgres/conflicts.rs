@@ -1,6 +1,6 @@
 //! Changes that were not applied as they are, written down in `courier_applied.conflicts` by the transaction that decided so.
 
-use super::super::{Facts, Found, Involved, Sql, Statement, Trial};
+use super::super::{ConflictRecord, Involved, RowsThere, Sql, Statement, Trial};
 use super::rows::{Source, cast, equals};
 use crate::logicalrep::Relation;
 use crate::logicalrep::names::{quote_ident, quote_literal};
@@ -8,7 +8,7 @@ use crate::logicalrep::names::{quote_ident, quote_literal};
 /// The columns that every row has, in the order of [`values`].
 const COLUMNS: &str = "task_id, lsn, commit_lsn, relid, table_name, change, sqlstate, message, decision";
 
-fn values(facts: &Facts<'_>) -> String {
+fn values(facts: &ConflictRecord<'_>) -> String {
     [
         format!("{}::pg_catalog.uuid", quote_literal(facts.task_id)),
         format!("'{}'::pg_catalog.pg_lsn", facts.lsn),
@@ -23,11 +23,11 @@ fn values(facts: &Facts<'_>) -> String {
     .join(", ")
 }
 
-pub(super) fn record(facts: &Facts<'_>) -> Sql {
+pub(super) fn record(facts: &ConflictRecord<'_>) -> Sql {
     Sql::new(format!("INSERT INTO courier_applied.conflicts ({COLUMNS}) VALUES ({})", values(facts)))
 }
 
-pub(super) fn record_rows(facts: &Facts<'_>, rows: &Involved<'_>) -> Statement {
+pub(super) fn record_rows(facts: &ConflictRecord<'_>, rows: &Involved<'_>) -> Statement {
     let relation = facts.relation;
     let mut source = Source::new(relation);
     let key_columns = relation.key.iter().filter(|_| rows.has_key);
@@ -74,11 +74,11 @@ fn found_rows(relation: &Relation, rows: &Involved<'_>, from: &str) -> String {
     let condition = conditions.join(" AND ");
     let table = format!("{}{}", rows.there.only(), relation.target());
     match rows.found {
-        Found::Nothing => "SELECT NULL::pg_catalog.jsonb AS row".to_owned(),
-        Found::Shown => {
+        RowsThere::Nothing => "SELECT NULL::pg_catalog.jsonb AS row".to_owned(),
+        RowsThere::Shown => {
             format!("SELECT pg_catalog.to_jsonb(t.*) AS row FROM {table} AS t, {from} WHERE {condition}")
         }
-        Found::Deleted => {
+        RowsThere::Deleted => {
             format!("DELETE FROM {table} AS t USING {from} WHERE {condition} RETURNING pg_catalog.to_jsonb(t.*) AS row")
         }
     }

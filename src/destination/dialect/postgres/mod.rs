@@ -4,8 +4,8 @@ mod conflicts;
 mod progress;
 mod rows;
 
-use super::{Advance, Dialect, Facts, FoundTwice, Involved, MarkOf, Plans, Sql, Statement, Trial, Turn};
-use crate::destination::full_copy::Format;
+use super::{Advance, ConflictRecord, Dialect, FoundTwice, Involved, MarkOf, Plans, Sql, Statement, Trial, Turn};
+use crate::destination::full_copy::CopyFormat;
 use crate::destination::table::{Deferrable, Table};
 use crate::error::Error;
 use crate::logicalrep::Relation;
@@ -69,15 +69,15 @@ impl Dialect for Postgres {
         rows::copy(relation, there)
     }
 
-    fn copy_table(&self, relation: &Relation, format: Format) -> Sql {
+    fn copy_table(&self, relation: &Relation, format: CopyFormat) -> Sql {
         rows::copy_table(relation, format)
     }
 
-    fn record(&self, facts: &Facts<'_>) -> Sql {
+    fn record(&self, facts: &ConflictRecord<'_>) -> Sql {
         conflicts::record(facts)
     }
 
-    fn record_rows(&self, facts: &Facts<'_>, rows: &Involved<'_>) -> Statement {
+    fn record_rows(&self, facts: &ConflictRecord<'_>, rows: &Involved<'_>) -> Statement {
         conflicts::record_rows(facts, rows)
     }
 

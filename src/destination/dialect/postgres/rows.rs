@@ -5,7 +5,7 @@
 //! it can commit, without a round trip. Names are always qualified and quoted, operators carry their schema.
 
 use super::super::{FoundTwice, Sql, Statement};
-use crate::destination::full_copy::Format;
+use crate::destination::full_copy::CopyFormat;
 use crate::destination::table::{Deferrable, Kind, Table};
 use crate::error::Error;
 use crate::logicalrep::names::{quote_ident, quote_literal, shown};
@@ -272,7 +272,7 @@ pub(super) fn copy(relation: &Relation, there: &Table) -> Sql {
     Sql::new(format!("{check}; COPY {name} ({columns}) FROM STDIN (FORMAT binary)"))
 }
 
-pub(super) fn copy_table(relation: &Relation, Format { is_binary, freeze }: Format) -> Sql {
+pub(super) fn copy_table(relation: &Relation, CopyFormat { is_binary, freeze }: CopyFormat) -> Sql {
     let (name, columns) = (relation.target(), column_list(relation));
     let columns = if columns.is_empty() { String::new() } else { format!(" ({columns})") };
     let format = if is_binary { "binary" } else { "text" };
