@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result, sqlstate};
 use crate::libpq::Parameters;
+use crate::logicalrep::Row;
 use crate::logicalrep::names::quote_ident;
 use crate::pg::spi;
 
@@ -22,31 +23,8 @@ pub fn parameters(role: u32, server: u32) -> Result<Parameters> {
                 .hint("Drop the task and create it with another server.")
         })?;
         let (name, user) = (row.text("srvname")?, row.text("role")?);
-        if !row.bool("may_use")? {
-            return Err(Error::new(
-                sqlstate::INSUFFICIENT_PRIVILEGE,
-                format!("permission denied for server \"{name}\""),
-            )
-            .hint(format!("GRANT USAGE ON FOREIGN SERVER {} TO {};", quote_ident(name), quote_ident(user))));
-        }
-        if !row.bool("is_ours")? {
-            return Err(Error::new(
-                sqlstate::INVALID_PARAMETER_VALUE,
-                format!("server \"{name}\" does not use foreign-data wrapper pg_courier"),
-            )
-            .hint("SELECT srvname FROM pg_foreign_server WHERE srvfdw = (SELECT oid FROM pg_foreign_data_wrapper WHERE fdwname = 'pg_courier');"));
-        }
-        let Some(mapped) = row.opt("mapped") else {
-            return Err(Error::new(
-                sqlstate::UNDEFINED_OBJECT,
-                format!("no user mapping for \"{user}\" on \"{name}\""),
-            )
-            .hint(format!(
-                "CREATE USER MAPPING FOR {} SERVER {} OPTIONS (user '...', password '...');",
-                quote_ident(user),
-                quote_ident(name)
-            )));
-        };
+        check_server(&row, name, user)?;
+        let Some(mapped) = row.opt("mapped") else { return Err(no_mapping(name, user)) };
         let options = spi::query(
             "SELECT o.option_name, o.option_value FROM pg_foreign_server s, pg_options_to_table(s.srvoptions) o \
              WHERE s.oid = $2::oid \
@@ -56,26 +34,60 @@ pub fn parameters(role: u32, server: u32) -> Result<Parameters> {
              pg_options_to_table(m.umoptions) o",
             &[role_param, server_param],
         )?;
-        let mut parameters = Parameters::of(name, (mapped != "0").then_some(user));
-        // A dead network is noticed within a minute, unless the server's options say otherwise.
-        for (keyword, value) in
-            [("tcp_user_timeout", "60000"), ("keepalives_idle", "30"), ("keepalives_interval", "10")]
-        {
-            parameters.set(keyword, value);
-        }
-        for option in &options {
-            parameters.set(option.text(0)?, option.opt(1).unwrap_or_default());
-        }
-        // Otherwise libpq would look for a local socket where its builder thought that there might be one.
-        if ["host", "hostaddr", "service"].iter().all(|keyword| parameters.get(keyword).is_none()) {
-            return Err(Error::new(
-                sqlstate::INVALID_PARAMETER_VALUE,
-                format!("server \"{name}\" does not say where the destination is"),
-            )
-            .hint(parameters.alter_server("host", "...")));
-        }
-        Ok(parameters)
+        let options = options.iter().map(|option| Ok((option.text(0)?, option.opt(1).unwrap_or_default())));
+        of_options(name, (mapped != "0").then_some(user), options)
     })
+}
+
+fn check_server(row: &Row, name: &str, user: &str) -> Result<()> {
+    if !row.bool("may_use")? {
+        let message = format!("permission denied for server \"{name}\"");
+        return Err(Error::new(sqlstate::INSUFFICIENT_PRIVILEGE, message).hint(format!(
+            "GRANT USAGE ON FOREIGN SERVER {} TO {};",
+            quote_ident(name),
+            quote_ident(user)
+        )));
+    }
+    if !row.bool("is_ours")? {
+        let message = format!("server \"{name}\" does not use foreign-data wrapper pg_courier");
+        return Err(Error::new(sqlstate::INVALID_PARAMETER_VALUE, message)
+            .hint("SELECT srvname FROM pg_foreign_server WHERE srvfdw = (SELECT oid FROM pg_foreign_data_wrapper WHERE fdwname = 'pg_courier');"));
+    }
+    Ok(())
+}
+
+fn no_mapping(server: &str, user: &str) -> Error {
+    Error::new(sqlstate::UNDEFINED_OBJECT, format!("no user mapping for \"{user}\" on \"{server}\"")).hint(format!(
+        "CREATE USER MAPPING FOR {} SERVER {} OPTIONS (user '...', password '...');",
+        quote_ident(user),
+        quote_ident(server)
+    ))
+}
+
+/// What the options of a server and of a user mapping come to, which have none in common.
+fn of_options<'a>(
+    server: &str,
+    mapped: Option<&str>,
+    options: impl Iterator<Item = Result<(&'a str, &'a str)>>,
+) -> Result<Parameters> {
+    let mut parameters = Parameters::of(server, mapped);
+    // A dead network is noticed within a minute, unless the server's options say otherwise.
+    for (keyword, value) in [("tcp_user_timeout", "60000"), ("keepalives_idle", "30"), ("keepalives_interval", "10")] {
+        parameters.set(keyword, value);
+    }
+    for option in options {
+        let (keyword, value) = option?;
+        parameters.set(keyword, value);
+    }
+    // Otherwise libpq would look for a local socket where its builder thought that there might be one.
+    if ["host", "hostaddr", "service"].iter().all(|keyword| parameters.get(keyword).is_none()) {
+        return Err(Error::new(
+            sqlstate::INVALID_PARAMETER_VALUE,
+            format!("server \"{server}\" does not say where the destination is"),
+        )
+        .hint(parameters.alter_server("host", "...")));
+    }
+    Ok(parameters)
 }
 
 pub fn name_of(server: u32) -> Result<String> {
@@ -96,4 +108,38 @@ pub fn server_by_name(name: &str) -> Result<u32> {
             ))
     })?;
     row.parse(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parameters(options: &[(&'static str, &'static str)]) -> Result<Parameters> {
+        of_options("dr", Some("low"), options.iter().copied().map(Ok))
+    }
+
+    #[test]
+    fn a_dead_network_is_noticed_unless_the_server_says_otherwise() {
+        let given = parameters(&[("host", "h"), ("keepalives_idle", "99"), ("password", "S3kr1t")]).expect("complete");
+        for (keyword, value) in
+            [("host", "h"), ("tcp_user_timeout", "60000"), ("keepalives_idle", "99"), ("keepalives_interval", "10")]
+        {
+            assert_eq!(given.get(keyword), Some(value), "{keyword}");
+        }
+    }
+
+    #[test]
+    fn a_destination_is_somewhere() {
+        for keyword in ["host", "hostaddr", "service"] {
+            assert!(parameters(&[(keyword, "h")]).is_ok(), "{keyword}");
+        }
+        for (options, verb) in
+            [(&[("password", "S3kr1t")][..], "ADD"), (&[("password", "S3kr1t"), ("host", "")], "SET")]
+        {
+            let error = parameters(options).err().expect("refused");
+            let hint = format!("ALTER SERVER \"dr\" OPTIONS ({verb} host '...');");
+            assert_eq!((error.sqlstate(), error.hint_text()), ("22023", Some(hint.as_str())));
+            assert!(!format!("{error:?}").contains("S3kr1t"));
+        }
+    }
 }

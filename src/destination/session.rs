@@ -54,39 +54,7 @@ impl Destination {
         }
         // Before anything is set.
         refuse_shared(&mut connection, parameters, wait)?;
-        let mut settings = vec![
-            ("application_name", format!("pg_courier: {}", session.task)),
-            ("client_encoding", session.encoding.to_owned()),
-            ("search_path", "pg_catalog, pg_temp".to_owned()),
-            ("statement_timeout", "0".to_owned()),
-            ("lock_timeout", "0".to_owned()),
-            ("idle_in_transaction_session_timeout", "0".to_owned()),
-            ("default_transaction_isolation", "read committed".to_owned()),
-            ("default_transaction_read_only", "off".to_owned()),
-            ("check_function_bodies", "off".to_owned()),
-            ("row_security", "off".to_owned()),
-            // A dead source must not keep locks here for hours.
-            ("tcp_keepalives_idle", "30".to_owned()),
-            ("tcp_keepalives_interval", "10".to_owned()),
-            ("tcp_keepalives_count", "3".to_owned()),
-        ];
-        let since = [("idle_session_timeout", 140_000), ("transaction_timeout", 170_000)];
-        let known = since.iter().filter(|(_, version)| connection.server_version() >= *version);
-        settings.extend(known.map(|(name, _)| (*name, "0".to_owned())));
-        settings.extend(data_settings().map(|(name, value)| (name, value.to_owned())));
-        if purpose == Purpose::Apply {
-            // One UPDATE ... FROM unnest(...) finds its rows by index. A plan made while the table was empty would
-            // scan it, and be kept.
-            let plans = [
-                ("plan_cache_mode", "force_generic_plan"),
-                ("enable_hashjoin", "off"),
-                ("enable_mergejoin", "off"),
-                ("enable_seqscan", "off"),
-                ("jit", "off"),
-                ("synchronous_commit", "off"),
-            ];
-            settings.extend(plans.map(|(name, value)| (name, value.to_owned())));
-        }
+        let settings = settings(session, purpose, connection.server_version());
         let calls: Vec<String> = settings
             .iter()
             .map(|(name, value)| {
@@ -103,15 +71,7 @@ impl Destination {
                  WHERE pg_catalog.current_setting('synchronous_commit') = 'off'",
             )?;
         }
-        if connection.server_version() >= 140_000 {
-            // A statement of a worker that is gone ends soon and lets its locks go. Not every system can watch a socket.
-            let watched =
-                connection.exec("SELECT pg_catalog.set_config('client_connection_check_interval', '10s', false)");
-            const INVALID_PARAMETER_VALUE: &str = "22023";
-            watched
-                .map(drop)
-                .or_else(|error| if error.sqlstate() == INVALID_PARAMETER_VALUE { Ok(()) } else { Err(error) })?;
-        }
+        let_locks_go(&mut connection)?;
         let replica_role = purpose != Purpose::Control && may_set_replica_role(&mut connection, "false")?;
         Ok(Destination { connection, dialect: &POSTGRES, replica_role })
     }
@@ -168,6 +128,55 @@ impl Destination {
                 "Before PostgreSQL 15 only a superuser can set it: use one, or leave out tables with foreign keys.",
             )
         }
+    }
+}
+
+/// What a session is set to before anything else is said in it.
+fn settings(session: &SessionOptions<'_>, purpose: Purpose, server_version: i32) -> Vec<(&'static str, String)> {
+    let mut settings = vec![
+        ("application_name", format!("pg_courier: {}", session.task)),
+        ("client_encoding", session.encoding.to_owned()),
+        ("search_path", "pg_catalog, pg_temp".to_owned()),
+        ("statement_timeout", "0".to_owned()),
+        ("lock_timeout", "0".to_owned()),
+        ("idle_in_transaction_session_timeout", "0".to_owned()),
+        ("default_transaction_isolation", "read committed".to_owned()),
+        ("default_transaction_read_only", "off".to_owned()),
+        ("check_function_bodies", "off".to_owned()),
+        ("row_security", "off".to_owned()),
+        // A dead source must not keep locks here for hours.
+        ("tcp_keepalives_idle", "30".to_owned()),
+        ("tcp_keepalives_interval", "10".to_owned()),
+        ("tcp_keepalives_count", "3".to_owned()),
+    ];
+    let since = [("idle_session_timeout", 140_000), ("transaction_timeout", 170_000)];
+    let known = since.iter().filter(|(_, version)| server_version >= *version);
+    settings.extend(known.map(|(name, _)| (*name, "0".to_owned())));
+    settings.extend(data_settings().map(|(name, value)| (name, value.to_owned())));
+    if purpose == Purpose::Apply {
+        // One UPDATE ... FROM unnest(...) finds its rows by index. A plan made while the table was empty would
+        // scan it, and be kept.
+        let plans = [
+            ("plan_cache_mode", "force_generic_plan"),
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
+            ("enable_seqscan", "off"),
+            ("jit", "off"),
+            ("synchronous_commit", "off"),
+        ];
+        settings.extend(plans.map(|(name, value)| (name, value.to_owned())));
+    }
+    settings
+}
+
+/// A statement of a worker that is gone ends soon and lets its locks go. Not every system can watch a socket.
+fn let_locks_go(connection: &mut Connection) -> Result<()> {
+    if connection.server_version() < 140_000 {
+        return Ok(());
+    }
+    match connection.exec("SELECT pg_catalog.set_config('client_connection_check_interval', '10s', false)") {
+        Err(error) if error.sqlstate() != sqlstate::INVALID_PARAMETER_VALUE => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -202,26 +202,36 @@ fn read(connection: &mut Connection, names: &[String]) -> Result<HashMap<String,
         table.signature += " triggers";
     }
     if !typed.is_empty() {
-        for row in connection.query(TYPES, &[Some(&array_of(&typed))])? {
-            let Some(table) = tables.get_mut(row.text("name")?) else { continue };
-            let lenient = row.opt_string("lenient");
-            let there = There { base: row.parse("oid")?, is_enum: row.bool("is_enum")?, lenient };
-            table.columns.insert(row.string("attname")?, there);
-        }
+        read_types(connection, &typed, &mut tables)?;
     }
     if !constrained.is_empty() {
-        for row in connection.query(CONSTRAINTS, &[Some(&array_of(&constrained))])? {
-            let Some(table) = tables.get_mut(row.text("name")?) else { continue };
-            table.deferrable.push(Deferrable {
-                name: row.string("conname")?,
-                columns: row.opt("columns").map(columns_of).transpose()?,
-                is_exclusion: row.bool("is_exclusion")?,
-                nulls_are_equal: row.opt("nulls_are_equal") == Some("true"),
-                is_partial: row.bool("is_partial")?,
-            });
-        }
+        read_constraints(connection, &constrained, &mut tables)?;
     }
     Ok(tables)
+}
+
+fn read_types(connection: &mut Connection, names: &[String], tables: &mut HashMap<String, Table>) -> Result<()> {
+    for row in connection.query(TYPES, &[Some(&array_of(names))])? {
+        let Some(table) = tables.get_mut(row.text("name")?) else { continue };
+        let lenient = row.opt_string("lenient");
+        let there = There { base: row.parse("oid")?, is_enum: row.bool("is_enum")?, lenient };
+        table.columns.insert(row.string("attname")?, there);
+    }
+    Ok(())
+}
+
+fn read_constraints(connection: &mut Connection, names: &[String], tables: &mut HashMap<String, Table>) -> Result<()> {
+    for row in connection.query(CONSTRAINTS, &[Some(&array_of(names))])? {
+        let Some(table) = tables.get_mut(row.text("name")?) else { continue };
+        table.deferrable.push(Deferrable {
+            name: row.string("conname")?,
+            columns: row.opt("columns").map(columns_of).transpose()?,
+            is_exclusion: row.bool("is_exclusion")?,
+            nulls_are_equal: row.opt("nulls_are_equal") == Some("true"),
+            is_partial: row.bool("is_partial")?,
+        });
+    }
+    Ok(())
 }
 
 /// Text of an array of names.

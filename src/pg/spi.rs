@@ -144,22 +144,27 @@ fn run(sql: &str, params: &[Option<&str>]) -> Result<(Vec<Row>, u64)> {
                 return Err(Error::internal(format!("a catalog query failed with SPI code {code}")));
             }
             let count = pg_sys::SPI_processed;
-            let mut rows = Vec::new();
-            let table = pg_sys::SPI_tuptable;
-            if !table.is_null() {
-                let desc = (*table).tupdesc;
-                let columns = (*desc).natts;
-                let names: Rc<[String]> = (1..=columns).map(|column| name(desc, column)).collect();
-                for index in 0..count as usize {
-                    let tuple = *(*table).vals.add(index);
-                    let values = (1..=columns).map(|column| value(tuple, desc, column)).collect();
-                    rows.push(Row::new(values, names.clone()));
-                }
-            }
+            let rows = rows_of(pg_sys::SPI_tuptable, count);
             pg_sys::SPI_finish();
             Ok((rows, count))
         }
     })
+}
+
+/// # Safety
+/// `table` is null, or has so many rows.
+unsafe fn rows_of(table: *mut pg_sys::SPITupleTable, count: u64) -> Vec<Row> {
+    if table.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: by contract; a descriptor has as many columns as it says.
+    unsafe {
+        let desc = (*table).tupdesc;
+        let columns = (*desc).natts;
+        let names: Rc<[String]> = (1..=columns).map(|column| name(desc, column)).collect();
+        let values = |tuple| (1..=columns).map(|column| value(tuple, desc, column)).collect();
+        (0..count as usize).map(|index| Row::new(values(*(*table).vals.add(index)), names.clone())).collect()
+    }
 }
 
 /// # Safety

@@ -29,44 +29,7 @@ impl Pattern {
                     "Write schema.table with * and ? as wildcards, for example 'public.*' or '\"My-Shop\".\"Order*\"'.",
                 )
         };
-        let mut parts: Vec<Vec<Token>> = vec![Vec::new()];
-        let mut chars = text.trim().chars().peekable();
-        let mut quoted = false;
-        let mut empty_part = true;
-        while let Some(c) = chars.next() {
-            let part = match parts.last_mut() {
-                Some(part) => part,
-                None => break,
-            };
-            match c {
-                '"' if quoted && chars.peek() == Some(&'"') => {
-                    chars.next();
-                    part.push(Token::Char('"'));
-                }
-                '"' => quoted = !quoted,
-                '.' if !quoted => {
-                    if empty_part {
-                        return Err(invalid("A part of the name is empty."));
-                    }
-                    empty_part = true;
-                    parts.push(Vec::new());
-                    continue;
-                }
-                '*' => part.push(Token::Any),
-                '?' => part.push(Token::One),
-                c if quoted => part.push(Token::Char(c)),
-                c if c.is_whitespace() => return Err(invalid("White space needs double quotes.")),
-                c => part.extend(c.to_lowercase().map(Token::Char)),
-            }
-            empty_part = false;
-        }
-        if quoted {
-            return Err(invalid("A double quote is not closed."));
-        }
-        if empty_part || parts.iter().any(Vec::is_empty) {
-            return Err(invalid("A part of the name is empty."));
-        }
-        let mut parts = parts.into_iter();
+        let mut parts = parts_of(text.trim()).map_err(invalid)?.into_iter();
         match (parts.next(), parts.next(), parts.next()) {
             (Some(schema), Some(table), None) => Ok(Pattern { schema, table, text: text.to_owned() }),
             (Some(table), None, None) => {
@@ -87,6 +50,39 @@ impl Pattern {
     pub fn text(&self) -> &str {
         &self.text
     }
+}
+
+/// What stands between the dots, or what is wrong with it.
+fn parts_of(text: &str) -> std::result::Result<Vec<Vec<Token>>, &'static str> {
+    const EMPTY: &str = "A part of the name is empty.";
+    let mut parts = Vec::new();
+    let mut part = Vec::new();
+    let mut chars = text.chars().peekable();
+    let mut quoted = false;
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => {
+                chars.next();
+                part.push(Token::Char('"'));
+            }
+            '"' => quoted = !quoted,
+            '.' if !quoted && part.is_empty() => return Err(EMPTY),
+            '.' if !quoted => parts.push(std::mem::take(&mut part)),
+            '*' => part.push(Token::Any),
+            '?' => part.push(Token::One),
+            c if quoted => part.push(Token::Char(c)),
+            c if c.is_whitespace() => return Err("White space needs double quotes."),
+            c => part.extend(c.to_lowercase().map(Token::Char)),
+        }
+    }
+    if quoted {
+        return Err("A double quote is not closed.");
+    }
+    if part.is_empty() {
+        return Err(EMPTY);
+    }
+    parts.push(part);
+    Ok(parts)
 }
 
 /// Wildcard match in linear space: on a mismatch go back to the last `*` and let it take one character more.

@@ -54,24 +54,28 @@ pub fn run(task: &Task) -> Result<()> {
          last_error_lsn = NULL, reached = false, asked_at = now(), started_at = COALESCE(started_at, now())",
         &[Some(Wanted::Running.as_str())],
     )?;
-    // Who resumes a task whose slot keeps too much wants it to catch up: the WAL guard has said what it has to say.
-    if let Some(allowed) = guc::max_retained_wal() {
-        spi::as_extension(|| {
-            spi::execute(
-                "INSERT INTO courier.wal_guard AS g (task_id, level) SELECT $1::int, 'limit' FROM pg_catalog.pg_replication_slots s \
-                 WHERE s.slot_name = $2 AND s.plugin = 'pg_courier' AND s.database = pg_catalog.current_database() \
-                 AND pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), s.restart_lsn) >= $3::pg_catalog.int8 \
-                 ON CONFLICT (task_id) DO UPDATE SET level = 'limit'",
-                &[Some(&task.id.to_string()), Some(&names::slot_name(&task.name)), Some(&allowed.to_string())],
-            )
-        })?;
-    }
+    let_catch_up(task)?;
     if !wake::is_preloaded() {
         report::notice(
             "pg_courier is not in shared_preload_libraries: the task will have to be resumed after a restart of the server",
         );
     }
     start_supervisor(task.id, &task.name)
+}
+
+/// Who resumes a task whose slot keeps too much wants it to catch up: the WAL guard has said what it has to say.
+fn let_catch_up(task: &Task) -> Result<()> {
+    let Some(allowed) = guc::max_retained_wal() else { return Ok(()) };
+    spi::as_extension(|| {
+        spi::execute(
+            "INSERT INTO courier.wal_guard AS g (task_id, level) SELECT $1::int, 'limit' FROM pg_catalog.pg_replication_slots s \
+             WHERE s.slot_name = $2 AND s.plugin = 'pg_courier' AND s.database = pg_catalog.current_database() \
+             AND pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), s.restart_lsn) >= $3::pg_catalog.int8 \
+             ON CONFLICT (task_id) DO UPDATE SET level = 'limit'",
+            &[Some(&task.id.to_string()), Some(&names::slot_name(&task.name)), Some(&allowed.to_string())],
+        )
+    })?;
+    Ok(())
 }
 
 fn check_wal_level() -> Result<()> {

@@ -26,7 +26,27 @@ pub fn add(task: &Task, oid: u32) -> Result<()> {
         .hint("Its patterns say which tables it takes: see include of courier.create_task()."));
     }
     let followed = coverage::followed(task.id)?;
-    let patterns = coverage::patterns(task, &followed)?;
+    let tables = asked_for(task, oid, &followed)?;
+    check_readable(task, &tables)?;
+    prepare_destination(task, &tables, &followed)?;
+    for table in &tables {
+        let name = table.qualified_name();
+        // A table that was dropped and made anew takes the place of the one before.
+        let gone = followed.iter().filter(|f| f.now.is_none() && f.name.qualified() == name).map(|f| f.relid);
+        forget(task, gone)?;
+        insert(task, table)?;
+    }
+    note_triggers(task)?;
+    if task.stage >= Stage::PostData {
+        // Before the new copy every transaction has to be visible whose commit record is behind the stream.
+        task.update("stage = $2, stage_at = now(), older_gone = false", &[Some(Stage::FullCopy.as_str())])?;
+    }
+    Ok(())
+}
+
+/// The tables that are to be followed from now on: the one that is asked for, or what is missing below it.
+fn asked_for(task: &Task, oid: u32, followed: &[FollowedTable]) -> Result<Vec<Candidate>> {
+    let patterns = coverage::patterns(task, followed)?;
     let mut found: Vec<FoundTable> = select::candidates()?;
     found.retain(|f| f.table.oid == oid || f.ancestors.iter().any(|(parent, _)| *parent == oid));
     let Some(asked) = found.iter().find(|f| f.table.oid == oid) else {
@@ -55,21 +75,7 @@ pub fn add(task: &Task, oid: u32) -> Result<()> {
             tables.push(table.with_a_name()?);
         }
     }
-    check_readable(task, &tables)?;
-    prepare_destination(task, &tables, &followed)?;
-    for table in &tables {
-        let name = table.qualified_name();
-        // A table that was dropped and made anew takes the place of the one before.
-        let gone = followed.iter().filter(|f| f.now.is_none() && f.name.qualified() == name).map(|f| f.relid);
-        forget(task, gone)?;
-        insert(task, table)?;
-    }
-    note_triggers(task)?;
-    if task.stage >= Stage::PostData {
-        // Before the new copy every transaction has to be visible whose commit record is behind the stream.
-        task.update("stage = $2, stage_at = now(), older_gone = false", &[Some(Stage::FullCopy.as_str())])?;
-    }
-    Ok(())
+    Ok(tables)
 }
 
 /// Each table has to be there, and empty; of a former copy nothing is known any more.
