@@ -3,6 +3,7 @@
 //! Each function of a `properties.rs` is a target (`targets/`), and a unit test of the extension with numbers from a seed.
 #![allow(dead_code, reason = "the rest of the extension is not here")]
 
+pub mod apply;
 #[path = "../../src/chance.rs"]
 mod chance;
 #[path = "../../src/error.rs"]
