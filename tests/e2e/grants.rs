@@ -4,7 +4,7 @@
 use pg_courier_tests::pair::DATABASE;
 use pg_courier_tests::{Answer, Cluster, Install, Stop};
 
-use crate::common::{TASK, mirrored_pair};
+use crate::common::{TASK, assert_mentions, mirrored_pair};
 
 const OLD: &str = "0.1.0";
 
@@ -115,4 +115,35 @@ fn monitoring_sees_all_tasks_where_it_is_declared() {
         assert_eq!(sees("watcher"), is_there && audience == "monitoring", "{view}, declared for {audience}");
     }
     assert!(seen >= 7, "{seen} of {views:?} have rows");
+}
+
+/// Before the extension is installed, somebody makes its schema, with a function that fits `courier.drop_task('t')` better than the
+/// extension's own, and an operator that fits what its script compares. Superusers would run both.
+#[test]
+fn a_schema_that_somebody_prepared() {
+    let source = Cluster::builder("s").preload(true).conf("wal_level", "logical").start();
+    source.create_database(DATABASE);
+    source.run(
+        DATABASE,
+        "CREATE ROLE somebody; GRANT CREATE ON DATABASE shop TO somebody; SET ROLE somebody; CREATE SCHEMA courier; \
+         CREATE FUNCTION courier.drop_task(text) RETURNS void LANGUAGE plpgsql AS $$BEGIN ALTER ROLE somebody SUPERUSER; END$$; \
+         CREATE SCHEMA aside; CREATE FUNCTION aside.equals(oid, regclass) RETURNS boolean LANGUAGE plpgsql \
+         AS $$BEGIN ALTER ROLE somebody SUPERUSER; RETURN $1 OPERATOR(pg_catalog.=) $2::oid; END$$; \
+         CREATE OPERATOR courier.= (LEFTARG = oid, RIGHTARG = regclass, FUNCTION = aside.equals); GRANT CREATE ON SCHEMA courier TO PUBLIC",
+    );
+    for finding in
+        ["belongs to role somebody", "PUBLIC may create", "function courier.drop_task(text) belongs to role somebody"]
+    {
+        let refusal = source.refuses(DATABASE, "CREATE EXTENSION pg_courier");
+        assert_eq!(refusal.sqlstate, "55000", "{refusal}");
+        assert_mentions(&refusal.to_string(), &[finding]);
+        source.run(DATABASE, &refusal.hint);
+    }
+    source.run(DATABASE, "CREATE EXTENSION pg_courier");
+    source.run(DATABASE, "ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO somebody; DROP EXTENSION pg_courier; DROP SCHEMA courier CASCADE");
+    let refusal = source.refuses(DATABASE, "CREATE EXTENSION pg_courier");
+    source.run(DATABASE, &refusal.hint);
+    source.run(DATABASE, "CREATE EXTENSION pg_courier");
+    assert_eq!(source.value(DATABASE, "SELECT rolsuper FROM pg_roles WHERE rolname = 'somebody'"), "f");
+    assert_eq!(source.value(DATABASE, "SELECT has_schema_privilege('somebody', 'courier', 'CREATE')"), "f");
 }
