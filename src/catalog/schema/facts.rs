@@ -100,3 +100,40 @@ pub fn options(row: &Row, column: &str) -> Result<Vec<(String, String)>> {
     };
     Ok(strings(row, column)?.into_iter().map(option).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(value: Option<&str>) -> Row {
+        Row::new(vec![value.map(str::to_owned)], ["x".to_owned()].into())
+    }
+
+    #[test]
+    fn letters_mean_what_is_known_and_nothing_else() {
+        let meaning = |code| (code == 'd').then_some(1);
+        assert_eq!(letter(&row(Some("d")), "x", meaning).ok(), Some(1));
+        assert_eq!(opt_letter(&row(None), "x", meaning).ok(), Some(None));
+        for unknown in ["q", "dd", ""] {
+            let error = letter(&row(Some(unknown)), "x", meaning).err().map(|e| e.message().to_owned());
+            assert_eq!(error, Some(format!("unexpected value \"{unknown}\" in column \"x\" of a catalog query")));
+        }
+    }
+
+    #[test]
+    fn options_are_cut_at_the_first_sign() {
+        let list = options(&row(Some(r#"["fillfactor=70", "a=b=c", "alone"]"#)), "x").unwrap_or_default();
+        let expected = [("fillfactor", "70"), ("a", "b=c"), ("alone", "")];
+        assert_eq!(list, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert!(options(&row(None), "x").is_ok_and(|list| list.is_empty()));
+        assert!(options(&row(Some("{")), "x").is_err());
+    }
+
+    #[test]
+    fn lists_in_lists_have_a_fixed_length() {
+        let value = serde_json::json!([1, "a"]);
+        assert!(parts::<2>(&value, "x").is_ok_and(|[n, s]| number::<i16>(n, "x").is_ok() && string(s, "x").is_ok()));
+        assert!(parts::<3>(&value, "x").is_err());
+        assert!(number::<i16>(&serde_json::json!(40_000), "x").is_err(), "too large");
+    }
+}

@@ -255,3 +255,17 @@ fn comments() -> Result<HashMap<crate::schema::image::Address, String>> {
     };
     rows.iter().map(comment).filter_map(Result::transpose).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extensions_come_after_what_they_require() {
+        let requires = HashMap::from([(1, vec![2, 3]), (2, vec![3]), (3, vec![]), (4, vec![])]);
+        assert_eq!(with_required(&HashSet::from([1]), &requires), HashSet::from([1, 2, 3]));
+        assert_eq!([1, 2, 3].map(|oid| height(oid, &requires, 0)), [2, 1, 0]);
+        // plpgsql is no extension of the list.
+        assert_eq!(height(5, &HashMap::from([(5, vec![99])]), 0), 0);
+    }
+}
