@@ -26,3 +26,11 @@ pub use chance::Chance;
 pub fn look(property: fn(&mut Chance), bytes: &[u8]) {
     property(&mut Chance::Given(bytes.to_vec().into_iter()));
 }
+
+/// The program that does so.
+#[macro_export]
+macro_rules! target {
+    ($($name:ident)::+) => {
+        libfuzzer_sys::fuzz_target!(|bytes: &[u8]| $crate::look($crate::$($name)::+, bytes));
+    };
+}

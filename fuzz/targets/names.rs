@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pg_courier_fuzz::look(pg_courier_fuzz::logicalrep::properties::names, bytes));
+pg_courier_fuzz::target!(logicalrep::properties::names);
