@@ -20,6 +20,7 @@
 //! | [`libpq`] | the client (`unsafe`) |
 //! | [`precheck`] | what is asked before anything is created, each item defined once |
 //! | [`schema_sync`] | creating the objects, before and after the data |
+//! | [`source`] | where rows and changes come from: questions, slot, snapshots, the stream |
 //! | [`destination`] | a session on the destination, its settings, its progress rows |
 //! | [`verify`] | are both sides equal, table by table |
 //! | [`catalog`] | our tables and the source's catalogs as typed rows |
@@ -54,6 +55,7 @@ mod schema_sync;
 mod select;
 #[cfg(feature = "pg_test")]
 mod server_tests;
+mod source;
 mod task;
 mod transform;
 mod tuple;

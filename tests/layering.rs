@@ -4,7 +4,7 @@
 //!   api, worker             the only places where stages meet
 //!   task                    what may be done with a task, apart from its processes
 //!   stages                  precheck, schema_sync, apply, ... never each other
-//!   catalog, destination    our own tables, and the session on the other side
+//!   catalog, source, destination   our own tables, where changes come from, and where they go
 //!   decode, reader, tuple   from WAL and tables to rows; unsafe
 //!   guc, pg, libpq          the server and the client library; unsafe code lives in the last two
 //!   select, wire            what of the stream is wanted; formats for readers of a slot: pure
@@ -27,7 +27,7 @@ const FLOORS: &[(&str, Neighbours, &[&str])] = &[
         Neighbours::DoNotMeet,
         &["precheck", "schema_sync", "table_sync", "apply", "progress", "verify", "ddl_capture"],
     ),
-    ("catalog", Neighbours::Meet, &["catalog", "destination"]),
+    ("sides", Neighbours::Meet, &["catalog", "destination", "source"]),
     ("rows", Neighbours::Meet, &["decode", "reader", "tuple"]),
     ("edges", Neighbours::Meet, &["failpoint", "guc", "libpq", "pg"]),
     ("rules", Neighbours::DoNotMeet, &["schema", "select", "wire"]),

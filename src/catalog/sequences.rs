@@ -9,6 +9,7 @@ use super::{Scope, Task};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::names::{quote_ident, quote_literal, quote_qualified, shown_qualified};
 use crate::pg::spi;
+use crate::source::{Asker, Source};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SequenceValue {
@@ -72,7 +73,7 @@ pub struct Sequences {
 }
 
 /// Reads all of them, with the rights of the task's owner. Of those that only a pattern names, the ones that he may read.
-pub fn read(task: &Task) -> Result<Sequences> {
+pub fn read(task: &Task, source: &mut dyn Source) -> Result<Sequences> {
     const AT_ONCE: usize = 100;
     let (id, owner) = (task.id.to_string(), task.owner);
     let named: Vec<String> = named(&task.scope)?.iter().map(|sequence| sequence.oid.to_string()).collect();
@@ -102,7 +103,7 @@ pub fn read(task: &Task) -> Result<Sequences> {
             .iter()
             .map(|value| format!("SELECT {}, last_value, is_called FROM {}", quote_literal(&value.name), value.name))
             .collect();
-        let rows = spi::as_role(owner, || spi::query(&parts.join(" UNION ALL "), &[]))?;
+        let rows = source.ask(Asker::Owner, &parts.join(" UNION ALL "), &[])?;
         // UNION ALL keeps the order.
         for (row, value) in rows.iter().zip(some) {
             let (last_value, is_called) = (row.parse("last_value")?, row.bool("is_called")?);

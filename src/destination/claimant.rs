@@ -5,7 +5,8 @@ use super::{Claim, Destination, Endpoint, THIS_DATABASE};
 use crate::catalog::{Stage, Task};
 use crate::error::{Error, Origin, Result, sqlstate};
 use crate::logicalrep::{Lsn, names};
-use crate::pg::{spi, xact};
+use crate::pg::spi;
+use crate::source::Source;
 
 pub struct Claimant {
     pub source: String,
@@ -18,23 +19,16 @@ pub struct Claimant {
 
 impl Claimant {
     /// Inside a transaction. The task may turn out to be of another database, see [`Claimant::check_source`].
-    pub fn of(task: &Task) -> Result<Claimant> {
+    pub fn of(task: &Task, source: &mut dyn Source) -> Result<Claimant> {
+        let slot = source.slot()?.filter(|slot| task.incremental && slot.is_ours);
+        let identity = source.identity()?;
         spi::as_extension(|| {
-            let name = spi::query_one("SELECT pg_catalog.current_database()", &[])?;
-            let slot = spi::query_opt(
-                // The column "synced" came with 17.
-                "SELECT s.confirmed_flush_lsn, COALESCE((pg_catalog.to_jsonb(s) OPERATOR(pg_catalog.->>) 'synced')::pg_catalog.bool, false) \
-                 FROM pg_catalog.pg_replication_slots s \
-                 WHERE s.slot_name = $1 AND s.plugin = 'pg_courier' AND s.database = pg_catalog.current_database()",
-                &[Some(&names::slot_name(&task.name))],
-            )?
-            .filter(|_| task.incremental);
             Ok(Claimant {
-                source: format!("{} on system {}", name.text(0)?, xact::system_identifier()),
-                source_id: format!("{}.{}", xact::system_identifier(), xact::database_id()),
+                source: identity.shown,
+                source_id: identity.id,
                 instance: Instance::here()?,
-                confirmed: slot.as_ref().map(|row| row.lsn(0)).transpose()?,
-                has_synced_slot: slot.as_ref().map_or(Ok(false), |row| row.bool(1))?,
+                confirmed: slot.as_ref().map(|slot| slot.confirmed),
+                has_synced_slot: slot.is_some_and(|slot| slot.is_synced),
                 this_database: spi::query_one(THIS_DATABASE, &[])?.string(0)?,
             })
         })

@@ -7,6 +7,7 @@ use crate::destination::{Claimant, Endpoint, Purpose};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::names;
 use crate::pg::{report, spi};
+use crate::source;
 
 /// This server, or this destination, is the right one, says a person. Whoever wrote before is shut out.
 pub fn adopt(task: &Task) -> Result<()> {
@@ -21,7 +22,7 @@ pub fn adopt(task: &Task) -> Result<()> {
             .detail("Only a task that was refused has something to adopt.")
             .hint(format!("SELECT courier.pause({name}); first, if it really has to be.")));
     }
-    let claimant = Claimant::of(task)?;
+    let claimant = Claimant::of(task, source::of(task).as_mut())?;
     if task.incremental && task.slot_lsn.is_valid() && !claimant.has_slot() {
         return Err(refused(format!("replication slot \"{}\" is not in this database", names::slot_name(&task.name)))
             .detail("Without it the changes since the last one on the destination are not to be had here: this is a copy without the slot.")

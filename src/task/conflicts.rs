@@ -5,6 +5,7 @@ use crate::destination::{Claimant, Destination, Endpoint, Purpose};
 use crate::error::Result;
 use crate::logicalrep::words::counted;
 use crate::pg::{spi, xact};
+use crate::source;
 
 pub fn read(task: &Task) -> Result<Vec<String>> {
     let Some(mut destination) = keeper(task)? else { return Ok(Vec::new()) };
@@ -36,7 +37,7 @@ fn keeper(task: &Task) -> Result<Option<Destination>> {
 pub fn clear(task: &Task, before: &str) -> Result<i64> {
     let Some(mut destination) = keeper(task)? else { return Ok(0) };
     // A copy of the server has nothing to remove there.
-    let claimant = Claimant::of(task)?;
+    let claimant = Claimant::of(task, source::of(task).as_mut())?;
     claimant.check_source(task)?;
     destination.check_writer(&claimant.claim(task))?;
     let count = destination.clear_conflicts(&task.uuid, before)?;

@@ -5,6 +5,7 @@ use crate::catalog::{ConflictPolicy, Scope, connection, to_json, version};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::names;
 use crate::pg::{report, spi, xact};
+use crate::source;
 
 /// What a user asks for.
 pub struct NewTask<'a> {
@@ -57,13 +58,8 @@ impl NewTask<'_> {
 
     fn check_free_name(&self) -> Result<()> {
         let duplicate = |message: String, hint: &str| Err(Error::new(sqlstate::DUPLICATE_OBJECT, message).hint(hint));
-        let slot = names::slot_name(self.name);
         let row = spi::as_extension(|| {
-            spi::query_one(
-                "SELECT EXISTS (SELECT FROM courier.task WHERE name = $1), \
-                 (SELECT COALESCE(database, 'the whole cluster') FROM pg_replication_slots WHERE slot_name = $2)",
-                &[Some(self.name), Some(&slot)],
-            )
+            spi::query_one("SELECT EXISTS (SELECT FROM courier.task WHERE name = $1)", &[Some(self.name)])
         })?;
         if row.bool(0)? {
             return duplicate(
@@ -71,9 +67,10 @@ impl NewTask<'_> {
                 "Choose another name, or drop the task with courier.drop_task().",
             );
         }
-        if let Some(database) = row.opt(1) {
+        if let Some(slot) = source::of_new(self.name, xact::user_id()).slot()? {
+            let database = slot.database.as_deref().unwrap_or("the whole cluster");
             return duplicate(
-                format!("replication slot \"{slot}\" already exists (database: {database})"),
+                format!("replication slot \"{}\" already exists (database: {database})", names::slot_name(self.name)),
                 "Slot names are shared by all databases of the cluster; choose another task name.",
             );
         }

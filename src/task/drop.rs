@@ -2,12 +2,12 @@
 
 use super::{identity, processes};
 use crate::catalog::{Task, Wanted};
-use crate::decode::context;
 use crate::destination::{Claimant, Endpoint, Purpose, removal_of};
 use crate::error::{Result, sqlstate};
 use crate::failpoint;
-use crate::logicalrep::{HELPER_SCHEMA, names};
+use crate::logicalrep::HELPER_SCHEMA;
 use crate::pg::{report, spi, xact};
+use crate::source;
 
 pub fn drop_task(task: Task, restore_replica_identity: bool) -> Result<()> {
     processes::stop(&task)?;
@@ -15,10 +15,11 @@ pub fn drop_task(task: Task, restore_replica_identity: bool) -> Result<()> {
     if restore_replica_identity {
         identity::restore(&task)?;
     }
-    let slot = own_slot(&task)?;
+    let mut source = source::of(&task);
+    let has_slot = source.slot()?.is_some_and(|slot| slot.is_ours);
     // Asked while the slot is there.
     let leaving = (task.wanted != Wanted::Created).then(|| {
-        let claimant = Claimant::of(&task)?;
+        let claimant = Claimant::of(&task, source.as_mut())?;
         claimant.check_source(&task)?;
         Ok((claimant, Endpoint::of(&task)?))
     });
@@ -29,7 +30,9 @@ pub fn drop_task(task: Task, restore_replica_identity: bool) -> Result<()> {
     })?;
     // No rollback brings back a slot, or rows on another server.
     xact::before_commit("cannot prepare a transaction that drops a task of pg_courier", move || {
-        slot.map_or(Ok(()), |slot| context::drop_slot(&slot))?;
+        if has_slot {
+            source.drop_slot()?;
+        }
         if let Some(leaving) = leaving {
             forget_on_destination(&task, leaving);
         }
@@ -58,17 +61,4 @@ fn forget_on_destination(task: &Task, leaving: Result<(Claimant, Endpoint)>) {
          runs the task, remove them there later: {remove}",
         error.message()
     ));
-}
-
-/// The task's slot, if it is there and of this database.
-fn own_slot(task: &Task) -> Result<Option<String>> {
-    let slot = names::slot_name(&task.name);
-    let ours = spi::as_extension(|| {
-        spi::query_opt(
-            "SELECT 1 FROM pg_replication_slots WHERE slot_name = $1 AND plugin = 'pg_courier' \
-             AND database = current_database()",
-            &[Some(&slot)],
-        )
-    })?;
-    Ok(ours.map(|_| slot))
 }

@@ -2,10 +2,10 @@
 
 use pgrx::prelude::*;
 
-use crate::decode::context;
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::names;
-use crate::pg::{hooks, rel, slots, spi};
+use crate::pg::{hooks, rel, spi};
+use crate::source;
 
 /// From `_PG_init`, in every process that loads the library.
 pub fn install() {
@@ -31,7 +31,7 @@ fn check_drop_of_table(table: u32) -> Result<()> {
 }
 
 fn check_drop_of_database(database: u32, name: &str) -> Result<()> {
-    let slots = slots::in_use(database, context::PLUGIN);
+    let slots = source::slots_in_use(database);
     let tasks: Vec<&str> = slots.iter().map(|slot| slot.strip_prefix("courier_").unwrap_or(slot)).collect();
     let Some(first) = tasks.first().map(|first| names::quote_literal(first)) else { return Ok(()) };
     Err(Error::new(sqlstate::OBJECT_IN_USE, format!("database \"{name}\" is the source of running pg_courier tasks"))

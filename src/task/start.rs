@@ -8,6 +8,7 @@ use crate::guc;
 use crate::logicalrep::names;
 use crate::pg::{report, spi, wake, xact};
 use crate::precheck::gate;
+use crate::source;
 
 /// [`run`] for a task that has been started before.
 pub fn resume(task: &Task) -> Result<()> {
@@ -66,16 +67,17 @@ pub fn run(task: &Task) -> Result<()> {
 /// Who resumes a task whose slot keeps too much wants it to catch up: the WAL guard has said what it has to say.
 fn let_catch_up(task: &Task) -> Result<()> {
     let Some(allowed) = guc::max_retained_wal() else { return Ok(()) };
+    if !source::of(task).slot()?.is_some_and(|slot| slot.is_ours && slot.kept >= allowed) {
+        return Ok(());
+    }
     spi::as_extension(|| {
         spi::execute(
-            "INSERT INTO courier.wal_guard AS g (task_id, level) SELECT $1::int, 'limit' FROM pg_catalog.pg_replication_slots s \
-             WHERE s.slot_name = $2 AND s.plugin = 'pg_courier' AND s.database = pg_catalog.current_database() \
-             AND pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), s.restart_lsn) >= $3::pg_catalog.int8 \
+            "INSERT INTO courier.wal_guard AS g (task_id, level) VALUES ($1::int, 'limit') \
              ON CONFLICT (task_id) DO UPDATE SET level = 'limit'",
-            &[Some(&task.id.to_string()), Some(&names::slot_name(&task.name)), Some(&allowed.to_string())],
+            &[Some(&task.id.to_string())],
         )
-    })?;
-    Ok(())
+    })
+    .map(drop)
 }
 
 fn check_wal_level() -> Result<()> {

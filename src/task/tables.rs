@@ -13,6 +13,7 @@ use crate::logicalrep::names::quote_literal;
 use crate::pg::{spi, xact};
 use crate::schema::Kind;
 use crate::select::pattern::Pattern;
+use crate::source;
 
 /// Lets the task copy a table, and what is missing below it, before its stream goes on: from then on it follows it.
 pub fn add(task: &Task, oid: u32) -> Result<()> {
@@ -82,7 +83,7 @@ fn asked_for(task: &Task, oid: u32, followed: &[FollowedTable]) -> Result<Vec<Ca
 fn prepare_destination(task: &Task, tables: &[Candidate], followed: &[FollowedTable]) -> Result<()> {
     let mut destination = Endpoint::of(task)?.open(Purpose::Control)?;
     // A copy of the server that writes there has nothing to change there.
-    let claimant = Claimant::of(task)?;
+    let claimant = Claimant::of(task, source::of(task).as_mut())?;
     claimant.check_source(task)?;
     destination.check_helper_schema()?;
     destination.check_writer(&claimant.claim(task))?;

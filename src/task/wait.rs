@@ -11,6 +11,7 @@ use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::Lsn;
 use crate::pg::dsm::Segment;
 use crate::pg::{latch, spi, xact};
+use crate::source;
 
 /// Nobody announces that a task has failed or was paused: look this often.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -24,7 +25,7 @@ pub fn wait(name: &str, timeout: Duration) -> Result<Lsn> {
     if !task.incremental {
         return wait_until_finished(name, deadline).map(|()| Lsn::INVALID);
     }
-    let mark = xact::write_mark(c"pg_courier mark");
+    let mark = source::of(&task).mark();
     let mut asked: Option<(u32, u32)> = None;
     let mut seen = Instant::now();
     loop {

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::logicalrep::Row;
 use crate::logicalrep::names::{quote_literal, quote_qualified};
 use crate::pg::{encoding, spi, xact};
+use crate::source::{self, Asker, Source};
 
 /// Keys named for a table that differs.
 const KEYS_SHOWN: usize = 10;
@@ -80,7 +81,8 @@ impl Side {
 
 /// `catch_up` lets the destination have what was committed until then.
 pub fn compare_all(task: &Task, mut catch_up: impl FnMut() -> Result<()>) -> Result<Vec<Verdict>> {
-    let mut comparison = Comparison { destination: Endpoint::of(task)?.open(Purpose::Control)?, utf8: false, task };
+    let destination = Endpoint::of(task)?.open(Purpose::Control)?;
+    let mut comparison = Comparison { source: source::of(task), destination, utf8: false, task };
     comparison.utf8 = comparison.encodings_differ()?;
     let (mut verdicts, mut same) = (Vec::new(), Vec::new());
     let streaming = task.wanted == Wanted::Running && !task.failed && task.stage >= Stage::CatchingUp;
@@ -123,6 +125,7 @@ fn forget_rewrites(task: &Task, tables: &[String]) -> Result<()> {
 }
 
 struct Comparison<'a> {
+    source: Box<dyn Source>,
     destination: Destination,
     /// Have the databases different encodings?
     utf8: bool,
@@ -135,14 +138,9 @@ impl Comparison<'_> {
     }
 
     /// Runs a query on the source, printing values as the destination's session does.
-    fn on_source(&self, question: &Question) -> Result<Vec<Row>> {
-        let settings: Vec<String> = data_settings()
-            .map(|(name, value)| format!("set_config({}, {}, true)", quote_literal(name), quote_literal(value)))
-            .collect();
-        spi::as_role(self.task.owner, || {
-            spi::query(&format!("SELECT {}", settings.join(", ")), &[])?;
-            spi::query(question.text(), &[])
-        })
+    fn on_source(&mut self, question: &Question) -> Result<Vec<Row>> {
+        let settings: Vec<_> = data_settings().collect();
+        self.source.ask_printed(&settings, question.text())
     }
 
     /// What concerns this table only is its line.
@@ -159,7 +157,7 @@ impl Comparison<'_> {
 
     fn compare(&mut self, table: &TaskTable) -> Result<Verdict> {
         let mut verdict = Verdict::of(table.shown());
-        let Some(mut shape) = shape(table)? else { return Ok(verdict) };
+        let Some(mut shape) = shape(self.source.as_mut(), table)? else { return Ok(verdict) };
         verdict.is_renamed = shape.name != table.name;
         let target = table.target();
         let only = self.destination.table(&target)?.only();
@@ -250,19 +248,15 @@ fn read_digest(rows: &[Row]) -> Result<Digest> {
 }
 
 /// `None` when the table is gone on the source.
-fn shape(table: &TaskTable) -> Result<Option<Shape>> {
-    let rows = spi::as_extension(|| {
-        spi::query(
-            "SELECT n.nspname, c.relname, a.attname, COALESCE(a.attnum = ANY (i.indkey::int2[]) \
-             AND array_position(i.indkey::int2[], a.attnum) < i.indnkeyatts, false) \
-             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-             LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
-             LEFT JOIN LATERAL (SELECT i.indkey, i.indnkeyatts FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid \
-               AND (i.indisprimary OR i.indisreplident) ORDER BY i.indisprimary DESC LIMIT 1) i ON true \
-             WHERE c.oid = $1::oid ORDER BY a.attnum",
-            &[Some(&table.relid.to_string())],
-        )
-    })?;
+fn shape(source: &mut dyn Source, table: &TaskTable) -> Result<Option<Shape>> {
+    let sql = "SELECT n.nspname, c.relname, a.attname, COALESCE(a.attnum = ANY (i.indkey::int2[]) \
+               AND array_position(i.indkey::int2[], a.attnum) < i.indnkeyatts, false) \
+               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+               LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+               LEFT JOIN LATERAL (SELECT i.indkey, i.indnkeyatts FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid \
+                 AND (i.indisprimary OR i.indisreplident) ORDER BY i.indisprimary DESC LIMIT 1) i ON true \
+               WHERE c.oid = $1::oid ORDER BY a.attnum";
+    let rows = source.ask(Asker::Extension, sql, &[Some(&table.relid.to_string())])?;
     let Some(first) = rows.first() else { return Ok(None) };
     let name = quote_qualified(first.text(0)?, first.text(1)?);
     let mut here = Side { from: format!("ONLY {name}"), ..Side::default() };

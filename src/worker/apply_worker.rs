@@ -31,6 +31,7 @@ use crate::select::coverage::Coverage;
 use crate::select::marks::Marks;
 use crate::select::origins::Origins;
 use crate::select::own::{Heard, Own};
+use crate::source;
 use crate::task::processes::{Argument, WorkerMode};
 use crate::task::status::{Admission, TaskStatus};
 
@@ -217,7 +218,7 @@ fn create_slot(argument: &Argument, status: &TaskStatus) -> Result<()> {
     })?;
     super::show_task(&task.name)?;
     bgworker::report_activity("creating the replication slot; waits for transactions that run now");
-    let lsn = context::create_slot(&names::slot_name(&task.name))?;
+    let lsn = source::of(&task).create_slot()?;
     failpoint::hit("slot_created")?;
     status.slot_lsn.store(lsn.0, Relaxed);
     Ok(())

@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 
 use super::{health, wal_guard};
 use crate::catalog::{self, Task, version};
-use crate::decode::context::PLUGIN;
 use crate::error::Result;
 use crate::guc;
 use crate::pg::bgworker::{self, Spec};
 use crate::pg::dsm::Segment;
-use crate::pg::{latch, report, slots, spi, wake, xact};
+use crate::pg::{latch, report, spi, wake, xact};
+use crate::source;
 use crate::task::processes::{Argument, WorkerMode, start_supervisor};
 
 pub const NAME: &str = "pg_courier launcher";
@@ -62,11 +62,11 @@ fn launcher_main() {
     loop {
         if looked.is_none_or(|time| time.elapsed() >= AGAIN) {
             looked = Some(Instant::now());
-            open.extend(slots::databases_keeping(PLUGIN, 0));
+            open.extend(source::databases_keeping(0));
             open.retain(|database| !launcher.start_tasks(*database));
             // With a limit on retained WAL: slots of tasks that are paused or failed have no supervisor that watches them.
             if let Some(limit) = guc::max_retained_wal() {
-                for database in slots::databases_keeping(PLUGIN, wal_guard::first_warning(limit)) {
+                for database in source::databases_keeping(wal_guard::first_warning(limit)) {
                     launcher.visit(database, WorkerMode::GuardSlots);
                 }
             }
@@ -112,7 +112,7 @@ impl Launcher {
         self.checked = Instant::now();
         let there = bgworker::databases();
         let wanted: BTreeSet<u32> =
-            slots::databases_keeping(PLUGIN, 0).into_iter().chain(self.known.iter().copied()).collect();
+            source::databases_keeping(0).into_iter().chain(self.known.iter().copied()).collect();
         let other = next_other(&there, &wanted, self.last_other);
         self.last_other = other.unwrap_or(0);
         for database in there.into_iter().filter(|database| wanted.contains(database) || Some(*database) == other) {

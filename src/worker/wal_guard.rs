@@ -7,11 +7,10 @@
 use std::time::{Duration, Instant};
 
 use crate::catalog::{self, Task, version};
-use crate::decode::context;
 use crate::error::{Error, Result, sqlstate};
 use crate::guc;
-use crate::logicalrep::names;
 use crate::pg::{latch, report, spi, xact};
+use crate::source;
 
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -26,7 +25,7 @@ impl GuardOrder {
     /// The task's row says it already; its processes are gone, and the slot goes when it has to.
     pub fn carry_out(self, task: &Task) -> Result<()> {
         if self == GuardOrder::Drop {
-            xact::in_transaction(|| context::drop_slot(&names::slot_name(&task.name)))?;
+            xact::in_transaction(|| source::of(task).drop_slot())?;
         }
         Ok(())
     }

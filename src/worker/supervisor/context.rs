@@ -17,6 +17,7 @@ use crate::logicalrep::Lsn;
 use crate::pg::dsm::Segment;
 use crate::pg::{bgworker, latch, xact};
 use crate::schema::Item;
+use crate::source::{self, Source};
 use crate::task::status::TaskStatus;
 use crate::worker::health::HealthCheck;
 use crate::worker::heartbeat::Heart;
@@ -62,6 +63,7 @@ pub struct Context<'a> {
     pub workers: &'a Workers<'a>,
     pub early: &'a mut EarlyWorker,
     pub life: &'a mut Life,
+    pub source: Box<dyn Source>,
     pub endpoint: Endpoint,
     pub claimant: Rc<Claimant>,
     /// What the first look at the destination found there.
@@ -97,9 +99,10 @@ impl<'a> Context<'a> {
         early: &'a mut EarlyWorker,
         life: &'a mut Life,
     ) -> Result<Context<'a>> {
+        let mut source = source::of(task);
         let (endpoint, claimant) = xact::in_transaction(|| {
             check_owner(task)?;
-            Ok((Endpoint::of(task)?, Rc::new(Claimant::of(task)?)))
+            Ok((Endpoint::of(task)?, Rc::new(Claimant::of(task, source.as_mut())?)))
         })?;
         claimant.check_source(task)?;
         let mut destination = endpoint.open(Purpose::Control)?;
@@ -115,6 +118,7 @@ impl<'a> Context<'a> {
             workers,
             early,
             life,
+            source,
             endpoint,
             claimant,
             found: Found { lease, destination_id, slot_lsn: task.slot_lsn },

@@ -16,7 +16,7 @@ use crate::catalog::{Stage, Task, tables};
 use crate::error::{Remedy, Result};
 use crate::failpoint;
 use crate::pg::bgworker::Handle;
-use crate::pg::{compat, latch, report, xact};
+use crate::pg::{latch, report, xact};
 use crate::task::processes::WorkerMode;
 use crate::worker::renames;
 
@@ -78,7 +78,7 @@ impl Stream {
         let task = context.task;
         // A worker that starts anew must begin behind every copy: changes that a copy holds are left out only as long
         // as its snapshot is kept.
-        let target = compat::flush_lsn().max(xact::in_transaction(|| tables::last_sync_lsn(task.id))?);
+        let target = context.source.flushed().max(xact::in_transaction(|| tables::last_sync_lsn(task.id))?);
         context.status.want_durable(target);
         if context.with_destination(|_, destination| renames::take_notice(task, destination))? {
             // It has read what was written before.

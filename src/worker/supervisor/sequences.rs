@@ -11,6 +11,7 @@ use crate::error::{Error, Result, sqlstate};
 use crate::guc;
 use crate::logicalrep::TableName;
 use crate::pg::{report, xact};
+use crate::source::Source;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exactness {
@@ -54,12 +55,13 @@ impl SequenceSync {
     pub fn sync(
         &mut self,
         task: &Task,
+        source: &mut dyn Source,
         claimant: &Claimant,
         destination: &mut Destination,
         exactness: Exactness,
     ) -> Result<()> {
         self.last = Some(Instant::now());
-        let found = xact::in_transaction(|| sequences::read(task))?;
+        let found = xact::in_transaction(|| sequences::read(task, source))?;
         if !found.values.is_empty() {
             destination.check_writer(&claimant.claim(task))?;
         }

@@ -42,7 +42,7 @@ impl Context<'_> {
     pub fn sync_sequences(&mut self, exactness: Exactness) -> Result<()> {
         self.with_destination(|context, destination| {
             let claimant = context.claimant.clone();
-            context.sequences.sync(context.task, &claimant, destination, exactness)
+            context.sequences.sync(context.task, context.source.as_mut(), &claimant, destination, exactness)
         })
     }
 

@@ -7,7 +7,8 @@ use super::kept::terminate_workers;
 use crate::catalog::{self, Task, Wanted};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::names;
-use crate::pg::{latch, spi, xact};
+use crate::pg::{latch, xact};
+use crate::source;
 use crate::task::status::TaskStatus;
 use crate::worker::wal_guard::GuardOrder;
 
@@ -44,11 +45,7 @@ pub fn end_unwanted(task: &Task) -> Result<()> {
         return Ok(());
     }
     let slot = names::slot_name(&task.name);
-    let is_there = xact::in_transaction(|| {
-        let sql = "SELECT 1 FROM pg_catalog.pg_replication_slots WHERE slot_name = $1";
-        Ok(spi::query_opt(sql, &[Some(&slot)])?.is_some())
-    })?;
-    if !is_there {
+    if xact::in_transaction(|| source::of(task).slot())?.is_none() {
         return Ok(());
     }
     let drop = format!("SELECT pg_catalog.pg_drop_replication_slot({});", names::quote_literal(&slot));

@@ -1,7 +1,7 @@
 //! Changes that were not applied as they are, written down in `courier_applied.conflicts` by the transaction that decided so.
 
 use super::super::{ConflictRecord, Involved, RowsThere, Sql, Statement, Trial};
-use super::rows::{Source, cast, equals};
+use super::rows::{Unnested, cast, equals};
 use crate::logicalrep::Relation;
 use crate::logicalrep::names::{quote_ident, quote_literal};
 
@@ -29,7 +29,7 @@ pub(super) fn record(facts: &ConflictRecord<'_>) -> Sql {
 
 pub(super) fn record_rows(facts: &ConflictRecord<'_>, rows: &Involved<'_>) -> Statement {
     let relation = facts.relation;
-    let mut source = Source::new(relation);
+    let mut source = Unnested::new(relation);
     let key_columns = relation.key.iter().filter(|_| rows.has_key);
     let key = add_all(&mut source, "k", key_columns);
     let row = add_all(&mut source, "c", rows.given.iter());
@@ -46,7 +46,7 @@ pub(super) fn record_rows(facts: &ConflictRecord<'_>, rows: &Involved<'_>) -> St
 }
 
 /// The given columns under their names.
-fn add_all<'a>(source: &mut Source<'_>, prefix: &str, columns: impl Iterator<Item = &'a usize>) -> Vec<String> {
+fn add_all<'a>(source: &mut Unnested<'_>, prefix: &str, columns: impl Iterator<Item = &'a usize>) -> Vec<String> {
     columns
         .map(|column| {
             let value = source.add(prefix, *column);

@@ -18,15 +18,15 @@ const INT8: u32 = 20;
 const INT8_ARRAY: u32 = 1016;
 
 /// Collects array parameters and the columns they become.
-pub(super) struct Source<'a> {
+pub(super) struct Unnested<'a> {
     pub(super) relation: &'a Relation,
     types: Vec<u32>,
     names: Vec<String>,
 }
 
-impl<'a> Source<'a> {
-    pub(super) fn new(relation: &'a Relation) -> Source<'a> {
-        Source { relation, types: Vec::new(), names: Vec::new() }
+impl<'a> Unnested<'a> {
+    pub(super) fn new(relation: &'a Relation) -> Unnested<'a> {
+        Unnested { relation, types: Vec::new(), names: Vec::new() }
     }
 
     /// Adds a column under a prefix and its number; returns the expression of the column's own type.
@@ -67,7 +67,7 @@ impl<'a> Source<'a> {
 
 /// Inserts whole rows. Parameters: every column.
 pub(super) fn insert(relation: &Relation) -> Statement {
-    let mut source = Source::new(relation);
+    let mut source = Unnested::new(relation);
     let values: Vec<String> = (0..relation.columns.len()).map(|c| source.add("c", c)).collect();
     let sql = format!(
         "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}",
@@ -102,7 +102,7 @@ pub(super) fn insert_nothing(relation: &Relation) -> Sql {
 
 /// Updates `set` columns of the rows with the given keys. Parameters: key columns, `set` columns, the number of rows.
 pub(super) fn update(relation: &Relation, there: &Table, set: &[usize]) -> Statement {
-    let mut source = Source::new(relation);
+    let mut source = Unnested::new(relation);
     let condition = key_condition(&mut source, there);
     let mut assignments: Vec<String> = set
         .iter()
@@ -133,7 +133,7 @@ pub(super) fn update(relation: &Relation, there: &Table, set: &[usize]) -> State
 
 /// Deletes the rows with the given keys. Parameters: key columns, the number of rows.
 pub(super) fn delete(relation: &Relation, there: &Table) -> Statement {
-    let mut source = Source::new(relation);
+    let mut source = Unnested::new(relation);
     let condition = key_condition(&mut source, there);
     let (only, name) = (there.only(), relation.target());
     let body = match relation.key[..] {
@@ -154,7 +154,7 @@ pub(super) fn delete(relation: &Relation, there: &Table) -> Statement {
 /// Replaces rows by new ones, key included; columns in `kept` keep the old row's value. Parameters: old key columns, all
 /// columns but the kept ones, the number of rows.
 pub(super) fn replace(relation: &Relation, there: &Table, kept: &[usize]) -> Statement {
-    let mut source = Source::new(relation);
+    let mut source = Unnested::new(relation);
     let condition = key_condition(&mut source, there);
     let mut returned = Vec::new();
     let mut selected = Vec::new();
@@ -185,7 +185,7 @@ pub(super) fn replace(relation: &Relation, there: &Table, kept: &[usize]) -> Sta
 /// text, which tells apart what `=` does not (1.0 and 1.00) and exists for types without `=` (json, point).
 /// Parameters: every column, the counts, the number of rows in all.
 pub(super) fn delete_by_row(relation: &Relation, there: &Table) -> Statement {
-    let mut source = Source::new(relation);
+    let mut source = Unnested::new(relation);
     let given: Vec<String> = (0..relation.columns.len()).map(|c| source.add("c", c)).collect();
     source.add_counts();
     let stored: Vec<String> = relation.columns.iter().map(|c| format!("t.{}", quote_ident(&c.name))).collect();
@@ -213,7 +213,7 @@ pub(super) fn delete_by_row(relation: &Relation, there: &Table) -> Statement {
 
 /// Looks for second rows with the given values of a deferrable constraint. Parameters: the columns, the LSNs.
 pub(super) fn probe(relation: &Relation, there: &Table, constraint: &Deferrable, columns: &[usize]) -> Statement {
-    let mut source = Source::new(relation);
+    let mut source = Unnested::new(relation);
     let operators = constraint.columns.iter().flatten();
     let (mut conditions, mut with_itself, mut shown) = (Vec::new(), Vec::new(), Vec::new());
     for (column, (name, operator)) in columns.iter().zip(operators) {
@@ -296,7 +296,7 @@ fn column_list(relation: &Relation) -> String {
     relation.columns.iter().map(|column| quote_ident(&column.name)).collect::<Vec<_>>().join(", ")
 }
 
-fn key_condition(source: &mut Source<'_>, there: &Table) -> String {
+fn key_condition(source: &mut Unnested<'_>, there: &Table) -> String {
     let relation = source.relation;
     let conditions: Vec<String> = relation
         .key
