@@ -181,8 +181,11 @@ BEGIN
                          FROM pg_catalog.pg_class r JOIN pg_catalog.pg_attribute c ON c.attrelid = r.oid
                         WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND r.oid = d.objid
                        UNION ALL
+                       -- Array types, which have no privileges, and the row types of tables are members, too, from 17 on.
                        SELECT 'TYPE', t.typowner, t.typacl FROM pg_catalog.pg_type t
                         WHERE d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND t.oid = d.objid
+                          AND NOT EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.typarray = t.oid)
+                          AND NOT EXISTS (SELECT FROM pg_catalog.pg_class r WHERE r.oid = t.typrelid AND r.relkind <> 'c')
                        UNION ALL
                        SELECT 'FOREIGN DATA WRAPPER', w.fdwowner, w.fdwacl FROM pg_catalog.pg_foreign_data_wrapper w
                         WHERE d.classid = 'pg_catalog.pg_foreign_data_wrapper'::pg_catalog.regclass AND w.oid = d.objid
