@@ -8,11 +8,12 @@ use super::select::{self, FoundTable};
 use super::{Stage, Task, tables};
 use crate::error::{Error, Result};
 use crate::logicalrep::names::quote_literal;
-use crate::logicalrep::{CopySnapshot, FastMap, TableName};
-use crate::pg::{compat, spi};
+use crate::logicalrep::{FastMap, TableName};
+use crate::pg::spi;
 use crate::select::coverage::{Coverage, Followed, Patterns};
 use crate::select::interest::Interest;
 use crate::select::ways_out::{not_followed_hint, rename_statements, unlogged_hint};
+use crate::source::Source;
 
 /// What is not as it was when the task started.
 pub enum Gap {
@@ -128,10 +129,9 @@ pub fn gaps(task: &Task) -> Result<Vec<Gap>> {
 }
 
 /// What the stream of a worker that starts now has to know.
-pub fn at_start(task: &Task) -> Result<Coverage> {
+pub fn at_start(task: &Task, source: &mut dyn Source) -> Result<Coverage> {
     // Before anything is looked up: what this snapshot shows is what the look has seen.
-    let snapshot = spi::query_one("SELECT pg_catalog.pg_current_snapshot()", &[])?.string(0)?;
-    let start = CopySnapshot::parse(&snapshot, compat::insert_lsn()).map_err(Error::internal)?;
+    let start = source.moment()?;
     let tables = followed(task.id)?;
     let patterns = patterns(task, &tables)?;
     let now: HashMap<u32, Option<TableName>> = tables.into_iter().map(|table| (table.relid, table.now)).collect();

@@ -2,28 +2,24 @@
 
 use crate::error::Result;
 use crate::logicalrep::HELPER_SCHEMA;
-use crate::pg::{compat, spi};
+use crate::pg::compat;
 use crate::select::marks::{self, Marks, TableOwner};
+use crate::source::{Asker, Source};
 
 /// Inside a transaction, as superuser.
-pub fn read() -> Result<Marks> {
-    let as_of = compat::insert_lsn();
+pub fn read(source: &mut dyn Source) -> Result<Marks> {
+    let as_of = source.written();
     let may_be_replica = if compat::HAS_PARAMETER_PRIVILEGES {
         "r.rolsuper OR r.rolreplication \
              OR pg_catalog.has_parameter_privilege(r.oid, 'session_replication_role', 'SET')"
     } else {
         "r.rolsuper OR r.rolreplication"
     };
-    let roles = spi::as_extension(|| {
-        spi::query(&format!("SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE {may_be_replica}"), &[])
-    })?;
-    let tables = spi::as_extension(|| {
-        spi::query(
-            "SELECT c.oid, c.relowner, pg_catalog.pg_get_userbyid(c.relowner) AS owner FROM pg_catalog.pg_class AS c \
-                 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1",
-            &[Some(HELPER_SCHEMA)],
-        )
-    })?;
+    let roles = format!("SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE {may_be_replica}");
+    let roles = source.ask(Asker::Extension, &roles, &[])?;
+    let tables = "SELECT c.oid, c.relowner, pg_catalog.pg_get_userbyid(c.relowner) AS owner FROM pg_catalog.pg_class AS c \
+                  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1";
+    let tables = source.ask(Asker::Extension, tables, &[Some(HELPER_SCHEMA)])?;
     Ok(Marks {
         trusted: roles.iter().map(|row| row.parse(0)).collect::<Result<_>>()?,
         tables: tables

@@ -30,7 +30,7 @@ impl Check<'_> {
     }
 
     fn marks(&mut self) -> Result<()> {
-        for owner in marks::read()?.doubtful_owners() {
+        for owner in marks::read(self.subject.source().as_mut())?.doubtful_owners() {
             let detail = format!(
                 "Tables of schema \"{HELPER_SCHEMA}\" belong to it; it may not say that a transaction came from another server."
             );

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::guc;
 use crate::logicalrep::names;
 use crate::pg::{encoding, spi, wake, xact};
+use crate::source::{self, Source};
 
 pub struct Subject {
     /// The task, if it exists: its id and uuid.
@@ -30,6 +31,10 @@ impl Subject {
             scope: task.scope.clone(),
             begun: task.stage > Stage::Created,
         }
+    }
+
+    pub fn source(&self) -> Box<dyn Source> {
+        source::with_slot(&self.slot_name, self.owner)
     }
 
     /// The facts as JSON: the first parameter of every question.

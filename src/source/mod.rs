@@ -14,10 +14,16 @@
 
 mod local;
 
-use crate::catalog::Task;
-use crate::error::Result;
-use crate::logicalrep::{Lsn, Row};
+use std::time::Duration;
 
+use crate::catalog::Task;
+use crate::catalog::tables::TaskTable;
+use crate::decode::ChangeSink;
+use crate::error::Result;
+use crate::libpq::Watch;
+use crate::logicalrep::{CopySnapshot, Lsn, Relation, Row, names};
+
+pub use crate::decode::context::RoundEnd;
 pub use local::{databases_keeping, slots_in_use};
 
 /// On whose behalf the source is asked.
@@ -82,19 +88,79 @@ pub trait Source {
     /// before the slot's start. `show` hears how many are left, and whose the next one is. Outside of a transaction.
     fn wait_for_older(&mut self, show: &mut dyn FnMut(usize, &str)) -> Result<()>;
 
+    /// Begins the copy of a table, under a snapshot taken now or one that another process keeps under that name. The table's lock
+    /// comes first, so nobody rewrites or truncates it. It is an error when the owner of the task does not see every row. Outside of
+    /// a transaction, which it begins.
+    fn copy(&mut self, table: &TaskTable, exported: Option<&str>) -> Result<Box<dyn TableReader>>;
+
+    /// Takes a snapshot for other processes to copy these tables under, and keeps it and their locks until this process ends. Returns
+    /// its name. Outside of a transaction, and nothing else is asked for behind it.
+    fn export_snapshot(&mut self, tables: &[u32]) -> Result<String>;
+
+    /// Takes the slot and begins behind `from`, or behind what the slot has confirmed if that is later. Outside of a transaction; the
+    /// process asks nothing else of a database from then on.
+    fn stream(&mut self, from: Lsn, sink: Box<dyn ChangeSink>) -> Result<Box<dyn ChangeStream>>;
+
     /// How far WAL is durable: nothing behind it can have been read by anybody. In a transaction or not.
     fn flushed(&self) -> Lsn;
+
+    /// How far WAL is written: what anybody sees now was written before it. In a transaction or not.
+    fn written(&self) -> Lsn;
+
+    /// What is committed now, with the position as of which that is known: whatever is asked from then on shows that, and more.
+    fn moment(&mut self) -> Result<CopySnapshot>;
 
     /// A position that a stream comes to when it has met everything that was committed before now.
     fn mark(&mut self) -> Lsn;
 }
 
-/// The task's source. Today each is the server that the service runs in.
-pub fn of(task: &Task) -> Box<dyn Source> {
-    of_new(&task.name, task.owner)
+/// One table under the snapshot of its copy. Dropped without [`TableReader::end`] it leaves its transaction to who handles the error.
+pub trait TableReader {
+    /// Its text: which transactions it shows.
+    fn snapshot(&self) -> &str;
+
+    /// Behind it nothing commits that the snapshot shows.
+    fn sync_lsn(&self) -> Lsn;
+
+    /// Its definition in the snapshot, with the destination's names.
+    fn relation(&self) -> &Relation;
+
+    /// Can its rows travel in the binary format, into columns of these types? Types are given without their domains, with a mark
+    /// for enums.
+    fn fits_binary(&self, there: &dyn Fn(&str) -> Option<(u32, bool)>) -> bool;
+
+    /// Reads all of it, in COPY's binary or text format; `send` gets a piece of the bytes, and the rows that end in it. Returns the
+    /// rows.
+    fn read(&mut self, is_binary: bool, send: &mut dyn FnMut(&[u8], u64) -> Result<()>) -> Result<u64>;
+
+    fn end(self: Box<Self>);
 }
 
-/// Of a task that is not there yet.
-pub fn of_new(name: &str, owner: u32) -> Box<dyn Source> {
-    Box::new(local::Local::new(name, owner))
+/// The changes of the task's slot, as they go to a sink: what its `Selection` wants, transaction by transaction, in the order of
+/// commits. After an error it is of no use any more.
+pub trait ChangeStream {
+    /// Reads on for a while, without waiting for what is not there yet.
+    fn step(&mut self) -> Result<RoundEnd>;
+
+    /// Up to where WAL has been read.
+    fn position(&self) -> Lsn;
+
+    /// Tells the slot that nothing before `lsn` is needed any more.
+    fn confirm(&mut self, lsn: Lsn) -> Result<()>;
+
+    /// What the slot has confirmed.
+    fn confirmed(&self) -> Lsn;
+
+    /// Waits until there may be more to read, one of the sockets is ready, somebody nudges, or `limit` is over.
+    fn wait(&mut self, sockets: &mut [Watch], limit: Duration);
+}
+
+/// The task's source. Today each is the server that the service runs in.
+pub fn of(task: &Task) -> Box<dyn Source> {
+    with_slot(&names::slot_name(&task.name), task.owner)
+}
+
+/// Of a task that may not be there yet.
+pub fn with_slot(slot: &str, owner: u32) -> Box<dyn Source> {
+    Box::new(local::Local::new(slot, owner))
 }

@@ -67,10 +67,11 @@ impl NewTask<'_> {
                 "Choose another name, or drop the task with courier.drop_task().",
             );
         }
-        if let Some(slot) = source::of_new(self.name, xact::user_id()).slot()? {
-            let database = slot.database.as_deref().unwrap_or("the whole cluster");
+        let slot = names::slot_name(self.name);
+        if let Some(state) = source::with_slot(&slot, xact::user_id()).slot()? {
+            let database = state.database.as_deref().unwrap_or("the whole cluster");
             return duplicate(
-                format!("replication slot \"{}\" already exists (database: {database})", names::slot_name(self.name)),
+                format!("replication slot \"{slot}\" already exists (database: {database})"),
                 "Slot names are shared by all databases of the cluster; choose another task name.",
             );
         }

@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 use crate::apply::applier::{Acquainted, Applied, Applier, Plan, Round};
 use crate::catalog::tables::{self, TaskTable};
 use crate::catalog::{Task, coverage, locks, marks};
-use crate::decode::context::{self, Decoding, RoundEnd};
 use crate::decode::{ChangeSink, EarlySink, Event};
 use crate::destination::Endpoint;
 use crate::destination::{self, Purpose};
@@ -24,19 +23,16 @@ use crate::error::{Error, Remedy, Result, sqlstate};
 use crate::failpoint;
 use crate::logicalrep::{Change, Lsn, Relation, Transaction, names};
 use crate::pg::dsm::Segment;
-use crate::pg::wake::Sleeper;
 use crate::pg::{bgworker, latch, report, spi, xact};
 use crate::select::Selection;
 use crate::select::coverage::Coverage;
 use crate::select::marks::Marks;
 use crate::select::origins::Origins;
 use crate::select::own::{Heard, Own};
-use crate::source;
+use crate::source::{self, ChangeStream, RoundEnd};
 use crate::task::processes::{Argument, WorkerMode};
 use crate::task::status::{Admission, TaskStatus};
 
-/// WAL records between two looks at the destination.
-const RECORDS_PER_STEP: usize = 2000;
 /// The slot is confirmed at most this often; each time may write its state file.
 const CONFIRM_EVERY: Duration = Duration::from_millis(500);
 
@@ -150,13 +146,12 @@ impl EarlySink for SharedSink {
 
 fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
     super::apply_data_settings()?;
-    context::allow_own_plugin()?;
     if argument.mode == WorkerMode::CreateSlot {
         return create_slot(argument, &status);
     }
     let is_admitted = status.admission(argument.number) == Admission::Granted;
-    let Source { mut task, endpoint, mut plan, coverage, marks, own } =
-        xact::in_transaction(|| Source::read(argument, &status))?;
+    let AtStart { mut task, endpoint, mut plan, coverage, marks, own } =
+        xact::in_transaction(|| AtStart::read(argument, &status))?;
     super::show_task(&task.name)?;
     let destination = endpoint.open(Purpose::Apply)?;
     if !destination.replica_role && task.needs_replica_role {
@@ -190,22 +185,21 @@ fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
     status.beat.forget();
     let start = applier.borrow().applied();
     let sink = SharedSink { applier: applier.clone(), selection, status: status.clone() };
-    let mut decoding = Decoding::open(&names::slot_name(&task.name), start, Box::new(sink))?;
-    if start < decoding.confirmed() {
-        // Decoding would begin behind the gap, without a word.
-        return Err(destination::behind(&task.name, start, decoding.confirmed()));
+    let mut stream = source::of(&task).stream(start, Box::new(sink))?;
+    if start < stream.confirmed() {
+        // It would begin behind the gap, without a word.
+        return Err(destination::behind(&task.name, start, stream.confirmed()));
     }
     // Not the maximum: a destination that crashed may have lost what it had not made durable.
     status.applied_lsn.store(start.0, Relaxed);
     status.durable_lsn.store(applier.borrow().durable().0, Relaxed);
-    let mut session =
-        Stream { status, applier, sleeper: Sleeper::register(), last_confirm: Instant::now(), rate: Rate::new() };
-    let outcome = session.run(&mut decoding);
+    let mut rounds = Rounds { status, applier, last_confirm: Instant::now(), rate: Rate::new() };
+    let outcome = rounds.run(stream.as_mut());
     if let Err(error) = &outcome
         && error.remedy() == Remedy::ReplaySerially
     {
-        let until = session.applier.borrow().failing_end();
-        session.status.serial_until.store(until.0, Relaxed);
+        let until = rounds.applier.borrow().failing_end();
+        rounds.status.serial_until.store(until.0, Relaxed);
     }
     outcome
 }
@@ -238,8 +232,8 @@ fn wait_for_admission(status: &TaskStatus, ticket: u32) -> bool {
     }
 }
 
-/// What the source knows of the task.
-struct Source {
+/// What this server knows of the task.
+struct AtStart {
     task: Task,
     endpoint: Endpoint,
     plan: Plan,
@@ -248,8 +242,8 @@ struct Source {
     own: Own,
 }
 
-impl Source {
-    fn read(argument: &Argument, status: &Rc<Segment<TaskStatus>>) -> Result<Source> {
+impl AtStart {
+    fn read(argument: &Argument, status: &Rc<Segment<TaskStatus>>) -> Result<AtStart> {
         let task = Task::by_id(argument.task)?;
         let plan = Plan {
             task_id: task.uuid.clone(),
@@ -260,8 +254,10 @@ impl Source {
             skip: task.skip_lsn,
             serial_until: Lsn(status.serial_until.load(Relaxed)),
         };
-        let (coverage, marks, own) = (coverage::at_start(&task)?, marks::read()?, own_tables(task.id)?);
-        Ok(Source { endpoint: Endpoint::of(&task)?, task, plan, coverage, marks, own })
+        let mut source = source::of(&task);
+        let (coverage, marks, own) =
+            (coverage::at_start(&task, source.as_mut())?, marks::read(source.as_mut())?, own_tables(task.id)?);
+        Ok(AtStart { endpoint: Endpoint::of(&task)?, task, plan, coverage, marks, own })
     }
 }
 
@@ -284,32 +280,32 @@ fn note_applied(status: &TaskStatus, applied: &Applied) {
     status.announce();
 }
 
-struct Stream {
+/// The worker's loop: a step of the stream, a look at the destination, a rest when both are through.
+struct Rounds {
     status: Rc<Segment<TaskStatus>>,
     applier: Rc<RefCell<Applier>>,
-    sleeper: Sleeper,
     last_confirm: Instant,
     rate: Rate,
 }
 
-impl Stream {
-    fn run(&mut self, decoding: &mut Decoding) -> Result<()> {
+impl Rounds {
+    fn run(&mut self, stream: &mut dyn ChangeStream) -> Result<()> {
         bgworker::report_activity("applying changes");
         loop {
             let before = xact::now();
-            let step = decoding.step(RECORDS_PER_STEP)?;
+            let step = stream.step()?;
             xact::check_for_interrupts();
             failpoint::hit("apply_before_send")?;
             let caught_up = step == RoundEnd::CaughtUp;
-            let position = decoding.position();
+            let position = stream.position();
             self.status.received_lsn.store(position.0, Relaxed);
             let wanted = Lsn(self.status.durable_wanted.load(Relaxed));
             let is_held = failpoint::is_armed("apply_never_durable");
             self.applier.borrow_mut().tick(Round { position, caught_up, wanted, is_held })?;
             self.publish(position, caught_up.then_some(before));
-            self.confirm(decoding)?;
+            self.confirm(stream)?;
             if caught_up {
-                self.rest(position)?;
+                self.rest(stream)?;
             }
         }
     }
@@ -338,20 +334,20 @@ impl Stream {
     }
 
     /// The slot never passes the progress row: a row behind the slot tells that the destination has lost something.
-    fn confirm(&mut self, decoding: &mut Decoding) -> Result<()> {
+    fn confirm(&mut self, stream: &mut dyn ChangeStream) -> Result<()> {
         let durable = self.applier.borrow().durable();
-        if durable > decoding.confirmed() && self.last_confirm.elapsed() >= CONFIRM_EVERY {
+        if durable > stream.confirmed() && self.last_confirm.elapsed() >= CONFIRM_EVERY {
             failpoint::hit("apply_after_destination_commit")?;
-            decoding.confirm(durable)?;
-            assert!(decoding.confirmed() <= durable, "the slot stays behind what is durable");
-            self.status.confirmed_lsn.store(decoding.confirmed().0, Relaxed);
+            stream.confirm(durable)?;
+            assert!(stream.confirmed() <= durable, "the slot stays behind what is durable");
+            self.status.confirmed_lsn.store(stream.confirmed().0, Relaxed);
             self.last_confirm = Instant::now();
         }
         Ok(())
     }
 
     /// Waits for WAL, for the destination, or for a nudge.
-    fn rest(&mut self, position: Lsn) -> Result<()> {
+    fn rest(&mut self, stream: &mut dyn ChangeStream) -> Result<()> {
         if !self.status.supervisor.is_alive() {
             return Err(Error::new(sqlstate::OBJECT_IN_USE, "the supervisor of the task is gone"));
         }
@@ -359,7 +355,7 @@ impl Stream {
             let mut applier = self.applier.borrow_mut();
             (applier.watches()?, applier.patience())
         };
-        self.sleeper.sleep(position, &mut sockets, patience);
+        stream.wait(&mut sockets, patience);
         Ok(())
     }
 }

@@ -17,15 +17,13 @@ use crate::error::{Error, Origin, Remedy, Result, sqlstate};
 use crate::failpoint;
 use crate::logicalrep::Relation;
 use crate::logicalrep::TableName;
-use crate::logicalrep::names::{quote_ident, shown};
+use crate::logicalrep::names::shown;
 use crate::logicalrep::words::counted;
 use crate::pg::dsm::Segment;
-use crate::pg::rel::{Hidden, OpenTable};
-use crate::pg::xact::RepeatableRead;
-use crate::pg::{bgworker, compat, latch, rel, report, spi, xact};
+use crate::pg::{bgworker, latch, report, xact};
+use crate::source::{self, TableReader};
 use crate::task::processes::{Argument, WorkerMode};
 use crate::task::status::{TaskStatus, WorkerStatus};
-use crate::tuple::{self, scan};
 
 bgworker::entry_point!(pg_courier_tablesync_worker_main, tablesync_worker_main);
 
@@ -130,13 +128,13 @@ fn share_locks_of_holder(status: &TaskStatus) -> Result<()> {
 /// Exports a snapshot and keeps it until the supervisor ends this worker. No table may be rewritten or truncated
 /// meanwhile, as under `pg_dump`.
 fn hold_snapshot(task: i32, status: &TaskStatus) -> Result<()> {
-    let mut tables: Vec<u32> = xact::in_transaction(|| tables::of_task(task))?.iter().map(|t| t.relid).collect();
+    let (task, tables) = xact::in_transaction(|| Ok((Task::by_id(task)?, tables::of_task(task)?)))?;
+    let mut tables: Vec<u32> = tables.iter().map(|table| table.relid).collect();
     tables.sort_unstable();
     latch::share_locks();
     failpoint::hit("tablesync_before_snapshot")?;
     bgworker::report_activity("waiting for the locks of the tables");
-    let _transaction = RepeatableRead::begin(&tables, None)?;
-    let name = spi::query_one("SELECT pg_catalog.pg_export_snapshot()", &[])?.string(0)?;
+    let name = source::of(&task).export_snapshot(&tables)?;
     status.set_snapshot(&name);
     status.supervisor.nudge();
     bgworker::report_activity("keeping the snapshot of the copy");
@@ -154,46 +152,21 @@ fn copy(
     exported: Option<String>,
 ) -> Result<tables::Copied> {
     failpoint::hit("tablesync_before_copy")?;
-    let transaction = RepeatableRead::begin(&[table.relid], exported.as_deref())?;
-    // What this opens it closes again before the transaction ends.
-    let copied = copy_under_snapshot(task, table, destination, mine)?;
-    transaction.end();
+    let mut reader = source::of(task).copy(table, exported.as_deref())?;
+    let copied = copy_rows(task, table, reader.as_mut(), destination, mine)?;
+    reader.end();
     Ok(copied)
 }
 
-fn gone(relid: u32) -> Error {
-    Error::new(sqlstate::UNDEFINED_TABLE, format!("the source table with OID {relid} is gone"))
-        .hint("It was dropped after the task was created; drop the task and create it anew.")
-}
-
-/// The owner of the task has to see every row.
-fn check_readable(task: &Task, source: &OpenTable) -> Result<()> {
-    let denied = |what: &str| Error::new(sqlstate::INSUFFICIENT_PRIVILEGE, format!("{what} {}", source.shown()));
-    Err(match source.hidden_from(task.owner) {
-        None => return Ok(()),
-        Some(Hidden::NoPrivilege) => denied("the owner of the task may not read").hint(format!(
-            "GRANT SELECT ON {} TO {}; Then SELECT courier.resume({{task}});",
-            source.shown(),
-            quote_ident(&task.owner_name)
-        )),
-        Some(Hidden::RowSecurity) => denied("row security applies to the owner of the task on")
-            .hint("Row security would hide rows from the copy: let a role with BYPASSRLS own the task."),
-    })
-}
-
-fn copy_under_snapshot(
+fn copy_rows(
     task: &Task,
     table: &TaskTable,
+    reader: &mut dyn TableReader,
     destination: &mut Destination,
     mine: &WorkerStatus,
 ) -> Result<tables::Copied> {
-    let snapshot = spi::query_one("SELECT pg_catalog.pg_current_snapshot()", &[])?.string(0)?;
-    let sync_lsn = compat::insert_lsn();
-    let source = rel::open_table(table.relid).ok_or_else(|| gone(table.relid))?;
-    check_readable(task, &source)?;
-    check_not_rewritten(table)?;
-    let mut described = tuple::describe_open(&source, &table.route)?;
-    let name = described.relation.target();
+    let (snapshot, sync_lsn) = (reader.snapshot().to_owned(), reader.sync_lsn());
+    let name = reader.relation().target();
     let leases = task.leases()?;
     let copy = TableCopy {
         task_id: &task.uuid,
@@ -213,23 +186,23 @@ fn copy_under_snapshot(
     destination.lock_for_copy(&name, if task.schema_sync { Others::Wait } else { Others::MayWrite })?;
     let there = destination.table(&name)?;
     let freeze = prepare_destination_table(task, &there, destination)?;
-    let is_binary = described.copies_binary(|column| there.base_type(column));
-    destination.start_copy(&described.relation, CopyFormat { is_binary, freeze })?;
-    let rows = scan::copy_table(&source, &mut described, is_binary, |bytes, rows| {
+    let is_binary = reader.fits_binary(&|column| there.base_type(column));
+    destination.start_copy(reader.relation(), CopyFormat { is_binary, freeze })?;
+    let rows = reader.read(is_binary, &mut |bytes, rows| {
         destination.copy_data(bytes)?;
         mine.rows.fetch_add(rows, Relaxed);
         mine.bytes.fetch_add(bytes.len() as u64, Relaxed);
         mine.moved_at.store(xact::now(), Relaxed);
         failpoint::hit("tablesync_mid_copy")
     })?;
-    let taken = destination.copy_end().map_err(|error| explain_unknown_name(error, &described.relation))?;
+    let taken = destination.copy_end().map_err(|error| explain_unknown_name(error, reader.relation()))?;
     if taken != rows {
         return Err(Error::new(
             "XX001",
             format!(
                 "the destination took {} of {}, the source sent {rows}",
                 counted(taken, "row"),
-                described.relation.shown_there()
+                reader.relation().shown_there()
             ),
         )
         .origin(Origin::Destination)
@@ -240,24 +213,6 @@ fn copy_under_snapshot(
     }
     destination.commit_copy(&copy, rows)?;
     Ok(tables::Copied { snapshot, sync_lsn, rows, bytes: mine.bytes.load(Relaxed) })
-}
-
-/// The lock came before the snapshot, so this cannot happen. If it did, the rows would be lost without a word.
-fn check_not_rewritten(table: &TaskTable) -> Result<()> {
-    let row = spi::query_opt(
-        "SELECT c.relfilenode OPERATOR(pg_catalog.=) pg_catalog.pg_relation_filenode(c.oid) \
-         FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) $1::pg_catalog.oid",
-        &[Some(&table.relid.to_string())],
-    )?;
-    if row.is_some_and(|row| row.bool(0).unwrap_or(false)) {
-        return Ok(());
-    }
-    const SERIALIZATION_FAILURE: &str = "40001";
-    Err(Error::new(
-        SERIALIZATION_FAILURE,
-        format!("table {} was made or rewritten after the snapshot of its copy was taken", table.shown()),
-    )
-    .hint("The task tries again by itself."))
 }
 
 /// A dead worker's copy committed after all.

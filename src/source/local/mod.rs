@@ -1,13 +1,18 @@
 //! The source is this server: SQL by SPI, tables from the heap, WAL decoded in the process that asks for it.
 
+mod copy;
 mod slot;
+mod stream;
 
-use super::{Asker, SlotState, Source, SourceIdentity};
-use crate::decode::context;
-use crate::error::Result;
-use crate::logicalrep::names::{self, quote_literal};
-use crate::logicalrep::{Lsn, Row};
+use super::{Asker, ChangeStream, SlotState, Source, SourceIdentity, TableReader};
+use crate::catalog::tables::TaskTable;
+use crate::decode::{ChangeSink, context};
+use crate::error::{Error, Result};
+use crate::logicalrep::names::quote_literal;
+use crate::logicalrep::{CopySnapshot, Lsn, Row};
 use crate::pg::{compat, slots, spi, xact};
+use copy::HeapReader;
+use stream::WalStream;
 
 /// Databases whose tasks have a slot that nobody reads and that keeps at least so many bytes of WAL. In any process.
 pub fn databases_keeping(bytes: u64) -> Vec<u32> {
@@ -25,8 +30,8 @@ pub struct Local {
 }
 
 impl Local {
-    pub fn new(task: &str, owner: u32) -> Local {
-        Local { slot: names::slot_name(task), owner }
+    pub fn new(slot: &str, owner: u32) -> Local {
+        Local { slot: slot.to_owned(), owner }
     }
 }
 
@@ -80,8 +85,29 @@ impl Source for Local {
         slot::wait_for_older(show)
     }
 
+    fn copy(&mut self, table: &TaskTable, exported: Option<&str>) -> Result<Box<dyn TableReader>> {
+        Ok(Box::new(HeapReader::begin(table, self.owner, exported)?))
+    }
+
+    fn export_snapshot(&mut self, tables: &[u32]) -> Result<String> {
+        copy::export_snapshot(tables)
+    }
+
+    fn stream(&mut self, from: Lsn, sink: Box<dyn ChangeSink>) -> Result<Box<dyn ChangeStream>> {
+        Ok(Box::new(WalStream::begin(&self.slot, from, sink)?))
+    }
+
     fn flushed(&self) -> Lsn {
         compat::flush_lsn()
+    }
+
+    fn written(&self) -> Lsn {
+        compat::insert_lsn()
+    }
+
+    fn moment(&mut self) -> Result<CopySnapshot> {
+        let (snapshot, lsn) = copy::moment()?;
+        CopySnapshot::parse(&snapshot, lsn).map_err(Error::internal)
     }
 
     fn mark(&mut self) -> Lsn {

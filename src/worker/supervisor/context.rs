@@ -4,10 +4,10 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use super::following::Following;
 use super::owner::check_owner;
 use super::retry::{FOLLOW_EVERY, Retry};
 use super::sequences::SequenceSync;
-use super::stream::Stream;
 use super::wanted::Asked;
 use super::workers::{EarlyWorker, Workers};
 use crate::catalog::{Stage, Task, tables};
@@ -71,8 +71,8 @@ pub struct Context<'a> {
     pub sequences: SequenceSync,
     pub heart: Heart,
     pub guard: WalGuard,
-    /// The stream, between the step that begins it and the one that goes on with it.
-    pub stream: Option<Stream>,
+    /// Between the step that begins it and the one that goes on with it.
+    pub following: Option<Following>,
     /// What is to be created there, once it was asked for.
     pub items: Option<Rc<Vec<Item>>>,
     destination: Option<Destination>,
@@ -125,7 +125,7 @@ impl<'a> Context<'a> {
             sequences: SequenceSync::default(),
             heart: Heart::default(),
             guard: WalGuard::default(),
-            stream: None,
+            following: None,
             items: None,
             destination: Some(destination),
             looked: Instant::now(),

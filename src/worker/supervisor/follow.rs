@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::context::{Context, Outcome};
+use super::following::Following;
 use super::retry::FOLLOW_EVERY;
 use super::retry::LONGEST_PAUSE;
 use super::schema;
 use super::step::Step;
-use super::stream::Stream;
 use crate::catalog::{Stage, Task, tables};
 use crate::error::{Remedy, Result};
 use crate::failpoint;
@@ -32,15 +32,15 @@ impl Step for CatchUp {
     }
 
     fn run(&self, context: &mut Context<'_>) -> Outcome {
-        let mut stream = Stream::begin(context)?;
-        while !stream.look(context)? {
-            stream.attend(context)?;
+        let mut following = Following::begin(context)?;
+        while !following.look(context)? {
+            following.attend(context)?;
             latch::wait(Some(FOLLOW_EVERY));
         }
         schema::complete(context)?;
         xact::in_transaction(|| context.task.set_stage(Stage::Synchronizing))?;
         context.show(WATCHING);
-        context.stream = Some(stream);
+        context.following = Some(following);
         Ok(())
     }
 }
@@ -58,14 +58,14 @@ impl Step for Follow {
 
     /// Ends by an error, or when the task is to rest.
     fn run(&self, context: &mut Context<'_>) -> Outcome {
-        let mut stream = match context.stream.take() {
-            Some(stream) => stream,
-            None => Stream::begin(context)?,
+        let mut following = match context.following.take() {
+            Some(following) => following,
+            None => Following::begin(context)?,
         };
         loop {
-            stream.look(context)?;
-            stream.attend(context)?;
-            let due = if stream.has_uncaught { FOLLOW_EVERY } else { stream.due_in(context) };
+            following.look(context)?;
+            following.attend(context)?;
+            let due = if following.has_uncaught { FOLLOW_EVERY } else { following.due_in(context) };
             latch::wait(Some(due));
         }
     }
@@ -73,8 +73,8 @@ impl Step for Follow {
 
 const WATCHING: &str = "watching the apply worker";
 
-impl Stream {
-    fn begin(context: &mut Context<'_>) -> Result<Stream> {
+impl Following {
+    fn begin(context: &mut Context<'_>) -> Result<Following> {
         let task = context.task;
         // A worker that starts anew must begin behind every copy: changes that a copy holds are left out only as long
         // as its snapshot is kept.
@@ -93,7 +93,7 @@ impl Stream {
             None => context.workers.start_apply_worker(WorkerMode::Run)?,
         };
         context.show(WATCHING);
-        Ok(Stream {
+        Ok(Following {
             worker,
             worker_since: Instant::now(),
             target,

@@ -11,6 +11,7 @@ mod claim;
 mod context;
 mod copy;
 mod follow;
+mod following;
 mod kept;
 mod owner;
 mod retry;
@@ -20,7 +21,6 @@ mod serve;
 mod slot;
 mod step;
 mod steps;
-mod stream;
 mod wanted;
 mod workers;
 

@@ -6,7 +6,7 @@ use crate::logicalrep::Lsn;
 use crate::pg::bgworker::Handle;
 
 /// The apply worker, and how far it is.
-pub struct Stream {
+pub struct Following {
     pub(super) worker: Handle,
     pub(super) worker_since: Instant,
     /// Behind it, as of the beginning, no copy holds a change any more.
