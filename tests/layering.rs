@@ -121,6 +121,34 @@ fn only_the_destination_names_the_helper_schema() {
     assert!(places > 5 && problems.is_empty(), "\n{}", problems.join("\n"));
 }
 
+/// A second source has one place to be added: who else knew of slots, snapshots, positions or decoding would go on asking this
+/// server.
+#[test]
+fn only_the_source_reads_the_source() {
+    // What begins a stream, a copy or a slot, or tells positions, in the modules that `source` is made of.
+    const BENEATH: [&str; 4] = ["decode", "pg", "source", "tuple"];
+    const NAMES: [&str; 6] =
+        ["RepeatableRead", "Sleeper", "flush_lsn", "insert_lsn", "wait_for_transaction", "write_mark"];
+    const SQL: [&str; 4] = ["pg_replication_slots", "pg_export_snapshot", "pg_current_snapshot", "pg_snapshot_xip"];
+    // Where changes arrive, whoever reads them.
+    const OF_SINKS: [&str; 3] = ["ChangeSink", "EarlySink", "Event"];
+    let mut problems = Vec::new();
+    for file in rust_files(&source_directory()) {
+        let Some(module) = module_of(&file).filter(|module| !BENEATH.contains(&module.as_str())) else { continue };
+        let code = read_code(&file);
+        let mut found: Vec<String> =
+            words(&code).filter(|word| NAMES.contains(word) || SQL.contains(word)).map(str::to_owned).collect();
+        found.extend(names_used_of("decode", &code).into_iter().filter(|name| !OF_SINKS.contains(&name.as_str())));
+        found.extend(names_used_of("pg", &code).into_iter().filter(|name| name == "slots" || name == "*"));
+        // The plugin for slots of others writes rows, too.
+        if module != "reader" && modules_used(&code).contains("tuple") {
+            found.push("tuple".to_owned());
+        }
+        problems.extend(found.into_iter().map(|name| format!("{}: {name}", file.display())));
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
 /// What people type and read passes `pg::text`: a `String` there is in the database's encoding, and refused or misread
 /// where that is not UTF-8.
 #[test]
