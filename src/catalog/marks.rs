@@ -35,3 +35,22 @@ pub fn read(source: &mut dyn Source) -> Result<Marks> {
 pub fn grant_to(role: &str) -> String {
     marks::grant_to(role, compat::HAS_PARAMETER_PRIVILEGES)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logicalrep::Lsn;
+    use crate::source::fake::FakeSource;
+
+    #[test]
+    fn what_is_known_is_as_of_before_it_was_asked() {
+        let mut source = FakeSource::at(Lsn(100))
+            .answers(&["oid"], &[&[Some("10")], &[Some("16500")]])
+            .answers(&["oid", "relowner", "owner"], &[&[Some("500"), Some("30"), Some("app")]]);
+        let marks = read(&mut source).expect("both answers");
+        assert_eq!(marks.as_of, Lsn(100), "a grant that comes between the two questions is behind it");
+        assert!(marks.trusted.contains(&10) && marks.trusted.contains(&16500) && marks.trusted.len() == 2);
+        assert_eq!(marks.doubtful_owners(), ["app"]);
+        assert!(source.asked.iter().all(|(asker, _)| *asker == Asker::Extension), "no right of a role's hides a table");
+    }
+}

@@ -6,12 +6,15 @@
 //!   TableReader   one table under the snapshot of its copy
 //!   ChangeStream  the changes behind the slot's position, to a sink
 //!   local         the source is this server: SPI, the heap, WAL decoded in this process
+//!   fake          answers for unit tests
 //! ```
 //! What the service keeps of its tasks (the tables of schema `courier`, health, the WAL guard, what tells one installation from
 //! another) is of the server that it runs in, wherever a task's rows come from: that is asked by `catalog` and `pg::spi`.
 //!
 //! A call goes through a table of functions once for a question, a piece of a COPY or a step of decoding, never for a row.
 
+#[cfg(test)]
+pub mod fake;
 mod local;
 
 use std::time::Duration;

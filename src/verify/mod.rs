@@ -250,7 +250,7 @@ fn read_digest(rows: &[Row]) -> Result<Digest> {
 /// `None` when the table is gone on the source.
 fn shape(source: &mut dyn Source, table: &TaskTable) -> Result<Option<Shape>> {
     let sql = "SELECT n.nspname, c.relname, a.attname, COALESCE(a.attnum = ANY (i.indkey::int2[]) \
-               AND array_position(i.indkey::int2[], a.attnum) < i.indnkeyatts, false) \
+               AND array_position(i.indkey::int2[], a.attnum) < i.indnkeyatts, false) AS is_key \
                FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
                LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
                LEFT JOIN LATERAL (SELECT i.indkey, i.indnkeyatts FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid \
@@ -258,18 +258,76 @@ fn shape(source: &mut dyn Source, table: &TaskTable) -> Result<Option<Shape>> {
                WHERE c.oid = $1::oid ORDER BY a.attnum";
     let rows = source.ask(Asker::Extension, sql, &[Some(&table.relid.to_string())])?;
     let Some(first) = rows.first() else { return Ok(None) };
-    let name = quote_qualified(first.text(0)?, first.text(1)?);
+    let name = quote_qualified(first.text("nspname")?, first.text("relname")?);
     let mut here = Side { from: format!("ONLY {name}"), ..Side::default() };
     let mut there = Side::default();
-    for row in rows.iter().filter(|row| row.opt(2).is_some()) {
-        let column = row.string(2)?;
+    for row in rows.iter().filter(|row| row.opt("attname").is_some()) {
+        let column = row.string("attname")?;
         let Some(target) = table.route.column(&column) else { continue };
         there.columns.push(target.to_owned());
-        if row.bool(3)? {
+        if row.bool("is_key")? {
             there.key.push(target.to_owned());
             here.key.push(column.clone());
         }
         here.columns.push(column);
     }
     Ok(Some(Shape { name, here, there }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::catalog::TableState;
+    use crate::logicalrep::{Lsn, TableName};
+    use crate::source::fake::FakeSource;
+    use crate::transform::Route;
+
+    fn table(route: &str) -> TaskTable {
+        let route = Route::parse(TableName::new("shop", "orders"), Some(route)).expect("a route");
+        TaskTable {
+            relid: 16400,
+            name: "shop.orders".to_owned(),
+            route: Rc::new(route),
+            state: TableState::Ready,
+            snapshot: None,
+            sync_lsn: Lsn::INVALID,
+        }
+    }
+
+    const COLUMNS: [&str; 4] = ["nspname", "relname", "attname", "is_key"];
+
+    #[test]
+    fn each_side_is_asked_under_its_own_names() {
+        let mut source = FakeSource::default().answers(
+            &COLUMNS,
+            &[
+                &[Some("shop"), Some("old orders"), Some("id"), Some("t")],
+                &[Some("shop"), Some("old orders"), Some("note"), Some("f")],
+                &[Some("shop"), Some("old orders"), Some("stays"), Some("f")],
+            ],
+        );
+        let route = r#"{"columns": {"id": "order_id", "stays": null}}"#;
+        let shape = shape(&mut source, &table(route)).expect("an answer").expect("a table");
+        assert_eq!(shape.name, r#""shop"."old orders""#, "as it is called now");
+        assert_eq!(shape.here.from, r#"ONLY "shop"."old orders""#);
+        assert_eq!((shape.here.columns, shape.here.key), (vec!["id".into(), "note".into()], vec!["id".to_owned()]));
+        let there = &shape.there;
+        assert_eq!(there.columns, ["order_id", "note"]);
+        assert_eq!(there.naming(), ["order_id"]);
+        assert!(matches!(source.asked[..], [(Asker::Extension, _)]), "catalogs hold no rows");
+    }
+
+    #[test]
+    fn a_table_without_a_key_is_named_by_all_of_a_row_and_one_that_is_gone_has_no_shape() {
+        let mut source = FakeSource::default()
+            .answers(&COLUMNS, &[&[Some("shop"), Some("orders"), Some("note"), Some("f")]])
+            .answers(&COLUMNS, &[&[Some("shop"), Some("orders"), None, Some("f")]])
+            .answers(&COLUMNS, &[]);
+        let mut ask = || shape(&mut source, &table("{}")).expect("an answer");
+        assert_eq!(ask().map(|shape| shape.here.naming().to_vec()), Some(vec!["note".to_owned()]));
+        assert_eq!(ask().map(|shape| shape.here.columns), Some(Vec::new()), "a table without columns");
+        assert!(ask().is_none());
+    }
 }
