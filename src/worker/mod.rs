@@ -12,6 +12,7 @@ pub mod health;
 pub mod heartbeat;
 pub mod launcher;
 mod renames;
+mod rounds;
 pub mod supervisor;
 pub mod tablesync_worker;
 mod wal_guard;
