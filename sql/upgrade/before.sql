@@ -71,7 +71,10 @@ BEGIN
     SELECT pg_catalog.string_agg(t.oid::pg_catalog.regtype::text, ', ') INTO list
       FROM pg_catalog.pg_type t
       JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid AND d.deptype = 'e'
-       AND d.refobjid = (SELECT e.oid FROM pg_catalog.pg_extension e WHERE e.extname = 'pg_courier');
+       AND d.refobjid = (SELECT e.oid FROM pg_catalog.pg_extension e WHERE e.extname = 'pg_courier')
+       -- Array types and the row types of tables, which are members from 17 on, go with what they are of.
+     WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.typarray = t.oid)
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_class r WHERE r.oid = t.typrelid AND r.relkind <> 'c');
     EXECUTE COALESCE('DROP TYPE ' || list, 'SELECT');
 END
 $upgrade$;
