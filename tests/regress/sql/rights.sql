@@ -27,6 +27,9 @@ SELECT o.kind, o.object, a.privilege_type AS privilege, CASE a.grantee WHEN 0 TH
         UNION ALL
         SELECT 'TYPE', t.oid::regtype::text, t.typowner, COALESCE(t.typacl, acldefault('T', t.typowner)), 'pg_type'::regclass, t.oid
           FROM pg_type t
+         -- The others have none of their own: from 17 on they are members nevertheless.
+         WHERE NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid)
+           AND NOT EXISTS (SELECT FROM pg_class r WHERE r.oid = t.typrelid AND r.relkind <> 'c')
         UNION ALL
         SELECT 'FOREIGN DATA WRAPPER', w.fdwname::text, w.fdwowner, COALESCE(w.fdwacl, acldefault('F', w.fdwowner)),
                'pg_foreign_data_wrapper'::regclass, w.oid
