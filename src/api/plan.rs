@@ -4,6 +4,7 @@ use pgrx::prelude::*;
 
 use super::arguments::given;
 use crate::catalog::schema::{self, Extent};
+use crate::catalog::select::{Candidate, SelectedTables};
 use crate::catalog::{Stage, TableState, Task, coverage, tables};
 use crate::error::Result;
 use crate::logicalrep::words::counted;
@@ -20,7 +21,6 @@ struct Line {
 }
 
 #[pg_extern(sql = false)]
-#[allow(clippy::type_complexity)]
 fn plan(
     task: Option<Text>,
 ) -> TableIterator<
@@ -53,56 +53,51 @@ fn lines(name: &str) -> Result<Vec<Line>> {
     let of = |section| items.iter().filter(move |item| item.kind.section() == section).map(create);
     let mut lines: Vec<Line> = of(Section::PreData).collect();
     if task.full_copy {
-        let mut tables: Vec<_> = selection.tables.iter().filter(|t| t.kind == 'r').collect();
-        tables.sort_by_key(|t| (std::cmp::Reverse(t.bytes), t.oid));
-        lines.extend(tables.iter().map(|table| Line {
-            action: "copy",
-            object: table.shown(),
-            detail: Some(rows_and_size(table.rows, table.bytes)),
-            statement: None,
-            reason: None,
-        }));
+        lines.extend(copies(&selection));
     }
     lines.extend(of(Section::PostData));
     if task.incremental {
-        for table in selection.tables.iter().filter(|t| t.kind == 'r') {
-            let (reason, statement) = if table.has_identity {
-                (None, None)
-            } else {
-                (
-                    Some("warning: without a replica identity only INSERT and TRUNCATE can be applied".to_owned()),
-                    Some(format!("ALTER TABLE {} REPLICA IDENTITY FULL", table.shown())),
-                )
-            };
-            lines.push(Line { action: "stream", object: table.shown(), detail: None, statement, reason });
-        }
+        lines.extend(selection.tables.iter().filter(|t| t.kind == 'r').map(stream));
     }
-    for (table, reason) in selection.omitted {
-        lines.push(Line {
-            action: "omit",
-            object: table.shown(),
-            detail: Some("table".to_owned()),
-            statement: None,
-            reason: Some(reason),
-        });
-    }
+    lines.extend(selection.omitted.into_iter().map(|(table, reason)| omit("table".to_owned(), table.shown(), reason)));
     if task.schema_sync {
-        lines.extend(schema::omissions(&extent)?.into_iter().map(|omission| Line {
-            action: "omit",
-            object: omission.object,
-            detail: Some(omission.kind.to_string()),
-            statement: None,
-            reason: Some(omission.reason.to_string()),
-        }));
+        let omissions = schema::omissions(&extent)?.into_iter();
+        lines.extend(omissions.map(|o| omit(o.kind.to_string(), o.object, o.reason.to_string())));
     }
-    lines.extend(schema::left_out(&extent, &task.scope, task.schema_sync)?.into_iter().map(|line| Line {
-        action: "omit",
-        object: line.names,
-        detail: Some(if line.count == 1 { line.kind } else { format!("{} ({})", line.kind, line.count) }),
-        statement: None,
-        reason: Some(line.reason),
+    lines.extend(schema::left_out(&extent, &task.scope, task.schema_sync)?.into_iter().map(|line| {
+        let kind = if line.count == 1 { line.kind } else { format!("{} ({})", line.kind, line.count) };
+        omit(kind, line.names, line.reason)
     }));
     Ok(lines)
+}
+
+/// The largest first, as they are copied.
+fn copies(selection: &SelectedTables) -> Vec<Line> {
+    let mut tables: Vec<_> = selection.tables.iter().filter(|t| t.kind == 'r').collect();
+    tables.sort_by_key(|t| (std::cmp::Reverse(t.bytes), t.oid));
+    let copy = |table: &&Candidate| Line {
+        action: "copy",
+        object: table.shown(),
+        detail: Some(rows_and_size(table.rows, table.bytes)),
+        statement: None,
+        reason: None,
+    };
+    tables.iter().map(copy).collect()
+}
+
+fn stream(table: &Candidate) -> Line {
+    let warning = (!table.has_identity).then(|| {
+        (
+            "warning: without a replica identity only INSERT and TRUNCATE can be applied".to_owned(),
+            format!("ALTER TABLE {} REPLICA IDENTITY FULL", table.shown()),
+        )
+    });
+    let (reason, statement) = warning.unzip();
+    Line { action: "stream", object: table.shown(), detail: None, statement, reason }
+}
+
+fn omit(kind: String, object: String, reason: String) -> Line {
+    Line { action: "omit", object, detail: Some(kind), statement: None, reason: Some(reason) }
 }
 
 /// A table that has pages and no rows was never analyzed.
