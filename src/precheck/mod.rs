@@ -22,6 +22,7 @@ mod source;
 mod subject;
 mod there;
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 pub use findings::{Finding, Status};
@@ -30,6 +31,7 @@ use subject::Facts;
 pub use subject::Subject;
 
 use crate::catalog::Task;
+use crate::catalog::schema::Extent;
 use crate::catalog::select;
 use crate::error::Result;
 use crate::pg::{spi, xact};
@@ -68,6 +70,7 @@ fn ask(subject: &Subject) -> Result<Report> {
         findings: Vec::new(),
         skipped: HashMap::new(),
         queries: (2, 0),
+        extent: OnceCell::new(),
     };
     check.source(&selection)?;
     if let Some(task) = begun {
@@ -90,4 +93,6 @@ struct Check<'a> {
     /// Items that could not be looked at, with the reason.
     skipped: HashMap<&'static str, String>,
     queries: (usize, usize),
+    /// What schema_sync is to create, once it was asked for.
+    extent: OnceCell<Extent>,
 }

@@ -53,9 +53,14 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// Clones share what was read for one of them.
     fn extent(&self, selection: &SelectedTables) -> Result<Extent> {
+        if let Some(extent) = self.extent.get() {
+            return Ok(extent.clone());
+        }
         let oids: Vec<u32> = selection.tables.iter().map(|t| t.oid).collect();
-        Extent::of(&self.subject.scope, &oids)
+        let extent = Extent::of(&self.subject.scope, &oids)?;
+        Ok(self.extent.get_or_init(|| extent).clone())
     }
 
     pub(super) fn ask_schema(
@@ -68,7 +73,7 @@ impl Check<'_> {
             return if self.subject.begun { Ok(()) } else { self.ask_free_sequences(session) };
         }
         let extent = self.extent(selection)?;
-        let causes = schema::causes(extent.relations())?;
+        let causes = schema::causes(&extent)?;
         let (available, missing) = schema::ask_causes(session, causes)?;
         let extent = extent.with(&available);
         let taken = schema::ask_names(session, &extent)?;

@@ -5,7 +5,6 @@ use serde_json::json;
 
 use super::Extent;
 use super::facts::{address_arrays, ask, at_one_moment, class, letter, name};
-use super::needs::Needs;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::logicalrep::Row;
@@ -29,9 +28,9 @@ pub struct Cause {
 }
 
 /// By description.
-pub fn causes(relations: &[u32]) -> Result<Vec<Cause>> {
+pub fn causes(extent: &Extent) -> Result<Vec<Cause>> {
     let rows = at_one_moment(|| {
-        let scope = Needs::of(relations)?.scope(&[]);
+        let scope = extent.needs()?.scope(&[]);
         if scope.causes.is_empty() {
             return Ok(Vec::new());
         }
@@ -129,7 +128,7 @@ pub struct Taken {
 /// Which names are taken by something else. Most destinations have none of them, so names go first and questions after.
 pub fn ask_names(destination: &mut Destination, extent: &Extent) -> Result<Vec<Taken>> {
     const AT_ONCE: usize = 100;
-    let names = postgres::names(&extent.image(false)?, compat::MAJOR);
+    let names = postgres::names(&extent.image_as_known()?, compat::MAJOR);
     let list: Vec<_> = names
         .iter()
         .enumerate()

@@ -8,7 +8,6 @@ use super::facts::{
     ask, class, letter, list, name, number, oid_array, opt_letter, opt_name, opt_parse, parts, string, strings,
     unexpected,
 };
-use super::needs::Needs;
 use super::{privileges, tables};
 use crate::error::Result;
 use crate::logicalrep::Row;
@@ -18,9 +17,8 @@ use crate::schema::image::{
 };
 use crate::schema::scope::Scope;
 
-/// `sequences` are created with the tables, whether a column needs them or not.
-pub fn load(needs: Needs, scope: &Scope, sequences: &[u32], with_privileges: bool) -> Result<Image> {
-    let mut tables = needs.tables;
+/// Of tables without what is in them. `sequences` are created with the tables, whether a column needs them or not.
+pub fn load(mut tables: Vec<Table>, scope: &Scope, sequences: &[u32], with_privileges: bool) -> Result<Image> {
     tables::fill(&mut tables, scope)?;
     let types = types(scope)?;
     let mut image = Image {

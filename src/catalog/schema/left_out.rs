@@ -2,7 +2,6 @@
 
 use super::Extent;
 use super::facts::{ask, at_one_moment, oid_array};
-use super::needs::Needs;
 use crate::catalog::Scope;
 use crate::error::Result;
 use crate::logicalrep::Row;
@@ -47,7 +46,7 @@ pub fn left_out(extent: &Extent, scope: &Scope, definitions: bool) -> Result<Vec
 }
 
 fn found(extent: &Extent, definitions: bool) -> Result<Vec<Row>> {
-    let needs = Needs::of(&extent.relations)?;
+    let needs = extent.needs()?;
     let needed = needs.scope(&[]);
     let parameters = [
         oid_array(needs.oids()),

@@ -10,6 +10,10 @@ mod omissions;
 mod privileges;
 mod tables;
 
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use self::needs::Needs;
 use super::{Scope, sequences};
 use crate::error::{Error, Result, sqlstate};
 use crate::pg::{compat, encoding};
@@ -29,13 +33,15 @@ pub struct Extent {
     relations: Vec<u32>,
     sequences: Vec<u32>,
     available: Vec<Object>,
+    /// Read once, for all that is asked about this extent; not for what is created.
+    needs: Rc<OnceCell<Needs>>,
 }
 
 impl Extent {
     /// Without looking at the destination: parts that need something made by hand count as left out.
     pub fn of(scope: &Scope, relations: &[u32]) -> Result<Extent> {
         let sequences = sequences::named(scope)?.into_iter().map(|sequence| sequence.oid).collect();
-        Ok(Extent { relations: relations.to_vec(), sequences, available: Vec::new() })
+        Ok(Extent { relations: relations.to_vec(), sequences, ..Extent::default() })
     }
 
     /// Tables by themselves.
@@ -45,11 +51,7 @@ impl Extent {
 
     /// As somebody names it who knows what the destination has.
     pub fn by_hand(relations: Vec<u32>, sequences: Vec<u32>, available: Vec<Object>) -> Extent {
-        Extent { relations, sequences, available }
-    }
-
-    pub fn relations(&self) -> &[u32] {
-        &self.relations
+        Extent { relations, sequences, available, ..Extent::default() }
     }
 
     pub fn with(mut self, available: &[Cause]) -> Extent {
@@ -58,11 +60,27 @@ impl Extent {
     }
 
     fn image(&self, with_privileges: bool) -> Result<Image> {
-        facts::at_one_moment(|| {
-            let needs = needs::Needs::of(&self.relations)?;
-            let scope = needs.scope(&self.available);
-            image::load(needs, &scope, &self.sequences, with_privileges)
-        })
+        facts::at_one_moment(|| self.image_with(&Needs::of(&self.relations)?, with_privileges))
+    }
+
+    /// For questions only: what is created is read at one moment.
+    fn image_as_known(&self) -> Result<Image> {
+        facts::at_one_moment(|| self.image_with(self.needs()?, false))
+    }
+
+    fn image_with(&self, needs: &Needs, with_privileges: bool) -> Result<Image> {
+        let scope = needs.scope(&self.available);
+        image::load(needs.tables.clone(), &scope, &self.sequences, with_privileges)
+    }
+
+    fn needs(&self) -> Result<&Needs> {
+        match self.needs.get() {
+            Some(needs) => Ok(needs),
+            None => {
+                let needs = Needs::of(&self.relations)?;
+                Ok(self.needs.get_or_init(|| needs))
+            }
+        }
     }
 }
 

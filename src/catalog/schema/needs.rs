@@ -8,6 +8,7 @@ use crate::schema::image::Table;
 use crate::schema::scope::{Dependency, Object, RelationKind, Scope, TypeKind};
 
 /// Tables, still empty, with everything that the server says they and all types of users depend on.
+#[derive(Debug)]
 pub struct Needs {
     /// By oid.
     pub tables: Vec<Table>,

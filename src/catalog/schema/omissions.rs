@@ -21,13 +21,13 @@ pub fn omissions(extent: &Extent) -> Result<Vec<Omission>> {
 }
 
 fn found(extent: &Extent) -> Result<Vec<Omission>> {
-    let needs = Needs::of(&extent.relations)?;
+    let needs = extent.needs()?;
     let scope = needs.scope(&extent.available);
     let oids = oid_array(needs.oids());
-    let mut omissions = no_tables(extent, &needs)?;
-    omissions.extend(blocked(&needs, &scope)?);
+    let mut omissions = no_tables(extent, needs)?;
+    omissions.extend(blocked(needs, &scope)?);
     omissions.extend(lost(&oids)?);
-    let mut tables = needs.tables;
+    let mut tables = needs.tables.clone();
     tables::policies(&mut tables, &scope, &oids)?;
     omissions.extend(omission::unsafe_policies(&tables));
     omissions.extend(reordered(tables, &scope, &oids)?);

@@ -119,7 +119,9 @@ fn statements(task: &Task, destination: &mut Destination) -> Result<Vec<Item>> {
             spi::query("SELECT relid FROM courier.task_table WHERE task_id = $1::int", &[Some(&task.id.to_string())])
         })?;
         let oids = rows.iter().map(|row| row.parse(0)).collect::<Result<Vec<u32>>>()?;
-        Ok((Extent::of(&task.scope, &oids)?, schema::causes(&oids)?))
+        let extent = Extent::of(&task.scope, &oids)?;
+        let causes = schema::causes(&extent)?;
+        Ok((extent, causes))
     })?;
     let (available, _) = schema::ask_causes(destination, causes)?;
     let extent = extent.with(&available);
