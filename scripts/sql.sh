@@ -3,15 +3,16 @@
 #
 #   scripts/sql.sh VERSION DIRECTORY    writes pg_courier--VERSION.sql, and pg_courier--OLD--VERSION.sql for each older version
 #
-# An upgrade is one step from any version: what sql/upgrade/before.sql takes away, the changes of the tables from version to
-# version (sql/upgrade/A--B.sql), the files of sql/files.txt but the first, what sql/upgrade/after.sql gives back.
+# An upgrade is one step from any version: the look around of sql/trusted.sql, what sql/upgrade/before.sql takes away, the changes of the
+# tables from version to version (sql/upgrade/A--B.sql), the files of sql/files.txt behind the tables, what sql/upgrade/after.sql gives back.
 set -eu
 cd "$(dirname "$0")/.."
 version=$1
 directory=$2
 
 files=$(sed '/^ *\(#\|$\)/d' sql/files.txt)
-code=$(echo "$files" | grep -v '^sql/tables.sql$')
+trusted=sql/trusted.sql
+code=$(echo "$files" | grep -vx -e "$trusted" -e sql/tables.sql)
 
 # write NAME COMMAND FILE...: one script; the server gets it whole or not at all.
 write() {
@@ -35,6 +36,6 @@ while step=$(ls sql/upgrade/*--"$to".sql 2>/dev/null) && [ -n "$step" ]; do
     from=$(basename "$step" .sql) && from=${from%--*}
     steps="$step $steps"
     # shellcheck disable=SC2086
-    write "pg_courier--$from--$version.sql" "ALTER EXTENSION pg_courier UPDATE" sql/upgrade/before.sql $steps $code sql/upgrade/after.sql
+    write "pg_courier--$from--$version.sql" "ALTER EXTENSION pg_courier UPDATE" "$trusted" sql/upgrade/before.sql $steps $code sql/upgrade/after.sql
     to=$from
 done

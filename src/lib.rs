@@ -68,7 +68,8 @@ use pgrx::prelude::*;
 pgrx::pg_module_magic!(name, version);
 
 // For cargo pgrx; make takes them from sql/files.txt, which names the same in the same order.
-extension_sql_file!("../sql/tables.sql", name = "tables", bootstrap);
+extension_sql_file!("../sql/trusted.sql", name = "trusted", bootstrap);
+extension_sql_file!("../sql/tables.sql", name = "tables", requires = ["trusted"]);
 extension_sql_file!("../sql/schema.sql", name = "schema", requires = ["tables"]);
 extension_sql_file!("../sql/schema_ddl.sql", name = "schema_ddl", requires = ["schema"]);
 extension_sql_file!("../sql/events.sql", name = "events", requires = ["schema_ddl"]);

@@ -1,8 +1,6 @@
 -- An upgrade keeps the tables and makes everything else anew: what the extension owns besides tables is dropped here, the
 -- files of sql/files.txt follow, and sql/upgrade/after.sql gives back what others were granted.
 
-SET LOCAL search_path TO pg_catalog, pg_temp;
-
 DO $upgrade$
 DECLARE
     member record;

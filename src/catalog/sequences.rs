@@ -7,6 +7,7 @@
 
 use super::{Scope, Task};
 use crate::error::{Error, Result, sqlstate};
+use crate::logicalrep::array::oid_array;
 use crate::logicalrep::names::{quote_ident, quote_literal, quote_qualified, shown_qualified};
 use crate::pg::spi;
 use crate::source::{Asker, Source};
@@ -76,8 +77,7 @@ pub struct Sequences {
 pub fn read(task: &Task, source: &mut dyn Source) -> Result<Sequences> {
     const AT_ONCE: usize = 100;
     let (id, owner) = (task.id.to_string(), task.owner);
-    let named: Vec<String> = named(&task.scope)?.iter().map(|sequence| sequence.oid.to_string()).collect();
-    let named = format!("{{{}}}", named.join(","));
+    let named = oid_array(named(&task.scope)?.iter().map(|sequence| sequence.oid));
     let sql = include_str!("../../sql/query/sequences.sql");
     let rows = spi::as_extension(|| spi::query(sql, &[Some(&id), Some(&owner.to_string()), Some(&named)]))?;
     let mut found = Sequences { values: Vec::with_capacity(rows.len()), denied: Vec::new() };

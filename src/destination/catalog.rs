@@ -3,6 +3,7 @@
 use super::Destination;
 use crate::error::{Error, Result};
 use crate::logicalrep::TableName;
+use crate::logicalrep::array::oid_array;
 
 /// A sequence's new value.
 pub struct SequenceTo<'a> {
@@ -37,7 +38,6 @@ impl Destination {
         let names: Vec<[&str; 2]> = names.iter().map(|name| [name.schema.as_str(), name.name.as_str()]).collect();
         let names =
             serde_json::to_string(&names).map_err(|e| Error::internal(format!("invalid list of names: {e}")))?;
-        let oids: Vec<String> = oids.iter().map(u32::to_string).collect();
         let rows = self.connection.query(
             "SELECT c.oid, n.nspname, c.relname FROM pg_catalog.pg_class c \
              JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
@@ -45,7 +45,7 @@ impl Destination {
                 OR (n.nspname, c.relname) IN (SELECT (j.item OPERATOR(pg_catalog.->>) 0)::pg_catalog.name, \
                                                      (j.item OPERATOR(pg_catalog.->>) 1)::pg_catalog.name \
                                                 FROM pg_catalog.json_array_elements($2::pg_catalog.json) AS j(item)))",
-            &[Some(&format!("{{{}}}", oids.join(","))), Some(&names)],
+            &[Some(&oid_array(oids.iter().copied())), Some(&names)],
         )?;
         rows.iter()
             .map(|row| {

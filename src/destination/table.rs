@@ -10,6 +10,7 @@ use std::collections::HashMap;
 
 use super::{Connection, Destination};
 use crate::error::{Error, Result};
+use crate::logicalrep::array::text_array;
 use crate::logicalrep::names::{quote_ident, quote_literal};
 use crate::logicalrep::{Column, ColumnFormat};
 
@@ -175,7 +176,7 @@ fn read(connection: &mut Connection, names: &[String]) -> Result<HashMap<String,
     let mut tables: HashMap<String, Table> = names.iter().map(named).collect();
     // Tables of which the rest has to be asked.
     let (mut typed, mut constrained) = (Vec::new(), Vec::new());
-    for row in connection.query(TABLES, &[Some(&array_of(names))])? {
+    for row in connection.query(TABLES, &[Some(&text_array(names))])? {
         let name = row.text("name")?;
         let Some(table) = tables.get_mut(name) else { continue };
         if table.kind == Kind::Missing {
@@ -211,7 +212,7 @@ fn read(connection: &mut Connection, names: &[String]) -> Result<HashMap<String,
 }
 
 fn read_types(connection: &mut Connection, names: &[String], tables: &mut HashMap<String, Table>) -> Result<()> {
-    for row in connection.query(TYPES, &[Some(&array_of(names))])? {
+    for row in connection.query(TYPES, &[Some(&text_array(names))])? {
         let Some(table) = tables.get_mut(row.text("name")?) else { continue };
         let lenient = row.opt_string("lenient");
         let there = There { base: row.parse("oid")?, is_enum: row.bool("is_enum")?, lenient };
@@ -221,7 +222,7 @@ fn read_types(connection: &mut Connection, names: &[String], tables: &mut HashMa
 }
 
 fn read_constraints(connection: &mut Connection, names: &[String], tables: &mut HashMap<String, Table>) -> Result<()> {
-    for row in connection.query(CONSTRAINTS, &[Some(&array_of(names))])? {
+    for row in connection.query(CONSTRAINTS, &[Some(&text_array(names))])? {
         let Some(table) = tables.get_mut(row.text("name")?) else { continue };
         table.deferrable.push(Deferrable {
             name: row.string("conname")?,
@@ -232,12 +233,6 @@ fn read_constraints(connection: &mut Connection, names: &[String], tables: &mut 
         });
     }
     Ok(())
-}
-
-/// Text of an array of names.
-fn array_of(names: &[String]) -> String {
-    let quote = |name: &String| format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""));
-    format!("{{{}}}", names.iter().map(quote).collect::<Vec<_>>().join(","))
 }
 
 fn columns_of(list: &str) -> Result<Vec<(String, String)>> {

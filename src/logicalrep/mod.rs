@@ -1,5 +1,6 @@
 //! The values that flow: LSNs, snapshots, relations, names. Pure: nothing here knows that a server exists.
 
+pub mod array;
 pub mod change;
 pub mod fast_map;
 pub mod helper;

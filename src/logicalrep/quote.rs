@@ -15,7 +15,8 @@ pub fn quote_literal(text: &str) -> String {
     if doubled.contains('\\') { format!("E'{}'", doubled.replace('\\', "\\\\")) } else { format!("'{doubled}'") }
 }
 
-/// For people: quotes an identifier only where it reads differently without, as `format('%I')` does. (A keyword gets them too often rather than too seldom.)
+/// Quotes an identifier only where it reads differently without, as `format('%I')` does: for people, and for definitions that people read. A
+/// keyword gets quotes too often rather than too seldom; those that 13 to 18 reserve are all here.
 pub fn shown(name: &str) -> String {
     const KEYWORDS: &str = " all analyse analyze and any array as asc asymmetric authorization binary both case cast check \
         collate collation column concurrently constraint create cross current_catalog current_date current_role \

@@ -12,6 +12,7 @@ use pgrx::pg_sys;
 
 use crate::error::{Error, Result};
 use crate::logicalrep::Row;
+use crate::logicalrep::names::quote_literal;
 use crate::pg::{encoding, report};
 
 /// Runs `f` with the rights of `role`.
@@ -32,6 +33,13 @@ type Setting = (&'static CStr, &'static CStr);
 /// Whatever the caller's are: names that mean one thing, and strings in which backslashes are letters. Questions to the catalogs, which
 /// touch each row once, are also slower with code made for them.
 const SAFE: [Setting; 2] = [(c"search_path", c"pg_catalog, pg_temp"), (c"standard_conforming_strings", c"on")];
+
+/// Settings until [`as_role`] or [`as_extension`] around it ends.
+pub fn set_meanwhile<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<()> {
+    let set = |(name, value)| format!("pg_catalog.set_config({}, {}, true)", quote_literal(name), quote_literal(value));
+    let set: Vec<String> = settings.into_iter().map(set).collect();
+    query(&format!("SELECT {}", set.join(", ")), &[]).map(drop)
+}
 
 fn with_identity<R>(role: u32, flags: i32, settings: &[Setting], f: impl FnOnce() -> Result<R>) -> Result<R> {
     let (mut saved_role, mut saved_flags) = (pg_sys::InvalidOid, 0);

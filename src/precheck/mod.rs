@@ -34,6 +34,7 @@ use crate::catalog::Task;
 use crate::catalog::schema::Extent;
 use crate::catalog::select;
 use crate::error::Result;
+use crate::logicalrep::array::oid_array;
 use crate::pg::{spi, xact};
 
 pub struct Report {
@@ -62,11 +63,10 @@ fn ask(subject: &Subject) -> Result<Report> {
     };
     let facts = subject.facts(&selection)?;
     let tables: Vec<u32> = selection.tables.iter().map(|t| t.oid).collect();
-    let list: Vec<String> = tables.iter().map(u32::to_string).collect();
     let mut check = Check {
         subject,
         facts,
-        oids: format!("{{{}}}", list.join(",")),
+        oids: oid_array(tables.iter().copied()),
         findings: Vec::new(),
         skipped: HashMap::new(),
         queries: (2, 0),

@@ -7,6 +7,7 @@ use crate::catalog::connection as mapping;
 use crate::catalog::select::SelectedTables;
 use crate::destination::{Destination, HelperProblem, THIS_DATABASE};
 use crate::error::{Error, Origin, Result, sqlstate};
+use crate::logicalrep::array::text_array;
 use crate::logicalrep::names::{quote_ident, quote_literal};
 use crate::logicalrep::{HELPER_SCHEMA, Row};
 use crate::pg::{spi, xact};
@@ -123,7 +124,7 @@ impl Check<'_> {
     fn ask_same_source(&mut self, destination_id: Option<&str>, writers: &[String]) -> Result<()> {
         let task = self.subject.task.as_ref().map_or(0, |(id, _)| *id).to_string();
         let (caller, server) = (xact::user_id().to_string(), self.subject.server.to_string());
-        let writers = format!("{{{}}}", writers.join(","));
+        let writers = text_array(writers);
         let rows = spi::as_extension(|| {
             spi::query(
                 include_str!("../../sql/query/precheck/same_source.sql"),

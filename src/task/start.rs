@@ -5,6 +5,7 @@ use crate::catalog::select::Candidate;
 use crate::catalog::{Stage, Task, Wanted, connection, to_json};
 use crate::error::{Error, Result, sqlstate};
 use crate::guc;
+use crate::logicalrep::array::oid_array;
 use crate::logicalrep::names;
 use crate::pg::{report, spi, wake, xact};
 use crate::precheck::gate;
@@ -144,14 +145,14 @@ pub fn note_triggers(task: &Task) -> Result<()> {
 
 /// The copy reads whole tables for the owner of the task.
 pub fn check_readable(task: &Task, tables: &[Candidate]) -> Result<()> {
-    let oids: Vec<String> = tables.iter().filter(|t| t.kind == 'r').map(|t| t.oid.to_string()).collect();
+    let oids = oid_array(tables.iter().filter(|t| t.kind == 'r').map(|t| t.oid));
     let rows = spi::as_extension(|| {
         spi::query(
             "SELECT format('%I.%I', n.nspname, c.relname) FROM unnest($2::oid[]) AS u(oid) \
              JOIN pg_class c ON c.oid = u.oid JOIN pg_namespace n ON n.oid = c.relnamespace \
              WHERE NOT has_table_privilege($1::oid, c.oid, 'SELECT') \
                 OR NOT has_schema_privilege($1::oid, n.oid, 'USAGE') ORDER BY 1",
-            &[Some(&task.owner.to_string()), Some(&format!("{{{}}}", oids.join(",")))],
+            &[Some(&task.owner.to_string()), Some(&oids)],
         )
     })?;
     if rows.is_empty() {

@@ -9,6 +9,7 @@ use crate::catalog::{Stage, Task, to_json};
 use crate::destination::{Claimant, Destination, Endpoint, Purpose};
 use crate::error::{Error, Origin, Result, sqlstate};
 use crate::logicalrep::TableName;
+use crate::logicalrep::array::{oid_array, text_array};
 use crate::logicalrep::names::quote_literal;
 use crate::pg::{spi, xact};
 use crate::schema::Kind;
@@ -118,18 +119,18 @@ fn prepare_destination(task: &Task, tables: &[Candidate], followed: &[FollowedTa
 
 /// No other task writes these tables there: every change would be applied twice.
 fn refuse_shared(task: &Task, tables: &[Candidate], destination: &mut Destination) -> Result<()> {
-    let writers = destination.writers()?.join(",");
-    let oids: Vec<String> = tables.iter().map(|table| table.oid.to_string()).collect();
+    let writers = text_array(destination.writers()?);
+    let oids = oid_array(tables.iter().map(|table| table.oid));
     let destination_id = destination.database_id()?;
     let shared = spi::as_extension(|| {
         spi::query_opt(
             include_str!("../../sql/query/precheck/same_source.sql"),
             &[
                 Some(&task.id.to_string()),
-                Some(&format!("{{{}}}", oids.join(","))),
+                Some(&oids),
                 Some(&task.server.to_string()),
                 destination_id.as_deref(),
-                Some(&format!("{{{writers}}}")),
+                Some(&writers),
                 Some(&xact::user_id().to_string()),
             ],
         )
@@ -207,11 +208,11 @@ pub fn exclude(task: &Task, patterns: Vec<String>) -> Result<()> {
 }
 
 fn forget(task: &Task, tables: impl Iterator<Item = u32>) -> Result<()> {
-    let oids: Vec<String> = tables.map(|relid| relid.to_string()).collect();
+    let oids = oid_array(tables);
     spi::as_extension(|| {
         spi::execute(
             "DELETE FROM courier.task_table WHERE task_id = $1::int AND relid = ANY ($2::oid[])",
-            &[Some(&task.id.to_string()), Some(&format!("{{{}}}", oids.join(",")))],
+            &[Some(&task.id.to_string()), Some(&oids)],
         )
     })
     .map(|_| ())

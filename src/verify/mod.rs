@@ -15,6 +15,7 @@ use crate::destination::fingerprint::{Fingerprint, Question};
 use crate::destination::{Destination, Endpoint, Purpose, data_settings};
 use crate::error::{Error, Result};
 use crate::logicalrep::Row;
+use crate::logicalrep::array::oid_array;
 use crate::logicalrep::names::{quote_literal, quote_qualified};
 use crate::pg::{encoding, spi, xact};
 use crate::source::{self, Asker, Source};
@@ -95,7 +96,7 @@ pub fn compare_all(task: &Task, mut catch_up: impl FnMut() -> Result<()>) -> Res
             verdict = comparison.try_to_compare(table)?;
         }
         if verdict.error.is_none() && verdict.holds_the_same() {
-            same.push(table.relid.to_string());
+            same.push(table.relid);
         }
         verdicts.push(verdict);
     }
@@ -110,7 +111,7 @@ pub fn compare_all(task: &Task, mut catch_up: impl FnMut() -> Result<()>) -> Res
 }
 
 /// What ALTER TABLE has done to these tables before now has been done on the destination as well.
-fn forget_rewrites(task: &Task, tables: &[String]) -> Result<()> {
+fn forget_rewrites(task: &Task, tables: &[u32]) -> Result<()> {
     if xact::config(c"transaction_read_only").as_deref() == Some("on") {
         return Ok(());
     }
@@ -118,7 +119,7 @@ fn forget_rewrites(task: &Task, tables: &[String]) -> Result<()> {
         spi::execute(
             "DELETE FROM courier.rewritten_table WHERE task_id = $1::int AND relid = ANY ($2::oid[]) AND NOT unlogged \
              AND at < pg_catalog.now()",
-            &[Some(&task.id.to_string()), Some(&format!("{{{}}}", tables.join(",")))],
+            &[Some(&task.id.to_string()), Some(&oid_array(tables.iter().copied()))],
         )
     })
     .map(drop)

@@ -117,6 +117,31 @@ fn monitoring_sees_all_tasks_where_it_is_declared() {
     assert!(seen >= 7, "{seen} of {views:?} have rows");
 }
 
+/// The same for an update of an extension that was installed into a schema in which somebody had something already.
+#[test]
+fn an_update_of_an_extension_in_a_prepared_schema() {
+    let Some(install) = Install::with_release(OLD) else { return };
+    let source = Cluster::builder("s").of(install).preload(true).conf("wal_level", "logical").start();
+    source.create_database(DATABASE);
+    source.run(
+        DATABASE,
+        "CREATE ROLE somebody; GRANT CREATE ON DATABASE shop TO somebody; SET ROLE somebody; CREATE SCHEMA courier; \
+         CREATE FUNCTION courier.resume(varchar) RETURNS void LANGUAGE plpgsql AS $$BEGIN ALTER ROLE somebody SUPERUSER; END$$; \
+         RESET ROLE; CREATE EXTENSION pg_courier",
+    );
+    source.stop(Stop::Fast);
+    install.upgrade();
+    source.start();
+    for finding in ["belongs to role somebody", "function courier.resume(character varying) belongs to role somebody"] {
+        let refusal = source.refuses(DATABASE, "ALTER EXTENSION pg_courier UPDATE");
+        assert_eq!(refusal.sqlstate, "55000", "{refusal}");
+        assert_mentions(&refusal.to_string(), &[finding]);
+        source.run(DATABASE, &refusal.hint);
+    }
+    source.run(DATABASE, "ALTER EXTENSION pg_courier UPDATE");
+    assert_eq!(source.value(DATABASE, "SELECT rolsuper FROM pg_roles WHERE rolname = 'somebody'"), "f");
+}
+
 /// Before the extension is installed, somebody makes its schema, with a function that fits `courier.drop_task('t')` better than the
 /// extension's own, and an operator that fits what its script compares. Superusers would run both.
 #[test]

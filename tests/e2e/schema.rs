@@ -82,6 +82,25 @@ fn the_generators_fixture_is_equal() {
     );
 }
 
+/// Each keyword that means something in a statement is a name, of a table, a column and a constraint; checked by a dump of both.
+#[test]
+fn a_schema_of_keywords_is_equal() {
+    let pair = Pair::start();
+    pair.source.run(
+        DATABASE,
+        "CREATE SCHEMA words; \
+         DO $do$ DECLARE w text; BEGIN \
+           FOR w IN SELECT word FROM pg_get_keywords() WHERE catcode IN ('R', 'T', 'C') LOOP \
+             EXECUTE format('CREATE TABLE words.%1$I (%1$I int CONSTRAINT %1$I CHECK (%1$I > 0));', w); \
+           END LOOP; \
+           EXECUTE (SELECT 'CREATE TABLE words.every_one (' || string_agg(format('%I int', word), ', ') || ')' FROM pg_get_keywords()); \
+         END $do$",
+    );
+    pair.start_task(TASK, &["words.*"]);
+    pair.caught_up(DATABASE, TASK);
+    assert_same_schema(&pair, "words");
+}
+
 /// Names with every kind of quote arrive as they are; checked by a dump of both.
 #[test]
 fn a_schema_of_odd_names_is_equal() {

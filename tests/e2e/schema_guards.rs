@@ -143,17 +143,22 @@ fn a_restrictive_policy_that_calls_a_function() {
 }
 
 /// Names that belong to something else there: every kind that has names of its own in a schema. None is taken for what
-/// the task would have made.
+/// the task would have made. What is the same is so whatever the settings of the source's sessions.
 #[test]
 fn names_that_belong_to_something_else() {
     let pair = Pair::start();
     pair.source.run(
         DATABASE,
+        "ALTER DATABASE shop SET quote_all_identifiers = on; ALTER DATABASE shop SET DateStyle = 'German'",
+    );
+    pair.source.run(
+        DATABASE,
         "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy'); CREATE DOMAIN pos AS int CHECK (VALUE > 0); \
          CREATE DOMAIN same AS text CHECK (VALUE IN ('a', 'b')); CREATE TYPE pair AS (a int, b text); \
+         CREATE TYPE size AS ENUM ('s', 'l'); CREATE DOMAIN sized AS size; CREATE DOMAIN day AS date DEFAULT '2026-02-01'; \
          CREATE SEQUENCE sq INCREMENT 10; CREATE SEQUENCE equal_sq; CREATE COLLATION german (provider = icu, locale = 'de'); \
          CREATE TABLE account (id int PRIMARY KEY DEFAULT nextval('sq'), other int DEFAULT nextval('equal_sq'), mail text COLLATE german, \
-           m mood, p pos, s same, pp pair, n int GENERATED ALWAYS AS IDENTITY, UNIQUE (mail)); \
+           m mood, p pos, s same, pp pair, z sized, d day, n int GENERATED ALWAYS AS IDENTITY, UNIQUE (mail)); \
          CREATE UNIQUE INDEX mail_u ON account (lower(mail)); CREATE STATISTICS st ON id, p FROM account; \
          CREATE TABLE gone (id int PRIMARY KEY)",
     );
@@ -162,6 +167,8 @@ fn names_that_belong_to_something_else() {
         "SET ROLE courier; CREATE SCHEMA IF NOT EXISTS extra; \
          CREATE TYPE public.mood AS ENUM ('sad', 'happy'); CREATE DOMAIN public.pos AS int; CREATE SEQUENCE public.sq; \
          CREATE DOMAIN public.same AS text CHECK (VALUE IN ('a', 'b')); CREATE TYPE public.pair AS (a int, b int); \
+         CREATE TYPE public.size AS ENUM ('s', 'l'); CREATE DOMAIN public.sized AS public.size; \
+         CREATE DOMAIN public.day AS date DEFAULT '2026-02-01'; \
          CREATE SEQUENCE public.equal_sq; CREATE COLLATION public.german (provider = icu, locale = 'sv'); \
          CREATE TABLE public.old (id int, mail text); CREATE INDEX mail_u ON public.old (mail); \
          CREATE INDEX account_mail_key ON public.old (mail); CREATE SEQUENCE public.account_n_seq; \
@@ -183,6 +190,8 @@ fn names_that_belong_to_something_else() {
     ];
     assert_mentions(&taken, &wrong);
     assert_eq!(taken.lines().count(), wrong.len(), "nothing else: {taken}");
+    let planned = format!("SELECT statement FROM courier.plan('{TASK}') WHERE object = 'public.day'");
+    assert_eq!(pair.source.value(DATABASE, &planned), "CREATE DOMAIN public.day AS date DEFAULT '2026-02-01'::date");
     refused(&pair, &["destination_names"]);
 
     pair.destination.run(

@@ -2,28 +2,28 @@
 
 use serde_json::Value;
 
+use crate::destination::data_settings;
 use crate::error::{Error, Result};
 use crate::logicalrep::Row;
+use crate::logicalrep::array::oid_array;
 use crate::pg::spi;
 use crate::schema::image::{Class, Name};
 use crate::schema::scope::Object;
 
 /// All that is asked inside sees the catalogs as they are at one moment, whatever others create or drop meanwhile. With the rights of the
-/// extension: what a task needs is said to everybody who may run it.
+/// extension: what a task needs is said to everybody who may run it. Constants in definitions print as in the sessions on a destination,
+/// which read them and which definitions there are compared with, whatever the caller's settings.
 pub fn at_one_moment<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
-    spi::as_extension(|| spi::with_latest_snapshot(f))
+    spi::as_extension(|| {
+        spi::set_meanwhile(data_settings())?;
+        spi::with_latest_snapshot(f)
+    })
 }
 
 /// Asks about objects, by oid.
 pub fn ask(sql: &str, parameters: &[&str]) -> Result<Vec<Row>> {
     let parameters: Vec<Option<&str>> = parameters.iter().map(|p| Some(*p)).collect();
     spi::query(sql, &parameters)
-}
-
-/// `{1,2,3}`
-pub fn oid_array(oids: impl IntoIterator<Item = u32>) -> String {
-    let list: Vec<String> = oids.into_iter().map(|oid| oid.to_string()).collect();
-    format!("{{{}}}", list.join(","))
 }
 
 /// Catalogs and oids, as two arrays.

@@ -5,12 +5,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use serde_json::Value;
 
 use super::facts::{
-    ask, class, letter, list, name, number, oid_array, opt_letter, opt_name, opt_parse, parts, string, strings,
-    unexpected,
+    ask, class, letter, list, name, number, opt_letter, opt_name, opt_parse, parts, string, strings, unexpected,
 };
 use super::{privileges, tables};
 use crate::error::Result;
 use crate::logicalrep::Row;
+use crate::logicalrep::array::oid_array;
 use crate::schema::image::{
     Attribute, Class, Collation, Domain, DomainConstraint, Extension, Image, Name, Owner, Provider, Range, Schema,
     Sequence, Table, Type, TypeForm,

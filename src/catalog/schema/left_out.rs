@@ -1,10 +1,11 @@
 //! What the schemas of tables, and the database as a whole, hold beside them.
 
 use super::Extent;
-use super::facts::{ask, at_one_moment, oid_array};
+use super::facts::{ask, at_one_moment};
 use crate::catalog::Scope;
 use crate::error::Result;
 use crate::logicalrep::Row;
+use crate::logicalrep::array::oid_array;
 
 /// Objects of one kind that no task creates or carries.
 #[derive(Clone, Debug)]

@@ -1,9 +1,10 @@
 //! What tables depend on, as the server records it.
 
-use super::facts::{self, ask, class, oid_array, opt_letter, opt_parse};
+use super::facts::{self, ask, class, opt_letter, opt_parse};
 use super::tables;
 use crate::error::Result;
 use crate::logicalrep::Row;
+use crate::logicalrep::array::oid_array;
 use crate::schema::image::Table;
 use crate::schema::scope::{Dependency, Object, RelationKind, Scope, TypeKind};
 

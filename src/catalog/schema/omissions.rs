@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::facts::{address_arrays, ask, at_one_moment, class, letter, name, oid_array, opt_letter, opt_parse};
+use super::facts::{address_arrays, ask, at_one_moment, class, letter, name, opt_letter, opt_parse};
 use super::needs::{Needs, describe};
 use super::{Extent, tables};
 use crate::error::{Error, Result};
 use crate::logicalrep::Row;
+use crate::logicalrep::array::oid_array;
 use crate::logicalrep::names::{shown, shown_qualified};
 use crate::schema::image::{Name, Table};
 use crate::schema::inherit::Family;

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::facts::{ask, class, oid_array, strings};
+use super::facts::{ask, class, strings};
 use crate::error::{Error, Result};
+use crate::logicalrep::array::oid_array;
 use crate::schema::image::{Address, Grant, Image, Privileges};
 
 pub fn load(image: &Image) -> Result<HashMap<Address, Privileges>> {

@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::facts::{
-    ask, letter, name, number, oid_array, opt_letter, opt_name, opt_parse, options, parts, string, strings,
-};
+use super::facts::{ask, letter, name, number, opt_letter, opt_name, opt_parse, options, parts, string, strings};
 use crate::error::Result;
 use crate::logicalrep::Row;
+use crate::logicalrep::array::oid_array;
 use crate::schema::image::{
     Class, Column, Compression, Constraint, ConstraintKind, Firing, Generated, Identity, Index, IndexStatistics,
     Parent, Policy, PolicyCommand, ReplicaIdentity, Statistics, Storage, StorageOption, Table, Trigger,

@@ -8,7 +8,6 @@ use super::{Asker, ChangeStream, SlotState, Source, SourceIdentity, TableReader}
 use crate::catalog::tables::TaskTable;
 use crate::decode::{ChangeSink, context};
 use crate::error::{Error, Result};
-use crate::logicalrep::names::quote_literal;
 use crate::logicalrep::{CopySnapshot, Lsn, Row};
 use crate::pg::{compat, slots, spi, xact};
 use copy::HeapReader;
@@ -45,12 +44,8 @@ impl Source for Local {
 
     /// The settings go with the identity, so both are asked under one.
     fn ask_printed(&mut self, settings: &[(&str, &str)], sql: &str) -> Result<Vec<Row>> {
-        let set = |(name, value): &(&str, &str)| {
-            format!("pg_catalog.set_config({}, {}, true)", quote_literal(name), quote_literal(value))
-        };
-        let set: Vec<String> = settings.iter().map(set).collect();
         spi::as_role(self.owner, || {
-            spi::query(&format!("SELECT {}", set.join(", ")), &[])?;
+            spi::set_meanwhile(settings.iter().copied())?;
             spi::query(sql, &[])
         })
     }

@@ -3,7 +3,8 @@
 //! Definitions are compared without what two servers may write differently, and by the destination itself: both go through the same
 //! expressions there.
 
-use super::{Postgres, array, flag, subject};
+use super::{Postgres, flag, subject};
+use crate::logicalrep::array::text_array;
 use crate::logicalrep::names::{quote_literal as literal, shown};
 use crate::schema::diff::{Action, Step, Subject};
 use crate::schema::image::{
@@ -234,7 +235,7 @@ fn labels_differ(labels: &[String]) -> String {
         "SELECT CASE WHEN COALESCE(pg_catalog.array_agg(e.enumlabel::pg_catalog.text ORDER BY e.enumsortorder), '{{}}') IS DISTINCT FROM \
          {}::pg_catalog.text[] THEN pg_catalog.format('its labels there are: %s', pg_catalog.string_agg( \
          pg_catalog.quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder)) END FROM pg_catalog.pg_enum e WHERE e.enumtypid = o.oid",
-        literal(&array(labels.iter().map(String::as_str)))
+        literal(&text_array(labels.iter().map(String::as_str)))
     )
 }
 

@@ -255,19 +255,6 @@ fn options(options: &[(String, String)]) -> String {
     list.join(", ")
 }
 
-/// An array as the server writes it.
-fn array<'a>(elements: impl IntoIterator<Item = &'a str>) -> String {
-    let element = |text: &str| {
-        let special = |c: char| matches!(c, '{' | '}' | ',' | '"' | '\\') || c.is_ascii_whitespace() || c == '\x0b';
-        if text.is_empty() || text.eq_ignore_ascii_case("null") || text.contains(special) {
-            format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-        } else {
-            text.to_owned()
-        }
-    };
-    format!("{{{}}}", elements.into_iter().map(element).collect::<Vec<_>>().join(","))
-}
-
 fn flag(is: bool) -> &'static str {
     if is { "t" } else { "f" }
 }
@@ -280,12 +267,6 @@ fn is_reset(change: &ColumnChange) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn arrays_are_written_as_the_server_does() {
-        assert_eq!(array(["a", "b c", "", "NULL", "x\"y\\z", "ä"]), r#"{a,"b c","","NULL","x\"y\\z",ä}"#);
-        assert_eq!(array([]), "{}");
-    }
 
     #[test]
     fn options_are_quoted() {

@@ -1,6 +1,7 @@
 //! The question that goes with a statement: is it needed (any more)? True is: it is not.
 
-use super::{array, is_reset, subject};
+use super::{is_reset, subject};
+use crate::logicalrep::array::text_array;
 use crate::logicalrep::names::quote_literal;
 use crate::schema::diff::{Action, ColumnChange, Subject};
 use crate::schema::image::{
@@ -22,7 +23,7 @@ pub(super) fn query(action: &Action) -> String {
             let Some(role) = &grant.grantee else { return question };
             format!(
                 "SELECT (SELECT pg_catalog.count(*) FROM pg_catalog.pg_roles WHERE rolname = ANY ({})) < 1 OR {}",
-                quote_literal(&array([role.as_str()])),
+                quote_literal(&text_array([role.as_str()])),
                 question.trim_start_matches("SELECT ")
             )
         }
@@ -121,7 +122,7 @@ fn place<'a>(action: &'a Action<'a>) -> (Subject<'a>, Option<String>) {
             subject.clone(),
             Some(format!(
                 "NOT ({}::pg_catalog.text[] OPERATOR(pg_catalog.&&) {})",
-                quote_literal(&array(grant.privileges.iter().map(String::as_str))),
+                quote_literal(&text_array(grant.privileges.iter().map(String::as_str))),
                 privileges_of(subject, grant)
             )),
         ),
@@ -218,12 +219,12 @@ fn changed(column: &Column, change: &ColumnChange) -> String {
         },
         ColumnChange::Options => {
             let options: Vec<String> = column.options.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            let list = array(options.iter().map(String::as_str));
+            let list = text_array(options.iter().map(String::as_str));
             format!("o.attoptions OPERATOR(pg_catalog.@>) {}::pg_catalog.text[]", quote_literal(&list))
         }
         ColumnChange::ResetOptions(names) => format!(
             "NOT EXISTS (SELECT FROM pg_catalog.unnest(o.attoptions) AS x(option) WHERE pg_catalog.split_part(x.option, '=', 1) = ANY ({}::pg_catalog.text[]))",
-            quote_literal(&array(names.iter().copied()))
+            quote_literal(&text_array(names.iter().copied()))
         ),
         ColumnChange::Compression => {
             let code = if column.compression == Some(Compression::Pglz) { 'p' } else { 'l' };
@@ -246,7 +247,7 @@ fn commented(subject: &Subject, text: Option<&str>) -> String {
 fn granted(subject: &Subject, grant: &Grant) -> String {
     format!(
         "{}::pg_catalog.text[] OPERATOR(pg_catalog.<@) {}",
-        quote_literal(&array(grant.privileges.iter().map(String::as_str))),
+        quote_literal(&text_array(grant.privileges.iter().map(String::as_str))),
         privileges_of(subject, grant)
     )
 }

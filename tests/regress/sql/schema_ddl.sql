@@ -1,0 +1,20 @@
+-- What people may ask the schema generator, and what it says of what it cannot use.
+CREATE EXTENSION pg_courier;
+CREATE SCHEMA made;
+CREATE TABLE made."order" (id int UNIQUE, day date DEFAULT '2026-02-01', "Note" text);
+CREATE VIEW made.days AS SELECT day FROM made."order";
+SET DateStyle = 'German';
+SELECT section, ordinal, kind, object, statement FROM courier.schema_ddl(ARRAY['made."order"'::regclass::oid]) ORDER BY ordinal;
+RESET DateStyle;
+SELECT kind, object, reason FROM courier.schema_omissions(ARRAY['made."order"'::regclass, 'made.days'::regclass, 'pg_class'::regclass, 1::regclass]::oid[]);
+SELECT count(*) FROM courier.schema_ddl(ARRAY['made.days'::regclass::oid, 1, NULL]);
+SELECT courier.schema_ddl(NULL);
+SELECT courier.schema_ddl('{}', with_grants => NULL);
+SELECT courier.schema_omissions('{}', sequences => NULL);
+SELECT courier.schema_ddl('{}', available_class => '{1255}');
+SET ROLE pg_monitor;
+SELECT courier.schema_ddl('{}');
+RESET ROLE;
+DROP SCHEMA made CASCADE;
+DROP EXTENSION pg_courier;
+DROP SCHEMA courier;
