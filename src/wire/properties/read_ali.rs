@@ -1,9 +1,8 @@
 //! A reader of format `ali`, as a program on the other side of the socket has one.
 
-use super::super::{Action, Format, Identity, RowChange, Value, ali};
+use super::super::{Action, Format, Identity, Value, ali};
 use super::sample::SampleChange;
 use crate::chance::Chance;
-use crate::logicalrep::Lsn;
 
 const FORMAT: &Format = &ali::FORMAT;
 
@@ -25,10 +24,7 @@ pub fn ali_changes(chance: &mut Chance) {
     let sample = SampleChange::of(chance);
     let (table, rows) = (&sample.table, sample.rows());
     let action = sample.action(&rows);
-    let writer = (FORMAT.writer)(&FORMAT.defaults);
-    let mut message = Vec::new();
-    let prepared = &writer.prepare(table);
-    writer.change(&RowChange { lsn: Lsn(1), table, prepared, action }, &mut message);
+    let message = sample.written(FORMAT, &FORMAT.defaults, action);
     let (kind, old, new) = match action {
         Action::Insert { new } => (b'I', None, Some(new)),
         Action::Update { old, new } => (b'U', old, Some(new)),

@@ -2,9 +2,7 @@
 
 use serde_json::{Value as Parsed, json};
 
-use super::super::{
-    Action, Column, Content, Format, Identity, Kind, LogicalMessage, RowChange, Settings, Table, Value, json,
-};
+use super::super::{Action, Column, Content, Format, Identity, Kind, LogicalMessage, Settings, Table, Value, json};
 use super::sample::SampleChange;
 use crate::chance::Chance;
 use crate::logicalrep::Lsn;
@@ -17,10 +15,7 @@ pub fn json_changes(chance: &mut Chance) {
     let (table, rows) = (&sample.table, sample.rows());
     let action = sample.action(&rows);
     let settings = Settings { ascii_only: chance.yes(), ..FORMAT.defaults };
-    let writer = (FORMAT.writer)(&settings);
-    let mut message = Vec::new();
-    let prepared = &writer.prepare(table);
-    writer.change(&RowChange { lsn: Lsn(0xF00), table, prepared, action }, &mut message);
+    let message = sample.written(FORMAT, &settings, action);
     assert!(message.is_ascii() || !settings.ascii_only);
     assert_eq!(serde_json::from_slice::<Parsed>(&message).ok(), Some(expected(table, action)), "{:?}", shown(&message));
 }

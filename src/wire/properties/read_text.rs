@@ -1,9 +1,8 @@
 //! A reader of format `text` that knows the table: what stands between the names of its columns are the values.
 
-use super::super::{Action, Column, Format, Kind, RowChange, Table, Value, text};
+use super::super::{Action, Column, Format, Kind, Table, Value, text};
 use super::sample::SampleChange;
 use crate::chance::Chance;
-use crate::logicalrep::Lsn;
 
 const FORMAT: &Format = &text::FORMAT;
 
@@ -12,10 +11,7 @@ pub fn text_changes(chance: &mut Chance) {
     let sample = SampleChange::of(chance);
     let (table, rows) = (&sample.table, sample.rows());
     let action = sample.action(&rows);
-    let writer = (FORMAT.writer)(&FORMAT.defaults);
-    let mut message = Vec::new();
-    let prepared = &writer.prepare(table);
-    writer.change(&RowChange { lsn: Lsn(1), table, prepared, action }, &mut message);
+    let message = sample.written(FORMAT, &FORMAT.defaults, action);
     let read = || -> Option<()> {
         let name = [b"table ", &table.schema.quoted[..], b".", &table.name.quoted, b": "].concat();
         let rest = &mut message.strip_prefix(&name[..])?;

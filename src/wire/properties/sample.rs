@@ -1,7 +1,8 @@
 //! Tables and rows of chance, as a server could have them.
 
-use super::super::{Action, Column, Identity, Kind, Name, Table, Value};
+use super::super::{Action, Column, Format, Identity, Kind, Name, RowChange, Settings, Table, Value};
 use crate::chance::Chance;
+use crate::logicalrep::Lsn;
 
 /// A change with all that it is made of.
 pub struct SampleChange {
@@ -49,6 +50,15 @@ impl SampleChange {
             1 => Action::Update { old, new },
             _ => Action::Delete { old },
         }
+    }
+
+    /// The message of a format about it.
+    pub fn written(&self, format: &Format, settings: &Settings, action: Action<'_>) -> Vec<u8> {
+        let writer = (format.writer)(settings);
+        let mut message = Vec::new();
+        let prepared = &writer.prepare(&self.table);
+        writer.change(&RowChange { lsn: Lsn(0xF00), table: &self.table, prepared, action }, &mut message);
+        message
     }
 }
 
