@@ -16,6 +16,7 @@ pub fn column(attnum: i16, name: &str, type_name: &str) -> Column {
         is_local: true,
         expression: None,
         generated: None,
+        missing: None,
         identity: None,
         storage: None,
         statistics: None,

@@ -6,13 +6,15 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::image::Class;
 
 /// Catalog and oid of an object.
 pub type Object = (Class, u32);
 
 /// What `pg_class.relkind` says about a relation that is referred to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RelationKind {
     Table,
     Sequence,
@@ -21,7 +23,7 @@ pub enum RelationKind {
 }
 
 /// What `pg_type.typtype` says, as far as it matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TypeKind {
     /// Made of functions in C.
     Base,
@@ -29,7 +31,7 @@ pub enum TypeKind {
 }
 
 /// A part depends on something that a user or an extension made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dependency {
     pub part: Object,
     /// The table of the part; none for one of a type.

@@ -154,6 +154,7 @@ fn column(row: &Row, scope: &Scope) -> Result<Column> {
         is_local: row.bool("attislocal")?,
         expression: row.opt_string("expression").filter(|_| generated.is_some() || !is_blocked),
         generated,
+        missing: None,
         identity,
         storage,
         statistics: opt_parse(row, "attstattarget")?,

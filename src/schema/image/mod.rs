@@ -8,6 +8,8 @@ mod table;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::logicalrep::names::shown_qualified;
 
 pub use table::{
@@ -15,7 +17,8 @@ pub use table::{
     Policy, PolicyCommand, ReplicaIdentity, Statistics, Storage, StorageOption, Table, Trigger,
 };
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Image {
     pub schemas: Vec<Schema>,
     pub extensions: Vec<Extension>,
@@ -24,12 +27,33 @@ pub struct Image {
     /// Those of identity columns are with their column.
     pub sequences: Vec<Sequence>,
     pub tables: Vec<Table>,
+    #[serde(with = "as_pairs")]
     pub comments: HashMap<Address, String>,
+    #[serde(with = "as_pairs")]
     pub privileges: HashMap<Address, Privileges>,
 }
 
+/// An address is no key of a JSON object: a list of pairs, in the order of the addresses, so that equal images are equal texts.
+mod as_pairs {
+    use std::collections::HashMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Address;
+
+    pub fn serialize<S: Serializer, T: Serialize>(map: &HashMap<Address, T>, to: S) -> Result<S::Ok, S::Error> {
+        let mut pairs: Vec<(&Address, &T)> = map.iter().collect();
+        pairs.sort_by_key(|(address, _)| **address);
+        pairs.serialize(to)
+    }
+
+    pub fn deserialize<'a, D: Deserializer<'a>, T: Deserialize<'a>>(from: D) -> Result<HashMap<Address, T>, D::Error> {
+        Ok(Vec::<(Address, T)>::deserialize(from)?.into_iter().collect())
+    }
+}
+
 /// A catalog of the server; the number is its oid there, the same on every major.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u32)]
 #[allow(clippy::enum_variant_names, reason = "an operator class is one for the server, too")]
 pub enum Class {
@@ -90,7 +114,7 @@ impl Class {
 pub type Address = (Class, u32, i16);
 
 /// Schema and name, as they are.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Name {
     pub schema: String,
     pub name: String,
@@ -111,13 +135,13 @@ impl Name {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schema {
     pub oid: u32,
     pub name: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extension {
     pub oid: u32,
     pub level: i64,
@@ -126,7 +150,7 @@ pub struct Extension {
     pub version: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Provider {
     Libc,
     Icu,
@@ -134,7 +158,7 @@ pub enum Provider {
     Default,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Collation {
     pub oid: u32,
     pub name: Name,
@@ -146,7 +170,7 @@ pub struct Collation {
     pub rules: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Type {
     pub oid: u32,
     pub level: i64,
@@ -154,7 +178,7 @@ pub struct Type {
     pub form: TypeForm,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TypeForm {
     Enum { labels: Vec<String> },
     Composite { relation: u32, attributes: Vec<Attribute> },
@@ -162,7 +186,7 @@ pub enum TypeForm {
     Domain(Domain),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attribute {
     pub attnum: i16,
     pub name: String,
@@ -171,7 +195,7 @@ pub struct Attribute {
     pub collation: Option<Name>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
     pub subtype: String,
     pub operator_class: Name,
@@ -183,7 +207,7 @@ pub struct Range {
     pub multirange: Option<Name>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Domain {
     pub base: String,
     pub collation: Option<Name>,
@@ -192,7 +216,7 @@ pub struct Domain {
     pub constraints: Vec<DomainConstraint>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DomainConstraint {
     pub oid: u32,
     pub name: String,
@@ -203,7 +227,7 @@ pub struct DomainConstraint {
     pub blocked: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sequence {
     pub oid: u32,
     pub name: Name,
@@ -220,21 +244,21 @@ pub struct Sequence {
 }
 
 /// The column of OWNED BY.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     pub table: Name,
     pub column: String,
 }
 
 /// What other roles than the owner may do, as far as it differs from what a new object has.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Privileges {
     pub grants: Vec<Grant>,
     /// A new type is usable by everybody; the source took that away.
     pub public_revoked: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// In the order of the source's list: the destination's list is then the same.
     pub place: i64,

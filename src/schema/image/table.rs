@@ -1,8 +1,10 @@
 //! A table with everything that belongs to it.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Name, Sequence};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReplicaIdentity {
     Default,
     Full,
@@ -11,7 +13,7 @@ pub enum ReplicaIdentity {
     Index,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
     pub oid: u32,
     pub level: i64,
@@ -40,27 +42,27 @@ pub struct Table {
     pub policies: Vec<Policy>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parent {
     pub oid: u32,
     /// `inhseqno`: from 1.
     pub position: i64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StorageOption {
     pub of_toast: bool,
     pub name: String,
     pub value: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Generated {
     Stored,
     Virtual,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Storage {
     Plain,
     External,
@@ -68,13 +70,13 @@ pub enum Storage {
     Extended,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Compression {
     Pglz,
     Lz4,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
     pub attnum: i16,
     pub name: String,
@@ -88,6 +90,9 @@ pub struct Column {
     /// The default, or what the column is generated from; a default that is blocked is none.
     pub expression: Option<String>,
     pub generated: Option<Generated>,
+    /// What rows from before the column have (`attmissingval`), as text; asked for only where a command is captured.
+    #[serde(default)]
+    pub missing: Option<String>,
     pub identity: Option<Identity>,
     pub storage: Option<Storage>,
     pub statistics: Option<i32>,
@@ -95,14 +100,14 @@ pub struct Column {
     pub compression: Option<Compression>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     pub always: bool,
     /// Null for a partition whose partitioned table is not in the image (17).
     pub sequence: Option<Box<Sequence>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConstraintKind {
     PrimaryKey,
     Unique,
@@ -112,7 +117,7 @@ pub enum ConstraintKind {
     ForeignKey,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Constraint {
     pub oid: u32,
     pub name: String,
@@ -131,7 +136,7 @@ pub struct Constraint {
     pub blocked: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Index {
     pub oid: u32,
     pub name: String,
@@ -149,14 +154,14 @@ pub struct Index {
     pub blocked: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexStatistics {
     pub attnum: i16,
     pub attname: String,
     pub target: i32,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statistics {
     pub oid: u32,
     pub name: Name,
@@ -167,13 +172,13 @@ pub struct Statistics {
 
 /// For whom a trigger fires: ALWAYS and REPLICA would fire for what a task applies. For everybody else it is as if ALWAYS were an
 /// ordinary trigger, and REPLICA a disabled one: so they are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Firing {
     Enabled,
     Disabled,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trigger {
     pub oid: u32,
     pub name: String,
@@ -184,7 +189,7 @@ pub struct Trigger {
     pub blocked: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PolicyCommand {
     All,
     Select,
@@ -193,7 +198,7 @@ pub enum PolicyCommand {
     Delete,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     pub oid: u32,
     pub name: String,

@@ -1,12 +1,14 @@
 //! The question whether the destination has what parts of tables wait for and no task creates: no row when it has not, null when it has,
 //! else why it does not count.
 
+use serde::{Deserialize, Serialize};
+
 use crate::logicalrep::names::quote_literal as literal;
 use crate::schema::deparse::SchemaSql;
 use crate::schema::image::{Class, Name};
 
 /// Something that no task creates, as far as two servers can have the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Foreign {
     Routine {
         name: Name,
