@@ -20,6 +20,9 @@ pub struct Captured {
     /// Objects that the command touched and that are there, as roots: a table for its columns, constraints, indexes, triggers.
     #[serde(default)]
     pub touched: Vec<Object>,
+    /// Those of them that the command made: a table among them has no rows but those that follow in its transaction.
+    #[serde(default)]
+    pub created: Vec<Object>,
     /// The touched objects, whole, and the types, collations, sequences and extensions that they need. No part is blocked here: what a
     /// task does not have is known to its worker only.
     #[serde(default)]

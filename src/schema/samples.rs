@@ -15,6 +15,7 @@ pub fn column(attnum: i16, name: &str, type_name: &str) -> Column {
         not_null: false,
         is_local: true,
         expression: None,
+        default_oid: None,
         generated: None,
         missing: None,
         identity: None,

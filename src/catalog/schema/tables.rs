@@ -153,6 +153,7 @@ fn column(row: &Row, scope: &Scope) -> Result<Column> {
         not_null: row.bool("attnotnull")?,
         is_local: row.bool("attislocal")?,
         expression: row.opt_string("expression").filter(|_| generated.is_some() || !is_blocked),
+        default_oid: default,
         generated,
         missing: None,
         identity,

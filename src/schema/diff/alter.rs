@@ -30,7 +30,13 @@ impl<'a> Comparison<'a> {
 
     fn alter_column(&mut self, table: &'a Table, old: &'a Column, column: &'a Column) {
         self.rename_part(Subject::Column(&table.name, &old.name), &old.name, &column.name);
-        let mut said = Column { name: column.name.clone(), is_local: column.is_local, ..old.clone() };
+        let mut said = Column {
+            name: column.name.clone(),
+            is_local: column.is_local,
+            default_oid: column.default_oid,
+            missing: column.missing.clone(),
+            ..old.clone()
+        };
         if self.has_named_not_null {
             // The constraint is what changes.
             said.not_null = column.not_null;

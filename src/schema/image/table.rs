@@ -89,6 +89,9 @@ pub struct Column {
     pub is_local: bool,
     /// The default, or what the column is generated from; a default that is blocked is none.
     pub expression: Option<String>,
+    /// Its row in `pg_attrdef`, by which is known what it depends on.
+    #[serde(default)]
+    pub default_oid: Option<u32>,
     pub generated: Option<Generated>,
     /// What rows from before the column have (`attmissingval`), as text; asked for only where a command is captured.
     #[serde(default)]
