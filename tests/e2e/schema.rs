@@ -1,47 +1,16 @@
 //! The schema that arrives: pg_dump of both sides, normalised, is equal.
 
-use std::collections::BTreeMap;
-
 use pg_courier_tests::pair::DATABASE;
-use pg_courier_tests::{Cluster, Pair, TaskOptions, types};
+use pg_courier_tests::{Cluster, Dump, Pair, Privileges, TaskOptions, types};
 
 use crate::common::{SMALL, TASK, assert_mentions, create_small_tables};
 
-/// Statements of `pg_dump -s` for a schema, without owners and comments of the dump itself,
-/// each with the number of its appearances: the order of statements may differ.
-fn dump(cluster: &Cluster, schema: &str) -> BTreeMap<String, usize> {
-    let output = cluster
-        .program("pg_dump", DATABASE)
-        .args(["-s", "--no-owner", "--no-privileges", "-n", schema])
-        .output()
-        .expect("pg_dump runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let lines = text.lines().filter(|line| !line.starts_with("--") && !line.starts_with('\\') && !line.is_empty());
-    let joined = lines.collect::<Vec<_>>().join("\n");
-    let mut statements = BTreeMap::new();
-    for statement in joined.split(";\n").map(str::trim) {
-        let setting = statement.starts_with("SET ") || statement.starts_with("SELECT pg_catalog.set_config");
-        // Kept by some minors for themselves; a pg_dump of another major does not know that.
-        let internal = statement.contains(" SET (pg_attver=");
-        if !statement.is_empty() && !setting && !internal {
-            *statements.entry(statement.trim_end_matches(';').to_owned()).or_default() += 1;
-        }
-    }
-    statements
-}
-
 fn assert_same_schema(pair: &Pair, schema: &str) {
-    let (source, destination) = (dump(&pair.source, schema), dump(&pair.destination, schema));
-    let only = |a: &BTreeMap<String, usize>, b: &BTreeMap<String, usize>| {
-        let rest: Vec<String> = a.iter().filter(|(s, n)| b.get(*s) != Some(n)).map(|(s, _)| s.clone()).collect();
-        rest.join(";\n")
-    };
-    assert_eq!(
-        (only(&source, &destination), only(&destination, &source)),
-        (String::new(), String::new()),
-        "statements only of the source's dump, and only of the destination's"
-    );
+    let dump = |cluster| Dump::of((cluster, DATABASE), schema, Privileges::LeftOut);
+    let (source, destination) = (dump(&pair.source), dump(&pair.destination));
+    if let Some(difference) = source.difference(&destination) {
+        panic!("the dumps of schema {schema} differ\n{difference}");
+    }
     assert!(source.len() > 3, "the dump is not empty");
 }
 

@@ -8,6 +8,7 @@
 //!   Proxy       a wire between both that can be cut, stalled, throttled
 //!   Traffic     writers that survive crashes; Pgbench is the real program
 //!   compare     both databases row by row
+//!   dump        both databases as pg_dump sees them
 //!   wait        the only way to wait: for an event, with a story when it does not come
 //! ```
 //!
@@ -20,6 +21,7 @@
 pub mod account;
 pub mod cluster;
 pub mod compare;
+pub mod dump;
 pub mod failpoint;
 pub mod install;
 pub mod liar;
@@ -38,6 +40,7 @@ pub mod wait;
 
 pub use cluster::{Cluster, ClusterBuilder, Stop};
 pub use compare::{Difference, assert_same, compare};
+pub use dump::{Dump, Privileges};
 pub use install::Install;
 pub use memory::MemoryWatch;
 pub use pair::{Pair, PairBuilder, TaskOptions};

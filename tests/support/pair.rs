@@ -110,6 +110,7 @@ pub struct TaskOptions {
     pub incremental: Option<bool>,
     pub conflict: Option<&'static str>,
     pub forward_origins: Option<bool>,
+    pub ddl: Option<&'static str>,
 }
 
 impl Pair {
@@ -357,8 +358,10 @@ pub fn create_task_sql(task: &str, server: &str, include: &[&str], options: &Tas
             let _ = write!(statement, ", {name} => {value}");
         }
     }
-    if let Some(policy) = options.conflict {
-        let _ = write!(statement, ", conflict => {}", literal(policy));
+    for (name, value) in [("conflict", options.conflict), ("ddl", options.ddl)] {
+        if let Some(value) = value {
+            let _ = write!(statement, ", {name} => {}", literal(value));
+        }
     }
     statement + ")"
 }
