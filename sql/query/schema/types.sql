@@ -1,7 +1,7 @@
 -- Those of the given types that are enum, composite, range or domain types of a user; what belongs to one form of type is null for the
 -- others. $1: oids of types.
 SELECT y.oid, n.nspname, y.typname, y.typtype, NULLIF(y.typrelid, 0) AS typrelid,
-       (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = y.oid) AS labels,
+       (SELECT json_agg(json_build_array(e.oid::bigint, e.enumlabel) ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = y.oid) AS labels,
        (SELECT json_agg(json_build_array(a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), cn.nspname, co.collname) ORDER BY a.attnum)
           FROM pg_attribute a
           JOIN pg_type ty ON ty.oid = a.atttypid

@@ -5,15 +5,15 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use serde_json::Value;
 
 use super::facts::{
-    ask, class, letter, list, name, number, opt_letter, opt_name, opt_parse, parts, string, strings, unexpected,
+    ask, class, letter, list, name, number, opt_letter, opt_name, opt_parse, parts, string, unexpected,
 };
 use super::{privileges, tables};
 use crate::error::Result;
 use crate::logicalrep::Row;
 use crate::logicalrep::array::oid_array;
 use crate::schema::image::{
-    Attribute, Class, Collation, Domain, DomainConstraint, Extension, Image, Name, Owner, Provider, Range, Schema,
-    Sequence, Table, Type, TypeForm,
+    Attribute, Class, Collation, Domain, DomainConstraint, EnumLabel, Extension, Image, Name, Owner, Provider, Range,
+    Schema, Sequence, Table, Type, TypeForm,
 };
 use crate::schema::scope::Scope;
 
@@ -145,7 +145,10 @@ fn type_form(row: &Row, oid: u32, scope: &Scope) -> Result<TypeForm> {
     // Only a default or a support function can wait without the whole type.
     let is_blocked = scope.is_blocked(Class::Type, oid);
     match letter(row, "typtype", Some)? {
-        'e' => Ok(TypeForm::Enum { labels: strings(row, "labels")? }),
+        'e' => {
+            let labels = list(row, "labels")?.iter().map(enum_label).collect::<Result<_>>()?;
+            Ok(TypeForm::Enum { labels })
+        }
         'c' => {
             let attributes = list(row, "attributes")?.iter().map(attribute).collect::<Result<_>>()?;
             Ok(TypeForm::Composite { relation: row.parse("typrelid")?, attributes })
@@ -170,6 +173,12 @@ fn type_form(row: &Row, oid: u32, scope: &Scope) -> Result<TypeForm> {
                 .collect::<Result<_>>()?,
         })),
     }
+}
+
+fn enum_label(value: &Value) -> Result<EnumLabel> {
+    const COLUMN: &str = "labels";
+    let [oid, label] = parts::<2>(value, COLUMN)?;
+    Ok(EnumLabel { oid: number(oid, COLUMN)?, name: string(label, COLUMN)? })
 }
 
 fn attribute(value: &Value) -> Result<Attribute> {

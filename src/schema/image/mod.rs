@@ -180,10 +180,17 @@ pub struct Type {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TypeForm {
-    Enum { labels: Vec<String> },
+    Enum { labels: Vec<EnumLabel> },
     Composite { relation: u32, attributes: Vec<Attribute> },
     Range(Range),
     Domain(Domain),
+}
+
+/// In the order of the type. One under another name keeps its oid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnumLabel {
+    pub oid: u32,
+    pub name: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,8 +8,8 @@ use crate::logicalrep::array::text_array;
 use crate::logicalrep::names::{quote_literal as literal, shown};
 use crate::schema::diff::{Action, Step, Subject};
 use crate::schema::image::{
-    Collation, Constraint, ConstraintKind, Domain, Extension, Index, Name, Provider, Sequence, Statistics, Table, Type,
-    TypeForm,
+    Collation, Constraint, ConstraintKind, Domain, EnumLabel, Extension, Index, Name, Provider, Sequence, Statistics,
+    Table, Type, TypeForm,
 };
 use crate::schema::kind::Kind;
 
@@ -230,12 +230,12 @@ pub(super) fn extension_differs(extension: &Extension) -> String {
     )
 }
 
-fn labels_differ(labels: &[String]) -> String {
+fn labels_differ(labels: &[EnumLabel]) -> String {
     format!(
         "SELECT CASE WHEN COALESCE(pg_catalog.array_agg(e.enumlabel::pg_catalog.text ORDER BY e.enumsortorder), '{{}}') IS DISTINCT FROM \
          {}::pg_catalog.text[] THEN pg_catalog.format('its labels there are: %s', pg_catalog.string_agg( \
          pg_catalog.quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder)) END FROM pg_catalog.pg_enum e WHERE e.enumtypid = o.oid",
-        literal(&text_array(labels.iter().map(String::as_str)))
+        literal(&text_array(labels.iter().map(|label| label.name.as_str())))
     )
 }
 

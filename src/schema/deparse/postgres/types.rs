@@ -8,7 +8,7 @@ pub(super) fn create_type(of: &Type) -> String {
     let name = of.name.shown();
     match &of.form {
         TypeForm::Enum { labels } => {
-            let labels: Vec<String> = labels.iter().map(|label| quote_literal(label)).collect();
+            let labels: Vec<String> = labels.iter().map(|label| quote_literal(&label.name)).collect();
             format!("CREATE TYPE {name} AS ENUM ({})", labels.join(", "))
         }
         TypeForm::Composite { attributes, .. } => {
