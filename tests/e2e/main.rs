@@ -15,6 +15,7 @@ mod copied_source;
 mod copy_snapshot;
 mod coverage;
 mod crashes;
+mod ddl;
 mod documents;
 mod durability;
 mod encodings;

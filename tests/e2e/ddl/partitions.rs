@@ -1,0 +1,128 @@
+//! Partitioned tables: trees that grow, lose leaves, take tables in, and what is done to a root.
+
+use super::case::Case;
+use super::harness::{Accident, tell};
+
+const TREE: &str = "create table p (id int, k int, v text, primary key (id, k)) partition by list (k); \
+    create table p1 partition of p for values in (1); create table p2 partition of p for values in (2); \
+    insert into p select n, 1 + n % 2, 'a' from generate_series(1, 20) n;";
+
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case::new(
+            "a tree is made and filled",
+            "create table q (id int, k int, v text, primary key (id, k)) partition by list (k)
+             create table q1 partition of q for values in (1)
+             insert into q values (1, 1, 'a')",
+        )
+        .killed(),
+        Case::new(
+            "a partition is detached, goes on by itself, and is dropped",
+            "alter table p detach partition p1
+             insert into p1 values (9000, 1, 'd')
+             insert into p2 values (9001, 2, 'e')
+             alter table p attach partition p1 for values in (1)
+             alter table p detach partition p2
+             drop table p2",
+        )
+        .before(TREE)
+        .killed(),
+        Case::new(
+            "a partition is detached concurrently",
+            "alter table p detach partition p1 concurrently
+             insert into p1 values (9000, 1, 'd')",
+        )
+        .before(TREE)
+        .since(14),
+        Case::new(
+            "a followed table is attached, with another order of columns",
+            "insert into p3 values ('x', 3, 300)
+             alter table p attach partition p3 for values in (3)
+             insert into p values (301, 3, 'y')",
+        )
+        .before(TREE)
+        .before("create table p3 (v text, k int not null, id int not null);"),
+        Case::new(
+            "a table with rows that is not followed is attached",
+            "alter table p attach partition @X.p3 for values in (3)
+             insert into p values (1001, 3, 'y')",
+        )
+        .before(TREE)
+        .before(
+            "create table @X.p3 (v text, k int not null, id int not null); \
+             insert into @X.p3 select 'x', 3, n from generate_series(100, 1000) n;",
+        )
+        .sees("select count(*) from p where k = 3 and id between 100 and 1000", "901"),
+        Case::new(
+            "what is done to a root is done to its leaves",
+            "alter table p add n int default 4
+             create index on p (v)
+             alter table p add constraint ck check (k > 0)
+             alter table p alter v set default 'z'
+             alter table p rename v to w
+             alter table p drop n",
+        )
+        .before(TREE)
+        .sees("select count(*) from pg_index where not indisvalid", "0")
+        .killed(),
+        Case::new(
+            "an index of a root takes those of its leaves",
+            "create index pv on only p (v)
+             create index p1v on p1 (v); create index p2v on p2 (v)
+             alter index pv attach partition p1v
+             alter index pv attach partition p2v",
+        )
+        .before(TREE)
+        .sees("select indisvalid from pg_index where indexrelid = 'pv'::regclass", "t"),
+        Case::new(
+            "trees of several levels, with a default and by hash",
+            "create table m (id int, k int, primary key (id, k)) partition by range (k)
+             create table m1 partition of m for values from (0) to (10) partition by hash (id)
+             create table m1a partition of m1 for values with (modulus 2, remainder 0)
+             create table m1b partition of m1 for values with (modulus 2, remainder 1)
+             create table md partition of m default
+             insert into m select n, n from generate_series(1, 30) n
+             update m set k = 20 where id = 1
+             alter table m detach partition m1
+             insert into m1 values (40, 4)
+             alter table m attach partition m1 for values from (0) to (10)
+             create table m2 partition of m for values from (100) to (200)
+             drop table m1b",
+        ),
+        Case::new("random values in leaves are those of the source", "alter table p add r float8 default random()")
+            .before(TREE),
+        Case::new(
+            "a key refers to a tree, and a tree to a table",
+            "create table ref (id int primary key, pid int, pk int, foreign key (pid, pk) references p)
+             insert into ref values (1, 1, 2)
+             alter table p add tid int references t
+             alter table p detach partition p1",
+        )
+        .before(TREE),
+        Case::new(
+            "a partition has things of its own",
+            "alter table p1 add constraint own check (id > 0); alter table p1 alter v set default 'mine'
+             create index own_i on p1 (v)
+             create table p4 (like p including defaults); alter table p4 add constraint also check (id > 0)
+             alter table p attach partition p4 for values in (4)
+             insert into p values (400, 4, 'x')",
+        )
+        .before(TREE),
+        Case::new(
+            "a leaf is replaced within a transaction",
+            "begin
+             alter table p detach partition p1
+             drop table p1
+             create table p1 (id int not null, k int not null, v text)
+             insert into p1 values (7, 1, 'again')
+             alter table p attach partition p1 for values in (1)
+             commit",
+        )
+        .before(TREE),
+    ]
+}
+
+#[test]
+fn partitions() {
+    tell(cases(), Accident::None);
+}

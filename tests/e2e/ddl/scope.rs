@@ -1,0 +1,102 @@
+//! Names: tables and schemas get other ones, exchange them, and with that enter what a task follows or leave it.
+
+use super::case::{Case, NOTHING};
+use super::harness::{Accident, tell};
+
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case::new(
+            "a table is renamed among its rows",
+            "begin
+             insert into t values (60, 'pre')
+             alter table t rename to \"T-2\"
+             delete from \"T-2\" where id = 60
+             insert into \"T-2\" values (61, 'post')
+             commit",
+        )
+        .killed(),
+        Case::new(
+            "a new table takes the place of an old one",
+            "begin
+             create table t_new (id int primary key, v text)
+             insert into t_new select id + 1000, v from t
+             alter table t rename to t_old
+             alter table t_new rename to t
+             commit
+             insert into t values (1, 'new'); insert into t_old values (500, 'old')",
+        )
+        .sees("select count(*) from t_old where v = 'old'", "1")
+        .killed(),
+        Case::new(
+            "two tables exchange names, and two columns, and two constraints",
+            "begin
+             alter table t rename to x; alter table o rename to t; alter table x rename to o
+             alter table o rename v to id2; alter table o rename id to v; alter table o rename id2 to id
+             alter table t rename constraint one to c; alter table t rename constraint two to one; \
+               alter table t rename constraint c to two
+             commit
+             insert into t values (300, 1, 1)",
+        )
+        .before("alter table o add constraint one check (n > 0), add constraint two check (n > -1)"),
+        Case::new(
+            "a table moves to another schema that is followed",
+            "create schema @S_b
+             alter table t set schema @S_b
+             insert into @S_b.t values (400, 'there')
+             alter table @S_b.t set schema @S
+             insert into t values (401, 'back')",
+        ),
+        Case::new(
+            "a table that leaves what is followed stays as it was",
+            "insert into o values (600, 1, 1)
+             alter table o set schema @X
+             insert into @X.o values (601, 1, 1)",
+        )
+        .sees("select count(*) from pg_class where relname = 'o' and relnamespace = '@S'::regnamespace", "1")
+        .unlike(),
+        Case::new(
+            "a table that comes back is copied",
+            "alter table o set schema @X
+             insert into @X.o values (601, 1, 1)
+             alter table @X.o set schema @S
+             insert into o values (602, 1, 1)",
+        )
+        .sees("select count(*) from o where id > 600 and id < 1000", "2"),
+        Case::new(
+            "a table with rows comes in",
+            "alter table @X.e set schema @S
+             insert into e values (1001, 'after')",
+        )
+        .before("create table @X.e (id int primary key, v text); insert into @X.e select g, 'x' from generate_series(1, 1000) g"),
+        Case::new("a schema gets another name that is followed", "alter schema @S_q rename to @S_r; create table @S_r.y (id int primary key)")
+            .before("create schema @S_q; create table @S_q.x (id int primary key)"),
+        Case::new(
+            "of two dropped tables one is not followed",
+            "drop table @X.t2, o",
+        )
+        .before("create table @X.t2 (id int primary key)"),
+        Case::new("what is not followed is nobody's business", "create table @X.n (id int primary key); alter table @X.n add v int; drop table @X.n")
+            .states(NOTHING),
+        Case::new(
+            "a schema comes with its elements and goes with all it has",
+            "create schema @S_c create table x (id int primary key) create view y as select * from x
+             insert into @S_c.x values (1)
+             create schema @S_d create table x (id int primary key)
+             drop schema @S_c cascade",
+        ),
+        Case::new(
+            "the session's path decides, not the destination's",
+            "set search_path = @S_p
+             create table u1 (id int primary key)
+             create type u2 as enum ('a')
+             alter table u1 add e u2 default 'a'
+             insert into u1 values (1)",
+        )
+        .before("create schema @S_p"),
+    ]
+}
+
+#[test]
+fn names_and_what_is_followed() {
+    tell(cases(), Accident::None);
+}
