@@ -65,7 +65,9 @@ CREATE TABLE courier.task (
     destination_id      text,
     -- What the task's row on the destination has, and what it gets next.
     lease               uuid,
-    next_lease          uuid
+    next_lease          uuid,
+    -- What the task does about commands on definitions.
+    ddl                 text NOT NULL DEFAULT 'ignore' CHECK (ddl IN ('replicate', 'ignore', 'stop', 'refuse'))
 );
 COMMENT ON TABLE courier.task IS 'Internal: one row a task. See view courier.tasks.';
 COMMENT ON COLUMN courier.task.asked_at IS 'When courier.start() or courier.resume() was called last.';
@@ -152,6 +154,21 @@ CREATE TABLE courier.rewritten_table (
 );
 COMMENT ON TABLE courier.rewritten_table IS
 'Internal: tables of tasks that ALTER TABLE has rewritten with new values, which the stream does not have, or made unlogged, if only for the length of a transaction. A row travels in the stream; one of an unlogged table stops the task at that transaction. No foreign key: nobody''s ALTER TABLE locks a task.';
+
+CREATE TABLE courier.ddl_log (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    snapshot text NOT NULL,
+    image    text NOT NULL,
+    tag      text NOT NULL,
+    author   text NOT NULL,
+    command  text,
+    at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE courier.ddl_log IS
+'Internal: what commands on definitions have left behind, written by the session that ran them. The rows travel in the stream; nothing reads them here, so old ones may go.';
+COMMENT ON COLUMN courier.ddl_log.snapshot IS 'pg_current_snapshot() under which the image was read.';
+COMMENT ON COLUMN courier.ddl_log.image IS 'Internal: what was there after the command, as JSON.';
+COMMENT ON COLUMN courier.ddl_log.command IS 'The statement, where the client sent it by itself; null where a function or DO ran it.';
 
 CREATE TABLE courier.identity_task (
     task_id integer PRIMARY KEY REFERENCES courier.task ON DELETE CASCADE

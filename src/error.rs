@@ -80,6 +80,7 @@ pub mod sqlstate {
     pub const OBJECT_NOT_IN_PREREQUISITE_STATE: &str = "55000";
     pub const READ_ONLY_SQL_TRANSACTION: &str = "25006";
     pub const OBJECT_IN_USE: &str = "55006";
+    pub const EVENT_TRIGGER_PROTOCOL_VIOLATED: &str = "39P03";
     pub const QUERY_CANCELED: &str = "57014";
     pub const DISK_FULL: &str = "53100";
     pub const CONFIGURATION_LIMIT_EXCEEDED: &str = "53400";

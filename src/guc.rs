@@ -26,6 +26,7 @@ static DISK_FULL_WARNING: GucSetting<i32> = GucSetting::<i32>::new(1440);
 static LONG_TRANSACTION: GucSetting<i32> = GucSetting::<i32>::new(300);
 static XID_AGE_WARNING: GucSetting<i32> = GucSetting::<i32>::new(1_000_000_000);
 static EVENTS_KEPT: GucSetting<i32> = GucSetting::<i32>::new(10_000);
+static ON_CAPTURE_ERROR: GucSetting<OnCaptureError> = GucSetting::<OnCaptureError>::new(OnCaptureError::Warn);
 static FAILPOINTS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
 /// What happens when a task's slot keeps more WAL than `courier.max_retained_wal`.
@@ -40,6 +41,17 @@ pub enum WalPolicy {
     /// The slot is dropped: the source lives, the task has to be created anew.
     #[name = c"drop"]
     Drop,
+}
+
+/// What happens to a command whose effect could not be written into `courier.ddl_log`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, pgrx::PostgresGucEnum)]
+pub enum OnCaptureError {
+    /// It stands; tasks that follow such commands stop when they meet what they were not told of.
+    #[name = c"warn"]
+    Warn,
+    /// It fails with the error.
+    #[name = c"fail"]
+    Fail,
 }
 
 pub fn define() {
@@ -83,6 +95,14 @@ pub fn define() {
         GucContext::Sighup,
         GucFlags::UNIT_S,
     );
+    GucRegistry::define_enum_guc(
+        c"courier.on_capture_error",
+        c"What happens to a command whose effect could not be written into courier.ddl_log.",
+        c"warn (it stands, and tasks stop where they meet it) or fail (it fails).",
+        &ON_CAPTURE_ERROR,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
     define_health();
     if cfg!(feature = "failpoints") {
         GucRegistry::define_string_guc(
@@ -94,6 +114,10 @@ pub fn define() {
             GucFlags::NO_SHOW_ALL,
         );
     }
+}
+
+pub fn on_capture_error() -> OnCaptureError {
+    ON_CAPTURE_ERROR.get()
 }
 
 /// Heartbeat, WAL guard, thresholds.

@@ -22,6 +22,7 @@
 //! | [`schema_sync`] | creating the objects, before and after the data |
 //! | [`source`] | where rows and changes come from: questions, slot, snapshots, the stream |
 //! | [`destination`] | a session on the destination, its settings, its progress rows |
+//! | [`ddl_capture`] | what a command on definitions has left behind, written down by the session that ran it |
 //! | [`verify`] | are both sides equal, table by table |
 //! | [`catalog`] | our tables and the source's catalogs as typed rows |
 //! | [`task`] | what may be done with a task, apart from its processes |
@@ -39,6 +40,7 @@ mod apply;
 mod catalog;
 #[cfg(test)]
 mod chance;
+mod ddl_capture;
 mod decode;
 mod destination;
 mod error;
@@ -73,7 +75,8 @@ extension_sql_file!("../sql/tables.sql", name = "tables", requires = ["trusted"]
 extension_sql_file!("../sql/schema.sql", name = "schema", requires = ["tables"]);
 extension_sql_file!("../sql/schema_ddl.sql", name = "schema_ddl", requires = ["schema"]);
 extension_sql_file!("../sql/events.sql", name = "events", requires = ["schema_ddl"]);
-extension_sql_file!("../sql/slots.sql", name = "slots", requires = ["events"]);
+extension_sql_file!("../sql/ddl.sql", name = "ddl", requires = ["events"]);
+extension_sql_file!("../sql/slots.sql", name = "slots", requires = ["ddl"]);
 extension_sql_file!("../sql/precheck.sql", name = "precheck", requires = ["slots"]);
 extension_sql_file!("../sql/heartbeat.sql", name = "heartbeat", requires = ["precheck"]);
 extension_sql_file!("../sql/replica_identity.sql", name = "replica_identity", requires = ["heartbeat"]);

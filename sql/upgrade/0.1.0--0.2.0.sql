@@ -43,3 +43,19 @@ UPDATE courier.task
    SET source_id = (SELECT c.system_identifier || '.' || d.oid FROM pg_catalog.pg_control_system() c, pg_catalog.pg_database d
                      WHERE d.datname = pg_catalog.current_database())
  WHERE wanted <> 'created';
+-- Commands on definitions.
+ALTER TABLE courier.task ADD COLUMN ddl text NOT NULL DEFAULT 'ignore' CHECK (ddl IN ('replicate', 'ignore', 'stop', 'refuse'));
+CREATE TABLE courier.ddl_log (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    snapshot text NOT NULL,
+    image    text NOT NULL,
+    tag      text NOT NULL,
+    author   text NOT NULL,
+    command  text,
+    at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE courier.ddl_log IS
+'Internal: what commands on definitions have left behind, written by the session that ran them. The rows travel in the stream; nothing reads them here, so old ones may go.';
+COMMENT ON COLUMN courier.ddl_log.snapshot IS 'pg_current_snapshot() under which the image was read.';
+COMMENT ON COLUMN courier.ddl_log.image IS 'Internal: what was there after the command, as JSON.';
+COMMENT ON COLUMN courier.ddl_log.command IS 'The statement, where the client sent it by itself; null where a function or DO ran it.';

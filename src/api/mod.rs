@@ -14,6 +14,7 @@
 mod arguments;
 mod conflicts;
 mod coverage;
+mod ddl;
 mod disk;
 #[cfg(test)]
 mod docs;

@@ -2,6 +2,7 @@
 
 pub mod connection;
 pub mod coverage;
+pub mod ddl_log;
 pub mod locks;
 pub mod marks;
 pub mod schema;

@@ -22,3 +22,9 @@ pub fn outside_of_script<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
     drop(until);
     value
 }
+
+/// Is a script running? What it makes belongs to its extension.
+pub fn script_runs() -> bool {
+    // SAFETY: a flag of this process, which is single-threaded.
+    unsafe { pg_sys::creating_extension }
+}

@@ -10,6 +10,7 @@ pub mod compat;
 pub mod disk;
 pub mod dsm;
 pub mod encoding;
+pub mod event_trigger;
 pub mod extension;
 pub(crate) mod guard;
 pub mod hooks;

@@ -76,6 +76,41 @@ pub fn is_table_of(table: u32, name: &CStr, extension: &CStr) -> bool {
     }
 }
 
+/// Has a small table a row, among those committed by now, whose text in `column` fits? Without SQL, for who asks often. No table has none.
+pub fn has_row(schema: &CStr, table: &CStr, column: &CStr, fits: impl Fn(&str) -> bool) -> bool {
+    // SAFETY: inside a transaction; the scan ends before the table is closed, and the text is copied.
+    unsafe {
+        let oid = pg_sys::get_relname_relid(table.as_ptr(), pg_sys::get_namespace_oid(schema.as_ptr(), true));
+        let number = if oid == pg_sys::InvalidOid { 0 } else { pg_sys::get_attnum(oid, column.as_ptr()) };
+        if number <= 0 {
+            return false;
+        }
+        let relation = pg_sys::table_open(oid, pg_sys::AccessShareLock as i32);
+        // No snapshot: that of catalogs, which is one of now.
+        let scan = pg_sys::systable_beginscan(
+            relation,
+            pg_sys::InvalidOid,
+            false,
+            std::ptr::null_mut(),
+            0,
+            std::ptr::null_mut(),
+        );
+        let mut found = false;
+        while !found {
+            let tuple = pg_sys::systable_getnext(scan);
+            if tuple.is_null() {
+                break;
+            }
+            let mut is_null = false;
+            let value = pg_sys::heap_getattr(tuple, number.into(), (*relation).rd_att, &mut is_null);
+            found = !is_null && fits(&text(pg_sys::text_to_cstring(value.cast_mut_ptr())));
+        }
+        pg_sys::systable_endscan(scan);
+        pg_sys::table_close(relation, pg_sys::AccessShareLock as i32);
+        found
+    }
+}
+
 /// For messages.
 ///
 /// # Safety

@@ -4,8 +4,9 @@
 //! role it is meant for: [`as_role`] for work on behalf of a role, [`as_extension`] for the tables of this
 //! extension, which nobody else may write.
 
-use std::cell::Cell;
-use std::ffi::CStr;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
 use pgrx::pg_sys;
@@ -19,20 +20,26 @@ use crate::pg::{encoding, report};
 pub fn as_role<R>(role: u32, f: impl FnOnce() -> Result<R>) -> Result<R> {
     // A restricted operation cannot change the session's state behind our back.
     let flags = pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION;
-    with_identity(role, flags as i32, &SAFE, f)
+    with_identity(role, flags as i32, SAFE, f)
 }
 
 /// Runs `f` with the rights of the superuser the cluster was made with, who can write this extension's tables.
 pub fn as_extension<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
     let settings = [SAFE[0], SAFE[1], (c"jit", c"off")];
-    with_identity(pg_sys::BOOTSTRAP_SUPERUSERID, pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32, &settings, f)
+    with_identity(pg_sys::BOOTSTRAP_SUPERUSERID, pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32, settings, f)
 }
 
-type Setting = (&'static CStr, &'static CStr);
+/// The same with further settings, for who runs often.
+pub fn as_extension_with<R>(settings: &[(CString, CString)], f: impl FnOnce() -> Result<R>) -> Result<R> {
+    let all = SAFE.into_iter().chain(settings.iter().map(|(name, value)| (name.as_c_str(), value.as_c_str())));
+    with_identity(pg_sys::BOOTSTRAP_SUPERUSERID, pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32, all, f)
+}
+
+type Setting<'a> = (&'a CStr, &'a CStr);
 
 /// Whatever the caller's are: names that mean one thing, and strings in which backslashes are letters. Questions to the catalogs, which
 /// touch each row once, are also slower with code made for them.
-const SAFE: [Setting; 2] = [(c"search_path", c"pg_catalog, pg_temp"), (c"standard_conforming_strings", c"on")];
+const SAFE: [Setting<'static>; 2] = [(c"search_path", c"pg_catalog, pg_temp"), (c"standard_conforming_strings", c"on")];
 
 /// Settings until [`as_role`] or [`as_extension`] around it ends.
 pub fn set_meanwhile<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<()> {
@@ -41,7 +48,12 @@ pub fn set_meanwhile<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>)
     query(&format!("SELECT {}", set.join(", ")), &[]).map(drop)
 }
 
-fn with_identity<R>(role: u32, flags: i32, settings: &[Setting], f: impl FnOnce() -> Result<R>) -> Result<R> {
+fn with_identity<'a, R>(
+    role: u32,
+    flags: i32,
+    settings: impl IntoIterator<Item = Setting<'a>>,
+    f: impl FnOnce() -> Result<R>,
+) -> Result<R> {
     let (mut saved_role, mut saved_flags) = (pg_sys::InvalidOid, 0);
     // SAFETY: inside a transaction; the identity and the settings are put back below, or by the abort of the
     // transaction when `f` leaves by an error.
@@ -74,6 +86,40 @@ fn with_identity<R>(role: u32, flags: i32, settings: &[Setting], f: impl FnOnce(
 
 thread_local! {
     static READS_LATEST: Cell<bool> = const { Cell::new(false) };
+    static KEEPS_PLANS: Cell<bool> = const { Cell::new(false) };
+    /// By where the statement stands in the program.
+    static PLANS: RefCell<HashMap<(*const u8, usize), pg_sys::SPIPlanPtr>> = RefCell::default();
+}
+
+/// Runs `f`, whose fixed statements ([`query_fixed`]) are planned once in the life of this process, for any parameters, with the settings
+/// of this moment.
+pub fn with_kept_plans<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
+    struct Until(bool);
+    impl Drop for Until {
+        fn drop(&mut self) {
+            KEEPS_PLANS.set(self.0);
+        }
+    }
+    let until = Until(KEEPS_PLANS.replace(true));
+    let value = f();
+    drop(until);
+    value
+}
+
+/// Runs `f` with an active snapshot, where there may be none: after a command that is several transactions.
+pub fn with_snapshot<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
+    // SAFETY: inside a transaction; popped below, or by the abort of the transaction when `f` leaves by an error of the server.
+    unsafe {
+        let is_missing = !pg_sys::ActiveSnapshotSet();
+        if is_missing {
+            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        }
+        let value = f();
+        if is_missing {
+            pg_sys::PopActiveSnapshot();
+        }
+        value
+    }
 }
 
 /// Runs `f`, whose statements only read, on what is committed now, even in a transaction that sees the world as it was when it
@@ -116,13 +162,70 @@ pub fn query_one(sql: &str, params: &[Option<&str>]) -> Result<Row> {
     query_opt(sql, params)?.ok_or_else(|| Error::internal("a catalog query returned no row"))
 }
 
-fn run(sql: &str, params: &[Option<&str>]) -> Result<(Vec<Row>, u64)> {
-    // SAFETY: plain read. Without a transaction the first catalog lookup would crash the server.
-    if !unsafe { pg_sys::IsTransactionState() } {
-        return Err(Error::internal("SQL outside a transaction"));
+/// The same as `query` for a statement that stands in the program, so that its plan can be kept.
+pub fn query_fixed(sql: &'static str, params: &[Option<&str>]) -> Result<Vec<Row>> {
+    if !KEEPS_PLANS.get() {
+        return query(sql, params);
     }
+    let place = (sql.as_ptr(), sql.len());
+    let plan = PLANS.with_borrow(|plans| plans.get(&place).copied());
+    let plan = match plan {
+        Some(plan) => plan,
+        None => {
+            let plan = keep_plan(sql, params.len())?;
+            PLANS.with_borrow_mut(|plans| plans.insert(place, plan));
+            plan
+        }
+    };
+    run_with(params, |values, nulls, _| {
+        // SAFETY: the plan is kept, with as many parameters as its first caller gave.
+        unsafe { pg_sys::SPI_execute_plan(plan, values.as_mut_ptr(), nulls.as_ptr(), READS_LATEST.get(), 0) }
+    })
+    .map(|(rows, _)| rows)
+}
+
+/// One plan for any parameters: what is asked by oid is found by index, whatever the statistics say today.
+fn keep_plan(sql: &str, parameters: usize) -> Result<pg_sys::SPIPlanPtr> {
     report::catch(|| {
         let sql = encoding::to_server(sql)?;
+        let mut types = vec![pg_sys::TEXTOID; parameters];
+        // SAFETY: inside a transaction; the plan leaves the memory of this call when it is kept.
+        unsafe {
+            pg_sys::SPI_connect();
+            let options = pg_sys::CURSOR_OPT_GENERIC_PLAN as i32;
+            let plan = pg_sys::SPI_prepare_cursor(sql.as_ptr(), parameters as i32, types.as_mut_ptr(), options);
+            if plan.is_null() || pg_sys::SPI_keepplan(plan) != 0 {
+                return Err(Error::internal("a catalog query could not be prepared"));
+            }
+            pg_sys::SPI_finish();
+            Ok(plan)
+        }
+    })
+}
+
+fn run(sql: &str, params: &[Option<&str>]) -> Result<(Vec<Row>, u64)> {
+    check_transaction()?;
+    let sql = report::catch(|| encoding::to_server(sql))?;
+    // SAFETY: arrays have one element for each parameter. A statement that only reads takes the active snapshot, and no new one.
+    run_with(params, |values, nulls, types| unsafe {
+        pg_sys::SPI_execute_with_args(
+            sql.as_ptr(),
+            types.len() as i32,
+            types.as_mut_ptr(),
+            values.as_mut_ptr(),
+            nulls.as_ptr(),
+            READS_LATEST.get(),
+            0,
+        )
+    })
+}
+
+fn run_with(
+    params: &[Option<&str>],
+    execute: impl FnOnce(&mut [pg_sys::Datum], &[std::ffi::c_char], &mut [pg_sys::Oid]) -> i32,
+) -> Result<(Vec<Row>, u64)> {
+    check_transaction()?;
+    report::catch(|| {
         let texts = params.iter().map(|p| p.map(encoding::to_server).transpose()).collect::<Result<Vec<_>>>()?;
         // SAFETY: inside a transaction with an active snapshot. SPI's memory is freed by SPI_finish; everything kept
         // is copied before. Arrays have one element for each parameter.
@@ -138,16 +241,7 @@ fn run(sql: &str, params: &[Option<&str>]) -> Result<(Vec<Row>, u64)> {
                 }));
                 nulls.push(if null { b'n' } else { b' ' } as std::ffi::c_char);
             }
-            let code = pg_sys::SPI_execute_with_args(
-                sql.as_ptr(),
-                texts.len() as i32,
-                types.as_mut_ptr(),
-                values.as_mut_ptr(),
-                nulls.as_ptr(),
-                // A statement that only reads takes the active snapshot, and no new one.
-                READS_LATEST.get(),
-                0,
-            );
+            let code = execute(&mut values, &nulls, &mut types);
             if code < 0 {
                 return Err(Error::internal(format!("a catalog query failed with SPI code {code}")));
             }
@@ -157,6 +251,14 @@ fn run(sql: &str, params: &[Option<&str>]) -> Result<(Vec<Row>, u64)> {
             Ok((rows, count))
         }
     })
+}
+
+fn check_transaction() -> Result<()> {
+    // SAFETY: plain read. Without a transaction the first catalog lookup would crash the server.
+    match unsafe { pg_sys::IsTransactionState() } {
+        true => Ok(()),
+        false => Err(Error::internal("SQL outside a transaction")),
+    }
 }
 
 /// # Safety

@@ -67,6 +67,33 @@ pub fn attempt<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
     }
 }
 
+/// What this transaction has done so far is seen by what it does next.
+pub fn make_visible() {
+    // SAFETY: inside a transaction.
+    unsafe { pg_sys::CommandCounterIncrement() };
+}
+
+/// Gives the transaction its number, if it has none: a snapshot that is taken now is one of after its beginning.
+pub fn assign_number() {
+    // SAFETY: inside a transaction that may write.
+    unsafe { pg_sys::GetTopTransactionId() };
+}
+
+/// Which part of which transaction this is: what is written now goes with it when it is rolled back.
+pub fn here() -> (u32, u32) {
+    // SAFETY: inside a transaction.
+    unsafe { (pg_sys::GetTopTransactionIdIfAny().into_inner(), pg_sys::GetCurrentSubTransactionId()) }
+}
+
+/// The role whose rights are in force.
+pub fn user_name() -> String {
+    // SAFETY: inside a transaction; a role that is gone has a name made of its oid.
+    unsafe {
+        let name = pg_sys::GetUserNameFromId(pg_sys::GetUserId(), true);
+        if name.is_null() { String::new() } else { encoding::to_utf8(name) }
+    }
+}
+
 /// Ends a transaction that failed; harmless when there is none.
 pub fn abort() {
     // SAFETY: AbortCurrentTransaction accepts every state; TopMemoryContext always exists.

@@ -14,7 +14,7 @@ use super::scope::{Dependency, Object};
 /// The form of this text. One that a worker does not know comes from a later release.
 pub const FORM: u16 = 1;
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Captured {
     pub form: u16,
     /// Objects that the command touched and that are there, as roots: a table for its columns, constraints, indexes, triggers.
@@ -35,7 +35,8 @@ pub struct Captured {
     /// What of that no task creates.
     #[serde(default)]
     pub causes: Vec<(Object, Foreign)>,
-    /// Written before the rows of a rewritten table, with the catalogs as they are after it.
+    /// Written before the rows of a rewritten table, with the catalogs as they are after it. The first such row of a command has the whole
+    /// family of the table (all that inherit from the same ancestor), and those that follow for its other members have no image.
     #[serde(default)]
     pub rewrite: Option<Rewrite>,
 }

@@ -84,7 +84,18 @@ impl Scope {
         let selected: HashSet<u32> = tables.iter().copied().collect();
         let mut scope = Scope::default();
         scope.block(&selected, dependencies, available);
-        scope.reach(dependencies);
+        scope.reach(dependencies, &[]);
+        scope.rank(&selected, dependencies);
+        scope
+    }
+
+    /// In which nothing is blocked: what the tables and further types need, whoever has it.
+    pub fn whole(tables: &[u32], types: &[u32], dependencies: &[Dependency]) -> Scope {
+        let selected: HashSet<u32> = tables.iter().copied().collect();
+        let mut scope = Scope::default();
+        scope.block(&selected, dependencies, &[]);
+        scope.blocked.clear();
+        scope.reach(dependencies, types);
         scope.rank(&selected, dependencies);
         scope
     }
@@ -115,7 +126,7 @@ impl Scope {
 
     /// Everything that the tables and their unblocked parts need. What blocks is followed only to the extension that brings it; tables are
     /// not followed, for the selected ones are where all this begins.
-    fn reach(&mut self, dependencies: &[Dependency]) {
+    fn reach(&mut self, dependencies: &[Dependency], types: &[u32]) {
         let mut by_part: HashMap<Object, Vec<&Dependency>> = HashMap::new();
         let mut constraints: HashMap<u32, Vec<Object>> = HashMap::new();
         for dependency in dependencies {
@@ -130,7 +141,8 @@ impl Scope {
         };
         let start: HashSet<Object> = dependencies.iter().filter(is_start).map(|d| d.part).collect();
         let mut waiting: Vec<Object> = start.iter().copied().collect();
-        let mut seen = start.clone();
+        waiting.extend(types.iter().map(|oid| (Class::Type, *oid)));
+        let mut seen: HashSet<Object> = waiting.iter().copied().collect();
         while let Some(object) = waiting.pop() {
             for dependency in by_part.get(&object).into_iter().flatten() {
                 self.extensions.extend(dependency.extension);

@@ -16,6 +16,7 @@ mod copy_snapshot;
 mod coverage;
 mod crashes;
 mod ddl;
+mod ddl_capture;
 mod documents;
 mod durability;
 mod encodings;

@@ -1,6 +1,8 @@
 //! Questions to the destination before anything is created: which names are taken by something else, and what is there
 //! already of what the task does not create itself.
 
+use std::collections::HashSet;
+
 use serde_json::json;
 
 use super::Extent;
@@ -38,6 +40,20 @@ pub fn causes(extent: &Extent) -> Result<Vec<Cause>> {
         ask(include_str!("../../../sql/query/schema/causes.sql"), &[&classes, &oids])
     })?;
     rows.iter().map(cause).filter_map(Result::transpose).collect()
+}
+
+/// Those of them that a task may look for on its destination, as what they are there.
+pub fn foreign_of(causes: &HashSet<Object>) -> Result<Vec<(Object, Foreign)>> {
+    if causes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let [classes, oids] = address_arrays(causes);
+    let rows = ask(include_str!("../../../sql/query/schema/causes.sql"), &[&classes, &oids])?;
+    let described = rows.iter().map(|row| {
+        let Some(class) = class(row, "classid")? else { return Ok(None) };
+        Ok(Some(((class, row.parse("objid")?), foreign(class, row)?)))
+    });
+    described.filter_map(Result::transpose).collect()
 }
 
 fn cause(row: &Row) -> Result<Option<Cause>> {

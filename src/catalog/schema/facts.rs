@@ -21,9 +21,9 @@ pub fn at_one_moment<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
 }
 
 /// Asks about objects, by oid.
-pub fn ask(sql: &str, parameters: &[&str]) -> Result<Vec<Row>> {
+pub fn ask(sql: &'static str, parameters: &[&str]) -> Result<Vec<Row>> {
     let parameters: Vec<Option<&str>> = parameters.iter().map(|p| Some(*p)).collect();
-    spi::query(sql, &parameters)
+    spi::query_fixed(sql, &parameters)
 }
 
 /// Catalogs and oids, as two arrays.

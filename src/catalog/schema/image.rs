@@ -7,19 +7,20 @@ use serde_json::Value;
 use super::facts::{
     ask, class, letter, list, name, number, opt_letter, opt_name, opt_parse, parts, string, unexpected,
 };
-use super::{privileges, tables};
+use super::tables::Parents;
+use super::{missing, privileges, tables};
 use crate::error::Result;
 use crate::logicalrep::Row;
 use crate::logicalrep::array::oid_array;
 use crate::schema::image::{
-    Attribute, Class, Collation, Domain, DomainConstraint, EnumLabel, Extension, Image, Name, Owner, Provider, Range,
-    Schema, Sequence, Table, Type, TypeForm,
+    Address, Attribute, Class, Collation, Domain, DomainConstraint, EnumLabel, Extension, Image, Name, Owner, Provider,
+    Range, Schema, Sequence, Table, Type, TypeForm,
 };
 use crate::schema::scope::Scope;
 
 /// Of tables without what is in them. `sequences` are created with the tables, whether a column needs them or not.
 pub fn load(mut tables: Vec<Table>, scope: &Scope, sequences: &[u32], with_privileges: bool) -> Result<Image> {
-    tables::fill(&mut tables, scope)?;
+    tables::fill(&mut tables, scope, Parents::InImage)?;
     let types = types(scope)?;
     let mut image = Image {
         collations: collations(scope)?,
@@ -37,6 +38,25 @@ pub fn load(mut tables: Vec<Table>, scope: &Scope, sequences: &[u32], with_privi
     Ok(image)
 }
 
+/// Of a few tables in a database that may be large: parents are named whether they are in the image or not. Without comments and
+/// privileges.
+pub fn load_few(mut tables: Vec<Table>, scope: &Scope, sequences: &[u32]) -> Result<Image> {
+    if !tables.is_empty() {
+        tables::fill(&mut tables, scope, Parents::All)?;
+        missing::fill(&mut tables)?;
+    }
+    let mut image = Image {
+        collations: if scope.collations.is_empty() { Vec::new() } else { collations(scope)? },
+        types: if scope.types.is_empty() { Vec::new() } else { types(scope)? },
+        sequences: load_sequences(&mut tables, scope, sequences)?,
+        extensions: extensions(scope)?,
+        ..Image::default()
+    };
+    image.tables = tables;
+    image.schemas = schemas(&image)?;
+    Ok(image)
+}
+
 /// Those that objects of the image are in.
 fn schemas(image: &Image) -> Result<Vec<Schema>> {
     let mut names: BTreeSet<&str> = BTreeSet::new();
@@ -48,7 +68,11 @@ fn schemas(image: &Image) -> Result<Vec<Schema>> {
     names.extend(image.extensions.iter().map(|x| x.schema.as_str()));
     let names = serde_json::json!(names).to_string();
     let rows = ask(include_str!("../../../sql/query/schema/schemas.sql"), &[&names])?;
-    rows.iter().map(|row| Ok(Schema { oid: row.parse("oid")?, name: row.string("nspname")? })).collect()
+    rows.iter().map(schema).collect()
+}
+
+pub fn schema(row: &Row) -> Result<Schema> {
+    Ok(Schema { oid: row.parse("oid")?, name: row.string("nspname")? })
 }
 
 /// Those that bring something, and what they require; each after what it requires.
@@ -254,8 +278,11 @@ fn sequence(row: &Row) -> Result<Sequence> {
     })
 }
 
-fn comments() -> Result<HashMap<crate::schema::image::Address, String>> {
-    let rows = ask(include_str!("../../../sql/query/schema/comments.sql"), &[])?;
+fn comments() -> Result<HashMap<Address, String>> {
+    comments_of(&ask(include_str!("../../../sql/query/schema/comments.sql"), &[])?)
+}
+
+pub fn comments_of(rows: &[Row]) -> Result<HashMap<Address, String>> {
     let comment = |row: &Row| {
         let Some(class) = class(row, "classoid")? else { return Ok(None) };
         Ok(Some(((class, row.parse("objoid")?, row.parse("objsubid")?), row.string("description")?)))

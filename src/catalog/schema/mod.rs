@@ -2,9 +2,11 @@
 //! have. The catalogs are asked here (`sql/query/schema`), `crate::schema` makes statements of the answers.
 
 mod ask;
+pub mod command;
 mod facts;
 mod image;
 mod left_out;
+mod missing;
 mod needs;
 mod omissions;
 mod privileges;

@@ -1,11 +1,13 @@
 //! What tables depend on, as the server records it.
 
+use std::collections::HashSet;
+
 use super::facts::{self, ask, class, opt_letter, opt_parse};
 use super::tables;
 use crate::error::Result;
 use crate::logicalrep::Row;
 use crate::logicalrep::array::oid_array;
-use crate::schema::image::Table;
+use crate::schema::image::{Class, Table};
 use crate::schema::scope::{Dependency, Object, RelationKind, Scope, TypeKind};
 
 /// Tables, still empty, with everything that the server says they and all types of users depend on.
@@ -26,6 +28,26 @@ impl Needs {
         Ok(Needs { tables, dependencies })
     }
 
+    /// The same of a few tables and types in a database that may be large: of types only what these lead to.
+    pub fn of_few(relations: &[u32], types: &[u32]) -> Result<Needs> {
+        let tables = if relations.is_empty() { Vec::new() } else { tables::bare(relations)? };
+        let sql = include_str!("../../../sql/query/capture/dependencies.sql");
+        let mut dependencies: Vec<Dependency> = Vec::new();
+        let mut seen: HashSet<u32> = HashSet::new();
+        let mut waiting: Vec<u32> = types.iter().copied().filter(|oid| seen.insert(*oid)).collect();
+        let mut of = oid_array(tables.iter().map(|table| table.oid));
+        while of != "{}" || !waiting.is_empty() {
+            let rows = ask(sql, &[&of, &oid_array(waiting.drain(..))])?;
+            let found: Vec<Dependency> =
+                rows.iter().map(dependency).filter_map(Result::transpose).collect::<Result<_>>()?;
+            let types = found.iter().filter(|dependency| dependency.on.0 == Class::Type).map(|d| d.on.1);
+            waiting.extend(types.filter(|oid| seen.insert(*oid)));
+            dependencies.extend(found);
+            of = oid_array([]);
+        }
+        Ok(Needs { tables, dependencies })
+    }
+
     pub fn oids(&self) -> Vec<u32> {
         self.tables.iter().map(|table| table.oid).collect()
     }
@@ -33,6 +55,15 @@ impl Needs {
     /// `available`: what the destination has of what no task creates.
     pub fn scope(&self, available: &[Object]) -> Scope {
         Scope::of(&self.oids(), &self.dependencies, available)
+    }
+
+    /// In which nothing is blocked, with `types` besides those that the tables need.
+    pub fn whole_scope(&self, types: &[u32]) -> Scope {
+        Scope::whole(&self.oids(), types, &self.dependencies)
+    }
+
+    pub fn into_dependencies(self) -> Vec<Dependency> {
+        self.dependencies
     }
 }
 

@@ -146,7 +146,7 @@ fn reordered(tables: Vec<Table>, scope: &Scope, oids: &str) -> Result<Vec<Omissi
         return Ok(Vec::new());
     }
     let oids = oid_array(tables.iter().map(|table| table.oid));
-    tables::family(&mut tables, scope, &oids)?;
+    tables::family(&mut tables, scope, &oids, tables::Parents::InImage)?;
     let family = Family::of(&tables);
     let omission = |table: &Table| Omission {
         kind: Omitted::ColumnOrder,

@@ -18,29 +18,41 @@ pub fn bare(relations: &[u32]) -> Result<Vec<Table>> {
     ask(include_str!("../../../sql/query/schema/relations.sql"), &[&oids])?.iter().map(table).collect()
 }
 
+/// Which parents of tables count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Parents {
+    /// To those who create the tables no others are there.
+    InImage,
+    All,
+}
+
 /// Fills tables that are in the order of their oids.
-pub fn fill(tables: &mut [Table], scope: &Scope) -> Result<()> {
+pub fn fill(tables: &mut [Table], scope: &Scope, parents: Parents) -> Result<()> {
     debug_assert!(tables.is_sorted_by_key(|table| table.oid));
     let oids = oid_array(tables.iter().map(|table| table.oid));
     for table in tables.iter_mut() {
         table.level = scope.level(Class::Relation, table.oid);
     }
-    family(tables, scope, &oids)?;
+    family(tables, scope, &oids, parents)?;
     let rows = ask(include_str!("../../../sql/query/schema/indexes.sql"), &[&oids])?;
     each(tables, &rows, "indrelid", |table| &mut table.indexes, |row| index(row, scope))?;
     let rows = ask(include_str!("../../../sql/query/schema/statistics.sql"), &[&oids])?;
     each(tables, &rows, "stxrelid", |table| &mut table.statistics, |row| statistics(row, scope))?;
     policies(tables, scope, &oids)?;
-    triggers(tables, scope, &oids)
+    triggers(tables, scope, &oids, parents)
 }
 
 /// Columns, constraints and parents: what decides how a child is created.
-pub fn family(tables: &mut [Table], scope: &Scope, oids: &str) -> Result<()> {
+pub fn family(tables: &mut [Table], scope: &Scope, oids: &str, parents: Parents) -> Result<()> {
     let rows = ask(include_str!("../../../sql/query/schema/columns.sql"), &[oids])?;
     each(tables, &rows, "attrelid", |table| &mut table.columns, |row| column(row, scope))?;
     let rows = ask(include_str!("../../../sql/query/schema/constraints.sql"), &[oids])?;
     each(tables, &rows, "conrelid", |table| &mut table.constraints, |row| constraint(row, scope))?;
-    let rows = ask(include_str!("../../../sql/query/schema/inheritance.sql"), &[oids])?;
+    let sql = match parents {
+        Parents::InImage => include_str!("../../../sql/query/schema/inheritance.sql"),
+        Parents::All => include_str!("../../../sql/query/capture/parents.sql"),
+    };
+    let rows = ask(sql, &[oids])?;
     let parent = |row: &Row| Ok(Parent { oid: row.parse("inhparent")?, position: row.parse("inhseqno")? });
     each(tables, &rows, "inhrelid", |table| &mut table.parents, parent)
 }
@@ -50,7 +62,7 @@ pub fn policies(tables: &mut [Table], scope: &Scope, oids: &str) -> Result<()> {
     each(tables, &rows, "polrelid", |table| &mut table.policies, |row| policy(row, scope))
 }
 
-fn triggers(tables: &mut [Table], scope: &Scope, oids: &str) -> Result<()> {
+fn triggers(tables: &mut [Table], scope: &Scope, oids: &str, parents: Parents) -> Result<()> {
     let selected: std::collections::HashSet<u32> = tables.iter().map(|table| table.oid).collect();
     let rows = ask(include_str!("../../../sql/query/schema/triggers.sql"), &[oids])?;
     each(
@@ -60,7 +72,7 @@ fn triggers(tables: &mut [Table], scope: &Scope, oids: &str) -> Result<()> {
         |table| &mut table.triggers,
         |row| {
             let parent: Option<u32> = opt_parse(row, "parent_table")?;
-            trigger(row, scope, parent.is_some_and(|parent| selected.contains(&parent)))
+            trigger(row, scope, parent.is_some_and(|parent| parents == Parents::All || selected.contains(&parent)))
         },
     )
 }

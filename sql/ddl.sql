@@ -1,0 +1,19 @@
+-- What commands on definitions leave behind for the tasks that want to know (courier.ddl_log).
+
+-- Not STABLE: after a command that is several transactions there is no snapshot for such a function to run under.
+CREATE FUNCTION courier.capture_ddl() RETURNS event_trigger
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'capture_ddl_wrapper';
+COMMENT ON FUNCTION courier.capture_ddl() IS
+'Writes what a command has changed into courier.ddl_log, in the transaction that ran it; nothing where no task wants to know. What fails in it is a warning, and the command stands (courier.on_capture_error). Error: 39P03 it is not called by an event trigger.';
+
+CREATE EVENT TRIGGER pg_courier_ddl ON ddl_command_end EXECUTE FUNCTION courier.capture_ddl();
+CREATE EVENT TRIGGER pg_courier_ddl_drop ON sql_drop EXECUTE FUNCTION courier.capture_ddl();
+CREATE EVENT TRIGGER pg_courier_ddl_rewrite ON table_rewrite EXECUTE FUNCTION courier.capture_ddl();
+-- Whatever session_replication_role says.
+ALTER EVENT TRIGGER pg_courier_ddl ENABLE ALWAYS;
+ALTER EVENT TRIGGER pg_courier_ddl_drop ENABLE ALWAYS;
+ALTER EVENT TRIGGER pg_courier_ddl_rewrite ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER pg_courier_ddl IS 'Tells tasks of pg_courier what commands have made and changed.';
+COMMENT ON EVENT TRIGGER pg_courier_ddl_drop IS 'Tells tasks of pg_courier what commands have dropped.';
+COMMENT ON EVENT TRIGGER pg_courier_ddl_rewrite IS 'Tells tasks of pg_courier that the rows of a table are about to be written anew.';

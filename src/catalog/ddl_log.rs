@@ -1,0 +1,31 @@
+//! `courier.ddl_log`: what commands have left behind, a row each. The stream brings the rows to the workers; nobody reads the table for that.
+
+use crate::error::{Error, Result};
+use crate::pg::{rel, spi};
+use crate::schema::captured::Captured;
+
+/// A row as it will be written.
+pub struct LogEntry {
+    pub snapshot: String,
+    pub image: String,
+    pub tag: String,
+    pub author: String,
+    pub command: Option<String>,
+}
+
+/// Does any task want to know?
+pub fn is_wanted() -> bool {
+    rel::has_row(c"courier", c"task", c"ddl", |policy| policy != "ignore")
+}
+
+pub fn text(captured: &Captured) -> Result<String> {
+    serde_json::to_string(captured).map_err(|e| Error::internal(format!("an image has no text: {e}")))
+}
+
+pub fn write(entry: &LogEntry) -> Result<()> {
+    let LogEntry { snapshot, image, tag, author, command } = entry;
+    let parameters = [Some(snapshot), Some(image), Some(tag), Some(author), command.as_ref()];
+    let parameters = parameters.map(|parameter| parameter.map(String::as_str));
+    let sql = include_str!("../../sql/query/capture/log.sql");
+    spi::as_extension(|| spi::with_kept_plans(|| spi::query_fixed(sql, &parameters))).map(drop)
+}

@@ -1,0 +1,170 @@
+//! What a command has left behind, read by the session that ran it: few objects of a database of any size, within milliseconds.
+//!
+//! The catalogs are asked by oid, with plans that are kept and use indexes only. The image is whole: parents that are not in it are named,
+//! nothing is blocked, and rows that are older than a column say what they have in it.
+
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::CString;
+use std::rc::Rc;
+
+use super::facts::{address_arrays, ask, class};
+use super::needs::Needs;
+use super::{ask as causes, image, privileges};
+use crate::destination::data_settings;
+use crate::error::{Error, Result};
+use crate::logicalrep::array::oid_array;
+use crate::pg::{spi, xact};
+use crate::schema::captured::{Captured, FORM};
+use crate::schema::image::{Class, Image, Table};
+use crate::schema::scope::Object;
+
+/// What the catalogs say after a command, as they are at one moment that is later than everything the command did.
+pub fn after_command<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
+    thread_local! {
+        static SETTINGS: Rc<[(CString, CString)]> = settings();
+    }
+    // The transaction is older than the snapshot: whoever reads the row knows that the snapshot does not show what came after.
+    xact::assign_number();
+    xact::make_visible();
+    let settings = SETTINGS.with(Rc::clone);
+    spi::as_extension_with(&settings, || spi::with_kept_plans(|| spi::with_latest_snapshot(f)))
+}
+
+/// As questions of a task have them, and such that plans use indexes whatever the size of the catalogs is now.
+fn settings() -> Rc<[(CString, CString)]> {
+    const PLANS: [(&str, &str); 6] = [
+        ("jit", "off"),
+        ("enable_seqscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        ("enable_material", "off"),
+        ("max_parallel_workers_per_gather", "0"),
+    ];
+    let c = |text: &str| CString::new(text).unwrap_or_default();
+    data_settings().chain(PLANS).map(|(name, value)| (c(name), c(value))).collect()
+}
+
+/// What objects are parts of.
+#[derive(Debug, Default)]
+pub struct CommandRoots {
+    pub objects: Vec<Object>,
+    /// Those that are no part of another.
+    pub themselves: HashSet<Object>,
+    /// There was at least one, and all belong to this extension or to a session.
+    pub are_ours: bool,
+}
+
+pub fn roots(objects: &[(u32, u32)]) -> Result<CommandRoots> {
+    let (classes, oids): (Vec<u32>, Vec<u32>) = objects.iter().copied().unzip();
+    let sql = include_str!("../../../sql/query/capture/touched.sql");
+    let rows = ask(sql, &[&oid_array(classes), &oid_array(oids)])?;
+    let mut roots = CommandRoots::default();
+    for row in &rows {
+        let Some(class) = class(row, "class")? else { continue };
+        let object = (class, row.parse("oid")?);
+        if row.bool("is_ours")? {
+            continue;
+        }
+        roots.objects.push(object);
+        if row.bool("is_root")? {
+            roots.themselves.insert(object);
+        }
+    }
+    roots.are_ours = !rows.is_empty() && roots.objects.is_empty();
+    Ok(roots)
+}
+
+/// Those of the ancestors of a table, or itself, that have no parent.
+pub fn tops(table: u32) -> Result<Vec<u32>> {
+    let rows = ask(include_str!("../../../sql/query/capture/family.sql"), &[&table.to_string()])?;
+    rows.iter().map(|row| row.parse(0)).collect()
+}
+
+/// The snapshot that everything here is read under.
+pub fn snapshot() -> Result<String> {
+    let rows = ask(include_str!("../../../sql/query/capture/snapshot.sql"), &[])?;
+    let row = rows.first().ok_or_else(|| Error::internal("no snapshot"))?;
+    row.string(0)
+}
+
+/// The objects, those that are images of something, whole and with all that they need.
+pub fn describe(objects: &[Object]) -> Result<Captured> {
+    let of = |class| objects.iter().filter(move |object| object.0 == class).map(|object| object.1);
+    let tables: Vec<u32> = of(Class::Relation).collect();
+    let types: Vec<u32> = of(Class::Type).collect();
+    let needs = Needs::of_few(&tables, &types)?;
+    let mut scope = needs.whole_scope(&types);
+    scope.extensions.extend(of(Class::Extension));
+    scope.collations.extend(of(Class::Collation));
+    // A relation that is no table is a sequence, or nothing that travels.
+    let here: HashSet<u32> = needs.oids().into_iter().collect();
+    let sequences: Vec<u32> = tables.into_iter().filter(|oid| !here.contains(oid)).collect();
+    let mut image = image::load_few(needs.tables.clone(), &scope, &sequences)?;
+    schemas(&mut image, &of(Class::Namespace).collect::<Vec<_>>())?;
+    comments(&mut image)?;
+    image.privileges = privileges::load(&image)?;
+    let known: HashSet<Object> = addresses(&image).collect();
+    let causes = causes::foreign_of(&scope.causes)?;
+    Ok(Captured {
+        form: FORM,
+        touched: objects.iter().copied().filter(|object| known.contains(object)).collect(),
+        image,
+        dependencies: needs.into_dependencies(),
+        causes,
+        ..Captured::default()
+    })
+}
+
+/// Adds those that the command touched to those that the objects are in.
+fn schemas(image: &mut Image, touched: &[u32]) -> Result<()> {
+    let there: HashSet<u32> = image.schemas.iter().map(|schema| schema.oid).collect();
+    let more = oid_array(touched.iter().copied().filter(|oid| !there.contains(oid)));
+    if more != "{}" {
+        let rows = ask(include_str!("../../../sql/query/capture/schemas.sql"), &[&more])?;
+        let more = rows.iter().map(image::schema).collect::<Result<Vec<_>>>()?;
+        image.schemas.extend(more);
+    }
+    Ok(())
+}
+
+fn comments(image: &mut Image) -> Result<()> {
+    let objects: Vec<Object> = addresses(image).chain(parts(image)).collect();
+    let [classes, oids] = address_arrays(&objects);
+    let rows = ask(include_str!("../../../sql/query/capture/comments.sql"), &[&classes, &oids])?;
+    image.comments = image::comments_of(&rows)?;
+    Ok(())
+}
+
+/// What can be touched, or stands for itself.
+fn addresses(image: &Image) -> impl Iterator<Item = Object> + '_ {
+    let tables = image.tables.iter().map(|t| (Class::Relation, t.oid));
+    let sequences = image.sequences.iter().map(|s| (Class::Relation, s.oid));
+    let types = image.types.iter().map(|t| (Class::Type, t.oid));
+    let collations = image.collations.iter().map(|c| (Class::Collation, c.oid));
+    let extensions = image.extensions.iter().map(|x| (Class::Extension, x.oid));
+    let schemas = image.schemas.iter().map(|s| (Class::Namespace, s.oid));
+    tables.chain(sequences).chain(types).chain(collations).chain(extensions).chain(schemas)
+}
+
+/// What else may have a comment.
+fn parts(image: &Image) -> impl Iterator<Item = Object> + '_ {
+    use crate::schema::image::{Domain, TypeForm};
+    let of_table = |table: &Table| {
+        let mut parts: BTreeSet<Object> = table.constraints.iter().map(|k| (Class::Constraint, k.oid)).collect();
+        parts.extend(table.indexes.iter().map(|i| (Class::Relation, i.oid)));
+        parts.extend(table.triggers.iter().map(|t| (Class::Trigger, t.oid)));
+        parts.extend(table.policies.iter().map(|p| (Class::Policy, p.oid)));
+        parts.extend(table.statistics.iter().map(|s| (Class::Statistics, s.oid)));
+        let identities = table.columns.iter().filter_map(|c| c.identity.as_ref()?.sequence.as_ref());
+        parts.extend(identities.map(|sequence| (Class::Relation, sequence.oid)));
+        parts
+    };
+    let of_type = image.types.iter().flat_map(|of| match &of.form {
+        TypeForm::Domain(Domain { constraints, .. }) => {
+            constraints.iter().map(|k| (Class::Constraint, k.oid)).collect::<Vec<_>>()
+        }
+        TypeForm::Composite { relation, .. } => vec![(Class::Relation, *relation)],
+        TypeForm::Enum { .. } | TypeForm::Range(_) => Vec::new(),
+    });
+    image.tables.iter().flat_map(of_table).chain(of_type)
+}

@@ -1,0 +1,151 @@
+//! The row of a command.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+use super::effects::Effects;
+use super::tags;
+use crate::catalog::ddl_log::{self, LogEntry};
+use crate::catalog::schema::command;
+use crate::error::Result;
+use crate::pg::event_trigger::Fired;
+use crate::pg::xact;
+use crate::schema::captured::{Captured, FORM, Rewrite};
+use crate::schema::image::Class;
+
+/// Of a longer text the beginning is enough for people.
+const LONGEST_TEXT: usize = 10_000;
+/// A longer image is not remembered: it may be written twice.
+const LONGEST_REMEMBERED: usize = 1 << 20;
+
+/// What a row is about.
+pub struct Noted {
+    pub tag: String,
+    pub effects: Effects,
+    author: String,
+    text: Option<String>,
+    /// Which command it is, as long as that runs.
+    command: usize,
+    /// The part of the transaction that it shares its fate with.
+    here: (u32, u32),
+}
+
+impl Noted {
+    pub fn of(event: &Fired) -> Noted {
+        let text = event.text().filter(|_| tags::has_text(&event.tag));
+        Noted {
+            tag: event.tag.clone(),
+            effects: Effects::default(),
+            author: xact::user_name(),
+            text: text.map(|text| text.chars().take(LONGEST_TEXT).collect()),
+            command: event.command(),
+            here: xact::here(),
+        }
+    }
+}
+
+thread_local! {
+    static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+    static REWRITTEN: RefCell<Option<Rewritten>> = const { RefCell::new(None) };
+}
+
+/// What this session wrote last, and where.
+struct Last {
+    here: (u32, u32),
+    tag: String,
+    image: String,
+}
+
+/// Families whose images a command that rewrites them has written already.
+struct Rewritten {
+    here: (u32, u32),
+    command: usize,
+    tops: HashSet<u32>,
+}
+
+/// One row for all that the command touched and dropped.
+pub fn write(noted: &Noted) -> Result<()> {
+    REWRITTEN.take();
+    let found = &noted.effects;
+    let (captured, snapshot) = command::after_command(|| {
+        let roots = command::roots(&found.objects)?;
+        if roots.are_ours && found.dropped.is_empty() {
+            return Ok((None, String::new()));
+        }
+        let mut captured = command::describe(&roots.objects)?;
+        let made = |object: &(Class, u32)| {
+            roots.themselves.contains(object) && found.made.contains(&(object.0.oid(), object.1))
+        };
+        captured.created = captured.touched.iter().copied().filter(made).collect();
+        Ok((Some(captured), command::snapshot()?))
+    })?;
+    let Some(mut captured) = captured else { return Ok(()) };
+    captured.dropped.clone_from(&found.dropped);
+    let image = ddl_log::text(&captured)?;
+    if !captured.touched.is_empty() && is_repeated(noted, &image) {
+        return Ok(());
+    }
+    send(noted, snapshot, image)
+}
+
+/// Before the rows. The first row of a command has the images of all that inherit from the same table, so that no part of a family is
+/// described without the rest; those for its other members name the member only.
+pub fn write_rewrite(noted: &Noted, rewrite: Rewrite) -> Result<()> {
+    let (captured, snapshot) = command::after_command(|| {
+        let tops: Vec<u32> = command::tops(rewrite.table)?.into_iter().filter(|top| is_new(noted, *top)).collect();
+        let objects: Vec<(u32, u32)> = tops.into_iter().map(|top| (Class::Relation.oid(), top)).collect();
+        let roots = command::roots(&objects)?;
+        let is_ours = roots.are_ours;
+        let captured = if roots.objects.is_empty() { empty() } else { command::describe(&roots.objects)? };
+        Ok(((!is_ours).then_some(captured), command::snapshot()?))
+    })?;
+    let Some(captured) = captured else { return Ok(()) };
+    send(noted, snapshot, ddl_log::text(&Captured { rewrite: Some(rewrite), ..captured })?)
+}
+
+fn empty() -> Captured {
+    Captured { form: FORM, ..Captured::default() }
+}
+
+/// Is the family under this table one that the command has not written yet?
+fn is_new(noted: &Noted, top: u32) -> bool {
+    REWRITTEN.with_borrow_mut(|rewritten| {
+        let known = rewritten.take().filter(|r| (r.here, r.command) == (noted.here, noted.command));
+        let mut known = known.unwrap_or(Rewritten { here: noted.here, command: noted.command, tops: HashSet::new() });
+        let is_new = known.tops.insert(top);
+        *rewritten = Some(known);
+        is_new
+    })
+}
+
+/// What the command was about, as far as that is known.
+pub fn write_without_image(noted: &Noted) -> Result<()> {
+    REWRITTEN.take();
+    let touched = noted.effects.objects.iter().filter_map(|(class, oid)| Some((Class::of(*class)?, *oid)));
+    let captured = Captured { touched: touched.collect(), dropped: noted.effects.dropped.clone(), ..empty() };
+    let snapshot = command::after_command(command::snapshot)?;
+    send(noted, snapshot, ddl_log::text(&captured)?)
+}
+
+/// ALTER TABLE that drops a column is told twice by the server, and once by us: as long as nothing is rolled back in between.
+fn is_repeated(noted: &Noted, image: &str) -> bool {
+    // Without a number one transaction cannot be told from another.
+    let is_known = noted.here.0 != 0;
+    LAST.with_borrow(|last| {
+        is_known
+            && last.as_ref().is_some_and(|last| last.here == noted.here && last.tag == noted.tag && last.image == image)
+    })
+}
+
+fn send(noted: &Noted, snapshot: String, image: String) -> Result<()> {
+    let remembered = (image.len() <= LONGEST_REMEMBERED).then(|| image.clone());
+    ddl_log::write(&LogEntry {
+        snapshot,
+        image,
+        tag: noted.tag.clone(),
+        author: noted.author.clone(),
+        command: noted.text.clone(),
+    })?;
+    LAST.set(remembered.map(|image| Last { here: noted.here, tag: noted.tag.clone(), image }));
+    Ok(())
+}
