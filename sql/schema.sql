@@ -274,11 +274,11 @@ COMMENT ON FUNCTION courier.test_connection(text) IS
 CREATE FUNCTION courier.create_task(
     name text, server text, include text[], exclude text[] DEFAULT '{}', schema_sync boolean DEFAULT true,
     full_copy boolean DEFAULT true, incremental boolean DEFAULT true, conflict text DEFAULT 'error',
-    forward_origins boolean DEFAULT true
+    forward_origins boolean DEFAULT true, ddl text DEFAULT 'ignore'
 ) RETURNS integer
     LANGUAGE c VOLATILE
-    AS 'MODULE_PATHNAME', 'create_task_wrapper';
-COMMENT ON FUNCTION courier.create_task(text, text, text[], text[], boolean, boolean, boolean, text, boolean) IS
+    AS 'MODULE_PATHNAME', 'new_task_wrapper';
+COMMENT ON FUNCTION courier.create_task(text, text, text[], text[], boolean, boolean, boolean, text, boolean, text) IS
 'Describes a task and returns the number of tables it covers now; nothing happens before courier.start(). Patterns are schema.table with * and ?, double quotes keep capitals. The caller becomes the owner. Errors: 42602 bad name, 42710 name taken, 42704 unknown server, 22023 bad pattern, 42P01 no table matches.';
 
 CREATE FUNCTION courier.alter_task(

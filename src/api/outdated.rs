@@ -24,6 +24,7 @@ outdated!(
     clear_conflicts,
     conflicts_internal,
     copy_status,
+    create_task,
     lag_status,
     skip_change,
     task_status,

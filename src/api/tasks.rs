@@ -3,7 +3,7 @@
 use pgrx::prelude::*;
 
 use super::arguments::{all_given, given, given_scope, given_task};
-use crate::catalog::ConflictPolicy;
+use crate::catalog::{ConflictPolicy, DdlPolicy};
 use crate::logicalrep::Lsn;
 use crate::pg::report;
 use crate::pg::text::Text;
@@ -13,7 +13,7 @@ use crate::task::{adopt, drop, skip, start, stop, tables};
 
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments)]
-fn create_task(
+fn new_task(
     name: Option<Text>,
     server: Option<Text>,
     include: Option<Vec<Option<Text>>>,
@@ -23,6 +23,7 @@ fn create_task(
     incremental: Option<bool>,
     conflict: Option<Text>,
     forward_origins: Option<bool>,
+    ddl: Option<Text>,
 ) -> i32 {
     let create = || {
         let new = NewTask {
@@ -31,6 +32,7 @@ fn create_task(
             scope: given_scope(include, exclude, schema_sync, full_copy, incremental)?,
             conflict: ConflictPolicy::given(&given("conflict", conflict)?)?,
             forward_origins: given("forward_origins", forward_origins)?,
+            ddl: DdlPolicy::given(&given("ddl", ddl)?)?,
         };
         new.create()
     };

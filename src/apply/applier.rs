@@ -59,6 +59,8 @@ pub struct Applier {
     pub(super) waiting: Waiting,
     pub(super) policy: Policy,
     pub(super) selection: Rc<Selection>,
+    /// The transaction under way has a command of the source: what follows waits until it has committed.
+    pub(super) stands_alone: bool,
     /// The definitions that changes came with last, by table.
     generations: FastMap<u32, u64>,
 }
@@ -115,6 +117,7 @@ impl Applier {
             waiting: Waiting::default(),
             policy: Policy { conflict: plan.conflict, skip: plan.skip },
             selection,
+            stands_alone: false,
             generations: FastMap::default(),
         })
     }

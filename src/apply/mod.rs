@@ -3,6 +3,7 @@
 //! ```text
 //!   sink, early          the decoder's side: changes, and rows before their commit
 //!   serial               one by one, when merging has failed
+//!   ddl/                 commands of the source
 //!   applier              collects transactions into groups, and says when a group goes and which way
 //!   conflicts            what becomes of a change that the destination refuses
 //!   writer/              a group there: its fence, its rows, its end
@@ -18,6 +19,7 @@ mod ahead;
 pub mod applier;
 mod collect;
 mod conflicts;
+pub mod ddl;
 mod early;
 mod encode;
 mod flights;

@@ -84,7 +84,12 @@ impl Applier {
             Mode::Adopted => self.commit_ahead(),
             Mode::Serial => self.commit_serially(),
             Mode::Merged => self.commit_merged(),
+        }?;
+        if std::mem::take(&mut self.stands_alone) {
+            self.writer.lanes.await_commits()?;
+            crate::failpoint::hit("apply_after_ddl_commit")?;
         }
+        Ok(())
     }
 
     /// Sends the group if it is due, or is on its way already.

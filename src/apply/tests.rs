@@ -80,7 +80,8 @@ impl Stage {
             has_parameter_privileges: true,
         };
         let origins = Origins { forward: false, destination: None, marks };
-        let selection = Selection::new(Coverage::default(), origins, Own { heartbeat: 0, rewritten: 0, task: 1 });
+        let selection =
+            Selection::new(Coverage::default(), origins, Own { heartbeat: 0, rewritten: 0, commands: 0, task: 1 });
         let acquainted = Acquainted::with(fake::destination(&script), &[]).expect("a session");
         let again = script.clone();
         let open = Box::new(move || Ok(fake::destination(&again)));

@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::pg::spi;
 
 pub use scope::Scope;
-pub use states::{ConflictPolicy, Stage, TableState, Wanted};
+pub use states::{ConflictPolicy, DdlPolicy, Stage, TableState, Wanted};
 pub use task::{Task, to_json};
 
 /// Is the extension in this database? Not only something of its name: the tables have to be its own.

@@ -70,6 +70,19 @@ states! {
 }
 
 states! {
+    /// What becomes of commands that change definitions on the source.
+    DdlPolicy, "courier.task.ddl":
+    /// They are applied on the destination, at their place in the stream.
+    Replicate = "replicate",
+    /// They are left to people.
+    Ignore = "ignore",
+    /// The task stops at one that concerns its tables.
+    Stop = "stop",
+    /// One that concerns its tables fails on the source.
+    Refuse = "refuse",
+}
+
+states! {
     /// How far a table of a task is.
     TableState, "courier.task_table.state":
     /// To be copied.
@@ -90,6 +103,16 @@ impl ConflictPolicy {
         ConflictPolicy::find(word).ok_or_else(|| {
             Error::new(sqlstate::INVALID_PARAMETER_VALUE, format!("unknown conflict policy \"{word}\""))
                 .hint("Known are error, ignore and overwrite.")
+        })
+    }
+}
+
+impl DdlPolicy {
+    /// A word that a user has typed.
+    pub fn given(word: &str) -> Result<DdlPolicy> {
+        DdlPolicy::find(word).ok_or_else(|| {
+            Error::new(sqlstate::INVALID_PARAMETER_VALUE, format!("unknown policy for DDL \"{word}\""))
+                .hint("Known are replicate, ignore, stop and refuse.")
         })
     }
 }
@@ -154,6 +177,7 @@ mod tests {
             ("wanted", Wanted::WORDS),
             ("stage", Stage::WORDS),
             ("conflict", ConflictPolicy::WORDS),
+            ("ddl", DdlPolicy::WORDS),
             ("state", TableState::WORDS),
         ];
         for (column, words) in known {

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use super::{ConflictPolicy, Scope, Stage, Wanted, version};
+use super::{ConflictPolicy, DdlPolicy, Scope, Stage, Wanted, version};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::{Lsn, Row};
 use crate::pg::encoding::storable;
@@ -27,6 +27,7 @@ pub struct Task {
     pub segment: u32,
     pub needs_replica_role: bool,
     pub conflict: ConflictPolicy,
+    pub ddl: DdlPolicy,
     /// The change that `courier.skip_change` leaves out.
     pub skip_lsn: Lsn,
     /// Are changes sent on that came here by replication?
@@ -58,7 +59,7 @@ impl Deref for Task {
 const COLUMNS: &str = "t.id, t.uuid, t.name, t.owner, pg_get_userbyid(t.owner) AS owner_name, t.server, \
      to_json(t.include) AS include, to_json(t.exclude) AS exclude, t.schema_sync, t.full_copy, t.incremental, t.wanted, t.failed, \
      t.stage, t.slot_lsn, t.older_gone, COALESCE(t.segment, 0) AS segment, t.needs_replica_role, t.last_error, t.last_error_hint, \
-     t.conflict, t.skip_lsn, t.forward_origins, t.last_error_lsn, t.trouble_since IS NOT NULL AS in_trouble, \
+     t.conflict, t.ddl, t.skip_lsn, t.forward_origins, t.last_error_lsn, t.trouble_since IS NOT NULL AS in_trouble, \
      t.source_id, t.destination_id, t.lease, t.next_lease";
 
 impl Task {
@@ -87,6 +88,7 @@ impl Task {
             last_error: row.opt_string("last_error"),
             last_error_hint: row.opt_string("last_error_hint"),
             conflict: ConflictPolicy::parse(row.text("conflict")?)?,
+            ddl: DdlPolicy::parse(row.text("ddl")?)?,
             skip_lsn: row.lsn("skip_lsn")?,
             forward_origins: row.bool("forward_origins")?,
             last_error_lsn: row.lsn("last_error_lsn")?,
@@ -276,7 +278,8 @@ impl Task {
 impl Task {
     /// One that has just been created, for the tests of others.
     pub fn sample() -> Task {
-        let values = [("wanted", "created"), ("stage", "created"), ("conflict", "error"), ("name", "shop")];
+        let values =
+            [("wanted", "created"), ("stage", "created"), ("conflict", "error"), ("ddl", "ignore"), ("name", "shop")];
         let texts =
             [("include", "[]"), ("exclude", "[]"), ("id", "1"), ("owner", "10"), ("server", "16384"), ("segment", "0")];
         let lsns = ["slot_lsn", "skip_lsn", "last_error_lsn"];

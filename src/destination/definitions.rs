@@ -36,6 +36,36 @@ impl Destination {
         (0..questions.len()).map(|at| row.bool(at)).collect()
     }
 
+    // ---- inside a transaction that has more to do than that ----------------------------------------------------
+
+    /// A point to come back to; from here on no lock is waited for longer.
+    pub fn begin_definitions(&mut self, patience: &str) -> Result<()> {
+        self.connection.exec_all(&format!("SAVEPOINT courier_definitions; SET LOCAL lock_timeout = '{patience}'"))
+    }
+
+    pub fn end_definitions(&mut self) -> Result<()> {
+        self.connection.exec_all("SET LOCAL lock_timeout = 0; RELEASE SAVEPOINT courier_definitions")
+    }
+
+    /// Undoes what was done since then, and lets its locks go.
+    pub fn undo_definitions(&mut self) -> Result<()> {
+        self.connection.exec_all("ROLLBACK TO SAVEPOINT courier_definitions; RELEASE SAVEPOINT courier_definitions")
+    }
+
+    /// Who holds locks on tables that a statement names, for people.
+    pub fn who_locks(&mut self, statement: &SchemaSql) -> Result<String> {
+        let rows = self.connection.query(
+            "SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format('pid %s (%s)', l.pid, COALESCE(a.usename, '?')), ', ') \
+             FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
+             JOIN pg_catalog.pg_class c ON c.oid = l.relation \
+             WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_catalog.pg_backend_pid() \
+             AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()) \
+             AND c.oid >= 16384 AND pg_catalog.strpos($1, c.relname) > 0",
+            &[Some(statement.as_str())],
+        )?;
+        Ok(rows.first().and_then(|row| row.opt_string(0)).unwrap_or_else(|| "nobody any more".to_owned()))
+    }
+
     /// Runs `f` in a transaction. After an error the session is of no use any more.
     pub fn in_transaction<R>(&mut self, f: impl FnOnce(&mut Destination) -> Result<R>) -> Result<R> {
         self.connection.exec("BEGIN")?;

@@ -31,7 +31,7 @@ struct Step {
 }
 
 /// The steps, the first one to version 1. New ones come at the end.
-const STEPS: [Step; 2] = [
+const STEPS: [Step; 3] = [
     Step {
         tables: &["progress", "table_progress", "conflicts"],
         statements: &[
@@ -69,6 +69,24 @@ const STEPS: [Step; 2] = [
                task_id uuid PRIMARY KEY, instance text NOT NULL, address text, since timestamptz NOT NULL DEFAULT pg_catalog.now())",
             "COMMENT ON TABLE courier_applied.writer IS \
                'Which server writes for a pg_courier task, one row a task; a copy of that server is refused'",
+        ],
+    },
+    Step {
+        tables: &["object", "command"],
+        statements: &[
+            "CREATE TABLE IF NOT EXISTS courier_applied.object ( \
+               task_id uuid NOT NULL, class oid NOT NULL, oid oid NOT NULL, schema_name text, name text NOT NULL, \
+               is_table boolean NOT NULL, is_partitioned boolean NOT NULL, state text NOT NULL, \
+               base text NOT NULL, kept text NOT NULL, changed_at timestamptz NOT NULL DEFAULT pg_catalog.now(), \
+               PRIMARY KEY (task_id, class, oid))",
+            "COMMENT ON TABLE courier_applied.object IS \
+               'Definitions that pg_courier has applied to this database, one row an object of the source, by its OID there'",
+            "CREATE TABLE IF NOT EXISTS courier_applied.command ( \
+               task_id uuid NOT NULL, id bigint NOT NULL, state text NOT NULL, note text, objects text[] NOT NULL, \
+               statements text[] NOT NULL, ms bigint NOT NULL, at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), \
+               PRIMARY KEY (task_id, id))",
+            "COMMENT ON TABLE courier_applied.command IS \
+               'What became of the commands of courier.ddl_log on the source; written in the transaction that carries them'",
         ],
     },
 ];
@@ -163,7 +181,8 @@ pub fn removal_of(task_id: &str) -> String {
 }
 
 /// All of them, in the order in which a task's rows go.
-pub(super) const TABLES: [&str; 5] = ["progress", "table_progress", "marks", "conflicts", "writer"];
+pub(super) const TABLES: [&str; 7] =
+    ["progress", "table_progress", "marks", "conflicts", "writer", "object", "command"];
 
 impl Destination {
     /// Runs `f` in a transaction that no other task's coming or going can disturb. (A creation under way is not waited

@@ -12,6 +12,7 @@
 //! | `full_copy.rs` | the copy of a table |
 //! | `table.rs`, `catalog.rs`, `inspect.rs` | questions: about tables, about the rest of the catalogs, of prechecks |
 //! | `fingerprint.rs` | questions that the source answers as well, to compare rows |
+//! | `model.rs` | what has been applied of the source's definitions, and of its commands |
 //! | `conflicts.rs` | what was decided about changes that did not fit |
 //! | `definitions.rs` | making objects, in the words of the schema generator |
 //! | `fake/`, `fixture.rs` | a destination and a table for unit tests |
@@ -38,6 +39,7 @@ pub mod full_copy;
 mod helper_schema;
 mod inspect;
 pub mod instance;
+mod model;
 mod progress;
 mod session;
 mod stream;
@@ -54,5 +56,6 @@ pub use claim::{Claim, Missing, behind, taken_over};
 pub use claimant::Claimant;
 pub use endpoint::Endpoint;
 pub use helper_schema::{HelperProblem, removal_of};
+pub use model::{CommandDone, CommandNote, ModelTable};
 pub use progress::{Progress, is_fenced, row_is_gone};
 pub use session::{Destination, Purpose, SessionOptions, THIS_DATABASE, data_settings};

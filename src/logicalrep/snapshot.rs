@@ -42,6 +42,18 @@ impl CopySnapshot {
         Ok(CopySnapshot { xmin, xmax, xip, sync_lsn })
     }
 
+    #[allow(dead_code, reason = "written and read by what comes next")]
+    /// One that bounds no work: the catalogs at a moment.
+    pub fn of_moment(text: &str) -> Result<CopySnapshot, String> {
+        CopySnapshot::parse(text, Lsn(u64::MAX))
+    }
+
+    #[allow(dead_code, reason = "written and read by what comes next")]
+    /// Does it show what a transaction did that has committed, whenever that was?
+    pub fn shows(&self, xid: u32) -> bool {
+        self.contains(xid, Lsn::INVALID)
+    }
+
     /// Shows nothing.
     pub fn nothing(sync_lsn: Lsn) -> CopySnapshot {
         CopySnapshot { xmin: 0, xmax: 0, xip: Vec::new(), sync_lsn }

@@ -19,6 +19,8 @@ pub mod diff;
 pub mod image;
 pub mod inherit;
 mod kind;
+#[allow(dead_code, reason = "written and read by what comes next")]
+pub mod model;
 pub mod omission;
 pub mod plan;
 #[cfg(test)]

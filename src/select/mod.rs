@@ -29,7 +29,7 @@ use origins::Origins;
 use own::Own;
 
 use crate::error::Result;
-use crate::logicalrep::Transaction;
+use crate::logicalrep::{TableName, Transaction};
 
 /// All rules of one task. They may change while a stream is read, between two changes: then the [`epoch`](Selection::epoch)
 /// is another, and what was remembered of answers is asked again.
@@ -64,10 +64,6 @@ impl Selection {
     }
 
     /// Changes which tables are followed, or which names.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "nothing of the stream says so yet: tables are fixed at the start")
-    )]
     pub fn change(&self, change: impl FnOnce(&mut Coverage)) {
         change(&mut self.coverage.borrow_mut());
         self.epoch.set(self.epoch.get() + 1);
@@ -86,6 +82,11 @@ impl Selection {
     /// Are rows of the table wanted, whatever it is called now?
     pub fn follows(&self, table: u32) -> bool {
         self.own.speaks_by(table) || self.coverage().follows(table)
+    }
+
+    /// Do the patterns name a table, or a partitioned table that it is directly a part of?
+    pub fn names(&self, table: &TableName, parents: &[u32]) -> bool {
+        self.coverage().patterns.names(table, parents.iter().map(|parent| (*parent, table)))
     }
 
     /// The tables of the task.
@@ -144,7 +145,7 @@ mod tests {
         Selection::new(
             coverage,
             Origins { forward: true, destination: None, marks },
-            Own { heartbeat: 7, rewritten: 8, task: 1 },
+            Own { heartbeat: 7, rewritten: 8, commands: 0, task: 1 },
         )
     }
 

@@ -36,7 +36,7 @@ fn may_match(pattern: &str, name: &str) -> bool {
 
 /// Whatever row is heard or not, and only by the task that it names.
 pub fn own_rows(chance: &mut Chance) {
-    let own = Own { heartbeat: 100, rewritten: 200, task: 7 };
+    let own = Own { heartbeat: 100, rewritten: 200, commands: 0, task: 7 };
     let row = chance.damage(&[0, 0, 0, 4, 0, 0, 0, 7, 0, 0, 0, 4, 0, 0, 64, 0, 0, 0, 0, 1, 1]);
     for table in [100, 200] {
         let heard = own.hears(table, Change::Insert { row: &row });

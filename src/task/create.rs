@@ -1,7 +1,7 @@
 //! `courier.create_task()`: describes a task. Nothing happens before it is started.
 
 use super::refuse_on_standby;
-use crate::catalog::{ConflictPolicy, Scope, connection, to_json, version};
+use crate::catalog::{ConflictPolicy, DdlPolicy, Scope, connection, to_json, version};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::names;
 use crate::pg::{report, spi, xact};
@@ -14,6 +14,7 @@ pub struct NewTask<'a> {
     pub scope: Scope,
     pub conflict: ConflictPolicy,
     pub forward_origins: bool,
+    pub ddl: DdlPolicy,
 }
 
 impl NewTask<'_> {
@@ -36,9 +37,9 @@ impl NewTask<'_> {
         spi::as_extension(|| {
             spi::execute(
                 "INSERT INTO courier.task (name, owner, server, include, exclude, schema_sync, full_copy, incremental, \
-                 conflict, forward_origins) \
+                 conflict, forward_origins, ddl) \
                  VALUES ($1, $2::oid, $3::oid, ARRAY(SELECT json_array_elements_text($4::json)), \
-                 ARRAY(SELECT json_array_elements_text($5::json)), $6::bool, $7::bool, $8::bool, $9, $10::bool)",
+                 ARRAY(SELECT json_array_elements_text($5::json)), $6::bool, $7::bool, $8::bool, $9, $10::bool, $11)",
                 &[
                     Some(self.name),
                     Some(&owner.to_string()),
@@ -50,6 +51,7 @@ impl NewTask<'_> {
                     flag(self.scope.incremental),
                     Some(self.conflict.as_str()),
                     flag(self.forward_origins),
+                    Some(self.ddl.as_str()),
                 ],
             )
         })?;

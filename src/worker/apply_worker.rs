@@ -12,16 +12,17 @@ use std::time::Duration;
 
 use super::rounds::Rounds;
 use crate::apply::applier::{Acquainted, Applied, Applier, Plan};
+use crate::apply::ddl::Command;
 use crate::catalog::tables::{self, TaskTable};
-use crate::catalog::{Task, coverage, locks, marks};
+use crate::catalog::{DdlPolicy, Task, coverage, locks, marks};
 use crate::decode::{ChangeSink, EarlySink, Event};
 use crate::destination::Endpoint;
 use crate::destination::{self, Purpose};
-use crate::error::{Remedy, Result};
+use crate::error::{Error, Remedy, Result, sqlstate};
 use crate::failpoint;
 use crate::logicalrep::{Change, Lsn, Relation, Transaction, names};
 use crate::pg::dsm::Segment;
-use crate::pg::{bgworker, latch, report, spi, xact};
+use crate::pg::{bgworker, encoding, latch, report, spi, xact};
 use crate::select::Selection;
 use crate::select::coverage::Coverage;
 use crate::select::marks::Marks;
@@ -82,10 +83,21 @@ impl SharedSink {
                 self.applier.borrow_mut().touch(transaction);
             }
             Some(Heard::Unlogged { table }) => self.selection.is_unlogged(table, transaction)?,
+            Some(Heard::Command { id, snapshot, image, tag }) => {
+                let text = |bytes| encoding::readable(bytes).ok_or_else(|| unreadable(id));
+                let command = Command { id, snapshot: text(snapshot)?, image: text(image)?, tag: text(tag)? };
+                self.applier.borrow_mut().command(transaction, &command)?;
+            }
             None => {}
         }
         Ok(())
     }
+}
+
+fn unreadable(id: i64) -> Error {
+    Error::new(sqlstate::CHARACTER_NOT_IN_REPERTOIRE, format!("command {id} of courier.ddl_log is not valid UTF-8"))
+        .detail("The database's encoding is SQL_ASCII, so nobody can tell the letters of names and constants.")
+        .hint("SELECT courier.alter_task({task}, ddl => 'ignore'); then SELECT courier.resume({task});")
 }
 
 impl ChangeSink for SharedSink {
@@ -175,7 +187,11 @@ fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
     let destination = session.destination_id().map(str::to_owned);
     let origins = Origins { forward: task.forward_origins, destination, marks };
     let selection = Rc::new(Selection::new(coverage, origins, own));
-    let applier = Rc::new(RefCell::new(Applier::new(session, open, plan, selection.clone(), on_applied)?));
+    let mut applier = Applier::new(session, open, plan, selection.clone(), on_applied)?;
+    if task.ddl == DdlPolicy::Replicate {
+        applier.follow_model()?;
+    }
+    let applier = Rc::new(RefCell::new(applier));
     // A heartbeat that set out with a worker that died is met again.
     status.beat.forget();
     let start = applier.borrow().applied();
@@ -250,16 +266,18 @@ impl AtStart {
         };
         let mut source = source::of(&task);
         let (coverage, marks, own) =
-            (coverage::at_start(&task, source.as_mut())?, marks::read(source.as_mut())?, own_tables(task.id)?);
+            (coverage::at_start(&task, source.as_mut())?, marks::read(source.as_mut())?, own_tables(&task)?);
         Ok(AtStart { endpoint: Endpoint::of(&task)?, task, plan, coverage, marks, own })
     }
 }
 
-fn own_tables(task: i32) -> Result<Own> {
-    let sql = "SELECT 'courier.heartbeat'::pg_catalog.regclass::pg_catalog.oid, \
-               'courier.rewritten_table'::pg_catalog.regclass::pg_catalog.oid";
+fn own_tables(task: &Task) -> Result<Own> {
+    let sql = "SELECT 'courier.heartbeat'::pg_catalog.regclass::pg_catalog.oid AS heartbeat, \
+               'courier.rewritten_table'::pg_catalog.regclass::pg_catalog.oid AS rewritten, \
+               'courier.ddl_log'::pg_catalog.regclass::pg_catalog.oid AS commands";
     let row = spi::query_one(sql, &[])?;
-    Ok(Own { heartbeat: row.parse(0)?, rewritten: row.parse(1)?, task })
+    let commands = if task.ddl == DdlPolicy::Ignore { 0 } else { row.parse("commands")? };
+    Ok(Own { heartbeat: row.parse("heartbeat")?, rewritten: row.parse("rewritten")?, commands, task: task.id })
 }
 
 fn note_applied(status: &TaskStatus, applied: &Applied) {

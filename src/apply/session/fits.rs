@@ -79,6 +79,12 @@ impl There {
         self.known.remove(&relation.target());
     }
 
+    /// Definitions were changed there.
+    pub fn forget_all(&mut self) {
+        self.known.clear();
+        self.by_generation.clear();
+    }
+
     /// Rows of the table have been deleted; true when that may have made a small table of a large one. Statements that are
     /// right for a large one only are not kept then: the server makes its plans for them anew, and its statistics may go on
     /// calling the table empty when it is not any more.

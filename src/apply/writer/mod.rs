@@ -117,6 +117,17 @@ impl Writer {
         Applied { end_lsn: self.lanes.flights.chain(), ..self.group.applied }
     }
 
+    /// Definitions were changed on the destination: what is known of its tables is asked for anew.
+    pub fn forget_tables(&mut self) {
+        self.there.forget_all();
+    }
+
+    /// The group's first statement, and a block around what is exchanged outside of the pipeline.
+    pub fn open_block(&mut self) -> Result<()> {
+        self.open_group(None)?;
+        self.need_block()
+    }
+
     /// What leaves the pipeline must not end what the pipeline began.
     fn need_block(&mut self) -> Result<()> {
         if self.group.make_block() { self.lanes.command(&self.dialect().begin()) } else { Ok(()) }

@@ -19,6 +19,11 @@ use crate::schema::image::{Extension, Firing, Name, Sequence};
 pub use causes::{Foreign, there};
 pub use names::{TakenName, names};
 
+/// An object, as people read it.
+pub fn shown_subject(subject: &Subject) -> String {
+    format!("{} {}", subject.word().to_lowercase(), subject::object(subject))
+}
+
 pub struct Postgres {
     /// The source's: definitions are compared as text, which servers of one major version write alike.
     pub major: u32,

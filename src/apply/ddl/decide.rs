@@ -1,0 +1,188 @@
+//! What a command of the source means for a task: which objects it makes, changes, loses or leaves alone. Pure.
+//!
+//! The pattern is the contract: at every commit the destination has the tables whose names match then. A table that a command made and
+//! that matches joins, empty; one that gets another name out of the task's reach is renamed there as well, so that the name is free, and
+//! left as it is from then on; one that is dropped is dropped.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::logicalrep::{CopySnapshot, TableName};
+use crate::schema::captured::Captured;
+use crate::schema::image::{Class, Image, Table};
+use crate::schema::model::{Kept, Known, Standing, Witness, apart, together};
+use crate::schema::scope::Object;
+
+/// What a task knows, as far as a command concerns it.
+pub struct Before {
+    pub model: BTreeMap<Object, Known>,
+    /// The tables that are followed, by their OIDs.
+    pub followed: HashSet<u32>,
+}
+
+/// Whose command it is.
+pub struct Said<'a> {
+    pub xid: u32,
+    pub snapshot: &'a CopySnapshot,
+    /// The text of it.
+    pub shown: &'a str,
+    pub captured: &'a Captured,
+}
+
+/// What is to be done.
+#[derive(Debug, Default)]
+pub struct Decided {
+    /// What the destination has of the objects in question, and what it is to have.
+    pub before: Image,
+    pub after: Image,
+    pub store: BTreeMap<Object, Known>,
+    pub forget: Vec<Object>,
+    /// Tables that are followed from now on, under these names; a partitioned one has no rows of its own.
+    pub follow: Vec<(u32, TableName, bool)>,
+    pub unfollow: Vec<u32>,
+    /// Tables with rows that come into the task's reach.
+    pub enter: Vec<(u32, TableName)>,
+}
+
+/// `names` says whether the task's patterns name a table.
+pub fn decide(
+    said: &Said<'_>,
+    mut known: Before,
+    available: &[Object],
+    names: impl Fn(&Table, &Before) -> bool,
+) -> Result<Decided, String> {
+    let mut decided = Decided::default();
+    let standings = standings(said, &known, &names, &mut decided);
+    let there: Vec<u32> = known.followed.iter().copied().chain(decided.follow.iter().map(|(oid, ..)| *oid)).collect();
+    let image = said.captured.for_task(&there, available);
+    let described = apart(&image, &said.captured.dependencies, &said.captured.causes);
+    let touched: HashSet<&Object> = said.captured.touched.iter().collect();
+    for (object, kept) in described {
+        let before = known.model.remove(&object);
+        let is_wanted = match &before {
+            Some(before) => !is_in(&before.base, said.xid)?,
+            // What somebody touched and no table needs is nobody's.
+            None => standings.contains_key(&object) || is_needed(&object, &kept, &touched),
+        };
+        if !is_wanted {
+            known.model.extend(before.map(|before| (object, before)));
+            continue;
+        }
+        let after = heard(said, before.as_ref(), kept, standings.get(&object).copied());
+        let befores = before.iter().map(|known| &known.kept);
+        add(&mut decided.before, &together(befores));
+        add(&mut decided.after, &together([&after.kept]));
+        decided.store.insert(object, after);
+    }
+    drops(said, &mut known, &mut decided)?;
+    // Parents and the like: there, and as they are.
+    let rest = together(known.model.values().map(|known| &known.kept));
+    add(&mut decided.before, &rest);
+    add(&mut decided.after, &rest);
+    Ok(decided)
+}
+
+/// Does the snapshot that an object came into the model with show the transaction?
+fn is_in(base: &str, xid: u32) -> Result<bool, String> {
+    if base.is_empty() { Ok(false) } else { Ok(CopySnapshot::of_moment(base)?.shows(xid)) }
+}
+
+/// A type, collation, extension or schema that tables of the image need; not one that was only touched.
+fn is_needed((class, _): &Object, kept: &Kept, touched: &HashSet<&Object>) -> bool {
+    match class {
+        Class::Relation => kept
+            .image
+            .sequences
+            .iter()
+            .any(|sequence| sequence.owner.is_some() || !touched.contains(&(Class::Relation, sequence.oid))),
+        Class::Type => kept.image.types.iter().any(|of| !touched.contains(&(Class::Type, of.oid))),
+        Class::Collation => kept.image.collations.iter().any(|of| !touched.contains(&(Class::Collation, of.oid))),
+        Class::Extension => kept.image.extensions.iter().any(|of| !touched.contains(&(Class::Extension, of.oid))),
+        _ => true,
+    }
+}
+
+/// How the task stands to the tables of the image from now on.
+fn standings(
+    said: &Said<'_>,
+    known: &Before,
+    names: &impl Fn(&Table, &Before) -> bool,
+    decided: &mut Decided,
+) -> BTreeMap<Object, Standing> {
+    let created: HashSet<&Object> = said.captured.created.iter().collect();
+    let mut standings = BTreeMap::new();
+    // A partition is named with its parent, so parents come first.
+    let mut tables: Vec<&Table> = said.captured.image.tables.iter().collect();
+    tables.sort_by_key(|table| (table.is_partition, table.level, table.oid));
+    let mut joined: HashSet<u32> = HashSet::new();
+    for table in tables {
+        let object = (Class::Relation, table.oid);
+        let name = TableName::new(&table.name.schema, &table.name.name);
+        let is_named = names(table, known)
+            || table.is_partition && table.parents.iter().any(|parent| joined.contains(&parent.oid));
+        let before = known.model.get(&object);
+        let was_followed = before.is_some_and(|known| known.standing == Standing::Followed);
+        match (before.is_some(), is_named && !table.unlogged) {
+            (true, true) if was_followed => {
+                standings.insert(object, Standing::Followed);
+                decided.follow.push((table.oid, name, table.is_partitioned));
+            }
+            (true, false) if was_followed => {
+                standings.insert(object, Standing::Left);
+                decided.unfollow.push(table.oid);
+            }
+            (false, true) if created.contains(&object) || table.is_partitioned => {
+                standings.insert(object, Standing::Followed);
+                joined.insert(table.oid);
+                decided.follow.push((table.oid, name, table.is_partitioned));
+            }
+            (_, true) => decided.enter.push((table.oid, name)),
+            (true, false) => drop(standings.insert(object, Standing::Left)),
+            (false, false) => {}
+        }
+    }
+    standings
+}
+
+fn heard(said: &Said<'_>, before: Option<&Known>, new: Kept, standing: Option<Standing>) -> Known {
+    let witness = Witness { xid: said.xid, snapshot: said.snapshot };
+    match before {
+        Some(before) => Known {
+            kept: before.kept.heard(new, witness),
+            standing: standing.unwrap_or(before.standing),
+            base: before.base.clone(),
+        },
+        None => Known { kept: new, standing: standing.unwrap_or(Standing::Followed), base: said.shown.to_owned() },
+    }
+}
+
+fn drops(said: &Said<'_>, known: &mut Before, decided: &mut Decided) -> Result<(), String> {
+    for dropped in &said.captured.dropped {
+        let object = (dropped.class, dropped.oid);
+        let Some(before) = known.model.get(&object) else { continue };
+        if is_in(&before.base, said.xid)? {
+            continue;
+        }
+        if let Some(before) = known.model.remove(&object) {
+            // What the task has left is not its own any more.
+            if before.standing == Standing::Followed {
+                add(&mut decided.before, &together([&before.kept]));
+            }
+            decided.forget.push(object);
+            if known.followed.contains(&dropped.oid) {
+                decided.unfollow.push(dropped.oid);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn add(image: &mut Image, more: &Image) {
+    image.schemas.extend(more.schemas.iter().cloned());
+    image.extensions.extend(more.extensions.iter().cloned());
+    image.collations.extend(more.collations.iter().cloned());
+    image.types.extend(more.types.iter().cloned());
+    image.sequences.extend(more.sequences.iter().cloned());
+    image.tables.extend(more.tables.iter().cloned());
+    image.comments.extend(more.comments.iter().map(|(address, text)| (*address, text.clone())));
+    image.privileges.extend(more.privileges.iter().map(|(address, of)| (*address, of.clone())));
+}

@@ -1,0 +1,269 @@
+//! Commands of the source, applied: in the transaction that brings them, at their place among its rows.
+//!
+//! ```text
+//!   rows before it ... | savepoint, steps, model, note | rows after it ... | progress, commit | next group
+//!        flushed               in the first session             as ever         awaited
+//! ```
+//! Rows before the command are sent first, the second session is closed (its locks would be a deadlock that the destination cannot see),
+//! and the next group begins when this one has committed, so that a label which an enum got can be used there. A lock that is not to be
+//! had within two seconds is given up, so that nobody there waits behind us for longer, and tried again: the order of everything stays.
+
+mod decide;
+mod run;
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use self::decide::{Before, Decided, Said, decide};
+use super::applier::Applier;
+use crate::destination::{CommandDone, Destination, ModelTable};
+use crate::error::{Error, Result, sqlstate};
+use crate::logicalrep::{CopySnapshot, Lsn, TableName, Transaction};
+use crate::pg::compat;
+use crate::schema::captured::{Captured, FORM};
+use crate::schema::deparse::postgres;
+use crate::schema::diff;
+use crate::schema::image::{Class, Table};
+use crate::schema::model::{Known, Standing};
+use crate::schema::plan;
+use crate::schema::scope::Object;
+use crate::select::coverage::{Coverage, Followed};
+use crate::select::interest::Interest;
+use crate::transform::Route;
+
+/// A row of `courier.ddl_log`.
+#[derive(Clone, Debug)]
+pub struct Command {
+    pub id: i64,
+    /// The snapshot under which it was written.
+    pub snapshot: String,
+    /// `schema::captured::Captured`, as JSON.
+    pub image: String,
+    pub tag: String,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Applied,
+    /// Nothing of it concerns the task.
+    Filtered,
+    /// Left out until somebody decides.
+    Held,
+}
+
+impl State {
+    fn as_str(self) -> &'static str {
+        match self {
+            State::Applied => "applied",
+            State::Filtered => "filtered",
+            State::Held => "held",
+        }
+    }
+}
+
+impl Applier {
+    /// Applies a command of the transaction.
+    pub fn command(&mut self, transaction: &Transaction, command: &Command) -> Result<()> {
+        self.enter(transaction);
+        self.writer.group.count(1, 0);
+        let begin = Instant::now();
+        let captured = read(command)?;
+        let snapshot = CopySnapshot::of_moment(&command.snapshot).map_err(Error::internal)?;
+        self.stand_still()?;
+        let said = Said { xid: transaction.xid, snapshot: &snapshot, shown: &command.snapshot, captured: &captured };
+        let task_id = self.writer.task_id().to_owned();
+        let selection = self.selection.clone();
+        let followed = selection.followed().into_iter().collect();
+        let destination = self.writer.lanes.plain()?.exchange();
+        let before = Before { model: model(destination, &task_id, &captured)?, followed };
+        let available = available(destination, &captured)?;
+        let names = |table: &Table, _: &Before| {
+            let parents: Vec<u32> = table.parents.iter().map(|parent| parent.oid).collect();
+            selection.names(&TableName::new(&table.name.schema, &table.name.name), &parents)
+        };
+        let decided = decide(&said, before, &available, names).map_err(Error::internal)?;
+        if let Some((_, name)) = decided.enter.first() {
+            return Err(enters(name, command));
+        }
+        let (objects, statements) = apply(destination, command, &decided)?;
+        let state =
+            if decided.store.is_empty() && decided.forget.is_empty() { State::Filtered } else { State::Applied };
+        destination.store_model(&task_id, decided.store.iter())?;
+        destination.forget_model(&task_id, &decided.forget)?;
+        let ms = begin.elapsed().as_millis() as i64;
+        let note = CommandDone {
+            id: command.id,
+            state: state.as_str(),
+            note: None,
+            objects: &objects,
+            statements: &statements,
+            ms,
+        };
+        destination.note_command(&task_id, &note)?;
+        crate::failpoint::hit("apply_after_ddl")?;
+        self.take_notice(&decided);
+        self.stands_alone = true;
+        Ok(())
+    }
+
+    /// The destination's model says which tables are followed, and under which names, at the position of the stream: they may have joined
+    /// or left since the source last heard of it.
+    pub fn follow_model(&mut self) -> Result<()> {
+        let task_id = self.writer.task_id().to_owned();
+        let destination = self.writer.lanes.plain()?.exchange();
+        let tables = destination.model_tables(&task_id)?;
+        if tables.is_empty() {
+            return Ok(());
+        }
+        self.selection.change(|coverage| adopt(coverage, &tables));
+        Ok(())
+    }
+
+    /// Everything before is sent and answered; the group is a block, in the first session, and nothing else is under way.
+    fn stand_still(&mut self) -> Result<()> {
+        self.send_waiting()?;
+        self.writer.lanes.pipeline()?;
+        self.writer.lanes.settle()?;
+        self.writer.lanes.second.close();
+        self.writer.open_block()?;
+        // What is looked at before the commit may be gone by then.
+        self.writer.send_probes()?;
+        self.writer.lanes.settle()
+    }
+
+    /// From now on the stream goes by what was decided. If the transaction fails, the worker starts anew and reads it there.
+    fn take_notice(&mut self, decided: &Decided) {
+        self.writer.forget_tables();
+        if decided.follow.is_empty() && decided.unfollow.is_empty() {
+            return;
+        }
+        self.selection.change(|coverage| note(coverage, decided));
+    }
+}
+
+fn note(coverage: &mut Coverage, decided: &Decided) {
+    for (oid, name, is_partitioned) in &decided.follow {
+        if *is_partitioned {
+            if !coverage.patterns.parents.contains(oid) {
+                coverage.patterns.parents.push(*oid);
+            }
+            continue;
+        }
+        let interest = coverage.followed.get(oid).map_or(Interest::Everything, |known| known.interest.clone());
+        let route = Rc::new(Route::identity(name.clone()));
+        coverage.followed.insert(*oid, Followed { route, now: Some(name.clone()), interest });
+    }
+    for oid in &decided.unfollow {
+        coverage.followed.remove(oid);
+        coverage.patterns.parents.retain(|parent| parent != oid);
+    }
+}
+
+/// What the stream meets is judged by what has been applied, at any position.
+fn adopt(coverage: &mut Coverage, tables: &[ModelTable]) {
+    let followed: Vec<&ModelTable> = tables.iter().filter(|table| table.standing == Standing::Followed).collect();
+    coverage.start = CopySnapshot::nothing(Lsn::INVALID);
+    coverage.missing.clear();
+    coverage.patterns.parents = followed.iter().filter(|table| table.is_partitioned).map(|table| table.oid).collect();
+    let mut before = std::mem::take(&mut coverage.followed);
+    for table in followed.into_iter().filter(|table| !table.is_partitioned) {
+        let interest = before.remove(&table.oid).map_or(Interest::Everything, |known| known.interest);
+        let route = Rc::new(Route::identity(table.name.clone()));
+        coverage.followed.insert(table.oid, Followed { route, now: Some(table.name.clone()), interest });
+    }
+}
+
+fn read(command: &Command) -> Result<Captured> {
+    let invalid = |why: String| {
+        Error::new(sqlstate::DATA_CORRUPTED, format!("command {} of courier.ddl_log cannot be read", command.id))
+            .detail(why)
+    };
+    let captured: Captured = serde_json::from_str(&command.image).map_err(|error| invalid(error.to_string()))?;
+    if captured.form > FORM {
+        return Err(invalid(format!("Its form is {}, and this pg_courier knows forms up to {FORM}.", captured.form)));
+    }
+    Ok(captured)
+}
+
+/// What the model has of everything that the command is about.
+fn model(
+    destination: &mut Destination,
+    task_id: &str,
+    captured: &Captured,
+) -> Result<std::collections::BTreeMap<Object, Known>> {
+    let image = &captured.image;
+    let mut objects: Vec<Object> = captured.touched.clone();
+    objects.extend(captured.dropped.iter().map(|dropped| (dropped.class, dropped.oid)));
+    objects.extend(image.tables.iter().map(|of| (Class::Relation, of.oid)));
+    objects.extend(image.tables.iter().flat_map(|of| of.parents.iter().map(|parent| (Class::Relation, parent.oid))));
+    objects.extend(image.sequences.iter().map(|of| (Class::Relation, of.oid)));
+    objects.extend(image.types.iter().map(|of| (Class::Type, of.oid)));
+    objects.extend(image.collations.iter().map(|of| (Class::Collation, of.oid)));
+    objects.extend(image.extensions.iter().map(|of| (Class::Extension, of.oid)));
+    objects.extend(image.schemas.iter().map(|of| (Class::Namespace, of.oid)));
+    objects.sort_unstable();
+    objects.dedup();
+    let mut known: std::collections::BTreeMap<Object, Known> =
+        destination.model_of(task_id, &objects)?.into_iter().collect();
+    // The parents from which tables part.
+    let parents: Vec<Object> = known
+        .values()
+        .flat_map(|known| known.kept.image.tables.iter().flat_map(|table| &table.parents))
+        .map(|parent| (Class::Relation, parent.oid))
+        .filter(|object| !known.contains_key(object))
+        .collect();
+    if !parents.is_empty() {
+        known.extend(destination.model_of(task_id, &parents)?);
+    }
+    Ok(known)
+}
+
+/// What the destination has of what parts of the tables call.
+fn available(destination: &mut Destination, captured: &Captured) -> Result<Vec<Object>> {
+    if captured.causes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let questions: Vec<_> = captured.causes.iter().map(|(_, foreign)| postgres::there(foreign)).collect();
+    let answers = destination.ask_definitions(questions.iter().enumerate())?;
+    let is_there = |(at, why_not): (usize, Option<String>)| {
+        captured.causes.get(at).filter(|_| why_not.is_none()).map(|(object, _)| *object)
+    };
+    Ok(answers.into_iter().filter_map(is_there).collect())
+}
+
+/// Runs what makes one image of the other; what was said there, and about what.
+fn apply(destination: &mut Destination, command: &Command, decided: &Decided) -> Result<(Vec<String>, Vec<String>)> {
+    let difference = diff::diff(&decided.before, &decided.after, compat::MAJOR);
+    if let Some(subject) = difference.unsaid.first() {
+        return Err(unsaid(&postgres::shown_subject(subject), command));
+    }
+    let items = plan::in_order(&difference.steps, compat::MAJOR);
+    let statements = run::run(destination, command, &items)?;
+    let mut objects: Vec<String> = items.iter().map(|item| item.object.clone()).collect();
+    objects.dedup();
+    Ok((objects, statements))
+}
+
+fn unsaid(subject: &str, command: &Command) -> Error {
+    Error::new(
+        sqlstate::FEATURE_NOT_SUPPORTED,
+        format!("{} changes {subject} in a way that pg_courier does not carry over", command.tag),
+    )
+    .detail(format!("It is command {} of courier.ddl. Nothing of its transaction has been applied.", command.id))
+    .hint("Change it on the destination, then SELECT courier.resume({task});")
+}
+
+fn enters(name: &TableName, command: &Command) -> Error {
+    let name = name.shown();
+    Error::new(
+        sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("{} brings table {name}, with its rows, into the reach of the task", command.tag),
+    )
+    .detail(format!("It is command {} of courier.ddl. Nothing of its transaction has been applied.", command.id))
+    .hint(format!(
+        "Create the table on the destination as it is here, empty, then SELECT courier.add_table({{task}}, {}); and SELECT \
+         courier.resume({{task}});",
+        crate::logicalrep::names::quote_literal(&name)
+    ))
+}

@@ -1,0 +1,189 @@
+//! What a task has applied of the source's definitions, kept where it was applied and changed in the transactions that apply it: after
+//! any crash it is what the destination has.
+
+use serde_json::json;
+
+use super::Destination;
+use crate::error::{Error, Result};
+use crate::logicalrep::array::{oid_array, text_array};
+use crate::logicalrep::{Row, TableName};
+use crate::schema::image::Class;
+use crate::schema::model::{Kept, Known, Standing};
+use crate::schema::scope::Object;
+
+/// A command of the source, and what became of it here.
+pub struct CommandDone<'a> {
+    pub id: i64,
+    pub state: &'a str,
+    pub note: Option<&'a str>,
+    pub objects: &'a [String],
+    pub statements: &'a [String],
+    pub ms: i64,
+}
+
+/// The same as the source reads it.
+#[derive(Debug)]
+pub struct CommandNote {
+    pub id: i64,
+    pub state: String,
+    pub note: Option<String>,
+    /// Texts of arrays.
+    pub objects: String,
+    pub statements: String,
+    pub ms: i64,
+    pub at: String,
+}
+
+/// A table of the model.
+#[derive(Debug)]
+pub struct ModelTable {
+    pub oid: u32,
+    pub name: TableName,
+    pub is_partitioned: bool,
+    pub standing: Standing,
+}
+
+const COLUMNS: &str = "class, oid, state, base, kept";
+
+impl Destination {
+    pub fn has_model(&mut self, task_id: &str) -> Result<bool> {
+        let sql = "SELECT FROM courier_applied.object WHERE task_id = $1::uuid LIMIT 1";
+        Ok(!self.connection.query(sql, &[Some(task_id)])?.is_empty())
+    }
+
+    /// Everything that the task has applied.
+    pub fn whole_model(&mut self, task_id: &str) -> Result<Vec<(Object, Known)>> {
+        let sql = format!("SELECT {COLUMNS} FROM courier_applied.object WHERE task_id = $1::uuid ORDER BY class, oid");
+        self.connection.query(&sql, &[Some(task_id)])?.iter().map(known).collect()
+    }
+
+    /// Those of the objects that the model has.
+    pub fn model_of(&mut self, task_id: &str, objects: &[Object]) -> Result<Vec<(Object, Known)>> {
+        let (classes, oids): (Vec<u32>, Vec<u32>) = objects.iter().map(|(class, oid)| (class.oid(), *oid)).unzip();
+        let sql = format!(
+            "SELECT {COLUMNS} FROM courier_applied.object WHERE task_id = $1::uuid AND (class, oid) IN \
+             (SELECT w.class, w.oid FROM pg_catalog.unnest($2::oid[], $3::oid[]) AS w(class, oid)) ORDER BY class, oid"
+        );
+        let (classes, oids) = (oid_array(classes), oid_array(oids));
+        self.connection.query(&sql, &[Some(task_id), Some(&classes), Some(&oids)])?.iter().map(known).collect()
+    }
+
+    /// What the model has in a schema.
+    pub fn model_in(&mut self, task_id: &str, schema: &str) -> Result<Vec<(Object, Known)>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM courier_applied.object WHERE task_id = $1::uuid AND schema_name = $2 ORDER BY class, oid"
+        );
+        self.connection.query(&sql, &[Some(task_id), Some(schema)])?.iter().map(known).collect()
+    }
+
+    /// Tables of the model, in the order of their names.
+    pub fn model_tables(&mut self, task_id: &str) -> Result<Vec<ModelTable>> {
+        let sql = "SELECT o.oid, o.schema_name, o.name, o.state, o.is_partitioned \
+                   FROM courier_applied.object o WHERE o.task_id = $1::uuid AND o.is_table ORDER BY o.schema_name, o.name";
+        let rows = self.connection.query(sql, &[Some(task_id)])?;
+        let table = |row: &Row| {
+            Ok(ModelTable {
+                oid: row.parse("oid")?,
+                name: TableName::new(row.text("schema_name")?, row.text("name")?),
+                is_partitioned: row.bool("is_partitioned")?,
+                standing: standing(row)?,
+            })
+        };
+        rows.iter().map(table).collect()
+    }
+
+    pub fn store_model<'a>(
+        &mut self,
+        task_id: &str,
+        objects: impl Iterator<Item = (&'a Object, &'a Known)>,
+    ) -> Result<()> {
+        const AT_ONCE: usize = 200;
+        let rows: Vec<serde_json::Value> = objects.map(|(object, known)| row_of(*object, known)).collect();
+        for some in rows.chunks(AT_ONCE) {
+            self.connection.execute(
+                "INSERT INTO courier_applied.object (task_id, class, oid, schema_name, name, is_table, is_partitioned, state, base, kept) \
+                 SELECT $1::uuid, o.class, o.oid, o.schema_name, o.name, o.is_table, o.is_partitioned, o.state, o.base, o.kept \
+                 FROM pg_catalog.json_to_recordset($2::json) AS o(class oid, oid oid, schema_name text, name text, is_table boolean, \
+                 is_partitioned boolean, state text, base text, kept text) ON CONFLICT (task_id, class, oid) DO UPDATE SET \
+                 schema_name = excluded.schema_name, name = excluded.name, is_table = excluded.is_table, \
+                 is_partitioned = excluded.is_partitioned, state = excluded.state, base = excluded.base, kept = excluded.kept, \
+                 changed_at = pg_catalog.now()",
+                &[Some(task_id), Some(&serde_json::Value::from(some).to_string())],
+            )?;
+        }
+        Ok(())
+    }
+
+    pub fn forget_model(&mut self, task_id: &str, objects: &[Object]) -> Result<()> {
+        let (classes, oids): (Vec<u32>, Vec<u32>) = objects.iter().map(|(class, oid)| (class.oid(), *oid)).unzip();
+        self.connection
+            .execute(
+                "DELETE FROM courier_applied.object WHERE task_id = $1::uuid AND (class, oid) IN \
+                 (SELECT w.class, w.oid FROM pg_catalog.unnest($2::oid[], $3::oid[]) AS w(class, oid))",
+                &[Some(task_id), Some(&oid_array(classes)), Some(&oid_array(oids))],
+            )
+            .map(drop)
+    }
+
+    /// Says what became of a command, in the transaction that carries it.
+    pub fn note_command(&mut self, task_id: &str, done: &CommandDone<'_>) -> Result<()> {
+        self.connection
+            .execute(
+                "INSERT INTO courier_applied.command (task_id, id, state, note, objects, statements, ms) \
+                 VALUES ($1::uuid, $2::bigint, $3, $4, $5::text[], $6::text[], $7::bigint) ON CONFLICT (task_id, id) DO UPDATE SET \
+                 state = excluded.state, note = excluded.note, objects = excluded.objects, statements = excluded.statements, \
+                 ms = excluded.ms, at = excluded.at",
+                &[
+                    Some(task_id),
+                    Some(&done.id.to_string()),
+                    Some(done.state),
+                    done.note,
+                    Some(&text_array(done.objects)),
+                    Some(&text_array(done.statements)),
+                    Some(&done.ms.to_string()),
+                ],
+            )
+            .map(drop)
+    }
+
+    /// What became of commands since one of them, at most so many.
+    pub fn commands_done(&mut self, task_id: &str, after: i64) -> Result<Vec<CommandNote>> {
+        let sql = "SELECT c.id, c.state, c.note, c.objects, c.statements, c.ms, c.at FROM courier_applied.command c \
+                   WHERE c.task_id = $1::uuid AND c.id > $2::bigint ORDER BY c.id LIMIT 1000";
+        let rows = self.connection.query(sql, &[Some(task_id), Some(&after.to_string())])?;
+        let note = |row: &Row| {
+            Ok(CommandNote {
+                id: row.parse("id")?,
+                state: row.string("state")?,
+                note: row.opt_string("note"),
+                objects: row.string("objects")?,
+                statements: row.string("statements")?,
+                ms: row.parse("ms")?,
+                at: row.string("at")?,
+            })
+        };
+        rows.iter().map(note).collect()
+    }
+}
+
+fn row_of((class, oid): Object, known: &Known) -> serde_json::Value {
+    let (schema, name) = known.kept.name();
+    let table = known.kept.image.tables.first();
+    json!({
+        "class": class.oid(), "oid": oid, "schema_name": schema, "name": name, "is_table": table.is_some(),
+        "is_partitioned": table.is_some_and(|table| table.is_partitioned), "state": known.standing.as_str(), "base": known.base,
+        "kept": serde_json::to_string(&known.kept).unwrap_or_default(),
+    })
+}
+
+fn known(row: &Row) -> Result<(Object, Known)> {
+    let unreadable = |what: String| Error::internal(format!("invalid row of courier_applied.object: {what}"));
+    let class = Class::of(row.parse("class")?).ok_or_else(|| unreadable("its class is unknown".to_owned()))?;
+    let kept: Kept = serde_json::from_str(row.text("kept")?).map_err(|error| unreadable(error.to_string()))?;
+    Ok(((class, row.parse("oid")?), Known { standing: standing(row)?, base: row.string("base")?, kept }))
+}
+
+fn standing(row: &Row) -> Result<Standing> {
+    let text = row.text("state")?;
+    Standing::parse(text).ok_or_else(|| Error::internal(format!("invalid state \"{text}\" in courier_applied.object")))
+}

@@ -1,0 +1,463 @@
+//! What a task has applied: for each object the image that the destination has now, and which transaction has changed which facet last.
+//!
+//! Commands arrive in the order of their commits, each with whole images that were read in the middle of its transaction. Two
+//! transactions may change one object side by side where their locks allow it: one grants, the other sets a default; two create an
+//! index each. The image of the one that commits last then lacks what the other has done. So an object is taken apart into
+//! **facets**, each of which only one open transaction can change:
+//!
+//! ```text
+//!   own          the object's attributes, and its columns        the table's lock
+//!   part         a constraint, index, trigger, policy, statistics    that object's row in the catalog
+//!   comment      on the object or a part of it                    likewise
+//!   privileges   of the object or a column                        likewise
+//! ```
+//! With each facet goes the transaction that changed it last. A facet of an image whose snapshot does not show that transaction is older
+//! than what the task has, and is left alone; any other is what the source has, its absence too.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::deparse::postgres::Foreign;
+use super::image::{Address, Class, Image, Name, Table, TypeForm};
+use super::scope::{Dependency, Object};
+use crate::logicalrep::CopySnapshot;
+
+/// What only one open transaction can change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Facet {
+    Own,
+    Part(Class, u32),
+    Comment(Class, u32, i16),
+    Privileges(Class, u32, i16),
+}
+
+/// One object (a table, sequence, type, collation, extension or schema) with everything that belongs to it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Kept {
+    /// The object, and nothing else.
+    pub image: Image,
+    pub dependencies: Vec<Dependency>,
+    pub causes: Vec<(Object, Foreign)>,
+    /// Facets that have changed since the object came into the model, and the transactions that did it.
+    #[serde(with = "as_pairs")]
+    pub changed: BTreeMap<Facet, u32>,
+}
+
+/// How a task stands to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is there, and its changes are applied.
+    Followed,
+    /// It is there under the name that it had, or got, when it went out of the task's reach; nothing is applied any more.
+    Left,
+}
+
+impl Standing {
+    const ALL: [Standing; 2] = [Standing::Followed, Standing::Left];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Standing::Followed => "followed",
+            Standing::Left => "left",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Standing> {
+        Standing::ALL.into_iter().find(|standing| standing.as_str() == text)
+    }
+}
+
+/// An object of the model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Known {
+    pub standing: Standing,
+    /// The snapshot under which the object was described when it came into the model: what that shows has been applied.
+    pub base: String,
+    pub kept: Kept,
+}
+
+mod as_pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Facet;
+
+    pub fn serialize<S: Serializer>(map: &BTreeMap<Facet, u32>, to: S) -> Result<S::Ok, S::Error> {
+        map.iter().collect::<Vec<_>>().serialize(to)
+    }
+
+    pub fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<BTreeMap<Facet, u32>, D::Error> {
+        Ok(Vec::<(Facet, u32)>::deserialize(from)?.into_iter().collect())
+    }
+}
+
+/// Who describes, and what he saw.
+#[derive(Clone, Copy)]
+pub struct Witness<'a> {
+    pub xid: u32,
+    pub snapshot: &'a CopySnapshot,
+}
+
+impl Witness<'_> {
+    /// Has it seen what this transaction did?
+    fn saw(&self, xid: u32) -> bool {
+        xid == self.xid || self.snapshot.shows(xid)
+    }
+}
+
+/// Takes an image apart: each object with what belongs to it.
+pub fn apart(image: &Image, dependencies: &[Dependency], causes: &[(Object, Foreign)]) -> HashMap<Object, Kept> {
+    let mut kept: HashMap<Object, Kept> = HashMap::new();
+    for table in &image.tables {
+        kept.entry((Class::Relation, table.oid)).or_default().image.tables.push(table.clone());
+    }
+    for sequence in &image.sequences {
+        kept.entry((Class::Relation, sequence.oid)).or_default().image.sequences.push(sequence.clone());
+    }
+    for of in &image.types {
+        kept.entry((Class::Type, of.oid)).or_default().image.types.push(of.clone());
+    }
+    for of in &image.collations {
+        kept.entry((Class::Collation, of.oid)).or_default().image.collations.push(of.clone());
+    }
+    for of in &image.extensions {
+        kept.entry((Class::Extension, of.oid)).or_default().image.extensions.push(of.clone());
+    }
+    for of in &image.schemas {
+        kept.entry((Class::Namespace, of.oid)).or_default().image.schemas.push(of.clone());
+    }
+    let whole = wholes(image);
+    let root_of = |address: &Address| whole.get(&(address.0, address.1)).copied().unwrap_or((address.0, address.1));
+    for (address, text) in &image.comments {
+        if let Some(of) = kept.get_mut(&root_of(address)) {
+            of.image.comments.insert(*address, text.clone());
+        }
+    }
+    for (address, privileges) in &image.privileges {
+        if let Some(of) = kept.get_mut(&root_of(address)) {
+            of.image.privileges.insert(*address, privileges.clone());
+        }
+    }
+    for dependency in dependencies {
+        let root = match (dependency.table, dependency.domain) {
+            (Some(table), _) => (Class::Relation, table),
+            (None, Some(domain)) => (Class::Type, domain),
+            (None, None) => dependency.part,
+        };
+        if let Some(of) = kept.get_mut(&root) {
+            of.dependencies.push(dependency.clone());
+        }
+    }
+    for of in kept.values_mut() {
+        let on: HashSet<Object> = of.dependencies.iter().flat_map(|d| [Some(d.on), cause_of(d)]).flatten().collect();
+        of.causes = causes.iter().filter(|(object, _)| on.contains(object)).cloned().collect();
+    }
+    kept
+}
+
+fn cause_of(dependency: &Dependency) -> Option<Object> {
+    let relation = dependency.relation.map(|oid| (Class::Relation, oid));
+    relation.or(dependency.element.map(|oid| (dependency.on.0, oid)))
+}
+
+/// Puts objects together again.
+pub fn together<'a>(kept: impl IntoIterator<Item = &'a Kept>) -> Image {
+    let mut whole = Image::default();
+    for Kept { image, .. } in kept {
+        whole.schemas.extend(image.schemas.iter().cloned());
+        whole.extensions.extend(image.extensions.iter().cloned());
+        whole.collations.extend(image.collations.iter().cloned());
+        whole.types.extend(image.types.iter().cloned());
+        whole.sequences.extend(image.sequences.iter().cloned());
+        whole.tables.extend(image.tables.iter().cloned());
+        whole.comments.extend(image.comments.iter().map(|(address, text)| (*address, text.clone())));
+        whole.privileges.extend(image.privileges.iter().map(|(address, p)| (*address, p.clone())));
+    }
+    whole
+}
+
+/// Which object a part belongs to.
+fn wholes(image: &Image) -> HashMap<Object, Object> {
+    let mut whole = HashMap::new();
+    for table in &image.tables {
+        let root = (Class::Relation, table.oid);
+        whole.extend(parts(table).map(|part| (part, root)));
+        let identities = table.columns.iter().filter_map(|c| c.identity.as_ref()?.sequence.as_ref());
+        whole.extend(identities.map(|sequence| ((Class::Relation, sequence.oid), root)));
+    }
+    for of in &image.types {
+        let root = (Class::Type, of.oid);
+        match &of.form {
+            TypeForm::Domain(domain) => {
+                whole.extend(domain.constraints.iter().map(|k| ((Class::Constraint, k.oid), root)));
+            }
+            TypeForm::Composite { relation, .. } => drop(whole.insert((Class::Relation, *relation), root)),
+            TypeForm::Enum { .. } | TypeForm::Range(_) => {}
+        }
+    }
+    whole
+}
+
+/// The parts of a table that are objects of their own.
+pub fn parts(table: &Table) -> impl Iterator<Item = Object> {
+    let constraints = table.constraints.iter().map(|of| (Class::Constraint, of.oid));
+    let indexes = table.indexes.iter().map(|of| (Class::Relation, of.oid));
+    let statistics = table.statistics.iter().map(|of| (Class::Statistics, of.oid));
+    let triggers = table.triggers.iter().map(|of| (Class::Trigger, of.oid));
+    constraints
+        .chain(indexes)
+        .chain(statistics)
+        .chain(triggers)
+        .chain(table.policies.iter().map(|of| (Class::Policy, of.oid)))
+}
+
+impl Kept {
+    /// The schema, if it is in one, and the name.
+    pub fn name(&self) -> (Option<&str>, &str) {
+        let image = &self.image;
+        let named = image.tables.iter().map(|of| &of.name).chain(image.sequences.iter().map(|of| &of.name));
+        let mut named =
+            named.chain(image.types.iter().map(|of| &of.name)).chain(image.collations.iter().map(|of| &of.name));
+        let mut unnamed = image.schemas.iter().map(|of| &of.name).chain(image.extensions.iter().map(|of| &of.name));
+        match (named.next(), unnamed.next()) {
+            (Some(Name { schema, name }), _) => (Some(schema), name),
+            (None, name) => (None, name.map_or("", String::as_str)),
+        }
+    }
+
+    /// What the object is once the witness has been heard. His image is whole, and of the same object.
+    pub fn heard(&self, new: Kept, witness: Witness<'_>) -> Kept {
+        let mut heard = Kept { changed: self.changed.clone(), ..new };
+        let mut note = |facet: Facet, differs: bool| {
+            let is_news = self.changed.get(&facet).is_none_or(|xid| witness.saw(*xid));
+            if is_news && differs {
+                heard.changed.insert(facet, witness.xid);
+            }
+            is_news
+        };
+        if let (Some(old), Some(new)) = (self.image.tables.first(), heard.image.tables.first_mut()) {
+            table(old, new, &mut note);
+        } else if !note(Facet::Own, !same_own(&self.image, &heard.image)) {
+            take_own(&mut heard.image, &self.image);
+        }
+        let (old, new) = (&self.image, &mut heard.image);
+        keyed(&old.comments, &mut new.comments, |(class, oid, at), differs| {
+            note(Facet::Comment(class, oid, at), differs)
+        });
+        keyed(&old.privileges, &mut new.privileges, |(class, oid, at), differs| {
+            note(Facet::Privileges(class, oid, at), differs)
+        });
+        heard.forget_old();
+        heard
+    }
+
+    /// Facets of parts that are gone are kept, as somebody may describe them who has not seen that: but not all for ever.
+    fn forget_old(&mut self) {
+        const MOST: usize = 1000;
+        if self.changed.len() > MOST {
+            self.changed.clear();
+        }
+    }
+}
+
+fn table(old: &Table, new: &mut Table, note: &mut impl FnMut(Facet, bool) -> bool) {
+    if !note(Facet::Own, own(old) != own(new)) {
+        *new = Table {
+            constraints: std::mem::take(&mut new.constraints),
+            indexes: std::mem::take(&mut new.indexes),
+            statistics: std::mem::take(&mut new.statistics),
+            triggers: std::mem::take(&mut new.triggers),
+            policies: std::mem::take(&mut new.policies),
+            ..own(old)
+        };
+    }
+    listed(&old.constraints, &mut new.constraints, Class::Constraint, |of| of.oid, note);
+    listed(&old.indexes, &mut new.indexes, Class::Relation, |of| of.oid, note);
+    listed(&old.statistics, &mut new.statistics, Class::Statistics, |of| of.oid, note);
+    listed(&old.triggers, &mut new.triggers, Class::Trigger, |of| of.oid, note);
+    listed(&old.policies, &mut new.policies, Class::Policy, |of| of.oid, note);
+}
+
+/// The table without its parts, and without what is said about it only.
+fn own(table: &Table) -> Table {
+    let mut own = Table {
+        level: 0,
+        constraints: Vec::new(),
+        indexes: Vec::new(),
+        statistics: Vec::new(),
+        triggers: Vec::new(),
+        policies: Vec::new(),
+        ..table.clone()
+    };
+    for column in &mut own.columns {
+        (column.default_oid, column.missing) = (None, None);
+    }
+    own
+}
+
+fn same_own(old: &Image, new: &Image) -> bool {
+    let levelled = |image: &Image| {
+        let mut types = image.types.clone();
+        types.iter_mut().for_each(|of| of.level = 0);
+        types
+    };
+    let extensions = |image: &Image| {
+        image
+            .extensions
+            .iter()
+            .map(|x| (x.oid, x.name.clone(), x.schema.clone(), x.version.clone()))
+            .collect::<Vec<_>>()
+    };
+    old.schemas == new.schemas
+        && old.collations == new.collations
+        && old.sequences == new.sequences
+        && extensions(old) == extensions(new)
+        && levelled(old) == levelled(new)
+}
+
+fn take_own(image: &mut Image, old: &Image) {
+    image.schemas.clone_from(&old.schemas);
+    image.collations.clone_from(&old.collations);
+    image.sequences.clone_from(&old.sequences);
+    image.extensions.clone_from(&old.extensions);
+    image.types.clone_from(&old.types);
+}
+
+/// Puts into `new` what of `old` is newer, and takes out what has gone since.
+fn listed<T: Clone + PartialEq>(
+    old: &[T],
+    new: &mut Vec<T>,
+    class: Class,
+    oid: impl Fn(&T) -> u32,
+    note: &mut impl FnMut(Facet, bool) -> bool,
+) {
+    let described = std::mem::take(new);
+    let mut left: Vec<&T> = old.iter().collect();
+    for part in described {
+        let before = left.iter().position(|of| oid(of) == oid(&part)).map(|at| left.swap_remove(at));
+        match (note(Facet::Part(class, oid(&part)), before != Some(&part)), before) {
+            (true, _) => new.push(part),
+            (false, Some(before)) => new.push(before.clone()),
+            // Dropped since.
+            (false, None) => {}
+        }
+    }
+    // What is not described is gone, unless it came later.
+    let kept = left.into_iter().filter(|part| !note(Facet::Part(class, oid(part)), true));
+    new.extend(kept.cloned().collect::<Vec<_>>());
+}
+
+fn keyed<T: Clone + PartialEq>(
+    old: &HashMap<Address, T>,
+    new: &mut HashMap<Address, T>,
+    mut note: impl FnMut(Address, bool) -> bool,
+) {
+    let addresses: HashSet<Address> = old.keys().chain(new.keys()).copied().collect();
+    for address in addresses {
+        let before = old.get(&address);
+        if !note(address, before != new.get(&address)) {
+            match before {
+                Some(value) => drop(new.insert(address, value.clone())),
+                None => drop(new.remove(&address)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::image::{Grant, Privileges};
+    use crate::schema::samples::{image, index, table};
+
+    fn snapshot(text: &str) -> CopySnapshot {
+        CopySnapshot::of_moment(text).unwrap()
+    }
+
+    fn kept(change: impl FnOnce(&mut Image)) -> Kept {
+        let mut image = Image { tables: vec![table(10, "t")], ..Image::default() };
+        change(&mut image);
+        Kept { image, ..Kept::default() }
+    }
+
+    fn with_index(oid: u32, name: &str) -> impl FnOnce(&mut Image) {
+        let of = index(oid, name, &format!("CREATE INDEX {name} ON s.t USING btree (id)"));
+        move |image| image.tables[0].indexes.push(of)
+    }
+
+    fn indexes(kept: &Kept) -> Vec<u32> {
+        let mut oids: Vec<u32> = kept.image.tables[0].indexes.iter().map(|of| of.oid).collect();
+        oids.sort_unstable();
+        oids
+    }
+
+    #[test]
+    fn an_image_taken_apart_is_put_together_again() {
+        let whole = image();
+        let apart = apart(&whole, &[], &[]);
+        let again = together(apart.values());
+        assert_eq!((again.tables, again.sequences, again.types), (whole.tables, whole.sequences, whole.types));
+        assert!(apart.values().all(|kept| {
+            kept.image.tables.len() + kept.image.sequences.len() + kept.image.types.len() + kept.image.schemas.len()
+                <= 1
+        }));
+    }
+
+    /// Of two indexes that are created side by side each image lacks the other's.
+    #[test]
+    fn two_indexes_created_side_by_side_both_stay() {
+        let before = kept(|_| ());
+        let (first, second) = (snapshot("100:102:100,101"), snapshot("100:102:100"));
+        let one = before.heard(kept(with_index(51, "w2")), Witness { xid: 101, snapshot: &second });
+        assert_eq!(indexes(&one), [51]);
+        let both = one.heard(kept(with_index(50, "w1")), Witness { xid: 100, snapshot: &first });
+        assert_eq!(indexes(&both), [50, 51]);
+        // Whoever sees both and describes neither has dropped them.
+        let later = snapshot("102:103:");
+        assert_eq!(indexes(&both.heard(kept(|_| ()), Witness { xid: 102, snapshot: &later })), [0u32; 0]);
+    }
+
+    /// A grant that was open while a column was added describes the table as it was before.
+    #[test]
+    fn a_grant_does_not_take_a_column_back() {
+        let grant = |image: &mut Image| {
+            let grants = vec![Grant {
+                place: 1,
+                grantee: Some("r".into()),
+                privileges: vec!["SELECT".into()],
+                with_option: false,
+            }];
+            image.privileges.insert((Class::Relation, 10, 0), Privileges { grants, public_revoked: false });
+        };
+        let column = |image: &mut Image| image.tables[0].columns.push(crate::schema::samples::column(3, "c", "text"));
+        let before = kept(|_| ());
+        let added = before.heard(kept(column), Witness { xid: 101, snapshot: &snapshot("100:102:100") });
+        let both = added.heard(kept(grant), Witness { xid: 100, snapshot: &snapshot("100:101:") });
+        assert_eq!(both.image.tables[0].columns.len(), 3);
+        assert_eq!(both.image.privileges.len(), 1);
+        // The same transaction goes on: it sees what it has done itself.
+        let dropped = both.heard(kept(grant), Witness { xid: 101, snapshot: &snapshot("101:102:") });
+        assert_eq!(dropped.image.tables[0].columns.len(), 2);
+    }
+
+    #[test]
+    fn an_index_that_was_dropped_meanwhile_does_not_come_back() {
+        let before = kept(with_index(50, "w1"));
+        let dropped = before.heard(kept(|_| ()), Witness { xid: 101, snapshot: &snapshot("100:102:100") });
+        let granted = dropped.heard(kept(with_index(50, "w1")), Witness { xid: 100, snapshot: &snapshot("100:101:") });
+        assert_eq!(indexes(&granted), [0u32; 0]);
+    }
+
+    #[test]
+    fn what_is_said_again_changes_nothing() {
+        let before = kept(with_index(50, "w1"));
+        let shown = snapshot("100:100:");
+        let again = before.heard(before.clone(), Witness { xid: 100, snapshot: &shown });
+        assert_eq!(again, before);
+        let text = serde_json::to_string(&again).unwrap();
+        assert_eq!(serde_json::from_str::<Kept>(&text).unwrap(), again);
+    }
+}
