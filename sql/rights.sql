@@ -51,6 +51,7 @@ VALUES
     ('VIEW', 'courier.progress_total', 'monitoring'),
     ('VIEW', 'courier.lag', 'monitoring'),
     ('VIEW', 'courier.conflicts', 'users'),
+    ('VIEW', 'courier.ddl', 'users'),
     ('VIEW', 'courier.events', 'monitoring'),
     ('VIEW', 'courier.alerts', 'monitoring'),
     ('VIEW', 'courier.slots', 'monitoring'),

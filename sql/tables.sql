@@ -68,8 +68,10 @@ CREATE TABLE courier.task (
     next_lease          uuid,
     -- What the task does about commands on definitions.
     ddl                 text NOT NULL DEFAULT 'ignore' CHECK (ddl IN ('replicate', 'ignore', 'stop', 'refuse'))
+    command_under_way   bigint
 );
 COMMENT ON TABLE courier.task IS 'Internal: one row a task. See view courier.tasks.';
+COMMENT ON COLUMN courier.task.command_under_way IS 'The command of courier.ddl_log at which the task has stopped.';
 COMMENT ON COLUMN courier.task.asked_at IS 'When courier.start() or courier.resume() was called last.';
 COMMENT ON COLUMN courier.task.reached IS 'Has the task reached its destination since then?';
 COMMENT ON COLUMN courier.task.trouble_since IS 'Since when errors have kept it from getting further; null while none does.';
@@ -207,3 +209,17 @@ CREATE TABLE courier.health_run (
 COMMENT ON TABLE courier.health_run IS 'Internal: when courier.health_check() ran last, what it answered, and who asked.';
 
 CREATE UNIQUE INDEX alert_open ON courier.alert (check_name, COALESCE(task, '')) WHERE cleared_at IS NULL;
+
+CREATE TABLE courier.ddl_done (
+    task_id    integer NOT NULL REFERENCES courier.task ON DELETE CASCADE,
+    id         bigint NOT NULL,
+    seq        bigint NOT NULL,
+    state      text NOT NULL,
+    note       text,
+    objects    text[] NOT NULL,
+    statements text[] NOT NULL,
+    ms         bigint NOT NULL,
+    at         timestamptz NOT NULL,
+    PRIMARY KEY (task_id, id)
+);
+COMMENT ON TABLE courier.ddl_done IS 'Internal: what became of the commands of courier.ddl_log on the destination of each task; read from there. See view courier.ddl.';

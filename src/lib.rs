@@ -81,7 +81,8 @@ extension_sql_file!("../sql/precheck.sql", name = "precheck", requires = ["slots
 extension_sql_file!("../sql/heartbeat.sql", name = "heartbeat", requires = ["precheck"]);
 extension_sql_file!("../sql/replica_identity.sql", name = "replica_identity", requires = ["heartbeat"]);
 extension_sql_file!("../sql/accounts.sql", name = "accounts", requires = ["replica_identity"]);
-extension_sql_file!("../sql/health.sql", name = "health", requires = ["accounts"]);
+extension_sql_file!("../sql/commands.sql", name = "commands", requires = ["accounts"]);
+extension_sql_file!("../sql/health.sql", name = "health", requires = ["commands"]);
 extension_sql_file!("../sql/rights.sql", name = "rights", requires = ["health"]);
 
 /// Called when the library is loaded: into the postmaster by `shared_preload_libraries`, or into a backend.

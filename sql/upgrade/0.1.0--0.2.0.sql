@@ -59,3 +59,18 @@ COMMENT ON TABLE courier.ddl_log IS
 COMMENT ON COLUMN courier.ddl_log.snapshot IS 'pg_current_snapshot() under which the image was read.';
 COMMENT ON COLUMN courier.ddl_log.image IS 'Internal: what was there after the command, as JSON.';
 COMMENT ON COLUMN courier.ddl_log.command IS 'The statement, where the client sent it by itself; null where a function or DO ran it.';
+CREATE TABLE courier.ddl_done (
+    task_id    integer NOT NULL REFERENCES courier.task ON DELETE CASCADE,
+    id         bigint NOT NULL,
+    seq        bigint NOT NULL,
+    state      text NOT NULL,
+    note       text,
+    objects    text[] NOT NULL,
+    statements text[] NOT NULL,
+    ms         bigint NOT NULL,
+    at         timestamptz NOT NULL,
+    PRIMARY KEY (task_id, id)
+);
+COMMENT ON TABLE courier.ddl_done IS 'Internal: what became of the commands of courier.ddl_log on the destination of each task; read from there. See view courier.ddl.';
+ALTER TABLE courier.task ADD COLUMN command_under_way bigint;
+COMMENT ON COLUMN courier.task.command_under_way IS 'The command of courier.ddl_log at which the task has stopped.';

@@ -209,6 +209,11 @@ impl Task {
         )
     }
 
+    /// The command that it has stopped at; 0 for none.
+    pub fn note_command(&self, id: i64) -> Result<()> {
+        self.update("command_under_way = NULLIF($2::bigint, 0)", &[Some(&id.to_string())])
+    }
+
     pub fn forget_starts(&self) -> Result<()> {
         self.update("starts = 0", &[])
     }

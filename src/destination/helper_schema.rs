@@ -82,7 +82,7 @@ const STEPS: [Step; 3] = [
             "COMMENT ON TABLE courier_applied.object IS \
                'Definitions that pg_courier has applied to this database, one row an object of the source, by its OID there'",
             "CREATE TABLE IF NOT EXISTS courier_applied.command ( \
-               task_id uuid NOT NULL, id bigint NOT NULL, state text NOT NULL, note text, objects text[] NOT NULL, \
+               task_id uuid NOT NULL, id bigint NOT NULL, seq bigint GENERATED ALWAYS AS IDENTITY, state text NOT NULL, note text, objects text[] NOT NULL, \
                statements text[] NOT NULL, ms bigint NOT NULL, at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), \
                PRIMARY KEY (task_id, id))",
             "COMMENT ON TABLE courier_applied.command IS \

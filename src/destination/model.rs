@@ -7,6 +7,8 @@ use super::Destination;
 use crate::error::{Error, Result};
 use crate::logicalrep::array::{oid_array, text_array};
 use crate::logicalrep::{Row, TableName};
+use crate::schema::SchemaSql;
+use crate::schema::deparse::postgres::{Foreign, there};
 use crate::schema::image::Class;
 use crate::schema::model::{Kept, Known, Standing};
 use crate::schema::scope::Object;
@@ -25,6 +27,8 @@ pub struct CommandDone<'a> {
 #[derive(Debug)]
 pub struct CommandNote {
     pub id: i64,
+    /// The order in which they were applied.
+    pub seq: i64,
     pub state: String,
     pub note: Option<String>,
     /// Texts of arrays.
@@ -49,6 +53,19 @@ impl Destination {
     pub fn has_model(&mut self, task_id: &str) -> Result<bool> {
         let sql = "SELECT FROM courier_applied.object WHERE task_id = $1::uuid LIMIT 1";
         Ok(!self.connection.query(sql, &[Some(task_id)])?.is_empty())
+    }
+
+    /// What the destination has of what parts of tables call.
+    pub fn available(&mut self, causes: &[(Object, Foreign)]) -> Result<Vec<Object>> {
+        const AT_ONCE: usize = 100;
+        let mut available = Vec::new();
+        for some in causes.chunks(AT_ONCE) {
+            let questions: Vec<SchemaSql> = some.iter().map(|(_, foreign)| there(foreign)).collect();
+            for (at, why_not) in self.ask_definitions(questions.iter().enumerate())? {
+                available.extend(some.get(at).filter(|_| why_not.is_none()).map(|(object, _)| *object));
+            }
+        }
+        Ok(available)
     }
 
     /// Everything that the task has applied.
@@ -146,14 +163,15 @@ impl Destination {
             .map(drop)
     }
 
-    /// What became of commands since one of them, at most so many.
+    /// What became of commands since the one of this number in the order in which they were applied, of a thousand at most.
     pub fn commands_done(&mut self, task_id: &str, after: i64) -> Result<Vec<CommandNote>> {
-        let sql = "SELECT c.id, c.state, c.note, c.objects, c.statements, c.ms, c.at FROM courier_applied.command c \
-                   WHERE c.task_id = $1::uuid AND c.id > $2::bigint ORDER BY c.id LIMIT 1000";
+        let sql = "SELECT c.id, c.seq, c.state, c.note, c.objects, c.statements, c.ms, c.at FROM courier_applied.command c \
+                   WHERE c.task_id = $1::uuid AND c.seq > $2::bigint ORDER BY c.seq LIMIT 1000";
         let rows = self.connection.query(sql, &[Some(task_id), Some(&after.to_string())])?;
         let note = |row: &Row| {
             Ok(CommandNote {
                 id: row.parse("id")?,
+                seq: row.parse("seq")?,
                 state: row.string("state")?,
                 note: row.opt_string("note"),
                 objects: row.string("objects")?,

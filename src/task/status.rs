@@ -13,7 +13,7 @@ use crate::pg::dsm::Condition;
 use crate::pg::latch::Process;
 use crate::pg::xact;
 
-const MAGIC: u64 = 0x7067_636f_7572_0005;
+const MAGIC: u64 = 0x7067_636f_7572_0006;
 
 /// May an apply worker take the destination over?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,9 @@ pub struct TaskStatus {
     pub transactions: AtomicU64,
     pub changes: AtomicU64,
     pub bytes: AtomicU64,
+    /// Commands of the source that were applied, and the one that is being applied.
+    pub commands: AtomicU64,
+    pub command: AtomicI64,
     /// Rates of the last full second, and when it ended.
     pub changes_per_second: AtomicU64,
     pub bytes_per_second: AtomicU64,

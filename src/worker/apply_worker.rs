@@ -86,7 +86,9 @@ impl SharedSink {
             Some(Heard::Command { id, snapshot, image, tag }) => {
                 let text = |bytes| encoding::readable(bytes).ok_or_else(|| unreadable(id));
                 let command = Command { id, snapshot: text(snapshot)?, image: text(image)?, tag: text(tag)? };
+                self.status.command.store(id, Relaxed);
                 self.applier.borrow_mut().command(transaction, &command)?;
+                self.status.command.store(0, Relaxed);
             }
             None => {}
         }
@@ -288,6 +290,7 @@ fn note_applied(status: &TaskStatus, applied: &Applied) {
     status.transactions.fetch_add(applied.transactions, Relaxed);
     status.changes.fetch_add(applied.changes, Relaxed);
     status.bytes.fetch_add(applied.bytes, Relaxed);
+    status.commands.fetch_add(applied.commands, Relaxed);
     status.beat.arrived(applied);
     status.announce();
 }

@@ -22,6 +22,8 @@ pub struct Applied {
     pub transactions: u64,
     pub changes: u64,
     pub bytes: u64,
+    /// Of the source, that change definitions.
+    pub commands: u64,
     /// When the group was sent (microseconds since 2000).
     pub sent_at: i64,
 }

@@ -186,3 +186,91 @@ fn add(image: &mut Image, more: &Image) {
     image.comments.extend(more.comments.iter().map(|(address, text)| (*address, text.clone())));
     image.privileges.extend(more.privileges.iter().map(|(address, of)| (*address, of.clone())));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::captured::{Dropped, FORM};
+    use crate::schema::samples::{child, table};
+
+    /// The task follows `s.*`: table 10 (`s.t`).
+    fn before() -> Before {
+        let kept = Kept { image: Image { tables: vec![table(10, "t")], ..Image::default() }, ..Kept::default() };
+        let known = Known { standing: Standing::Followed, base: "90:90:".to_owned(), kept };
+        Before { model: BTreeMap::from([((Class::Relation, 10), known)]), followed: HashSet::from([10]) }
+    }
+
+    fn captured(tables: Vec<Table>, created: &[u32]) -> Captured {
+        Captured {
+            form: FORM,
+            touched: tables.iter().map(|table| (Class::Relation, table.oid)).collect(),
+            created: created.iter().map(|oid| (Class::Relation, *oid)).collect(),
+            image: Image { tables, ..Image::default() },
+            ..Captured::default()
+        }
+    }
+
+    fn decided(xid: u32, captured: &Captured) -> Decided {
+        let snapshot = CopySnapshot::of_moment("100:100:").unwrap();
+        let said = Said { xid, snapshot: &snapshot, shown: "100:100:", captured };
+        let names = |table: &Table, _: &Before| table.name.schema == "s";
+        decide(&said, before(), &[], names).unwrap()
+    }
+
+    fn in_schema(mut table: Table, schema: &str) -> Table {
+        schema.clone_into(&mut table.name.schema);
+        table
+    }
+
+    fn oids(image: &Image) -> Vec<u32> {
+        image.tables.iter().map(|table| table.oid).collect()
+    }
+
+    #[test]
+    fn a_table_that_is_created_joins_if_it_is_named() {
+        let joins = decided(100, &captured(vec![table(20, "n")], &[20]));
+        assert_eq!((oids(&joins.before), oids(&joins.after)), (vec![10], vec![20, 10]));
+        assert_eq!(joins.follow, [(20, TableName::new("s", "n"), false)]);
+        let other = decided(100, &captured(vec![in_schema(table(20, "n"), "z")], &[20]));
+        assert!(other.store.is_empty() && other.follow.is_empty());
+    }
+
+    #[test]
+    fn a_partition_joins_with_its_parent() {
+        let root = Table { is_partitioned: true, ..table(20, "p") };
+        let part = Table { is_partition: true, ..in_schema(child(21, "p1", 20), "z") };
+        let joins = decided(100, &captured(vec![part, root], &[20, 21]));
+        let follow: Vec<(u32, bool)> = joins.follow.iter().map(|(oid, _, partitioned)| (*oid, *partitioned)).collect();
+        assert_eq!(follow, [(20, true), (21, false)]);
+    }
+
+    #[test]
+    fn a_table_with_rows_that_comes_into_reach_enters() {
+        let enters = decided(100, &captured(vec![table(20, "n")], &[]));
+        assert_eq!(enters.enter, [(20, TableName::new("s", "n"))]);
+    }
+
+    #[test]
+    fn a_table_that_goes_out_of_reach_is_renamed_and_left() {
+        let leaves = decided(100, &captured(vec![in_schema(table(10, "t"), "z")], &[]));
+        assert_eq!(leaves.unfollow, [10]);
+        assert_eq!(leaves.store[&(Class::Relation, 10)].standing, Standing::Left);
+        assert_eq!(leaves.after.tables[0].name.schema, "z");
+    }
+
+    #[test]
+    fn a_dropped_table_is_dropped_and_one_that_nobody_knows_is_not() {
+        let dropped = |oid| Dropped { class: Class::Relation, oid, identity: String::new() };
+        let captured = Captured { form: FORM, dropped: vec![dropped(10), dropped(99)], ..Captured::default() };
+        let decided = decided(100, &captured);
+        assert_eq!((oids(&decided.before), oids(&decided.after)), (vec![10], vec![]));
+        assert_eq!((decided.forget, decided.unfollow), (vec![(Class::Relation, 10)], vec![10]));
+    }
+
+    #[test]
+    fn what_the_first_image_has_seen_is_not_done_again() {
+        let seen = decided(80, &captured(vec![in_schema(table(10, "t"), "z")], &[]));
+        assert!(seen.store.is_empty());
+        assert_eq!(oids(&seen.before), oids(&seen.after));
+    }
+}

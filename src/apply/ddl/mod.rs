@@ -67,6 +67,7 @@ impl Applier {
     pub fn command(&mut self, transaction: &Transaction, command: &Command) -> Result<()> {
         self.enter(transaction);
         self.writer.group.count(1, 0);
+        self.writer.group.applied.commands += 1;
         let begin = Instant::now();
         let captured = read(command)?;
         let snapshot = CopySnapshot::of_moment(&command.snapshot).map_err(Error::internal)?;
@@ -77,7 +78,7 @@ impl Applier {
         let followed = selection.followed().into_iter().collect();
         let destination = self.writer.lanes.plain()?.exchange();
         let before = Before { model: model(destination, &task_id, &captured)?, followed };
-        let available = available(destination, &captured)?;
+        let available = destination.available(&captured.causes)?;
         let names = |table: &Table, _: &Before| {
             let parents: Vec<u32> = table.parents.iter().map(|parent| parent.oid).collect();
             selection.names(&TableName::new(&table.name.schema, &table.name.name), &parents)
@@ -217,19 +218,6 @@ fn model(
         known.extend(destination.model_of(task_id, &parents)?);
     }
     Ok(known)
-}
-
-/// What the destination has of what parts of the tables call.
-fn available(destination: &mut Destination, captured: &Captured) -> Result<Vec<Object>> {
-    if captured.causes.is_empty() {
-        return Ok(Vec::new());
-    }
-    let questions: Vec<_> = captured.causes.iter().map(|(_, foreign)| postgres::there(foreign)).collect();
-    let answers = destination.ask_definitions(questions.iter().enumerate())?;
-    let is_there = |(at, why_not): (usize, Option<String>)| {
-        captured.causes.get(at).filter(|_| why_not.is_none()).map(|(object, _)| *object)
-    };
-    Ok(answers.into_iter().filter_map(is_there).collect())
 }
 
 /// Runs what makes one image of the other; what was said there, and about what.

@@ -20,7 +20,8 @@ use super::{Scope, sequences};
 use crate::error::{Error, Result, sqlstate};
 use crate::pg::{compat, encoding};
 use crate::schema::Item;
-use crate::schema::image::Image;
+use crate::schema::captured::Captured;
+use crate::schema::image::{Class, Image};
 use crate::schema::plan;
 use crate::schema::scope::Object;
 
@@ -96,7 +97,21 @@ pub fn statements_and_privileges(extent: &Extent) -> Result<Vec<Item>> {
     statements_of(&extent.image(true)?)
 }
 
-fn statements_of(image: &Image) -> Result<Vec<Item>> {
+/// The objects as they are at one moment, and which transactions that moment shows.
+pub struct Moment {
+    pub captured: Captured,
+    pub snapshot: String,
+}
+
+pub fn moment(extent: &Extent) -> Result<Moment> {
+    facts::at_one_moment(|| {
+        let objects: Vec<Object> =
+            extent.relations.iter().chain(&extent.sequences).map(|oid| (Class::Relation, *oid)).collect();
+        Ok(Moment { captured: command::describe(&objects)?, snapshot: command::snapshot()? })
+    })
+}
+
+pub fn statements_of(image: &Image) -> Result<Vec<Item>> {
     let items = plan::create(image, compat::MAJOR);
     match items.iter().find(|item| encoding::is_damaged(item.statement.as_str())) {
         Some(item) => Err(unreadable(item)),

@@ -12,7 +12,7 @@ use super::retry::FOLLOW_EVERY;
 use super::retry::LONGEST_PAUSE;
 use super::schema;
 use super::step::Step;
-use crate::catalog::{Stage, Task, tables};
+use crate::catalog::{DdlPolicy, Stage, Task, commands, tables};
 use crate::error::{Remedy, Result};
 use crate::failpoint;
 use crate::pg::bgworker::Handle;
@@ -80,7 +80,9 @@ impl Following {
         // as its snapshot is kept.
         let target = context.source.flushed().max(xact::in_transaction(|| tables::last_sync_lsn(task.id))?);
         context.status.want_durable(target);
-        if context.with_destination(|_, destination| renames::take_notice(task, destination))? {
+        // What a task that applies commands calls its tables there, its model says.
+        let is_followed = task.ddl == DdlPolicy::Replicate;
+        if !is_followed && context.with_destination(|_, destination| renames::take_notice(task, destination))? {
             // It has read what was written before.
             context.early.dismiss();
         }
@@ -101,6 +103,7 @@ impl Following {
             has_caught_up: false,
             in_trouble: task.in_trouble || task.last_error.is_some(),
             is_at_rest: false,
+            commands: None,
         })
     }
 
@@ -136,10 +139,33 @@ impl Following {
             xact::in_transaction(|| context.task.note_recovered())?;
             self.in_trouble = false;
         }
+        self.note_commands(context)?;
         context.serve_sequences()?;
         context.heart.beat(context.task, &context.status);
         context.life.health.run_now_and_then();
         context.look_around()
+    }
+
+    /// What has become of commands, and of tables by them, is noted here when it has happened there.
+    fn note_commands(&mut self, context: &mut Context<'_>) -> Result<()> {
+        let (task, applied) = (context.task, context.status.commands.load(Relaxed));
+        if task.ddl == DdlPolicy::Ignore || self.commands == Some(applied) {
+            return Ok(());
+        }
+        context.with_destination(|_, destination| -> Result<()> {
+            loop {
+                let last = xact::in_transaction(|| commands::last_known(task.id))?;
+                let notes = destination.commands_done(&task.uuid, last)?;
+                if notes.is_empty() {
+                    break;
+                }
+                xact::in_transaction(|| commands::note(task.id, &notes))?;
+            }
+            let tables = destination.model_tables(&task.uuid)?;
+            if tables.is_empty() { Ok(()) } else { xact::in_transaction(|| commands::note_tables(task, &tables)) }
+        })?;
+        self.commands = Some(applied);
+        Ok(())
     }
 
     /// The task works: what was counted against it is forgotten.

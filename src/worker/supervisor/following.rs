@@ -16,4 +16,6 @@ pub struct Following {
     pub(super) has_caught_up: bool,
     pub(super) in_trouble: bool,
     pub(super) is_at_rest: bool,
+    /// How many commands had been applied when their outcome was read.
+    pub(super) commands: Option<u64>,
 }

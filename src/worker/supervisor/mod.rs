@@ -164,7 +164,10 @@ fn outlives(task: &Task, error: Error, status: &TaskStatus, life: &mut Life) -> 
     let next = life.retry.after(error.remedy(), task.incremental, Windows::configured(), Instant::now());
     let Next::Again(pause) = next else {
         task.log(&error, "failed");
-        xact::in_transaction(|| task.record_error(&error, true, None))?;
+        xact::in_transaction(|| {
+            task.note_command(status.command.load(Relaxed))?;
+            task.record_error(&error, true, None)
+        })?;
         return Ok(false);
     };
     task.log(&error, &format!("tries again in {} s", pause.as_secs_f32()));

@@ -6,13 +6,15 @@ use std::rc::Rc;
 use super::context::{Context, Outcome, show};
 use super::step::Step;
 use crate::catalog::schema::{self, Extent};
-use crate::catalog::{Stage, Task};
+use crate::catalog::{DdlPolicy, Stage, Task};
 use crate::destination::{Destination, Purpose};
 use crate::error::Result;
 use crate::failpoint;
 use crate::logicalrep::words::counted;
 use crate::pg::{spi, xact};
 use crate::schema::Item;
+use crate::schema::model::{Known, Standing, apart, together};
+use crate::schema::scope::Object;
 use crate::schema_sync::{self, When};
 
 pub struct PreData;
@@ -29,6 +31,7 @@ impl Step for PreData {
     fn run(&self, context: &mut Context<'_>) -> Outcome {
         let task = context.task;
         context.with_destination(|context, destination| {
+            keep_model(task, destination)?;
             let items = context.items(destination)?;
             context.be_alone(destination)?;
             if task.stage < Stage::SchemaSync {
@@ -88,7 +91,7 @@ pub fn complete(context: &mut Context<'_>) -> Outcome {
     // A session of its own: the other one has been idle for as long as it took to get here.
     let mut destination = context.endpoint.open(Purpose::Control)?;
     context.check_writer(&mut destination)?;
-    let items = statements(task, &mut destination)?;
+    let items = items_of(task, &mut destination)?;
     context.be_alone(&mut destination)?;
     Ok(create_post_data(context, &mut destination, &items, When::Consistent)?)
 }
@@ -106,20 +109,60 @@ impl Context<'_> {
         if let Some(items) = &self.items {
             return Ok(items.clone());
         }
-        let items = if self.task.schema_sync { statements(self.task, destination)? } else { Vec::new() };
+        let items = if self.task.schema_sync { items_of(self.task, destination)? } else { Vec::new() };
         Ok(self.items.insert(Rc::new(items)).clone())
     }
+}
+
+/// What a task that applies commands begins with: all its objects, as they are at one moment. From then on the stream says how they
+/// change, so that is also what is created, whenever that is.
+fn keep_model(task: &Task, destination: &mut Destination) -> Result<()> {
+    if !has_model(task) || destination.has_model(&task.uuid)? {
+        return Ok(());
+    }
+    let (oids, moment) = xact::in_transaction(|| {
+        let oids = tables_of(task)?;
+        let extent = Extent::of(&task.scope, &oids)?;
+        Ok((oids, schema::moment(&extent)?))
+    })?;
+    let available = destination.available(&moment.captured.causes)?;
+    let image = moment.captured.for_task(&oids, &available);
+    let known: Vec<(Object, Known)> = apart(&image, &moment.captured.dependencies, &moment.captured.causes)
+        .into_iter()
+        .map(|(object, kept)| (object, Known { standing: Standing::Followed, base: moment.snapshot.clone(), kept }))
+        .collect();
+    destination.in_transaction(|destination| {
+        destination.store_model(&task.uuid, known.iter().map(|(object, known)| (object, known)))
+    })
+}
+
+fn has_model(task: &Task) -> bool {
+    task.ddl == DdlPolicy::Replicate && task.incremental
+}
+
+fn items_of(task: &Task, destination: &mut Destination) -> Result<Vec<Item>> {
+    if !has_model(task) {
+        return statements(task, destination);
+    }
+    let known = destination.whole_model(&task.uuid)?;
+    let mut image = together(known.iter().map(|(_, known)| &known.kept));
+    // What other roles may do is not carried over with the tables.
+    image.privileges.clear();
+    schema::statements_of(&image)
+}
+
+fn tables_of(task: &Task) -> Result<Vec<u32>> {
+    let rows = spi::as_extension(|| {
+        spi::query("SELECT relid FROM courier.task_table WHERE task_id = $1::int", &[Some(&task.id.to_string())])
+    })?;
+    rows.iter().map(|row| row.parse(0)).collect()
 }
 
 /// What the destination has already of what the tables need (functions made by hand) is not left out. No transaction
 /// is open on the source while the destination is asked.
 fn statements(task: &Task, destination: &mut Destination) -> Result<Vec<Item>> {
     let (extent, causes) = xact::in_transaction(|| {
-        let rows = spi::as_extension(|| {
-            spi::query("SELECT relid FROM courier.task_table WHERE task_id = $1::int", &[Some(&task.id.to_string())])
-        })?;
-        let oids = rows.iter().map(|row| row.parse(0)).collect::<Result<Vec<u32>>>()?;
-        let extent = Extent::of(&task.scope, &oids)?;
+        let extent = Extent::of(&task.scope, &tables_of(task)?)?;
         let causes = schema::causes(&extent)?;
         Ok((extent, causes))
     })?;

@@ -1,0 +1,30 @@
+-- pg_courier: what has become of commands that change definitions.
+
+CREATE VIEW courier.ddl WITH (security_barrier) AS
+SELECT l.id, l.at, t.name AS task, l.author, l.tag, l.command, d.objects, d.statements,
+       CASE WHEN d.state IS NOT NULL THEN d.state WHEN t.failed AND t.command_under_way = l.id THEN 'failed' ELSE 'pending' END AS state,
+       CASE WHEN d.state IS NOT NULL THEN d.note WHEN t.failed AND t.command_under_way = l.id
+            THEN pg_catalog.concat_ws(E'\n', t.last_error, t.last_error_detail) END AS error,
+       CASE WHEN d.state IS NULL AND t.failed AND t.command_under_way = l.id THEN t.last_error_sqlstate END AS error_sqlstate,
+       d.ms, d.at AS applied_at
+  FROM courier.task t
+  JOIN courier.ddl_log l ON l.at >= t.started_at
+  LEFT JOIN courier.ddl_done d ON d.task_id = t.id AND d.id = l.id
+ WHERE t.ddl <> 'ignore' AND t.incremental
+   AND pg_catalog.pg_has_role(t.owner, 'USAGE')
+ ORDER BY l.id, t.name;
+COMMENT ON VIEW courier.ddl IS
+'Commands that changed definitions, and what became of them on the destination of each task: pending, applied, filtered (nothing of it concerns the task), held, failed. For those who may use the task.';
+COMMENT ON COLUMN courier.ddl.id IS 'Number of the command; in the order in which they were run, which is not always that of their commits.';
+COMMENT ON COLUMN courier.ddl.at IS 'When it was run.';
+COMMENT ON COLUMN courier.ddl.task IS 'Name of the task.';
+COMMENT ON COLUMN courier.ddl.author IS 'The role that ran it.';
+COMMENT ON COLUMN courier.ddl.tag IS 'What kind of command it is.';
+COMMENT ON COLUMN courier.ddl.command IS 'Its text, where that is known.';
+COMMENT ON COLUMN courier.ddl.objects IS 'What was changed on the destination.';
+COMMENT ON COLUMN courier.ddl.statements IS 'By which statements.';
+COMMENT ON COLUMN courier.ddl.state IS 'pending, applied, filtered, held, failed.';
+COMMENT ON COLUMN courier.ddl.error IS 'Why it failed, or is held.';
+COMMENT ON COLUMN courier.ddl.error_sqlstate IS 'SQLSTATE of the failure.';
+COMMENT ON COLUMN courier.ddl.ms IS 'Milliseconds that it took on the destination, waiting for locks included.';
+COMMENT ON COLUMN courier.ddl.applied_at IS 'When that was.';

@@ -1,0 +1,76 @@
+//! `courier.ddl_done`: what has become of commands on the destination, and of the tables that they made, renamed or dropped.
+
+use std::collections::HashMap;
+
+use super::Task;
+use crate::destination::{CommandNote, ModelTable};
+use crate::error::Result;
+use crate::pg::spi;
+use crate::schema::model::Standing;
+
+/// The number of the last command that the source knows the outcome of, in the order in which they were applied.
+pub fn last_known(task: i32) -> Result<i64> {
+    let sql = "SELECT COALESCE(max(seq), 0) FROM courier.ddl_done WHERE task_id = $1::int";
+    spi::as_extension(|| spi::query_one(sql, &[Some(&task.to_string())]))?.parse(0)
+}
+
+pub fn note(task: i32, notes: &[CommandNote]) -> Result<()> {
+    let id = task.to_string();
+    for note in notes {
+        spi::as_extension(|| {
+            spi::execute(
+                "INSERT INTO courier.ddl_done (task_id, id, seq, state, note, objects, statements, ms, at) \
+                 VALUES ($1::int, $2::bigint, $3::bigint, $4, $5, $6::text[], $7::text[], $8::bigint, $9::timestamptz) \
+                 ON CONFLICT (task_id, id) DO NOTHING",
+                &[
+                    Some(&id),
+                    Some(&note.id.to_string()),
+                    Some(&note.seq.to_string()),
+                    Some(&note.state),
+                    note.note.as_deref(),
+                    Some(&note.objects),
+                    Some(&note.statements),
+                    Some(&note.ms.to_string()),
+                    Some(&note.at),
+                ],
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// `courier.task_table` as the model has it: tables that have joined are ready, those that were dropped or have left are forgotten.
+pub fn note_tables(task: &Task, tables: &[ModelTable]) -> Result<()> {
+    let id = task.id.to_string();
+    let rows = spi::as_extension(|| {
+        spi::query("SELECT relid, table_name FROM courier.task_table WHERE task_id = $1::int", &[Some(&id)])
+    })?;
+    let mut known = HashMap::new();
+    for row in &rows {
+        known.insert(row.parse::<u32>("relid")?, row.string("table_name")?);
+    }
+    for table in tables.iter().filter(|table| table.standing == Standing::Followed) {
+        let (relid, name) = (table.oid.to_string(), table.name.qualified());
+        let kind = if table.is_partitioned { "p" } else { "r" };
+        match known.remove(&table.oid) {
+            Some(before) if before == name => continue,
+            _ => {}
+        }
+        spi::as_extension(|| {
+            spi::execute(
+                "INSERT INTO courier.task_table (task_id, relid, table_name, kind, state) VALUES ($1::int, $2::oid, $3, $4, 'ready') \
+                 ON CONFLICT (task_id, relid) DO UPDATE SET table_name = excluded.table_name",
+                &[Some(&id), Some(&relid), Some(&name), Some(kind)],
+            )
+        })?;
+    }
+    for gone in known.keys() {
+        spi::as_extension(|| {
+            spi::execute(
+                "DELETE FROM courier.task_table WHERE task_id = $1::int AND relid = $2::oid",
+                &[Some(&id), Some(&gone.to_string())],
+            )
+        })?;
+    }
+    Ok(())
+}
