@@ -67,7 +67,7 @@ CREATE TABLE courier.task (
     lease               uuid,
     next_lease          uuid,
     -- What the task does about commands on definitions.
-    ddl                 text NOT NULL DEFAULT 'ignore' CHECK (ddl IN ('replicate', 'ignore', 'stop', 'refuse'))
+    ddl                 text NOT NULL DEFAULT 'ignore' CHECK (ddl IN ('replicate', 'ignore', 'stop', 'refuse')),
     command_under_way   bigint
 );
 COMMENT ON TABLE courier.task IS 'Internal: one row a task. See view courier.tasks.';

@@ -24,7 +24,7 @@ pub mod model;
 pub mod omission;
 pub mod plan;
 #[cfg(test)]
-mod samples;
+pub mod samples;
 pub mod scope;
 
 pub use deparse::SchemaSql;
