@@ -79,7 +79,7 @@ impl Destination {
         let (classes, oids): (Vec<u32>, Vec<u32>) = objects.iter().map(|(class, oid)| (class.oid(), *oid)).unzip();
         let sql = format!(
             "SELECT {COLUMNS} FROM courier_applied.object WHERE task_id = $1::uuid AND (class, oid) IN \
-             (SELECT w.class, w.oid FROM pg_catalog.unnest($2::oid[], $3::oid[]) AS w(class, oid)) ORDER BY class, oid"
+             (SELECT w.class, w.oid FROM ROWS FROM (pg_catalog.unnest($2::oid[]), pg_catalog.unnest($3::oid[])) AS w(class, oid)) ORDER BY class, oid"
         );
         let (classes, oids) = (oid_array(classes), oid_array(oids));
         self.connection.query(&sql, &[Some(task_id), Some(&classes), Some(&oids)])?.iter().map(known).collect()
@@ -136,7 +136,7 @@ impl Destination {
         self.connection
             .execute(
                 "DELETE FROM courier_applied.object WHERE task_id = $1::uuid AND (class, oid) IN \
-                 (SELECT w.class, w.oid FROM pg_catalog.unnest($2::oid[], $3::oid[]) AS w(class, oid))",
+                 (SELECT w.class, w.oid FROM ROWS FROM (pg_catalog.unnest($2::oid[]), pg_catalog.unnest($3::oid[])) AS w(class, oid))",
                 &[Some(task_id), Some(&oid_array(classes)), Some(&oid_array(oids))],
             )
             .map(drop)

@@ -13,14 +13,8 @@ fn symmetric_pair() -> Pair {
 }
 
 fn symmetric_pair_with(applies_as_replica: bool) -> Pair {
-    let mut builder = Pair::builder().source_conf("logical_decoding_work_mem", "1MB");
-    builder = builder.applies_as_replica(applies_as_replica);
-    for (key, value) in
-        [("wal_level", "logical"), ("shared_preload_libraries", "pg_courier"), ("max_worker_processes", "32")]
-    {
-        builder = builder.destination_conf(key, value);
-    }
-    let pair = builder.start();
+    let builder = Pair::builder().source_conf("logical_decoding_work_mem", "1MB").destination_is_a_source();
+    let pair = builder.applies_as_replica(applies_as_replica).start();
     create_small_tables(&pair);
     pair
 }

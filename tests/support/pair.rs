@@ -62,6 +62,13 @@ impl PairBuilder {
         self
     }
 
+    /// A destination that can be the source of a further task.
+    pub fn destination_is_a_source(self) -> Self {
+        self.destination_conf("wal_level", "logical")
+            .destination_conf("shared_preload_libraries", "pg_courier")
+            .destination_conf("max_worker_processes", "32")
+    }
+
     /// A source with another installation than the one under test.
     pub fn source_of(mut self, install: &'static Install) -> Self {
         self.source = self.source.of(install);

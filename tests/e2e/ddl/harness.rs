@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use pg_courier_tests::compare::compare_table;
 use pg_courier_tests::pair::{DATABASE, ROLE};
 use pg_courier_tests::sql::literal;
-use pg_courier_tests::{Answer, Cluster, Dump, Install, Pair, Privileges, TaskOptions, wait};
+use pg_courier_tests::{Answer, Install, Pair, TaskOptions, wait};
 use postgres::Client;
 
 use super::case::{Case, NOTHING, Step};
+use super::equal::{difference, difference_in_rows};
 use crate::common::TASK;
 
 /// What follows the task of the cases: their schemas, and what begins like these.
@@ -304,35 +304,8 @@ impl Story<'_> {
     }
 
     fn compare(&self) -> Result<(), String> {
-        let (source, destination) = (&self.pair.source, &self.pair.destination);
-        if !self.case.unlike {
-            let pattern = format!("{}*", self.names.followed);
-            let dump = |cluster: &Cluster| Dump::of((cluster, DATABASE), &pattern, Privileges::Dumped);
-            let (ours, theirs) = std::thread::scope(|scope| {
-                let ours = scope.spawn(|| dump(source));
-                let theirs = dump(destination);
-                (ours.join().expect("pg_dump ends"), theirs)
-            });
-            if let Some(difference) = ours.difference(&theirs) {
-                return Err(format!("the schemas differ\n{difference}"));
-            }
-        }
-        let here = self.tables(source);
-        let there = self.tables(destination);
-        let both = here.iter().filter(|table| !self.case.unlike || there.contains(*table));
-        let differences = both.map(|table| compare_table((source, DATABASE), (destination, DATABASE), table, table));
-        let differences: Vec<String> = differences.filter(|d| d.count > 0).map(|d| d.to_string()).collect();
-        if differences.is_empty() { Ok(()) } else { Err(differences.join("")) }
-    }
-
-    /// What has rows that are in the WAL.
-    fn tables(&self, cluster: &Cluster) -> BTreeSet<String> {
-        let query = format!(
-            "SELECT format('%I.%I', nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace \
-             WHERE nspname LIKE '{}%' AND relkind IN ('r', 'p', 'm') AND relpersistence = 'p'",
-            self.names.followed
-        );
-        cluster.rows(DATABASE, &query).into_iter().flatten().flatten().collect()
+        let look = if self.case.unlike { difference_in_rows } else { difference };
+        look(self.pair, &self.names.followed).map_or(Ok(()), Err)
     }
 
     /// Whether somebody who looks at the task or at `courier.ddl` knows that something is not as it should be.

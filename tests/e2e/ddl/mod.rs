@@ -8,11 +8,47 @@
 mod case;
 mod code;
 mod columns;
+mod copy;
+mod equal;
+mod failures;
 mod harness;
 mod indexes;
 mod killed;
+mod locks;
 mod partitions;
+mod random;
 mod scope;
 mod sessions;
 mod tables;
+mod tasks;
 mod types;
+
+use pg_courier_tests::pair::DATABASE;
+use pg_courier_tests::{Pair, TaskOptions};
+
+use crate::common::TASK;
+
+/// Two tables of schema `public` with a task that follows all of it.
+fn followed_pair() -> Pair {
+    let pair = Pair::start();
+    create_tables(&pair);
+    follow(&pair);
+    pair
+}
+
+fn create_tables(pair: &Pair) {
+    pair.source.run(
+        DATABASE,
+        "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT g, 'v' || g FROM generate_series(1, 50) g; \
+         CREATE TABLE o (id int PRIMARY KEY, t_id int REFERENCES t, n numeric DEFAULT 1.5); \
+         INSERT INTO o SELECT g, g FROM generate_series(1, 20) g",
+    );
+}
+
+/// A task that takes commands along, up to its stream.
+fn follow(pair: &Pair) {
+    let options = TaskOptions { ddl: Some("replicate"), ..TaskOptions::default() };
+    pair.start_task_with(DATABASE, TASK, &["public.*"], &options);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    pair.caught_up(DATABASE, TASK);
+}

@@ -1,0 +1,65 @@
+//! Commands while the tables are copied: of tables that are copied already, that are being copied, that are still to come. Snapshot and
+//! stream fit together for definitions as they do for rows.
+
+use std::time::Duration;
+
+use pg_courier_tests::pair::DATABASE;
+use pg_courier_tests::{Pair, TaskOptions, Traffic};
+
+use super::equal::assert_equal;
+use crate::common::{TASK, more_traffic};
+
+/// What happens to each table, in a session of its own: those that are being copied make it wait.
+const COMMANDS: [&str; 8] = [
+    "ALTER TABLE c0 ADD w text DEFAULT 'w'; INSERT INTO c0 (id, w) VALUES (1000001, 'x')",
+    "ALTER TABLE c1 RENAME v TO w; UPDATE c1 SET w = 'renamed' WHERE id % 10 = 0",
+    "ALTER TABLE c2 ALTER v TYPE varchar(100); ALTER TABLE c2 ADD r float8 DEFAULT random()",
+    "ALTER TABLE c3 RENAME TO c3_new; CREATE TABLE c3 (id int PRIMARY KEY); INSERT INTO c3 VALUES (1)",
+    "DROP TABLE c4",
+    "BEGIN; ALTER TABLE c5 DROP v; INSERT INTO c5 VALUES (1000001); COMMIT; ALTER TABLE c5 ADD v int DEFAULT 5",
+    "TRUNCATE c6; ALTER TABLE c6 ADD UNIQUE (v); INSERT INTO c6 VALUES (7, 'after')",
+    "CREATE TABLE c8 AS SELECT id, random() AS r FROM c7 WHERE id < 100; CREATE INDEX ON c7 (v); \
+     ALTER TABLE c7 ADD CHECK (id > 0) NOT VALID",
+];
+
+fn create_tables(pair: &Pair) {
+    for n in 0..COMMANDS.len() {
+        pair.source.run(
+            DATABASE,
+            &format!(
+                "CREATE TABLE c{n} (id int PRIMARY KEY, v text); \
+                 INSERT INTO c{n} SELECT g, repeat('v', 100) || g FROM generate_series(1, 20000) g"
+            ),
+        );
+    }
+    pair.source.run(
+        DATABASE,
+        "CREATE TABLE busy (id int PRIMARY KEY, v int); INSERT INTO busy SELECT generate_series(1, 100), 0",
+    );
+}
+
+#[test]
+fn commands_during_the_copy() {
+    let pair = Pair::start();
+    create_tables(&pair);
+    let traffic = Traffic::start(&pair.source, DATABASE, 1, 5, Duration::from_millis(5), |rng| {
+        format!("UPDATE busy SET v = v + 1 WHERE id = {}", rng.between(1, 100))
+    });
+    pair.source.arm("tablesync_mid_copy:wait");
+    let options = TaskOptions { ddl: Some("replicate"), ..TaskOptions::default() };
+    pair.start_task_with(DATABASE, TASK, &["public.*"], &options);
+    pair.source.wait_at("tablesync_mid_copy");
+    std::thread::scope(|scope| {
+        for commands in COMMANDS {
+            let pair = &pair;
+            scope.spawn(move || pair.source.run(DATABASE, commands));
+        }
+        more_traffic(&traffic, 100, &pair.source);
+        pair.source.run(DATABASE, "ALTER TABLE busy ADD w int DEFAULT 3");
+        more_traffic(&traffic, 50, &pair.source);
+        pair.source.disarm();
+    });
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    traffic.stop();
+    assert_equal(&pair);
+}

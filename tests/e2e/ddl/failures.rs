@@ -1,0 +1,149 @@
+//! Commands that the destination does not take: the task stops, names the object and the way out, and goes on when somebody has
+//! taken it. What people do there by hand counts.
+
+use pg_courier_tests::Pair;
+use pg_courier_tests::pair::{DATABASE, ROLE};
+
+use super::equal::assert_equal;
+use super::followed_pair;
+use crate::common::{TASK, assert_mentions};
+
+/// Something of the destination's own depends on a column that is dropped: it is not dropped along.
+#[test]
+fn what_only_the_destination_has_is_not_dropped_along() {
+    let pair = followed_pair();
+    pair.destination.run(DATABASE, "CREATE VIEW only_there AS SELECT v FROM t");
+    pair.source.run(DATABASE, "ALTER TABLE t DROP v; INSERT INTO t VALUES (100)");
+    assert_mentions(&pair.failure(DATABASE, TASK), &["only_there", "v"]);
+    assert_states(&pair, "failed");
+    pair.destination.run(DATABASE, "DROP VIEW only_there");
+    pair.call(DATABASE, "resume", TASK);
+    assert_equal(&pair);
+    assert_states(&pair, "applied");
+}
+
+/// A column that somebody made there with another type is not taken for the source's.
+#[test]
+fn a_column_of_another_type_is_in_the_way() {
+    let pair = followed_pair();
+    pair.destination.run(DATABASE, "ALTER TABLE t ADD c text");
+    pair.source.run(DATABASE, "ALTER TABLE t ADD c int; INSERT INTO t VALUES (100, 'x', 3)");
+    assert_mentions(&pair.failure(DATABASE, TASK), &["c", "text", "integer"]);
+    pair.destination.run(DATABASE, "ALTER TABLE t DROP c");
+    pair.call(DATABASE, "resume", TASK);
+    assert_equal(&pair);
+}
+
+/// The login may not change the table: the task says what it lacks.
+#[test]
+fn a_right_that_is_missing_is_named() {
+    let pair = followed_pair();
+    pair.destination.run(DATABASE, &format!("ALTER TABLE o OWNER TO postgres; GRANT ALL ON o TO {ROLE}"));
+    pair.source.run(DATABASE, "ALTER TABLE o ADD c int; INSERT INTO o VALUES (100, 1, 1, 1)");
+    assert_mentions(&pair.failure(DATABASE, TASK), &["o", "owner"]);
+    pair.destination.run(DATABASE, &format!("ALTER TABLE o OWNER TO {ROLE}"));
+    pair.call(DATABASE, "resume", TASK);
+    assert_equal(&pair);
+}
+
+/// What a constraint of the source lets pass, rows of the destination's own may not.
+#[test]
+fn rows_there_that_break_a_new_key() {
+    let pair = followed_pair();
+    pair.destination.run(DATABASE, "INSERT INTO t VALUES (-1, 'v1')");
+    pair.source.run(DATABASE, "ALTER TABLE t ADD CONSTRAINT once UNIQUE (v)");
+    assert_mentions(&pair.failure(DATABASE, TASK), &["once", "v1"]);
+    pair.destination.run(DATABASE, "DELETE FROM t WHERE id = -1");
+    pair.call(DATABASE, "resume", TASK);
+    assert_equal(&pair);
+}
+
+/// A role that owns a table may write any code into its definition. None of it runs with the rights of the task's login.
+#[test]
+fn code_of_a_role_that_nobody_trusts_does_not_run_there() {
+    let pair = followed_pair();
+    let low = "SET ROLE low; \
+        CREATE FUNCTION evil(a text) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS $f$ BEGIN \
+          IF current_user = 'courier' THEN CREATE TABLE public.stolen (); END IF; RETURN true; END $f$; \
+        CREATE FUNCTION evil2(a text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $f$ BEGIN PERFORM public.evil(a); RETURN a; END $f$; \
+        CREATE TABLE low_t (id int PRIMARY KEY, v text); \
+        ALTER TABLE low_t ADD CHECK (evil(v)); CREATE INDEX ON low_t (evil2(v)); \
+        ALTER TABLE low_t ADD g text GENERATED ALWAYS AS (evil2(v)) STORED; \
+        INSERT INTO low_t VALUES (1, 'x'), (2, 'y'); UPDATE low_t SET v = 'z' WHERE id = 2";
+    pair.source.run(DATABASE, "CREATE ROLE low; GRANT CREATE ON SCHEMA public TO low");
+    pair.source.run(DATABASE, low);
+    pair.caught_up(DATABASE, TASK);
+    pair.assert_same(DATABASE, &["public.low_t"]);
+    assert_eq!(pair.destination.value(DATABASE, "SELECT to_regclass('stolen')"), "");
+    assert_eq!(pair.destination.value(DATABASE, "SELECT count(*) FROM pg_proc WHERE proname LIKE 'evil%'"), "0");
+    let held = "SELECT count(*) > 0 FROM courier.ddl WHERE state = 'held'";
+    assert_eq!(pair.source.value(DATABASE, held), "t", "somebody is told what is missing");
+}
+
+/// Nobody but the extension writes what a task takes for a command.
+#[test]
+fn commands_cannot_be_forged() {
+    let pair = followed_pair();
+    pair.source
+        .run(DATABASE, "CREATE ROLE low; GRANT CREATE ON SCHEMA public TO low; GRANT CREATE ON DATABASE shop TO low");
+    let image = "'{\"form\": 1, \"dropped\": [{\"class\": \"table\", \"oid\": ' || 't'::regclass::oid || ', \"identity\": \"table public.t\"}]}'";
+    let columns = "(snapshot, image, tag)";
+    let values = format!("(pg_current_snapshot()::text, {image}, 'DROP TABLE')");
+    for statement in [
+        format!("INSERT INTO courier.ddl_log {columns} VALUES {values}"),
+        "DELETE FROM courier.ddl_log".to_owned(),
+        "SELECT courier.capture_ddl()".to_owned(),
+    ] {
+        pair.source.refuses(DATABASE, &format!("SET ROLE low; {statement}"));
+    }
+    pair.source.run(
+        DATABASE,
+        &format!(
+            "SET ROLE low; CREATE SCHEMA courier2; CREATE TABLE courier2.ddl_log (LIKE courier.ddl_log INCLUDING ALL); \
+             INSERT INTO courier2.ddl_log {columns} VALUES {values}; \
+             SELECT pg_logical_emit_message(true, 'pg_courier ddl', {image}); \
+             CREATE TABLE \"x\"\"; drop table o; --\" (id int PRIMARY KEY, \"y\"\"; drop table t; --\" text DEFAULT $$'; drop table t; --$$)"
+        ),
+    );
+    pair.source.run(DATABASE, "INSERT INTO t VALUES (100, 'still there'); INSERT INTO o VALUES (100, 100, 1)");
+    assert_equal(&pair);
+}
+
+/// The log on the source is for people; what travels is in the WAL.
+#[test]
+fn a_pause_and_an_emptied_log_lose_nothing() {
+    let pair = followed_pair();
+    pair.call(DATABASE, "pause", TASK);
+    for n in 0..60 {
+        pair.source.run(
+            DATABASE,
+            &format!(
+                "CREATE TABLE p{n} (id int PRIMARY KEY, v text DEFAULT 'd{n}'); INSERT INTO p{n} VALUES ({n}); \
+                 ALTER TABLE p{n} ADD w int DEFAULT {n}; ALTER TABLE t ADD w{n} int; ALTER TABLE t RENAME w{n} TO x{n}; \
+                 UPDATE t SET x{n} = id WHERE id = {n}"
+            ),
+        );
+    }
+    pair.source.run(DATABASE, "TRUNCATE courier.ddl_log");
+    pair.call(DATABASE, "resume", TASK);
+    assert_equal(&pair);
+}
+
+/// A command that nobody captured: the stream shows a row of another shape than the task knows, and it stops before it would
+/// leave something out.
+#[test]
+fn a_command_that_was_not_captured_stops_the_task() {
+    let pair = followed_pair();
+    for trigger in pair.source.rows(DATABASE, "SELECT quote_ident(evtname) FROM pg_event_trigger") {
+        let name = trigger.into_iter().flatten().next().unwrap_or_default();
+        pair.source.run(DATABASE, &format!("ALTER EVENT TRIGGER {name} DISABLE"));
+    }
+    pair.source.run(DATABASE, "ALTER TABLE t ADD c int; INSERT INTO t VALUES (100, 'x', 1)");
+    assert_mentions(&pair.failure(DATABASE, TASK), &["public.t", "courier.capture"]);
+}
+
+#[track_caller]
+fn assert_states(pair: &Pair, state: &str) {
+    let last = format!("(SELECT state = '{state}' FROM courier.ddl ORDER BY id DESC LIMIT 1)");
+    pair.source.wait_until(DATABASE, &format!("the last command is {state}"), &last);
+}

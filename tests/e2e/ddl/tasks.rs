@@ -1,0 +1,72 @@
+//! Several tasks, each with its own answer to commands, and a destination that is a source itself.
+
+use pg_courier_tests::pair::{DATABASE, SERVER};
+use pg_courier_tests::{Pair, TaskOptions};
+
+use super::equal::assert_equal;
+use super::{create_tables, follow, followed_pair};
+use crate::common::{TASK, assert_mentions};
+
+/// A task that does not take commands along does as it did: it follows rows, and stops where they do not fit any more.
+#[test]
+fn a_task_that_ignores_commands_follows_rows() {
+    let pair = followed_pair();
+    pair.add_destination_database("other");
+    pair.add_server(DATABASE, "other", "other", pair.destination.port());
+    let options = TaskOptions { ddl: Some("ignore"), ..TaskOptions::default() };
+    let create = pg_courier_tests::pair::create_task_sql("second", "other", &["public.o"], &options);
+    pair.source.run(DATABASE, &create);
+    pair.call(DATABASE, "start", "second");
+    pair.caught_up(DATABASE, "second");
+    pair.source.run(DATABASE, "CREATE INDEX oi ON o (n); INSERT INTO o VALUES (100, 1, 1)");
+    assert_equal(&pair);
+    pair.caught_up(DATABASE, "second");
+    assert_eq!(pair.destination.value("other", "SELECT count(*) FROM o"), "21");
+    assert_eq!(pair.destination.value("other", "SELECT to_regclass('oi')"), "");
+    let rows = "SELECT count(*) FROM courier.ddl WHERE task = 'second' AND state NOT IN ('filtered', 'skipped')";
+    assert_eq!(pair.source.value(DATABASE, rows), "0");
+}
+
+/// A task that refuses commands: the user's fails with a message that says why, rows go on.
+#[test]
+fn a_task_that_refuses_commands_says_so_to_the_user() {
+    let pair = Pair::start();
+    create_tables(&pair);
+    let options = TaskOptions { ddl: Some("refuse"), ..TaskOptions::default() };
+    pair.start_task_with(DATABASE, TASK, &["public.*"], &options);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    let answer = pair.source.refuses(DATABASE, "ALTER TABLE t ADD c int");
+    assert_mentions(&answer.to_string(), &[TASK, "public.t"]);
+    pair.source.run(DATABASE, "CREATE TEMP TABLE x (a int); DROP TABLE x; INSERT INTO t VALUES (100, 'x')");
+    assert_equal(&pair);
+    pair.call(DATABASE, "drop_task", TASK);
+    pair.source.run(DATABASE, "ALTER TABLE t ADD c int");
+}
+
+/// What a task has applied is a command like any other for a task of the destination.
+#[test]
+fn commands_go_on_to_a_third_server() {
+    let pair = Pair::builder().destination_is_a_source().start();
+    create_tables(&pair);
+    follow(&pair);
+    let third = pg_courier_tests::pair::another_destination("third");
+    pair.destination.run(DATABASE, "CREATE EXTENSION pg_courier");
+    pg_courier_tests::pair::create_server(&pair.destination, DATABASE, SERVER, "third", third.port());
+    let options = TaskOptions { ddl: Some("replicate"), ..TaskOptions::default() };
+    let create = pg_courier_tests::pair::create_task_sql("onward", SERVER, &["public.*"], &options);
+    pair.destination.run(DATABASE, &format!("{create}; SELECT courier.start('onward')"));
+    pair.destination.wait_until(
+        DATABASE,
+        "the second task follows",
+        "(SELECT state = 'synchronizing' FROM courier.tasks WHERE task = 'onward')",
+    );
+    pair.source.run(
+        DATABASE,
+        "ALTER TABLE t ADD r float8 DEFAULT random(); CREATE TABLE n (id int PRIMARY KEY); INSERT INTO n VALUES (1); \
+         ALTER TABLE t RENAME v TO w",
+    );
+    assert_equal(&pair);
+    pair.destination.run(DATABASE, "SELECT courier.wait_for('onward', timeout => '60 s')");
+    let tables = ["public.t", "public.o", "public.n"];
+    pg_courier_tests::assert_same((&pair.source, DATABASE), (&third, "third"), &tables);
+}
