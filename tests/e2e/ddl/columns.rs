@@ -1,7 +1,7 @@
 //! Columns: added, dropped, renamed, of another type. Rows that are there already have the values that the source gave them, whatever
 //! made these: a clock, a random number, a sequence, a setting of the session.
 
-use super::case::{Case, NOTHING};
+use super::case::Case;
 use super::harness::{Accident, tell};
 
 /// Columns that rows get without being written anew, or with values of the source's own.
@@ -89,8 +89,7 @@ pub fn added() -> Vec<Case> {
         Case::new(
             "a column that is there already is left alone",
             "alter table t add if not exists v text",
-        )
-        .states(NOTHING),
+        ),
     ]
 }
 
