@@ -26,6 +26,8 @@ mod plan;
 mod precheck;
 mod progress;
 mod schema;
+#[cfg(feature = "failpoints")]
+mod schema_difference;
 mod script;
 mod tasks;
 mod test_connection;

@@ -89,6 +89,11 @@ impl<'a> Family<'a> {
         from.min_by_key(|i| i.position).map(|i| i.column)
     }
 
+    /// The column of this name of the first parent that has one; also of a partition.
+    pub fn column_of_parent(&self, table: &Table, column: &Column) -> Option<&'a Column> {
+        self.parents(table).find_map(|(parent, _)| parent.columns.iter().find(|c| c.name == column.name))
+    }
+
     /// Does any parent's column of this name have a valid (18) not null constraint that it hands down?
     pub fn is_given_not_null(&self, table: &Table, column: &Column) -> bool {
         self.from(table).filter(|i| i.attnum == column.attnum).any(|i| {

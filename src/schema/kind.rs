@@ -1,4 +1,16 @@
 //! Kinds of steps: what people read, and the place among all others.
+//!
+//! ```text
+//!   under former names   partitions and children leave their parents, parts go, then tables: what is in the way of a name is gone
+//!   names                schemas are renamed and made, then tables, types, sequences, indexes, then what is inside of them
+//!   under new names      what an empty destination takes in this order: containers, types, tables, columns; each followed by the
+//!                        changes of what is there already
+//!   what was needed      sequences, types, collations that no column has any more (one in the way of a name was renamed before)
+//!   post-data            keys, indexes, partitions under a parent that has some, checks, foreign keys, triggers, policies
+//!   notes                comments, privileges; at last extensions and schemas that go
+//! ```
+//!
+//! In each phase parents come before children: what the server does to children by itself is there when their own steps are asked for.
 
 /// Before the rows are copied, or after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,42 +21,62 @@ pub enum Section {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    // What one of two images has not.
+    // Under former names.
+    Detach,
     DropPart,
     Drop,
-    Detach,
+    SequenceFree,
     RenameSchema,
-    SetSchema,
-    Rename,
     // In the order in which an empty destination takes them.
     Schema,
+    SetSchema,
+    Rename,
+    /// Of what has its name inside of a table, a type or a domain.
+    RenamePart,
     Extension,
     /// In the version of the destination, where that has not the source's.
     ExtensionInAnotherVersion,
+    ExtensionUpdate,
     Collation,
     Sequence,
+    SequenceChange,
+    NotOfType,
     Type,
     Domain,
     Table,
+    TypeChange,
+    DomainChange,
     Column,
     ColumnType,
+    /// What a column is generated from, or no longer.
+    ColumnExpression,
     ColumnDefault,
     ColumnNotNull,
+    ColumnIdentity,
     ColumnStorage,
     ColumnStatistics,
     ColumnOptions,
     ColumnCompression,
-    /// Persistence, storage parameters.
+    /// Persistence, access method, storage parameters.
     TableSettings,
+    OfType,
+    SequencePersistence,
     SequenceOwnedBy,
     IdentitySequence,
     Partition,
     Inherit,
+    /// To make room for another one of the same name.
+    DropReplaced,
+    /// What nothing needs any more.
+    DropNeeded,
     PrimaryKey,
     UniqueConstraint,
     ExclusionConstraint,
     Index,
+    /// Under a parent that is there already, whose keys and indexes the partition has by now.
+    PartitionOfOld,
     IndexPartition,
+    IndexSettings,
     IndexStatistics,
     Cluster,
     Statistics,
@@ -52,6 +84,7 @@ pub enum Kind {
     Check,
     NotNull,
     ForeignKey,
+    ConstraintChange,
     ReplicaIdentity,
     Trigger,
     TriggerState,
@@ -62,6 +95,7 @@ pub enum Kind {
     TakeBack,
     Grant,
     Revoke,
+    DropContainer,
 }
 
 impl Section {
@@ -90,38 +124,53 @@ impl Kind {
 
     fn row(self) -> (u16, &'static str) {
         match self {
+            Kind::Detach => (9, "detach"),
             Kind::DropPart => (10, "drop"),
             Kind::Drop => (20, "drop"),
-            Kind::Detach => (11, "detach"),
-            Kind::RenameSchema => (29, "rename"),
+            Kind::SequenceFree => (25, "sequence owned by"),
+            Kind::RenameSchema => (28, "rename"),
+            Kind::Schema => (29, "schema"),
             Kind::SetSchema => (30, "set schema"),
-            Kind::Rename => (31, "rename"),
-            Kind::Schema => (100, "schema"),
+            Kind::Rename => (30, "rename"),
+            Kind::RenamePart => (31, "rename"),
             Kind::Extension => (110, "extension"),
             Kind::ExtensionInAnotherVersion => (110, "extension in another version"),
+            Kind::ExtensionUpdate => (111, "extension update"),
             Kind::Collation => (120, "collation"),
             Kind::Sequence => (130, "sequence"),
+            Kind::SequenceChange => (131, "sequence options"),
+            Kind::NotOfType => (135, "table type"),
             Kind::Type => (140, "type"),
             Kind::Domain => (140, "domain"),
             Kind::Table => (140, "table"),
+            Kind::TypeChange => (141, "type change"),
+            Kind::DomainChange => (142, "domain change"),
             Kind::Column => (145, "column"),
             Kind::ColumnType => (146, "column type"),
+            Kind::ColumnExpression => (147, "column expression"),
             Kind::ColumnDefault => (150, "column default"),
             Kind::ColumnNotNull => (150, "column not null"),
+            Kind::ColumnIdentity => (151, "column identity"),
             Kind::ColumnStorage => (155, "column storage"),
             Kind::ColumnStatistics => (155, "column statistics"),
             Kind::ColumnOptions => (155, "column options"),
             Kind::ColumnCompression => (155, "column compression"),
             Kind::TableSettings => (156, "table settings"),
+            Kind::OfType => (157, "table type"),
+            Kind::SequencePersistence => (158, "sequence persistence"),
             Kind::SequenceOwnedBy => (160, "sequence owned by"),
             Kind::IdentitySequence => (160, "identity sequence"),
             Kind::Partition => (170, "partition"),
             Kind::Inherit => (170, "inherit"),
+            Kind::DropReplaced => (195, "drop"),
+            Kind::DropNeeded => (196, "drop"),
             Kind::PrimaryKey => (200, "primary key"),
             Kind::UniqueConstraint => (210, "unique constraint"),
             Kind::ExclusionConstraint => (220, "exclusion constraint"),
             Kind::Index => (230, "index"),
+            Kind::PartitionOfOld => (232, "partition"),
             Kind::IndexPartition => (235, "index partition"),
+            Kind::IndexSettings => (236, "index settings"),
             Kind::IndexStatistics => (236, "index statistics"),
             Kind::Cluster => (237, "cluster"),
             Kind::Statistics => (240, "statistics"),
@@ -129,6 +178,7 @@ impl Kind {
             Kind::Check => (250, "check"),
             Kind::NotNull => (250, "not null"),
             Kind::ForeignKey => (260, "foreign key"),
+            Kind::ConstraintChange => (265, "constraint change"),
             Kind::ReplicaIdentity => (270, "replica identity"),
             Kind::Trigger => (280, "trigger"),
             Kind::TriggerState => (285, "trigger state"),
@@ -138,6 +188,7 @@ impl Kind {
             Kind::TakeBack => (305, "revoke"),
             Kind::Grant => (310, "grant"),
             Kind::Revoke => (310, "revoke"),
+            Kind::DropContainer => (320, "drop"),
         }
     }
 }

@@ -43,6 +43,7 @@ mod replay;
 mod rights;
 mod routes;
 mod schema;
+mod schema_changes;
 mod schema_guards;
 mod second_session;
 mod sequences;

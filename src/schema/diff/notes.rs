@@ -9,11 +9,21 @@ impl<'a> Comparison<'a> {
         for (address, subject) in self.subjects() {
             let text = self.after.comments.get(&address).map(String::as_str);
             // Every new database has schema public with this comment, and its owner there may be another role.
-            let is_given = subject == Subject::Schema("public") && text == Some("standard public schema");
-            if text != self.before.comments.get(&address).map(String::as_str) && !is_given {
+            let is_given = subject == Subject::schema("public") && text == Some("standard public schema");
+            let old = self.former_note(address);
+            if text != old && !is_given {
                 self.step(Kind::Comment, 0, Action::Comment { subject, text });
             }
         }
+    }
+
+    /// What was said about the same thing.
+    fn former_note(&self, (class, oid, number): Address) -> Option<&'a str> {
+        if self.renewed.contains(&(class, oid)) {
+            return None;
+        }
+        let (class, oid) = self.former.get(&(class, oid)).copied().unwrap_or((class, oid));
+        self.before.comments.get(&(class, oid, number)).map(String::as_str)
     }
 
     pub(super) fn privileges(&mut self) {
@@ -32,8 +42,8 @@ impl<'a> Comparison<'a> {
             }
             if new.public_revoked && !old.public_revoked {
                 self.step(Kind::Revoke, 0, Action::RevokePublic { subject });
-            } else if old.public_revoked != new.public_revoked {
-                self.found.unsaid.push(subject);
+            } else if old.public_revoked && !new.public_revoked {
+                self.step(Kind::Grant, 0, Action::GrantPublic { subject });
             }
         }
     }
@@ -41,19 +51,19 @@ impl<'a> Comparison<'a> {
     fn subjects(&self) -> Vec<(Address, Subject<'a>)> {
         let image = self.after;
         let mut all = Vec::new();
-        all.extend(image.schemas.iter().map(|s| ((Class::Namespace, s.oid, 0), Subject::Schema(&s.name))));
+        all.extend(image.schemas.iter().map(|s| ((Class::Namespace, s.oid, 0), Subject::schema(&s.name))));
         all.extend(image.collations.iter().map(|c| ((Class::Collation, c.oid, 0), Subject::Collation(c.name.cow()))));
         all.extend(image.sequences.iter().map(|s| ((Class::Relation, s.oid, 0), Subject::Sequence(s.name.cow()))));
         for of in &image.types {
             all.push(((Class::Type, of.oid, 0), Subject::of_type(of)));
             match &of.form {
                 TypeForm::Composite { relation, attributes } => all.extend(attributes.iter().map(|attribute| {
-                    ((Class::Relation, *relation, attribute.attnum), Subject::Column(&of.name, &attribute.name))
+                    ((Class::Relation, *relation, attribute.attnum), Subject::column(&of.name, &attribute.name))
                 })),
                 TypeForm::Domain(domain) => {
                     let made = domain.constraints.iter().filter(|k| !k.blocked);
                     all.extend(
-                        made.map(|k| ((Class::Constraint, k.oid, 0), Subject::DomainConstraint(&of.name, &k.name))),
+                        made.map(|k| ((Class::Constraint, k.oid, 0), Subject::domain_constraint(&of.name, &k.name))),
                     );
                 }
                 TypeForm::Enum { .. } | TypeForm::Range(_) => {}
@@ -69,22 +79,22 @@ impl<'a> Comparison<'a> {
         let name = &table.name;
         all.push(((Class::Relation, table.oid, 0), Subject::Table(name.cow())));
         all.extend(
-            table.columns.iter().map(|c| ((Class::Relation, table.oid, c.attnum), Subject::Column(name, &c.name))),
+            table.columns.iter().map(|c| ((Class::Relation, table.oid, c.attnum), Subject::column(name, &c.name))),
         );
         let handed_down = |k: &Constraint| {
             k.kind == ConstraintKind::ForeignKey && k.parent_table.is_some_and(|parent| self.family.has(parent))
         };
         let constraints = table.constraints.iter().filter(|k| !k.blocked && !handed_down(k));
-        all.extend(constraints.map(|k| ((Class::Constraint, k.oid, 0), Subject::Constraint(name, &k.name))));
+        all.extend(constraints.map(|k| ((Class::Constraint, k.oid, 0), Subject::constraint(name, &k.name))));
         let indexes = table.indexes.iter().filter(|index| index.is_made());
         all.extend(indexes.map(|i| ((Class::Relation, i.oid, 0), Subject::index(name, &i.name))));
         let statistics = table.statistics.iter().filter(|s| !s.blocked);
         all.extend(statistics.map(|s| ((Class::Statistics, s.oid, 0), Subject::Statistics(s.name.cow()))));
         let triggers = table.triggers.iter().filter(|g| !g.blocked && g.inherited.is_none());
-        all.extend(triggers.map(|g| ((Class::Trigger, g.oid, 0), Subject::Trigger(name, &g.name))));
+        all.extend(triggers.map(|g| ((Class::Trigger, g.oid, 0), Subject::trigger(name, &g.name))));
         let is_unsafe = table.missing_restriction().is_some();
         let policies = table.policies.iter().filter(|p| !(p.blocked || p.permissive && is_unsafe));
-        all.extend(policies.map(|p| ((Class::Policy, p.oid, 0), Subject::Policy(name, &p.name))));
+        all.extend(policies.map(|p| ((Class::Policy, p.oid, 0), Subject::policy(name, &p.name))));
     }
 }
 

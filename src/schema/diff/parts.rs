@@ -1,10 +1,15 @@
-//! Parts of tables that come after the data: constraints, indexes, statistics, triggers, policies.
+//! Parts of tables that come after the data: replica identity, statistics, triggers, policies.
 
-use super::{Action, Comparison, Subject, pairs};
-use crate::schema::image::{
-    Constraint, ConstraintKind, Firing, Index, Name, Policy, ReplicaIdentity, Statistics, Table, Trigger,
-};
+use super::matching::{self, Likeness};
+use super::renames::STATISTICS;
+use super::{Action, Comparison, Subject};
+use crate::schema::image::{Class, Firing, Policy, ReplicaIdentity, Statistics, Table, Trigger};
 use crate::schema::kind::Kind;
+
+/// Their places among the parts that go: before the columns that they need.
+const POLICY: i64 = 10_000;
+const TRIGGER: i64 = 20_000;
+const EXTENDED: i64 = 30_000;
 
 impl<'a> Comparison<'a> {
     pub(super) fn parts(&mut self, old: Option<&'a Table>, table: &'a Table) {
@@ -13,52 +18,19 @@ impl<'a> Comparison<'a> {
         self.statistics(old, table);
         self.triggers(old, table);
         self.policies(old, table);
-        if old.map_or(table.replica_identity != ReplicaIdentity::Default, |old| identity(old) != identity(table)) {
+        if old.map_or(table.replica_identity != ReplicaIdentity::Default, |old| self.is_known_otherwise(old, table)) {
             self.replica_identity(table);
         }
     }
 
-    fn constraints(&mut self, old: Option<&'a Table>, table: &'a Table) {
-        let local: Vec<u32> = {
-            let checks = self.family.checks(table).into_iter().filter(|check| check.is_local);
-            checks.map(|check| check.constraint.oid).collect()
+    fn is_known_otherwise(&self, old: &Table, table: &Table) -> bool {
+        let index = |table: &Table| table.indexes.iter().find(|index| index.is_replica_identity).map(|index| index.oid);
+        let is_same_index = match (index(old), index(table)) {
+            (Some(old), Some(new)) => self.is_same(Class::Relation, old, new),
+            (None, None) => true,
+            _ => false,
         };
-        for (before, after) in pairs(of(old, |t| &t.constraints), &table.constraints, |k| k.oid) {
-            match (before, after) {
-                (None, Some(constraint)) => self.add_constraint(old.is_none(), table, constraint, &local),
-                (Some(before), None) => {
-                    self.step(Kind::DropPart, 0, Action::Drop(Subject::Constraint(name_of(old, table), &before.name)));
-                }
-                (Some(before), Some(after)) => {
-                    self.rename_part(Subject::Constraint(&table.name, &before.name), &before.name, &after.name);
-                    let definition = self.definition_of(&before.definition, &after.definition);
-                    let said = Constraint { name: after.name.clone(), definition, ..before.clone() };
-                    self.expect(Subject::Constraint(&table.name, &after.name), &said, after);
-                }
-                (None, None) => {}
-            }
-        }
-    }
-
-    /// Checks that hold are in CREATE TABLE when the table is new. Never validated ones go parents first: children get theirs from the
-    /// parent. Foreign keys whose both sides are in the image (the others are blocked); one that a partitioned parent hands down is
-    /// created with it; rows with the table itself as parent's table are the server's bookkeeping for a partitioned referenced table.
-    fn add_constraint(&mut self, is_new: bool, table: &'a Table, constraint: &'a Constraint, local: &[u32]) {
-        use ConstraintKind::*;
-        let (kind, level, is_made) = match constraint.kind {
-            PrimaryKey => (Kind::PrimaryKey, 0, true),
-            Unique => (Kind::UniqueConstraint, 0, true),
-            Exclusion => (Kind::ExclusionConstraint, 0, true),
-            ForeignKey => (Kind::ForeignKey, 0, constraint.parent_table.is_none_or(|parent| !self.family.has(parent))),
-            Check | NotNull => {
-                let kind = if constraint.kind == Check { Kind::Check } else { Kind::NotNull };
-                let is_late = !constraint.validated || !is_new;
-                (kind, table.level, is_late && local.contains(&constraint.oid))
-            }
-        };
-        if is_made && !constraint.blocked {
-            self.step(kind, level, Action::AddConstraint { table, constraint });
-        }
+        old.replica_identity != table.replica_identity || !is_same_index
     }
 
     fn replica_identity(&mut self, table: &'a Table) {
@@ -69,78 +41,35 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn indexes(&mut self, old: Option<&'a Table>, table: &'a Table) {
-        for (before, after) in pairs(of(old, |t| &t.indexes), &table.indexes, |i| i.oid) {
-            match (before, after) {
-                (None, Some(index)) if index.is_made() => self.create_index(table, index),
-                // That of a constraint goes with it.
-                (Some(before), None) if before.constraint.is_none() => {
-                    self.step(Kind::DropPart, 1, Action::Drop(Subject::index(name_of(old, table), &before.name)));
-                }
-                (Some(before), Some(after)) => {
-                    if before.constraint.is_none() {
-                        let subject = Subject::index(&table.name, &before.name);
-                        self.rename_part(subject, &before.name, &after.name);
-                    }
-                    let definition = before.definition.as_deref().zip(after.definition.as_deref());
-                    let said = Index {
-                        name: after.name.clone(),
-                        definition: definition.map(|(old, new)| self.definition_of(old, new)),
-                        is_replica_identity: after.is_replica_identity,
-                        ..before.clone()
-                    };
-                    self.expect(Subject::index(&table.name, &after.name), &said, after);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn create_index(&mut self, table: &'a Table, index: &'a Index) {
-        if index.constraint.is_none() {
-            self.step(Kind::Index, 0, Action::CreateIndex { table, index });
-        }
-        if let Some(parent) = self.parent_index(table, index) {
-            self.step(Kind::IndexPartition, 0, Action::AttachIndex { table, index, parent });
-        }
-        for statistics in &index.statistics {
-            self.step(Kind::IndexStatistics, 0, Action::SetIndexStatistics { table, index, statistics });
-        }
-        if index.clustered {
-            self.step(Kind::Cluster, 0, Action::Cluster { table, index });
-        }
-    }
-
-    /// The index of a partitioned table under which this one of a partition is.
-    fn parent_index(&self, table: &'a Table, index: &Index) -> Option<Name> {
-        let parent = index.parent?;
-        self.family
-            .parents(table)
-            .find_map(|(table, _)| Some((table, table.index(parent).filter(|index| index.is_made())?)))
-            .map(|(table, index)| Name::new(&table.name.schema, &index.name))
-    }
-
     fn statistics(&mut self, old: Option<&'a Table>, table: &'a Table) {
-        for (before, after) in pairs(of(old, |t| &t.statistics), &table.statistics, |s| s.oid) {
+        let is_retyped = old.is_some_and(|old| self.retypes(old, table));
+        let likeness = Likeness::<Statistics> {
+            oid: |statistics| statistics.oid,
+            name: |statistics| &statistics.name.name,
+            is_same: &|old, new| is_retyped || old.definition == new.definition,
+            is_like: &|_, _| false,
+        };
+        for (before, after) in matching::parts(of(old, |t| &t.statistics), &table.statistics, &likeness) {
             match (before, after) {
-                (None, Some(statistics)) if !statistics.blocked => {
+                (Some(before), None) => {
+                    let action = Action::Drop(Subject::Statistics(before.name.cow()));
+                    self.step(Kind::DropPart, EXTENDED, action);
+                }
+                (Some(before), Some(after)) if !before.blocked => {
+                    self.same(Class::Statistics, before.oid, after.oid);
+                    self.renames.go(after.oid, STATISTICS, &before.name, &after.name, Subject::Statistics);
+                    if before.target != after.target {
+                        let target = after.target.unwrap_or(-1);
+                        let action = Action::SetStatisticsTarget { statistics: after, target };
+                        self.step(Kind::StatisticsTarget, 1, action);
+                    }
+                }
+                (_, Some(statistics)) if !statistics.blocked => {
+                    self.renewed.insert((Class::Statistics, statistics.oid));
                     self.step(Kind::Statistics, 0, Action::CreateStatistics { table, statistics });
                     if let Some(target) = statistics.target {
                         self.step(Kind::StatisticsTarget, 1, Action::SetStatisticsTarget { statistics, target });
                     }
-                }
-                (Some(before), None) => {
-                    self.step(Kind::DropPart, 2, Action::Drop(Subject::Statistics(before.name.cow())));
-                }
-                (Some(before), Some(after)) => {
-                    self.move_to(Subject::Statistics, &before.name, &after.name);
-                    if let Some(target) = after.target.filter(|_| before.target != after.target) {
-                        self.step(Kind::StatisticsTarget, 1, Action::SetStatisticsTarget { statistics: after, target });
-                    }
-                    let definition = self.definition_of(&before.definition, &after.definition);
-                    let (name, target) = (after.name.clone(), after.target.or(before.target));
-                    let said = Statistics { name, target, definition, ..before.clone() };
-                    self.expect(Subject::Statistics(after.name.cow()), &said, after);
                 }
                 _ => {}
             }
@@ -149,9 +78,26 @@ impl<'a> Comparison<'a> {
 
     /// A partition's copy of its parent's trigger comes with the parent, and so does what is said about it: parents first.
     fn triggers(&mut self, old: Option<&'a Table>, table: &'a Table) {
-        for (before, trigger) in pairs(of(old, |t| &t.triggers), &table.triggers, |g| g.oid) {
+        let likeness = Likeness::<Trigger> {
+            oid: |trigger| trigger.oid,
+            name: |trigger| &trigger.name,
+            is_same: &|old, new| old.definition == new.definition,
+            is_like: &|_, _| false,
+        };
+        let mut renamed = Vec::new();
+        for (before, trigger) in matching::parts(of(old, |t| &t.triggers), &table.triggers, &likeness) {
             match (before, trigger) {
-                (None, Some(trigger)) if !trigger.blocked => {
+                (Some(before), None) => {
+                    let subject = Subject::trigger(old.map_or(&table.name, |old| &old.name), &before.name);
+                    self.step(Kind::DropPart, TRIGGER + self.depth(table), Action::Drop(subject));
+                }
+                (Some(before), Some(trigger)) if !before.blocked => {
+                    self.same(Class::Trigger, before.oid, trigger.oid);
+                    renamed.push((trigger.oid, before.name.as_str(), trigger.name.as_str()));
+                    self.alter_trigger(table, before, trigger);
+                }
+                (_, Some(trigger)) if !trigger.blocked => {
+                    self.renewed.insert((Class::Trigger, trigger.oid));
                     if trigger.inherited.is_none() {
                         self.step(Kind::Trigger, table.level, Action::CreateTrigger { table, trigger });
                     }
@@ -159,21 +105,35 @@ impl<'a> Comparison<'a> {
                         self.step(Kind::TriggerState, table.level, Action::SetTrigger { table, trigger });
                     }
                 }
-                (Some(before), None) => {
-                    self.step(Kind::DropPart, 3, Action::Drop(Subject::Trigger(name_of(old, table), &before.name)));
-                }
-                (Some(before), Some(trigger)) => {
-                    self.rename_part(Subject::Trigger(&table.name, &before.name), &before.name, &trigger.name);
-                    if before.firing != trigger.firing {
-                        self.step(Kind::TriggerState, table.level, Action::SetTrigger { table, trigger });
-                    }
-                    let definition = self.definition_of(&before.definition, &trigger.definition);
-                    let (name, firing) = (trigger.name.clone(), trigger.firing);
-                    let said = Trigger { name, firing, definition, ..before.clone() };
-                    self.expect(Subject::Trigger(&table.name, &trigger.name), &said, trigger);
-                }
                 _ => {}
             }
+        }
+        self.rename_inside(self.depth(table), renamed, |from, to| Action::Rename {
+            subject: Subject::Trigger(&table.name, from),
+            to,
+            end: None,
+        });
+    }
+
+    /// OR REPLACE is of 14, and for no constraint trigger.
+    fn alter_trigger(&mut self, table: &'a Table, before: &'a Trigger, trigger: &'a Trigger) {
+        if trigger.blocked {
+            return;
+        }
+        let is_other = before.definition != trigger.definition && trigger.inherited.is_none();
+        let can_replace = self.major >= 14 && !trigger.definition.starts_with("CREATE CONSTRAINT TRIGGER ");
+        if is_other && can_replace {
+            self.step(Kind::Trigger, table.level, Action::ReplaceTrigger { table, trigger });
+        } else if is_other {
+            let subject = Subject::trigger(&table.name, &trigger.name);
+            let definition = &trigger.definition;
+            self.step(Kind::DropReplaced, self.depth(table), Action::DropUnless { subject, definition });
+            self.step(Kind::Trigger, table.level, Action::CreateTrigger { table, trigger });
+            self.renewed.insert((Class::Trigger, trigger.oid));
+        }
+        // One that is made again fires.
+        if before.firing != trigger.firing || (is_other && trigger.firing != Firing::Enabled) {
+            self.step(Kind::TriggerState, table.level, Action::SetTrigger { table, trigger });
         }
     }
 
@@ -188,49 +148,58 @@ impl<'a> Comparison<'a> {
                 self.step(Kind::RowLevelSecurity, i64::from(force), Action::SecureRows { table, force, on: is_on });
             }
         }
-        let is_unsafe = table.missing_restriction().is_some();
-        for (before, policy) in pairs(of(old, |t| &t.policies), &table.policies, |p| p.oid) {
+        let is_made = |table: &Table| {
+            let is_unsafe = table.missing_restriction().is_some();
+            move |policy: &Policy| !(policy.blocked || policy.permissive && is_unsafe)
+        };
+        let likeness = Likeness::<Policy> {
+            oid: |policy| policy.oid,
+            name: |policy| &policy.name,
+            is_same: &|old, new| Policy { oid: new.oid, ..old.clone() } == *new,
+            is_like: &|_, _| false,
+        };
+        let (was_made, is_made) = (old.map(is_made), is_made(table));
+        let mut renamed = Vec::new();
+        for (before, policy) in matching::parts(of(old, |t| &t.policies), &table.policies, &likeness) {
+            let before = before.filter(|before| was_made.as_ref().is_none_or(|was_made| was_made(before)));
             match (before, policy) {
-                (None, Some(policy)) if !(policy.blocked || policy.permissive && is_unsafe) => {
+                (Some(before), Some(policy)) if is_made(policy) => {
+                    self.same(Class::Policy, before.oid, policy.oid);
+                    renamed.push((policy.oid, before.name.as_str(), policy.name.as_str()));
+                    self.alter_policy(table, before, policy);
+                }
+                (None, Some(policy)) if is_made(policy) => {
+                    self.renewed.insert((Class::Policy, policy.oid));
                     self.step(Kind::Policy, i64::from(policy.permissive), Action::CreatePolicy { table, policy });
                 }
-                (Some(before), None) => {
-                    self.step(Kind::DropPart, 4, Action::Drop(Subject::Policy(name_of(old, table), &before.name)));
+                // Also one that would show too much now.
+                (Some(before), None) | (Some(before), Some(_)) => {
+                    let subject = Subject::policy(old.map_or(&table.name, |old| &old.name), &before.name);
+                    self.step(Kind::DropPart, POLICY, Action::Drop(subject));
                 }
-                (Some(before), Some(policy)) => {
-                    self.rename_part(Subject::Policy(&table.name, &before.name), &before.name, &policy.name);
-                    let using = self.opt_definition_of(&before.using, &policy.using);
-                    let check = self.opt_definition_of(&before.check, &policy.check);
-                    let said = Policy { name: policy.name.clone(), using, check, ..before.clone() };
-                    self.expect(Subject::Policy(&table.name, &policy.name), &said, policy);
-                }
-                _ => {}
+                (None, _) => {}
             }
         }
+        self.rename_inside(self.depth(table), renamed, |from, to| Action::Rename {
+            subject: Subject::Policy(&table.name, from),
+            to,
+            end: None,
+        });
     }
 
-    /// What the former definition is expected to be called now.
-    fn definition_of(&self, before: &str, after: &str) -> String {
-        if self.has_renamed { after } else { before }.to_owned()
-    }
-
-    fn opt_definition_of(&self, before: &Option<String>, after: &Option<String>) -> Option<String> {
-        let both = before.as_deref().zip(after.as_deref());
-        both.map_or_else(|| before.clone(), |(before, after)| Some(self.definition_of(before, after)))
+    fn alter_policy(&mut self, table: &'a Table, before: &'a Policy, policy: &'a Policy) {
+        let said = Policy { oid: policy.oid, name: policy.name.clone(), ..before.clone() };
+        if said != *policy {
+            self.step(Kind::Policy, i64::from(policy.permissive), Action::AlterPolicy { table, policy });
+        }
+        let fixed = |policy: &Policy| (policy.permissive, policy.command);
+        let goes = (before.using.is_some() && policy.using.is_none(), before.check.is_some() && policy.check.is_none());
+        let subject = Subject::policy(&table.name, &policy.name);
+        self.expect(subject, &(fixed(before), goes), &(fixed(policy), (false, false)));
     }
 }
 
 /// A list of the former table, if there was one.
 fn of<T>(table: Option<&Table>, list: impl Fn(&Table) -> &Vec<T>) -> &[T] {
     table.map_or(&[], |table| list(table))
-}
-
-/// Drops come before renames: the table has its former name.
-fn name_of<'a>(old: Option<&'a Table>, table: &'a Table) -> &'a Name {
-    old.map_or(&table.name, |old| &old.name)
-}
-
-fn identity(table: &Table) -> (ReplicaIdentity, Option<u32>) {
-    let index = table.indexes.iter().find(|index| index.is_replica_identity);
-    (table.replica_identity, index.map(|index| index.oid))
 }

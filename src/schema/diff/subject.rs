@@ -6,7 +6,7 @@ use crate::schema::image::{Name, Type};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject<'a> {
-    Schema(&'a str),
+    Schema(Cow<'a, str>),
     Extension(&'a str),
     Collation(Cow<'a, Name>),
     Type(Cow<'a, Name>),
@@ -16,14 +16,38 @@ pub enum Subject<'a> {
     Index(Cow<'a, Name>),
     Statistics(Cow<'a, Name>),
     /// Of a table, or an attribute of a composite type.
-    Column(&'a Name, &'a str),
-    Constraint(&'a Name, &'a str),
-    DomainConstraint(&'a Name, &'a str),
-    Trigger(&'a Name, &'a str),
-    Policy(&'a Name, &'a str),
+    Column(&'a Name, Cow<'a, str>),
+    Constraint(&'a Name, Cow<'a, str>),
+    DomainConstraint(&'a Name, Cow<'a, str>),
+    Trigger(&'a Name, Cow<'a, str>),
+    Policy(&'a Name, Cow<'a, str>),
 }
 
 impl<'a> Subject<'a> {
+    pub fn schema(name: &'a str) -> Subject<'a> {
+        Subject::Schema(name.into())
+    }
+
+    pub fn column(table: &'a Name, name: &'a str) -> Subject<'a> {
+        Subject::Column(table, name.into())
+    }
+
+    pub fn constraint(table: &'a Name, name: &'a str) -> Subject<'a> {
+        Subject::Constraint(table, name.into())
+    }
+
+    pub fn domain_constraint(domain: &'a Name, name: &'a str) -> Subject<'a> {
+        Subject::DomainConstraint(domain, name.into())
+    }
+
+    pub fn trigger(table: &'a Name, name: &'a str) -> Subject<'a> {
+        Subject::Trigger(table, name.into())
+    }
+
+    pub fn policy(table: &'a Name, name: &'a str) -> Subject<'a> {
+        Subject::Policy(table, name.into())
+    }
+
     pub fn of_type(of: &'a Type) -> Subject<'a> {
         let name = of.name.cow();
         if of.is_domain() { Subject::Domain(name) } else { Subject::Type(name) }
@@ -54,16 +78,16 @@ impl<'a> Subject<'a> {
     }
 
     /// The same object under another name.
-    pub fn renamed(self, to: &'a str) -> Subject<'a> {
+    pub fn renamed(self, to: &Cow<'a, str>) -> Subject<'a> {
         match self {
-            Subject::Schema(_) => Subject::Schema(to),
-            Subject::Extension(_) => Subject::Extension(to),
-            Subject::Column(table, _) => Subject::Column(table, to),
-            Subject::Constraint(table, _) => Subject::Constraint(table, to),
-            Subject::DomainConstraint(domain, _) => Subject::DomainConstraint(domain, to),
-            Subject::Trigger(table, _) => Subject::Trigger(table, to),
-            Subject::Policy(table, _) => Subject::Policy(table, to),
-            named => named.with(|name| Name::new(&name.schema, to)),
+            Subject::Schema(_) => Subject::Schema(to.clone()),
+            Subject::Extension(_) => self,
+            Subject::Column(table, _) => Subject::Column(table, to.clone()),
+            Subject::Constraint(table, _) => Subject::Constraint(table, to.clone()),
+            Subject::DomainConstraint(domain, _) => Subject::DomainConstraint(domain, to.clone()),
+            Subject::Trigger(table, _) => Subject::Trigger(table, to.clone()),
+            Subject::Policy(table, _) => Subject::Policy(table, to.clone()),
+            named => named.with(|name| Name::new(&name.schema, &**to)),
         }
     }
 

@@ -24,9 +24,14 @@ pub struct ColumnDefinition<'a> {
 #[derive(Clone, Debug)]
 pub enum Value<'a> {
     Default(&'a str),
+    /// What rows that are there have, as a constant: the default is set afterwards.
+    Missing(&'a str),
     Stored(&'a str),
     Virtual(&'a str),
-    Identity { identity: &'a Identity, sequence: &'a Sequence },
+    Identity {
+        identity: &'a Identity,
+        sequence: &'a Sequence,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -47,31 +52,35 @@ impl<'a> Comparison<'a> {
         };
         self.step(Kind::Table, table.level, Action::CreateTable { table, elements, parents });
         for column in &table.columns {
+            self.late_default(table, column);
             self.settings(table, column);
         }
-        if !self.has_named_not_null && style == Style::Inherits {
+        if !self.has_named_not_null() && style == Style::Inherits {
             for column in self.family.only_not_null_here(table) {
                 let change = ColumnChange::NotNull(true);
                 self.step(Kind::ColumnNotNull, table.level, Action::AlterColumn { table, column, change });
             }
         }
         if style == Style::Attach {
-            let kind = if table.is_partition { Kind::Partition } else { Kind::Inherit };
             let parents: Vec<(&'a Table, i64)> = self.family.parents(table).collect();
             for (parent, position) in parents {
-                self.step(kind, table.level * 100 + position, Action::AttachTable { table, parent });
+                self.attach(table, parent, position);
             }
         }
     }
 
-    /// What CREATE TABLE has no words for. Defaults of columns in an inheritance tree: inside CREATE TABLE a child would take over its
+    /// Defaults of columns in an inheritance tree: inside CREATE TABLE a child would take over its
     /// parents' defaults, and be refused where two parents disagree; set afterwards and with ONLY, each table has its own or none.
-    fn settings(&mut self, table: &'a Table, column: &'a Column) {
+    fn late_default(&mut self, table: &'a Table, column: &'a Column) {
         let late = column.generated.is_none() && self.family.is_shared(table, column);
         if let Some(expression) = column.expression.as_deref().filter(|_| late) {
-            let change = ColumnChange::Default(Some(expression));
+            let change = ColumnChange::FirstDefault(expression);
             self.step(Kind::ColumnDefault, 0, Action::AlterColumn { table, column, change });
         }
+    }
+
+    /// What a new column has besides.
+    pub(super) fn settings(&mut self, table: &'a Table, column: &'a Column) {
         let settings = [
             (column.storage.is_some(), Kind::ColumnStorage, ColumnChange::Storage),
             (column.statistics.is_some(), Kind::ColumnStatistics, ColumnChange::Statistics),

@@ -182,7 +182,7 @@ impl Postgres {
             self.same_major(),
             plain("pg_catalog.pg_get_constraintdef(o.oid)"),
             plain_text(Some(&constraint.definition)),
-            subject::row(&Subject::Constraint(&table.name, &constraint.name)),
+            subject::row(&Subject::constraint(&table.name, &constraint.name)),
         )
     }
 }

@@ -3,8 +3,11 @@
 //! Names are quoted where they have to be, as the server's own functions do: the expressions inside come from them.
 
 mod causes;
+mod changes;
+mod conditions;
 mod differs;
 mod names;
+mod objects;
 mod parts;
 mod present;
 mod subject;
@@ -13,7 +16,7 @@ mod types;
 
 use super::{Printed, SchemaSql};
 use crate::logicalrep::names::{quote_literal, shown};
-use crate::schema::diff::{Action, ColumnChange, Step, Subject};
+use crate::schema::diff::{Action, Step, Subject};
 use crate::schema::image::{Extension, Firing, Name, Sequence};
 
 pub use causes::{Foreign, there};
@@ -44,8 +47,13 @@ fn statement(action: &Action) -> String {
     match action {
         Action::CreateSchema(schema) => format!("CREATE SCHEMA IF NOT EXISTS {}", shown(&schema.name)),
         Action::CreateExtension { extension, any_version } => create_extension(extension, *any_version),
+        Action::UpdateExtension(extension) => {
+            format!("ALTER EXTENSION {} UPDATE TO {}", shown(&extension.name), quote_literal(&extension.version))
+        }
         Action::CreateCollation(collation) => types::create_collation(collation),
         Action::CreateType(of) => types::create_type(of),
+        Action::AlterType { of, change } => changes::of_type(of, change),
+        Action::AlterDomain { domain, change } => changes::of_domain(domain, *change),
         Action::AddDomainConstraint { domain, constraint } => format!(
             "ALTER DOMAIN {} ADD CONSTRAINT {} {}",
             domain.name.shown(),
@@ -53,6 +61,7 @@ fn statement(action: &Action) -> String {
             constraint.definition
         ),
         Action::CreateSequence(sequence) => create_sequence(sequence),
+        Action::AlterSequence { sequence, change } => changes::of_sequence(sequence, *change),
         Action::OwnSequence { sequence, owner } => format!(
             "ALTER SEQUENCE {} OWNED BY {}.{}",
             sequence.name.shown(),
@@ -68,34 +77,32 @@ fn statement(action: &Action) -> String {
             sequence.max
         ),
         Action::CreateTable { table, elements, parents } => table::create(table, elements, parents),
+        Action::AlterTable { table, change } => changes::of_table(table, *change),
+        // Children get it, too: the server knows no other way.
         Action::AddColumn { table, definition } => {
-            format!("ALTER TABLE ONLY {} ADD COLUMN {}", table.name.shown(), table::column(definition))
+            format!("ALTER TABLE {} ADD COLUMN {}", table.name.shown(), table::column(definition))
         }
         Action::AlterColumn { table, column, change } => format!(
-            "ALTER TABLE ONLY {} ALTER COLUMN {} {}",
+            "ALTER TABLE {}{} ALTER COLUMN {} {}",
+            if table::is_of_children(table, change) { "" } else { "ONLY " },
             table.name.shown(),
             shown(&column.name),
             table::column_change(column, change)
         ),
         Action::AttachTable { table, parent } => table::attach(table, parent),
-        Action::DetachTable { table, parent } => table::detach(table, parent),
+        Action::DetachTable { table, parent, .. } => table::detach(table, parent),
         Action::Comment { subject, text } => format!(
             "COMMENT ON {} IS {}",
             subject::target(subject),
             text.map_or_else(|| "NULL".to_owned(), quote_literal)
         ),
-        Action::Drop(subject) => drop(subject),
-        Action::Rename { subject, to } => match subject {
-            Subject::Column(table, column) => {
-                format!("ALTER TABLE {} RENAME COLUMN {} TO {}", table.shown(), shown(column), shown(to))
-            }
-            Subject::Constraint(table, name) => {
-                format!("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", table.shown(), shown(name), shown(to))
-            }
-            _ => format!("ALTER {} RENAME TO {}", subject::target(subject), shown(to)),
-        },
-        Action::SetSchema { subject, to } => format!("ALTER {} SET SCHEMA {}", subject::target(subject), shown(to)),
+        Action::Drop(subject) | Action::DropUnless { subject, .. } => drop(subject, ""),
+        Action::DropOnly(subject) => drop(subject, "ONLY "),
+        Action::Rename { subject, to, .. } => changes::rename(subject, to),
+        Action::SetSchema { subject, to, .. } => format!("ALTER {} SET SCHEMA {}", subject::target(subject), shown(to)),
         Action::AddConstraint { table, constraint } => parts::add_constraint(table, constraint),
+        Action::UseIndex { table, constraint, index } => parts::use_index(table, constraint, index),
+        Action::AlterConstraint { table, constraint, change } => changes::of_constraint(table, constraint, *change),
         Action::IdentifyReplica { table, index } => format!(
             "ALTER TABLE ONLY {} REPLICA IDENTITY {}",
             table.name.shown(),
@@ -105,6 +112,7 @@ fn statement(action: &Action) -> String {
         Action::AttachIndex { table, index, parent } => {
             format!("ALTER INDEX {} ATTACH PARTITION {}", parent.shown(), parts::index_name(table, index))
         }
+        Action::AlterIndex { table, index, change } => changes::of_index(table, index, change),
         Action::SetIndexStatistics { table, index, statistics } => format!(
             "ALTER INDEX {} ALTER COLUMN {} SET STATISTICS {}",
             parts::index_name(table, index),
@@ -114,11 +122,15 @@ fn statement(action: &Action) -> String {
         Action::Cluster { table, index } => {
             format!("ALTER TABLE {} CLUSTER ON {}", table.name.shown(), shown(&index.name))
         }
+        Action::Uncluster { table } => format!("ALTER TABLE {} SET WITHOUT CLUSTER", table.name.shown()),
         Action::CreateStatistics { statistics, .. } => statistics.definition.clone(),
         Action::SetStatisticsTarget { statistics, target } => {
             format!("ALTER STATISTICS {} SET STATISTICS {target}", statistics.name.shown())
         }
         Action::CreateTrigger { trigger, .. } => trigger.definition.clone(),
+        Action::ReplaceTrigger { trigger, .. } => {
+            trigger.definition.replacen("CREATE TRIGGER", "CREATE OR REPLACE TRIGGER", 1)
+        }
         Action::SetTrigger { table, trigger } => {
             let verb = match trigger.firing {
                 Firing::Enabled => "ENABLE",
@@ -148,9 +160,11 @@ fn statement(action: &Action) -> String {
             format!("ALTER TABLE {} RESET ({})", table.name.shown(), list.join(", "))
         }
         Action::CreatePolicy { table, policy } => parts::create_policy(table, policy),
+        Action::AlterPolicy { table, policy } => parts::alter_policy(table, policy),
         Action::Grant { subject, grant } => parts::give(subject, grant),
         Action::TakeBack { subject, grant } => parts::take_back(subject, grant),
         Action::RevokePublic { subject } => format!("REVOKE ALL ON {} FROM PUBLIC", subject::secured(subject)),
+        Action::GrantPublic { subject } => format!("GRANT USAGE ON {} TO PUBLIC", subject::secured(subject)),
     }
 }
 
@@ -179,10 +193,12 @@ fn create_sequence(sequence: &Sequence) -> String {
 }
 
 /// What depends on it is dropped by itself, or stops it: a table's parts come before the table.
-fn drop(subject: &Subject) -> String {
+fn drop(subject: &Subject, only: &str) -> String {
     match subject {
-        Subject::Column(table, column) => format!("ALTER TABLE {} DROP COLUMN {}", table.shown(), shown(column)),
-        Subject::Constraint(table, name) => format!("ALTER TABLE {} DROP CONSTRAINT {}", table.shown(), shown(name)),
+        Subject::Column(table, column) => format!("ALTER TABLE {only}{} DROP COLUMN {}", table.shown(), shown(column)),
+        Subject::Constraint(table, name) => {
+            format!("ALTER TABLE {only}{} DROP CONSTRAINT {}", table.shown(), shown(name))
+        }
         Subject::DomainConstraint(domain, name) => {
             format!("ALTER DOMAIN {} DROP CONSTRAINT {}", domain.shown(), shown(name))
         }
@@ -194,44 +210,52 @@ fn drop(subject: &Subject) -> String {
 fn object(action: &Action) -> String {
     match action {
         Action::CreateSchema(schema) => shown(&schema.name),
-        Action::CreateExtension { extension, .. } => shown(&extension.name),
+        Action::CreateExtension { extension, .. } | Action::UpdateExtension(extension) => shown(&extension.name),
         Action::CreateCollation(collation) => collation.name.shown(),
-        Action::CreateType(of) => of.name.shown(),
+        Action::CreateType(of) | Action::AlterType { of, .. } => of.name.shown(),
+        Action::AlterDomain { domain, .. } => domain.name.shown(),
         Action::AddDomainConstraint { domain, constraint } => {
-            subject::object(&Subject::DomainConstraint(&domain.name, &constraint.name))
+            subject::object(&Subject::domain_constraint(&domain.name, &constraint.name))
         }
-        Action::CreateSequence(sequence) | Action::BoundSequence(sequence) | Action::OwnSequence { sequence, .. } => {
-            sequence.name.shown()
-        }
+        Action::CreateSequence(sequence)
+        | Action::AlterSequence { sequence, .. }
+        | Action::BoundSequence(sequence)
+        | Action::OwnSequence { sequence, .. } => sequence.name.shown(),
         Action::AddColumn { table, definition } => {
-            subject::object(&Subject::Column(&table.name, &definition.column.name))
+            subject::object(&Subject::column(&table.name, &definition.column.name))
         }
-        Action::AlterColumn { table, column, .. } => subject::object(&Subject::Column(&table.name, &column.name)),
+        Action::AlterColumn { table, column, .. } => subject::object(&Subject::column(&table.name, &column.name)),
         Action::CreateTable { table, .. }
+        | Action::AlterTable { table, .. }
         | Action::AttachTable { table, .. }
         | Action::DetachTable { table, .. }
         | Action::IdentifyReplica { table, .. }
         | Action::Cluster { table, .. }
+        | Action::Uncluster { table }
         | Action::SecureRows { table, .. }
         | Action::SetPersistence { table }
         | Action::SetOptions { table, .. }
         | Action::ResetOptions { table, .. } => table.name.shown(),
-        Action::AddConstraint { table, constraint } => {
-            subject::object(&Subject::Constraint(&table.name, &constraint.name))
+        Action::AddConstraint { table, constraint }
+        | Action::UseIndex { table, constraint, .. }
+        | Action::AlterConstraint { table, constraint, .. } => {
+            subject::object(&Subject::constraint(&table.name, &constraint.name))
         }
-        Action::CreateIndex { table, index } | Action::AttachIndex { table, index, .. } => {
-            subject::object(&Subject::index(&table.name, &index.name))
-        }
+        Action::CreateIndex { table, index }
+        | Action::AttachIndex { table, index, .. }
+        | Action::AlterIndex { table, index, .. } => subject::object(&Subject::index(&table.name, &index.name)),
         Action::SetIndexStatistics { table, index, statistics } => {
             format!("{} column {}", subject::object(&Subject::index(&table.name, &index.name)), statistics.attnum)
         }
         Action::CreateStatistics { statistics, .. } | Action::SetStatisticsTarget { statistics, .. } => {
             statistics.name.shown()
         }
-        Action::CreateTrigger { table, trigger } | Action::SetTrigger { table, trigger } => {
-            subject::object(&Subject::Trigger(&table.name, &trigger.name))
+        Action::CreateTrigger { table, trigger }
+        | Action::ReplaceTrigger { table, trigger }
+        | Action::SetTrigger { table, trigger } => subject::object(&Subject::trigger(&table.name, &trigger.name)),
+        Action::CreatePolicy { table, policy } | Action::AlterPolicy { table, policy } => {
+            subject::object(&Subject::policy(&table.name, &policy.name))
         }
-        Action::CreatePolicy { table, policy } => subject::object(&Subject::Policy(&table.name, &policy.name)),
         Action::Comment { subject, .. } => {
             format!("on {} {}", subject.word().to_lowercase(), subject::object(subject))
         }
@@ -242,7 +266,12 @@ fn object(action: &Action) -> String {
             format!("on {} from {}", subject::object(subject), parts::grantee(grant))
         }
         Action::RevokePublic { subject } => format!("on {} from PUBLIC", subject::object(subject)),
-        Action::Drop(subject) | Action::Rename { subject, .. } | Action::SetSchema { subject, .. } => {
+        Action::GrantPublic { subject } => format!("on {} to PUBLIC", subject::object(subject)),
+        Action::Drop(subject)
+        | Action::DropOnly(subject)
+        | Action::DropUnless { subject, .. }
+        | Action::Rename { subject, .. }
+        | Action::SetSchema { subject, .. } => {
             format!("{} {}", subject.word().to_lowercase(), subject::object(subject))
         }
     }
@@ -262,11 +291,6 @@ fn options(options: &[(String, String)]) -> String {
 
 fn flag(is: bool) -> &'static str {
     if is { "t" } else { "f" }
-}
-
-/// Whether a change of a column is about its default, for the probe.
-fn is_reset(change: &ColumnChange) -> bool {
-    matches!(change, ColumnChange::Default(None) | ColumnChange::NotNull(false))
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ fn of_table(printer: &Postgres, table: &Table, take: &mut impl FnMut(String, Cat
         match constraint {
             None => take(Kind::Index.to_string(), Catalog::Class, &name, printer.index_differs(table, index)),
             Some(constraint) => {
-                let whom = subject::object(&Subject::Constraint(&table.name, &constraint.name));
+                let whom = subject::object(&Subject::constraint(&table.name, &constraint.name));
                 let kind = format!("index of constraint {whom}");
                 take(kind, Catalog::Class, &name, differs::something_has_name(&name));
             }

@@ -32,13 +32,29 @@ fn with_options(table: &Table, constraint: &Constraint) -> String {
     let is_key = matches!(constraint.kind, ConstraintKind::PrimaryKey | ConstraintKind::Unique);
     let index = constraint.index.and_then(|index| table.index(index)).filter(|index| !index.options.is_empty());
     let Some(index) = index.filter(|_| is_key) else { return constraint.definition.clone() };
-    let deferring = match (constraint.deferrable, constraint.deferred) {
+    let deferring = deferring(constraint);
+    let definition = constraint.definition.strip_suffix(deferring).unwrap_or(&constraint.definition);
+    format!("{definition} WITH ({}){deferring}", options(&index.options))
+}
+
+/// The index gets the name of the constraint.
+pub(super) fn use_index(table: &Table, constraint: &Constraint, index: &Index) -> String {
+    let key = if constraint.kind == ConstraintKind::PrimaryKey { "PRIMARY KEY" } else { "UNIQUE" };
+    format!(
+        "ALTER TABLE {} ADD CONSTRAINT {} {key} USING INDEX {}{}",
+        table.name.shown(),
+        shown(&constraint.name),
+        shown(&index.name),
+        deferring(constraint)
+    )
+}
+
+fn deferring(constraint: &Constraint) -> &'static str {
+    match (constraint.deferrable, constraint.deferred) {
         (true, true) => " DEFERRABLE INITIALLY DEFERRED",
         (true, false) => " DEFERRABLE",
         (false, _) => "",
-    };
-    let definition = constraint.definition.strip_suffix(deferring).unwrap_or(&constraint.definition);
-    format!("{definition} WITH ({}){deferring}", options(&index.options))
+    }
 }
 
 pub(super) fn identity(identity: ReplicaIdentity, index: Option<&Index>) -> String {
@@ -65,19 +81,31 @@ pub(super) fn create_policy(table: &Table, policy: &Policy) -> String {
         PolicyCommand::Update => "UPDATE",
         PolicyCommand::Delete => "DELETE",
     };
-    let public = policy.to_public.then(|| "PUBLIC".to_owned());
-    let roles: Vec<String> = public.into_iter().chain(policy.roles.iter().map(|role| shown(role))).collect();
-    let clause =
-        |word: &str, text: &Option<String>| text.as_ref().map(|t| format!(" {word} ({t})")).unwrap_or_default();
     format!(
-        "CREATE POLICY {} ON {}{} FOR {command} TO {}{}{}",
+        "CREATE POLICY {} ON {}{} FOR {command} TO {}{}",
         shown(&policy.name),
         table.name.shown(),
         if policy.permissive { "" } else { " AS RESTRICTIVE" },
-        roles.join(", "),
-        clause("USING", &policy.using),
-        clause("WITH CHECK", &policy.check)
+        roles(policy),
+        clauses(policy)
     )
+}
+
+pub(super) fn alter_policy(table: &Table, policy: &Policy) -> String {
+    let (name, table) = (shown(&policy.name), table.name.shown());
+    format!("ALTER POLICY {name} ON {table} TO {}{}", roles(policy), clauses(policy))
+}
+
+fn roles(policy: &Policy) -> String {
+    let public = policy.to_public.then(|| "PUBLIC".to_owned());
+    let roles: Vec<String> = public.into_iter().chain(policy.roles.iter().map(|role| shown(role))).collect();
+    roles.join(", ")
+}
+
+fn clauses(policy: &Policy) -> String {
+    let clause =
+        |word: &str, text: &Option<String>| text.as_ref().map(|t| format!(" {word} ({t})")).unwrap_or_default();
+    format!("{}{}", clause("USING", &policy.using), clause("WITH CHECK", &policy.check))
 }
 
 pub(super) fn give(subject: &Subject, grant: &Grant) -> String {

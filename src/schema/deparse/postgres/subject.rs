@@ -7,7 +7,8 @@ use crate::schema::image::Name;
 /// `"Price" on shop.items` for what has its name inside another object, else the qualified name.
 pub(super) fn object(subject: &Subject) -> String {
     match subject {
-        Subject::Schema(name) | Subject::Extension(name) => shown(name),
+        Subject::Schema(name) => shown(name),
+        Subject::Extension(name) => shown(name),
         Subject::Collation(name)
         | Subject::Type(name)
         | Subject::Domain(name)

@@ -84,6 +84,7 @@ pub(super) fn column(definition: &ColumnDefinition) -> String {
     }
     match &definition.value {
         None => {}
+        Some(Value::Missing(text)) => sql.push_str(&format!(" DEFAULT {}", quote_literal(text))),
         Some(Value::Default(expression)) => sql.push_str(&format!(" DEFAULT {expression}")),
         Some(Value::Stored(expression)) => sql.push_str(&format!(" GENERATED ALWAYS AS ({expression}) STORED")),
         Some(Value::Virtual(expression)) => sql.push_str(&format!(" GENERATED ALWAYS AS ({expression})")),
@@ -109,7 +110,7 @@ fn identity(column: &Column, identity: &Identity, sequence: &Sequence) -> String
     };
     format!(
         " GENERATED {} AS IDENTITY (SEQUENCE NAME {} START WITH {} INCREMENT BY {} MINVALUE {} MAXVALUE {} CACHE {}{})",
-        if identity.always { "ALWAYS" } else { "BY DEFAULT" },
+        generated(identity.always),
         sequence.name.shown(),
         sequence.start.clamp(least, greatest),
         sequence.increment,
@@ -131,23 +132,82 @@ pub(super) fn option_name(option: &StorageOption) -> String {
     format!("{prefix}{}", name.join("."))
 }
 
+fn generated(always: bool) -> &'static str {
+    if always { "ALWAYS" } else { "BY DEFAULT" }
+}
+
+/// How a type is stored that says nothing else: known for the server's own ones that are not stored as most are.
+pub(super) fn storage_of(type_oid: u32) -> Storage {
+    const NUMERIC: u32 = 1700;
+    const CIDR: u32 = 650;
+    const INET: u32 = 869;
+    const TSQUERY: u32 = 3615;
+    match type_oid {
+        NUMERIC | CIDR | INET => Storage::Main,
+        TSQUERY => Storage::Plain,
+        _ => Storage::Extended,
+    }
+}
+
+pub(super) fn storage_code(storage: Storage) -> char {
+    match storage {
+        Storage::Plain => 'p',
+        Storage::External => 'e',
+        Storage::Main => 'm',
+        Storage::Extended => 'x',
+    }
+}
+
+/// A partitioned table may have none.
+pub(super) fn method_of(table: &Table) -> Option<&str> {
+    table.access_method.as_deref().or((!table.is_partitioned).then_some("heap"))
+}
+
+/// Must it be said of children, too, and not of each table by itself?
+pub(super) fn is_of_children(table: &Table, change: &ColumnChange) -> bool {
+    match change {
+        ColumnChange::Type { .. } | ColumnChange::DropExpression | ColumnChange::SetExpression(_) => true,
+        ColumnChange::NotNull(_)
+        | ColumnChange::AddIdentity { .. }
+        | ColumnChange::SetIdentity { .. }
+        | ColumnChange::DropIdentity => table.is_partitioned,
+        _ => false,
+    }
+}
+
 pub(super) fn column_change(column: &Column, change: &ColumnChange) -> String {
     match change {
-        ColumnChange::Type => {
-            // What can be cast in place is cast; a destination says where it cannot.
+        ColumnChange::Type { by_text } => {
             let collation = collate(column.collation.as_ref());
-            format!("TYPE {}{collation} USING {}::{}", column.type_name, quote_ident(&column.name), column.type_name)
+            if column.generated.is_some() {
+                return format!("TYPE {}{collation}", column.type_name);
+            }
+            let through = if *by_text { "::text" } else { "" };
+            // What can be cast in place is cast; a destination says where it cannot.
+            format!(
+                "TYPE {}{collation} USING {}{through}::{}",
+                column.type_name,
+                quote_ident(&column.name),
+                column.type_name
+            )
         }
-        ColumnChange::Default(Some(expression)) => format!("SET DEFAULT {expression}"),
-        ColumnChange::Default(None) => "DROP DEFAULT".to_owned(),
+        ColumnChange::FirstDefault(expression) | ColumnChange::Default(Some(expression)) => {
+            format!("SET DEFAULT {expression}")
+        }
+        ColumnChange::Default(None) | ColumnChange::ForgetDefault => "DROP DEFAULT".to_owned(),
+        ColumnChange::DropExpression => "DROP EXPRESSION".to_owned(),
+        ColumnChange::SetExpression(expression) => format!("SET EXPRESSION AS ({expression})"),
+        ColumnChange::AddIdentity { identity: of, sequence } => format!("ADD{}", identity(column, of, sequence)),
+        ColumnChange::SetIdentity { always } => format!("SET GENERATED {}", generated(*always)),
+        ColumnChange::DropIdentity => "DROP IDENTITY".to_owned(),
         ColumnChange::NotNull(true) => "SET NOT NULL".to_owned(),
         ColumnChange::NotNull(false) => "DROP NOT NULL".to_owned(),
         ColumnChange::Storage => {
-            let word = match column.storage {
-                Some(Storage::Plain) => "PLAIN",
-                Some(Storage::External) => "EXTERNAL",
-                Some(Storage::Main) => "MAIN",
-                Some(Storage::Extended) | None => "EXTENDED",
+            let word = match column.storage.unwrap_or_else(|| storage_of(column.type_oid)) {
+                Storage::Plain => "PLAIN",
+                Storage::External => "EXTERNAL",
+                Storage::Main => "MAIN",
+                Storage::Extended => "EXTENDED",
             };
             format!("SET STORAGE {word}")
         }
@@ -157,7 +217,11 @@ pub(super) fn column_change(column: &Column, change: &ColumnChange) -> String {
             format!("RESET ({})", names.iter().map(|name| shown(name)).collect::<Vec<_>>().join(", "))
         }
         ColumnChange::Compression => {
-            let method = if column.compression == Some(Compression::Pglz) { "pglz" } else { "lz4" };
+            let method = match column.compression {
+                Some(Compression::Pglz) => "pglz",
+                Some(Compression::Lz4) => "lz4",
+                None => "default",
+            };
             format!("SET COMPRESSION {method}")
         }
     }

@@ -20,7 +20,7 @@ pub(super) fn create_type(of: &Type) -> String {
     }
 }
 
-fn attribute(attribute: &Attribute) -> String {
+pub(super) fn attribute(attribute: &Attribute) -> String {
     format!("{} {}{}", shown(&attribute.name), attribute.type_name, collate(attribute.collation.as_ref()))
 }
 

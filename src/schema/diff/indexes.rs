@@ -1,0 +1,141 @@
+//! Indexes of tables. One that was built anew by REINDEX CONCURRENTLY or with a column's type has another oid and is the same.
+
+use super::constraints::has_index;
+use super::matching::{self, Likeness};
+use super::{Action, Comparison, IndexChange, Subject};
+use crate::logicalrep::names::shown;
+use crate::schema::image::{Class, Index, Name, Table};
+use crate::schema::kind::Kind;
+
+/// Its place among the parts that go: after keys, before columns.
+const INDEX: i64 = 60_000;
+
+impl<'a> Comparison<'a> {
+    pub(super) fn indexes(&mut self, old: Option<&'a Table>, table: &'a Table) {
+        let Some(old) = old else {
+            for index in table.indexes.iter().filter(|index| index.is_made()) {
+                self.create_index(table, index);
+            }
+            return;
+        };
+        let is_retyped = self.retypes(old, table);
+        let likeness = Likeness::<Index> {
+            oid: |index| index.oid,
+            name: |index| &index.name,
+            is_same: &|old, new| {
+                old.constraint.is_some() == new.constraint.is_some() && (is_retyped || is_like(old, new))
+            },
+            is_like: &|old, new| old.definition.is_some() && is_like(old, new),
+        };
+        for (before, after) in matching::parts(&old.indexes, &table.indexes, &likeness) {
+            match (before, after) {
+                (None, Some(index)) if index.is_made() => self.create_index(table, index),
+                // That of a constraint goes with it.
+                (Some(before), None) if before.constraint.is_none() => {
+                    let subject = Subject::index(&old.name, &before.name);
+                    let another = table.indexes.iter().find(|index| index.name == before.name);
+                    let action = match another.and_then(|index| index.definition.as_deref()) {
+                        Some(definition) => Action::DropUnless { subject, definition },
+                        None => Action::Drop(subject),
+                    };
+                    self.step(Kind::DropPart, INDEX + self.depth(table), action);
+                }
+                (Some(before), Some(after)) => {
+                    self.same(Class::Relation, before.oid, after.oid);
+                    self.alter_index((old, before), (table, after));
+                }
+                _ => {}
+            }
+        }
+        let has_clustered = |table: &Table| table.indexes.iter().any(|index| index.clustered);
+        if has_clustered(old) && !has_clustered(table) {
+            self.step(Kind::Cluster, 0, Action::Uncluster { table });
+        }
+    }
+
+    fn create_index(&mut self, table: &'a Table, index: &'a Index) {
+        if index.constraint.is_none() {
+            self.step(Kind::Index, 0, Action::CreateIndex { table, index });
+        }
+        if let Some(parent) = self.parent_index(table, index) {
+            self.step(Kind::IndexPartition, 0, Action::AttachIndex { table, index, parent });
+        }
+        for statistics in &index.statistics {
+            self.step(Kind::IndexStatistics, 0, Action::SetIndexStatistics { table, index, statistics });
+        }
+        if index.clustered {
+            self.step(Kind::Cluster, 0, Action::Cluster { table, index });
+        }
+    }
+
+    fn alter_index(&mut self, (old, before): (&'a Table, &'a Index), (table, index): (&'a Table, &'a Index)) {
+        if !index.is_made() {
+            return;
+        }
+        let is_of_same_key = |k: &crate::schema::image::Constraint| has_index(k) && k.index == Some(before.oid);
+        let was_made = before.is_made() && !old.constraints.iter().any(|k| is_of_same_key(k) && k.blocked);
+        if !was_made {
+            self.renewed.insert((Class::Relation, index.oid));
+            return self.create_index(table, index);
+        }
+        // The constraint gives it its name.
+        if !self.is_used_now(before, index) {
+            let schemas = (old.name.schema.as_str(), table.name.schema.as_str());
+            self.renames.follow(index.oid, schemas, (&before.name, &index.name), Subject::Index);
+        }
+        if before.parent.is_none()
+            && let Some(parent) = self.parent_index(table, index)
+        {
+            self.step(Kind::IndexPartition, 0, Action::AttachIndex { table, index, parent });
+        }
+        if index.clustered && !before.clustered {
+            self.step(Kind::Cluster, 0, Action::Cluster { table, index });
+        }
+        self.index_settings(before, table, index);
+        self.expect(Subject::index(&table.name, &index.name), &before.unique, &index.unique);
+    }
+
+    fn index_settings(&mut self, before: &'a Index, table: &'a Table, index: &'a Index) {
+        let is_kept = |name: &str| index.options.iter().any(|(other, _)| other == name);
+        let names = before.options.iter().map(|(name, _)| name.as_str());
+        let gone: Vec<&str> = names.filter(|name| !is_kept(name)).collect();
+        if !gone.is_empty() {
+            let change = IndexChange::ResetOptions(gone);
+            self.step(Kind::IndexSettings, 0, Action::AlterIndex { table, index, change });
+        }
+        if index.options.iter().any(|option| !before.options.contains(option)) {
+            self.step(Kind::IndexSettings, 1, Action::AlterIndex { table, index, change: IndexChange::Options });
+        }
+        for statistics in index.statistics.iter().filter(|target| !before.statistics.contains(target)) {
+            self.step(Kind::IndexStatistics, 0, Action::SetIndexStatistics { table, index, statistics });
+        }
+        let is_set = |attnum| index.statistics.iter().any(|target| target.attnum == attnum);
+        for statistics in before.statistics.iter().filter(|target| !is_set(target.attnum)) {
+            let change = IndexChange::ResetStatistics(statistics);
+            self.step(Kind::IndexStatistics, 0, Action::AlterIndex { table, index, change });
+        }
+    }
+
+    /// The index of a partitioned table under which this one of a partition is.
+    fn parent_index(&self, table: &'a Table, index: &Index) -> Option<Name> {
+        let parent = index.parent?;
+        self.family
+            .parents(table)
+            .find_map(|(table, _)| Some((table, table.index(parent).filter(|index| index.is_made())?)))
+            .map(|(table, index)| Name::new(&table.name.schema, &index.name))
+    }
+}
+
+/// But for the name.
+fn is_like(old: &Index, new: &Index) -> bool {
+    old.unique == new.unique && body(old) == body(new)
+}
+
+/// A definition without the index's own name, which it begins with.
+fn body(index: &Index) -> Option<&str> {
+    let definition = index.definition.as_deref()?;
+    let name = shown(&index.name);
+    let start = if index.unique { "CREATE UNIQUE INDEX " } else { "CREATE INDEX " };
+    let rest = definition.strip_prefix(start).and_then(|rest| rest.strip_prefix(name.as_str()));
+    Some(rest.unwrap_or(definition))
+}

@@ -1,0 +1,80 @@
+//! Sequences: their options and whose they are. Their values are no part of an image.
+
+use std::borrow::Cow;
+
+use super::names::RELATIONS;
+use super::{Action, Comparison, SequenceChange, Subject, pairs};
+use crate::schema::image::{Owner, Sequence, Table};
+use crate::schema::kind::Kind;
+
+impl<'a> Comparison<'a> {
+    pub(super) fn sequences(&mut self) {
+        for (old, new) in pairs(&self.before.sequences, &self.after.sequences, |s| s.oid) {
+            match (old, new) {
+                (None, Some(new)) => {
+                    self.step(Kind::Sequence, 0, Action::CreateSequence(new));
+                    self.own(new);
+                }
+                (Some(old), None) => {
+                    let name = self.renames.leave(old.oid, RELATIONS, &old.name, Subject::Sequence);
+                    self.step(Kind::DropNeeded, -1_000_000, Action::Drop(Subject::Sequence(Cow::Owned(name))));
+                }
+                (Some(old), Some(new)) => self.alter_sequence(old, new),
+                (None, None) => {}
+            }
+        }
+    }
+
+    fn own(&mut self, sequence: &'a Sequence) {
+        if let Some(owner) = &sequence.owner {
+            self.step(Kind::SequenceOwnedBy, 0, Action::OwnSequence { sequence, owner });
+        }
+    }
+
+    fn alter_sequence(&mut self, old: &'a Sequence, new: &'a Sequence) {
+        match (&old.owner, &new.owner) {
+            // It goes where its table goes.
+            (Some(owner), Some(_)) => {
+                let names = (old.name.name.as_str(), new.name.name.as_str());
+                self.renames.follow(new.oid, (&old.name.schema, &new.name.schema), names, Subject::Sequence);
+                let now = self.owner_now(owner);
+                if now.as_ref().unwrap_or(owner) != new.owner.as_ref().unwrap_or(owner) {
+                    self.own(new);
+                }
+            }
+            (owner, _) => {
+                if owner.is_some() {
+                    let change = SequenceChange::Free;
+                    self.step(Kind::SequenceFree, 0, Action::AlterSequence { sequence: old, change });
+                }
+                self.renames.go(new.oid, RELATIONS, &old.name, &new.name, Subject::Sequence);
+                self.own(new);
+            }
+        }
+        self.sequence_options(old, new);
+        if old.unlogged != new.unlogged {
+            let change = SequenceChange::Persistence;
+            self.step(Kind::SequencePersistence, 0, Action::AlterSequence { sequence: new, change });
+        }
+    }
+
+    /// Of one that an identity column has, too.
+    pub(super) fn sequence_options(&mut self, old: &'a Sequence, new: &'a Sequence) {
+        let options = |s: &Sequence| (s.type_oid, s.start, s.increment, s.min, s.max, s.cache, s.cycle);
+        if options(old) != options(new) {
+            // Where the destination's value is nobody knows; in narrower bounds it has no place.
+            let restart = new.min > old.min || new.max < old.max;
+            let change = SequenceChange::Options { restart };
+            self.step(Kind::SequenceChange, 0, Action::AlterSequence { sequence: new, change });
+        }
+    }
+
+    /// What the column of an owner is called now.
+    fn owner_now(&self, owner: &Owner) -> Option<Owner> {
+        let old = self.before.tables.iter().find(|table: &&Table| table.name == owner.table)?;
+        let column = old.columns.iter().find(|column| column.name == owner.column)?;
+        let new = self.after.tables.iter().find(|table| table.oid == old.oid)?;
+        let column = new.column(column.attnum)?.name.clone();
+        Some(Owner { table: new.name.clone(), column })
+    }
+}
