@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use crate::error::Result;
 use crate::logicalrep::helper::HELPER_SCHEMA;
 use crate::pg::event_trigger::{self, Affected, Lost};
+use crate::pg::{compat, xact};
 use crate::schema::captured::Dropped;
 use crate::schema::image::Class;
 
@@ -21,7 +22,10 @@ pub struct Effects {
 }
 
 pub fn after_commands() -> Result<Effects> {
-    Ok(of_commands(event_trigger::commands()?))
+    // 13 fails where an event trigger before ours has dropped what the command made.
+    let commands =
+        if compat::MAJOR < 14 { xact::attempt(event_trigger::commands)? } else { event_trigger::commands()? };
+    Ok(of_commands(commands))
 }
 
 pub fn after_drop() -> Result<Effects> {

@@ -16,13 +16,12 @@ mod effects;
 mod row;
 mod tags;
 
-use self::effects::Effects;
-use self::row::Noted;
+use self::row::{About, Noted};
 use crate::catalog::ddl_log;
 use crate::error::{Error, Result, sqlstate};
 use crate::guc::{self, OnCaptureError};
 use crate::pg::event_trigger::{self, Fired, FiringPoint};
-use crate::pg::{extension, report, spi, xact};
+use crate::pg::{extension, rel, report, spi, xact};
 use crate::schema::captured::Rewrite;
 
 /// Called by the event triggers. An error is the command's.
@@ -31,30 +30,30 @@ pub fn on_event(event: &Fired) -> Result<()> {
     if extension::script_runs() || !tags::has_rows(&event.tag) || !ddl_log::is_wanted() {
         return Ok(());
     }
-    let mut noted = Noted::of(event);
-    match xact::attempt(|| spi::with_snapshot(|| record(event, &mut noted))) {
+    let about = match spi::with_snapshot(|| about(event)) {
+        Ok(Some(about)) => about,
+        Ok(None) => return Ok(()),
+        Err(error) => return failed(&Noted::of(event, About::Unknown), error),
+    };
+    let noted = Noted::of(event, about);
+    match xact::attempt(|| spi::with_snapshot(|| row::write(&noted))) {
         Err(error) => failed(&noted, error),
         Ok(()) => Ok(()),
     }
 }
 
-fn record(event: &Fired, noted: &mut Noted) -> Result<()> {
-    match event.point {
-        FiringPoint::CommandEnd => record_objects(effects::after_commands()?, noted),
-        FiringPoint::Drop => record_objects(effects::after_drop()?, noted),
+/// Nothing for most temporary tables: for them there is not even a subtransaction, which costs the more the more tables a transaction has
+/// made.
+fn about(event: &Fired) -> Result<Option<About>> {
+    let effects = match event.point {
+        FiringPoint::CommandEnd => effects::after_commands()?,
+        FiringPoint::Drop => effects::after_drop()?,
         FiringPoint::Rewrite => {
             let (table, reason) = event_trigger::rewritten()?;
-            row::write_rewrite(noted, Rewrite { table, reason })
+            return Ok((!rel::is_temporary(table)).then_some(About::Rewrite(Rewrite { table, reason })));
         }
-    }
-}
-
-fn record_objects(effects: Effects, noted: &mut Noted) -> Result<()> {
-    if !effects.is_any {
-        return Ok(());
-    }
-    noted.effects = effects;
-    row::write(noted)
+    };
+    Ok(effects.is_any.then_some(About::Effects(effects)))
 }
 
 /// The command has done what it did; whether it stands is a matter of the setting. A cancelled statement is cancelled.

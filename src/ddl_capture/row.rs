@@ -18,10 +18,18 @@ const LONGEST_TEXT: usize = 10_000;
 /// A longer image is not remembered: it may be written twice.
 const LONGEST_REMEMBERED: usize = 1 << 20;
 
+pub enum About {
+    Effects(Effects),
+    /// The rows of a table are about to be written anew.
+    Rewrite(Rewrite),
+    /// The server does not say.
+    Unknown,
+}
+
 /// What a row is about.
 pub struct Noted {
     pub tag: String,
-    pub effects: Effects,
+    about: About,
     author: String,
     text: Option<String>,
     /// Which command it is, as long as that runs.
@@ -31,11 +39,11 @@ pub struct Noted {
 }
 
 impl Noted {
-    pub fn of(event: &Fired) -> Noted {
+    pub fn of(event: &Fired, about: About) -> Noted {
         let text = event.text().filter(|_| tags::has_text(&event.tag));
         Noted {
             tag: event.tag.clone(),
-            effects: Effects::default(),
+            about,
             author: xact::user_name(),
             text: text.map(|text| text.chars().take(LONGEST_TEXT).collect()),
             command: event.command(),
@@ -63,24 +71,31 @@ struct Rewritten {
     tops: HashSet<u32>,
 }
 
-/// One row for all that the command touched and dropped.
 pub fn write(noted: &Noted) -> Result<()> {
+    match &noted.about {
+        About::Effects(effects) => write_effects(noted, effects),
+        About::Rewrite(rewrite) => write_rewrite(noted, *rewrite),
+        About::Unknown => write_without_image(noted),
+    }
+}
+
+/// One row for all that the command touched and dropped.
+fn write_effects(noted: &Noted, effects: &Effects) -> Result<()> {
     REWRITTEN.take();
-    let found = &noted.effects;
     let (captured, snapshot) = command::after_command(|| {
-        let roots = command::roots(&found.objects)?;
-        if roots.are_ours && found.dropped.is_empty() {
+        let roots = command::roots(&effects.objects)?;
+        if roots.are_ours && effects.dropped.is_empty() {
             return Ok((None, String::new()));
         }
         let mut captured = command::describe(&roots.objects)?;
         let made = |object: &(Class, u32)| {
-            roots.themselves.contains(object) && found.made.contains(&(object.0.oid(), object.1))
+            roots.themselves.contains(object) && effects.made.contains(&(object.0.oid(), object.1))
         };
         captured.created = captured.touched.iter().copied().filter(made).collect();
         Ok((Some(captured), command::snapshot()?))
     })?;
     let Some(mut captured) = captured else { return Ok(()) };
-    captured.dropped.clone_from(&found.dropped);
+    captured.dropped.clone_from(&effects.dropped);
     let image = ddl_log::text(&captured)?;
     if !captured.touched.is_empty() && is_repeated(noted, &image) {
         return Ok(());
@@ -90,7 +105,7 @@ pub fn write(noted: &Noted) -> Result<()> {
 
 /// Before the rows. The first row of a command has the images of all that inherit from the same table, so that no part of a family is
 /// described without the rest; those for its other members name the member only.
-pub fn write_rewrite(noted: &Noted, rewrite: Rewrite) -> Result<()> {
+fn write_rewrite(noted: &Noted, rewrite: Rewrite) -> Result<()> {
     let (captured, snapshot) = command::after_command(|| {
         let tops: Vec<u32> = command::tops(rewrite.table)?.into_iter().filter(|top| is_new(noted, *top)).collect();
         let objects: Vec<(u32, u32)> = tops.into_iter().map(|top| (Class::Relation.oid(), top)).collect();
@@ -121,8 +136,14 @@ fn is_new(noted: &Noted, top: u32) -> bool {
 /// What the command was about, as far as that is known.
 pub fn write_without_image(noted: &Noted) -> Result<()> {
     REWRITTEN.take();
-    let touched = noted.effects.objects.iter().filter_map(|(class, oid)| Some((Class::of(*class)?, *oid)));
-    let captured = Captured { touched: touched.collect(), dropped: noted.effects.dropped.clone(), ..empty() };
+    let captured = match &noted.about {
+        About::Effects(Effects { objects, dropped, .. }) => {
+            let touched = objects.iter().filter_map(|(class, oid)| Some((Class::of(*class)?, *oid)));
+            Captured { touched: touched.collect(), dropped: dropped.clone(), ..empty() }
+        }
+        About::Rewrite(rewrite) => Captured { rewrite: Some(*rewrite), ..empty() },
+        About::Unknown => empty(),
+    };
     let snapshot = command::after_command(command::snapshot)?;
     send(noted, snapshot, ddl_log::text(&captured)?)
 }

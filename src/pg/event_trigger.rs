@@ -35,7 +35,7 @@ pub struct Affected {
     pub oid: u32,
     /// The tag of this command, which may be a part of the one that the trigger fires for.
     pub tag: String,
-    /// Of the object, where its catalog has one; `pg_temp` for all temporary ones.
+    /// Of the object that the command names, if its catalog has one; `pg_temp` for all temporary ones.
     pub schema: Option<String>,
 }
 
@@ -128,17 +128,12 @@ pub fn commands() -> Result<Vec<Affected>> {
         // SAFETY: the columns of the function's rows: classid, objid, objsubid, command_tag, object_type, schema_name,
         // object_identity, in_extension, command.
         unsafe {
-            let tag = row.text(3).unwrap_or_default();
-            if let (Some(class), Some(oid)) = (row.oid(0), row.oid(1)) {
-                found.push(Affected { class, oid, tag: tag.clone(), schema: row.text(5) });
-            }
+            let (tag, schema) = (row.text(3).unwrap_or_default(), row.text(5));
+            let named = row.oid(0).zip(row.oid(1));
             let others = row.pointer(8).map_or_else(Vec::new, |command| hidden(command.cast()));
-            found.extend(others.into_iter().map(|(class, oid)| Affected {
-                class,
-                oid,
-                tag: tag.clone(),
-                schema: None,
-            }));
+            let others = others.into_iter().filter(|other| Some(*other) != named);
+            let affected = |(class, oid)| Affected { class, oid, tag: tag.clone(), schema: schema.clone() };
+            found.extend(named.into_iter().chain(others).map(affected));
         }
     })?;
     Ok(found)

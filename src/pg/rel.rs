@@ -76,6 +76,12 @@ pub fn is_table_of(table: u32, name: &CStr, extension: &CStr) -> bool {
     }
 }
 
+/// Is it a table of one session only?
+pub fn is_temporary(relation: u32) -> bool {
+    // SAFETY: a catalog lookup inside a transaction.
+    unsafe { pg_sys::get_rel_persistence(relation.into()) as u8 == pg_sys::RELPERSISTENCE_TEMP }
+}
+
 /// Has a small table a row, among those committed by now, whose text in `column` fits? Without SQL, for who asks often. No table has none.
 pub fn has_row(schema: &CStr, table: &CStr, column: &CStr, fits: impl Fn(&str) -> bool) -> bool {
     // SAFETY: inside a transaction; the scan ends before the table is closed, and the text is copied.
