@@ -28,6 +28,8 @@ VALUES
     ('FUNCTION', 'courier.verify(text)', 'users'),
     ('FUNCTION', 'courier.skip_change(text, pg_lsn)', 'users'),
     ('FUNCTION', 'courier.clear_conflicts(text, timestamptz)', 'users'),
+    ('FUNCTION', 'courier.capture(text)', 'users'),
+    ('FUNCTION', 'courier.capture_task(text)', 'users'),
     ('FUNCTION', 'courier.adopt(text)', 'users'),
     ('FUNCTION', 'courier.drop_task(text, boolean)', 'users'),
     -- Before a task starts.

@@ -75,6 +75,7 @@ pub mod sqlstate {
     pub const INVALID_NAME: &str = "42602";
     pub const UNDEFINED_OBJECT: &str = "42704";
     pub const DUPLICATE_OBJECT: &str = "42710";
+    pub const WRONG_OBJECT_TYPE: &str = "42809";
     pub const UNDEFINED_TABLE: &str = "42P01";
     pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
     pub const OBJECT_NOT_IN_PREREQUISITE_STATE: &str = "55000";

@@ -50,9 +50,9 @@ fn of_drop(lost: Vec<Lost>, owner_of: impl Fn(u32, u32) -> Option<(u32, u32)>) -
     let gone: HashSet<(u32, u32)> = lost.iter().filter(|l| l.part == 0).map(|l| (l.class, l.oid)).collect();
     let relations: HashSet<&str> = lost.iter().filter(|l| is_relation(l)).map(|l| l.identity.as_str()).collect();
     for object in lost.iter().filter(|l| !l.is_temporary && !is_ours(l.schema.as_deref())) {
-        found.is_any = true;
         if let Some(class) = dropped_class(object, &relations) {
             found.dropped.push(Dropped { class, oid: object.oid, identity: described(object) });
+            found.is_any = true;
             continue;
         }
         let owner = match Class::of(object.class) {
@@ -60,7 +60,11 @@ fn of_drop(lost: Vec<Lost>, owner_of: impl Fn(u32, u32) -> Option<(u32, u32)>) -
             Some(Class::Relation) if object.kind != "index" => None,
             _ => owner_of(object.class, object.oid),
         };
-        found.objects.extend(owner.filter(|owner| !gone.contains(owner)));
+        // What goes with its owner is not worth a word.
+        if owner.is_none_or(|owner| !gone.contains(&owner)) {
+            found.objects.extend(owner);
+            found.is_any = true;
+        }
     }
     found
 }
@@ -152,6 +156,9 @@ mod tests {
         let temporary = Lost { is_temporary: true, ..lost(RELATION, 10, "table", "pg_temp.t") };
         let ours = Lost { schema: Some("courier".to_owned()), ..lost(RELATION, 11, "table", "courier.x") };
         assert_eq!(of_drop(vec![temporary, ours], |_, _| None), Effects::default());
+        let view = Lost { is_temporary: true, ..lost(RELATION, 12, "view", "pg_temp.v") };
+        let rule = lost(2618, 13, "rule", "\"_RETURN\" on pg_temp.v");
+        assert_eq!(of_drop(vec![rule, view], |_, _| Some((RELATION, 12))), Effects::default());
         let list = vec![affected(1, "CREATE TABLE", Some("pg_temp")), affected(2, "ALTER TABLE", Some(HELPER_SCHEMA))];
         assert_eq!(of_commands(list), Effects::default());
         let found = of_commands(vec![affected(1, "CREATE TABLE", Some("s")), affected(2, "ALTER TABLE", None)]);

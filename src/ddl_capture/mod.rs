@@ -12,6 +12,7 @@
 //! right to the table; the rows are written with those of the extension. The catalogs are read under a snapshot of now, also in a
 //! transaction that sees the data as they were, and nothing is ever updated, so no transaction fails for what another one did.
 
+pub mod by_hand;
 mod effects;
 mod row;
 mod tags;
@@ -38,7 +39,7 @@ pub fn on_event(event: &Fired) -> Result<()> {
     let noted = Noted::of(event, about);
     match xact::attempt(|| spi::with_snapshot(|| row::write(&noted))) {
         Err(error) => failed(&noted, error),
-        Ok(()) => Ok(()),
+        Ok(_) => Ok(()),
     }
 }
 

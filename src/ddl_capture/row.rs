@@ -12,6 +12,7 @@ use crate::pg::event_trigger::Fired;
 use crate::pg::xact;
 use crate::schema::captured::{Captured, FORM, Rewrite};
 use crate::schema::image::Class;
+use crate::schema::scope::Object;
 
 /// Of a longer text the beginning is enough for people.
 const LONGEST_TEXT: usize = 10_000;
@@ -50,6 +51,11 @@ impl Noted {
             here: xact::here(),
         }
     }
+
+    /// No command.
+    pub fn by_hand(tag: &str, about: About) -> Noted {
+        Noted { tag: tag.to_owned(), about, author: xact::user_name(), text: None, command: 0, here: (0, 0) }
+    }
 }
 
 thread_local! {
@@ -71,16 +77,17 @@ struct Rewritten {
     tops: HashSet<u32>,
 }
 
-pub fn write(noted: &Noted) -> Result<()> {
+/// Returns what it was about, as roots.
+pub fn write(noted: &Noted) -> Result<Vec<Object>> {
     match &noted.about {
         About::Effects(effects) => write_effects(noted, effects),
         About::Rewrite(rewrite) => write_rewrite(noted, *rewrite),
-        About::Unknown => write_without_image(noted),
+        About::Unknown => write_without_image(noted).map(|()| Vec::new()),
     }
 }
 
 /// One row for all that the command touched and dropped.
-fn write_effects(noted: &Noted, effects: &Effects) -> Result<()> {
+fn write_effects(noted: &Noted, effects: &Effects) -> Result<Vec<Object>> {
     REWRITTEN.take();
     let (captured, snapshot) = command::after_command(|| {
         let roots = command::roots(&effects.objects)?;
@@ -88,24 +95,23 @@ fn write_effects(noted: &Noted, effects: &Effects) -> Result<()> {
             return Ok((None, String::new()));
         }
         let mut captured = command::describe(&roots.objects)?;
-        let made = |object: &(Class, u32)| {
-            roots.themselves.contains(object) && effects.made.contains(&(object.0.oid(), object.1))
-        };
+        let made =
+            |object: &Object| roots.themselves.contains(object) && effects.made.contains(&(object.0.oid(), object.1));
         captured.created = captured.touched.iter().copied().filter(made).collect();
         Ok((Some(captured), command::snapshot()?))
     })?;
-    let Some(mut captured) = captured else { return Ok(()) };
+    let Some(mut captured) = captured else { return Ok(Vec::new()) };
     captured.dropped.clone_from(&effects.dropped);
     let image = ddl_log::text(&captured)?;
-    if !captured.touched.is_empty() && is_repeated(noted, &image) {
-        return Ok(());
+    if captured.touched.is_empty() || !is_repeated(noted, &image) {
+        send(noted, snapshot, image)?;
     }
-    send(noted, snapshot, image)
+    Ok(captured.touched)
 }
 
 /// Before the rows. The first row of a command has the images of all that inherit from the same table, so that no part of a family is
 /// described without the rest; those for its other members name the member only.
-fn write_rewrite(noted: &Noted, rewrite: Rewrite) -> Result<()> {
+fn write_rewrite(noted: &Noted, rewrite: Rewrite) -> Result<Vec<Object>> {
     let (captured, snapshot) = command::after_command(|| {
         let tops: Vec<u32> = command::tops(rewrite.table)?.into_iter().filter(|top| is_new(noted, *top)).collect();
         let objects: Vec<(u32, u32)> = tops.into_iter().map(|top| (Class::Relation.oid(), top)).collect();
@@ -114,8 +120,10 @@ fn write_rewrite(noted: &Noted, rewrite: Rewrite) -> Result<()> {
         let captured = if roots.objects.is_empty() { empty() } else { command::describe(&roots.objects)? };
         Ok(((!is_ours).then_some(captured), command::snapshot()?))
     })?;
-    let Some(captured) = captured else { return Ok(()) };
-    send(noted, snapshot, ddl_log::text(&Captured { rewrite: Some(rewrite), ..captured })?)
+    let Some(captured) = captured else { return Ok(Vec::new()) };
+    let captured = Captured { rewrite: Some(rewrite), ..captured };
+    send(noted, snapshot, ddl_log::text(&captured)?)?;
+    Ok(captured.touched)
 }
 
 fn empty() -> Captured {

@@ -148,8 +148,10 @@ unsafe fn hidden(command: *const pg_sys::CollectedCommand) -> Vec<(u32, u32)> {
         match (*command).type_ {
             ALTER_TABLE => {
                 let parts = (*command).d.alterTable.subcmds;
-                let address = |at| (*cell(parts, at).cast::<pg_sys::CollectedATSubcmd>()).address;
-                (0..length(parts)).map(address).filter_map(object).collect()
+                let part = |at| cell(parts, at).cast::<pg_sys::CollectedATSubcmd>().cast_const();
+                let of =
+                    |part: *const pg_sys::CollectedATSubcmd| [object((*part).address), other_table((*part).parsetree)];
+                (0..length(parts)).map(part).flat_map(of).flatten().collect()
             }
             GRANT => {
                 let grant = (*command).d.grant.istmt;
@@ -163,6 +165,35 @@ unsafe fn hidden(command: *const pg_sys::CollectedCommand) -> Vec<(u32, u32)> {
             }
             _ => Vec::new(),
         }
+    }
+}
+
+/// The table that a part of ALTER TABLE names besides the one it alters: a partition, a parent. The name means what it meant to the
+/// command, whose locks are held.
+///
+/// # Safety
+/// A part of ALTER TABLE, or null.
+unsafe fn other_table(part: *const pg_sys::Node) -> Option<(u32, u32)> {
+    // SAFETY: by contract; tags say what nodes are. Nothing is locked, and no table is none.
+    unsafe {
+        if part.is_null() || (*part).type_ != pg_sys::NodeTag::T_AlterTableCmd {
+            return None;
+        }
+        let definition = (*part.cast::<pg_sys::AlterTableCmd>()).def;
+        if definition.is_null() {
+            return None;
+        }
+        let name = match (*definition).type_ {
+            pg_sys::NodeTag::T_PartitionCmd => (*definition.cast::<pg_sys::PartitionCmd>()).name,
+            pg_sys::NodeTag::T_RangeVar => definition.cast::<pg_sys::RangeVar>(),
+            _ => return None,
+        };
+        if name.is_null() {
+            return None;
+        }
+        let (lock, options) = (pg_sys::NoLock as i32, pg_sys::RVROption::RVR_MISSING_OK);
+        let oid = pg_sys::RangeVarGetRelidExtended(name, lock, options, None, std::ptr::null_mut());
+        (oid != pg_sys::InvalidOid).then(|| (pg_sys::RelationRelationId.to_u32(), oid.to_u32()))
     }
 }
 

@@ -52,7 +52,7 @@ fn asked_for(task: &Task, oid: u32, followed: &[FollowedTable]) -> Result<Vec<Ca
     let mut found: Vec<FoundTable> = select::candidates()?;
     found.retain(|f| f.table.oid == oid || f.ancestors.iter().any(|(parent, _)| *parent == oid));
     let Some(asked) = found.iter().find(|f| f.table.oid == oid) else {
-        return Err(Error::new("42809", "a task cannot follow this relation")
+        return Err(Error::new(sqlstate::WRONG_OBJECT_TYPE, "a task cannot follow this relation")
             .detail("It is no table, or one of the system, of an extension, or of this session."));
     };
     let name = TableName::new(asked.table.schema.clone(), asked.table.name.clone());
@@ -69,9 +69,12 @@ fn asked_for(task: &Task, oid: u32, followed: &[FollowedTable]) -> Result<Vec<Ca
     for FoundTable { table, .. } in found {
         if table.is_unlogged {
             if table.oid == oid {
-                return Err(Error::new("42809", format!("a task cannot follow table {}", name.shown()))
-                    .detail(format!("It is an {UNLOGGED}."))
-                    .hint(format!("ALTER TABLE {} SET LOGGED;", name.shown())));
+                return Err(Error::new(
+                    sqlstate::WRONG_OBJECT_TYPE,
+                    format!("a task cannot follow table {}", name.shown()),
+                )
+                .detail(format!("It is an {UNLOGGED}."))
+                .hint(format!("ALTER TABLE {} SET LOGGED;", name.shown())));
             }
         } else if table.oid == oid || !is_followed(&table) {
             tables.push(table.with_a_name()?);

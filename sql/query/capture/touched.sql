@@ -58,7 +58,7 @@ WITH RECURSIVE root (class, oid, is_root) AS (
 )
 SELECT f.class, f.oid, bool_or(f.is_root) AS is_root,
        -- Of what is gone there is no row here.
-       bool_or(COALESCE(c.relpersistence = 't', false) OR n.nspname IN ('courier', 'courier_applied')) AS is_ours
+       bool_or(COALESCE(c.relpersistence = 't', false) OR COALESCE(n.nspname IN ('courier', 'courier_applied'), false)) AS is_ours
   FROM family f
   LEFT JOIN pg_class c ON f.class = 1259 AND c.oid = f.oid
   LEFT JOIN pg_type y ON f.class = 1247 AND y.oid = f.oid

@@ -1,0 +1,55 @@
+//! Rows without a command: how things are now, for who asks. What escaped the event triggers (they were disabled, or a catalog was edited)
+//! reaches the tasks so.
+
+use std::collections::HashSet;
+
+use super::effects::Effects;
+use super::row::{self, About, Noted};
+use crate::error::{Error, Result, sqlstate};
+use crate::pg::spi;
+use crate::schema::image::Class;
+
+const TAG: &str = "CAPTURE";
+
+/// One object by its name or oid, with its descendants.
+pub fn object(name: &str) -> Result<()> {
+    let found =
+        spi::as_extension(|| spi::query_opt(include_str!("../../sql/query/capture/object.sql"), &[Some(name)]))?;
+    let Some(found) = found else {
+        return Err(Error::new(sqlstate::UNDEFINED_OBJECT, format!("object \"{name}\" does not exist")).detail(
+            "It has to be the name of a table, a sequence, a type (each with its schema) or a schema, or an oid.",
+        ));
+    };
+    let object = (found.parse("class")?, found.parse("oid")?);
+    match write(vec![object])?.is_empty() {
+        true => Err(Error::new(sqlstate::WRONG_OBJECT_TYPE, format!("no task creates \"{name}\""))
+            .detail("It is of the system, temporary, or part of an extension.")),
+        false => Ok(()),
+    }
+}
+
+/// So many tables in a row of the log, besides their descendants.
+const AT_ONCE: usize = 100;
+
+/// Returns the number of rows.
+pub fn tables(relations: &[u32]) -> Result<i64> {
+    let mut written: HashSet<u32> = HashSet::new();
+    let mut rows = 0;
+    for some in relations.chunks(AT_ONCE) {
+        // A partition that came with its table is there.
+        let missing = some.iter().filter(|oid| !written.contains(oid)).map(|oid| (Class::Relation.oid(), *oid));
+        let missing: Vec<(u32, u32)> = missing.collect();
+        if missing.is_empty() {
+            continue;
+        }
+        let touched = write(missing)?;
+        rows += i64::from(!touched.is_empty());
+        written.extend(touched.into_iter().filter(|object| object.0 == Class::Relation).map(|object| object.1));
+    }
+    Ok(rows)
+}
+
+fn write(objects: Vec<(u32, u32)>) -> Result<Vec<(Class, u32)>> {
+    let effects = Effects { objects, is_any: true, ..Effects::default() };
+    row::write(&Noted::by_hand(TAG, About::Effects(effects)))
+}
