@@ -19,6 +19,7 @@ use super::collect::group::Mode;
 use super::collect::route::{Before, OpenCopy, Run, Way, WayFacts};
 use super::collect::waiting::Waiting;
 use super::conflicts::Policy;
+use super::ddl::Definitions;
 use super::flights::Flights;
 pub use super::flights::Round;
 use super::lanes::Lanes;
@@ -61,6 +62,7 @@ pub struct Applier {
     pub(super) selection: Rc<Selection>,
     /// The transaction under way has a command of the source: what follows waits until it has committed.
     pub(super) stands_alone: bool,
+    pub(super) definitions: Definitions,
     /// The definitions that changes came with last, by table.
     generations: FastMap<u32, u64>,
 }
@@ -118,6 +120,7 @@ impl Applier {
             policy: Policy { conflict: plan.conflict, skip: plan.skip },
             selection,
             stands_alone: false,
+            definitions: Definitions::default(),
             generations: FastMap::default(),
         })
     }

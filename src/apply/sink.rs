@@ -14,7 +14,9 @@ impl Applier {
     /// Takes what the stream brings, in commit order.
     pub fn event(&mut self, transaction: &Transaction, event: Event<'_>) -> Result<()> {
         match event {
-            Event::Change { relation, change } if !relation.takes(Operation::of(&change)) => Ok(()),
+            Event::Change { relation, change } if !relation.takes(Operation::of(&change)) => {
+                if relation.route.is_awaited { self.awaits(transaction, relation, change) } else { Ok(()) }
+            }
             Event::Change { relation, change } => self.change(transaction, relation, change),
             Event::Truncate { relations, restart_sequences } => {
                 let taken: Vec<_> = relations.iter().filter(|r| r.takes(Operation::Truncate)).cloned().collect();
@@ -75,6 +77,7 @@ impl Applier {
     }
 
     fn commit(&mut self, transaction: &Transaction) -> Result<()> {
+        self.definitions_end()?;
         if self.writer.lanes.flights.current.commit_lsn != transaction.commit_lsn {
             // Nothing of it was wanted; the next group's progress covers it.
             return Ok(());

@@ -51,7 +51,10 @@ unsafe extern "C-unwind" fn startup(
     // SAFETY: by the callback's contract.
     unsafe {
         (*options).output_type = pg_sys::OutputPluginOutputType::OUTPUT_PLUGIN_BINARY_OUTPUT;
-        if !OPENING.get() {
+        if OPENING.get() {
+            // What ALTER TABLE writes anew is what the values are.
+            (*options).receive_rewrites = true;
+        } else {
             reader::startup(context, options, is_init);
         }
     }

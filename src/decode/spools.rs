@@ -1,23 +1,15 @@
 //! What was taken out of open transactions, and how much memory that leaves.
 
-use std::ffi::{CStr, OsStr};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-
 use pgrx::pg_sys;
 
 use crate::error::{Error, Result};
 use crate::logicalrep::{FastMap, Spool};
-use crate::pg::compat;
+use crate::pg::{compat, disk};
 
 /// Open transactions with a spool; each has an open file.
 pub(super) const MOST: usize = 64;
 /// Pieces of a transaction whose rows are sent ahead: small, as the destination works on one while the next is decoded.
 const AHEAD: usize = 4 << 20;
-/// Where the server has its temporary files, in the data directory, which is the current directory of its processes.
-/// `temp_tablespaces` does not matter: it is a choice of roles for their queries, and this is memory of the server that
-/// went to disk, as its own files of such transactions, which lie in the data directory too.
-const DIRECTORY: &CStr = c"base/pgsql_tmp";
 
 #[derive(Default)]
 pub(super) struct Spools {
@@ -88,11 +80,7 @@ impl TakenEarly {
 
     pub(super) fn open(&mut self) -> Result<&mut Spool> {
         if self.spool.is_none() {
-            // SAFETY: a C string; like the server's own temporary files, the directory is made by the first that needs
-            // it, and it is no error that it is there.
-            unsafe { pg_sys::MakePGDirectory(DIRECTORY.as_ptr()) };
-            let directory = Path::new(OsStr::from_bytes(DIRECTORY.to_bytes()));
-            self.spool = Some((Spool::create(directory)?, ExternalFile::count()));
+            self.spool = Some((Spool::create(&disk::temporary_directory())?, ExternalFile::count()));
         }
         self.spool.as_mut().map(|(spool, _)| spool).ok_or_else(|| Error::internal("a spool is missing"))
     }

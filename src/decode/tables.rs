@@ -130,7 +130,9 @@ impl Tables {
                 return Ok(known);
             }
             let at = self.meet_table(relation)?;
-            if self.met[at].marked_by.is_none() {
+            // The file that a table is being written to anew is the table's own in the end.
+            let is_transient = (*(*relation).rd_rel).relrewrite != pg_sys::InvalidOid;
+            if self.met[at].marked_by.is_none() && !is_transient {
                 self.by_file.insert(file, at);
             }
             Ok(at)
@@ -239,6 +241,10 @@ unsafe fn ask(relation: pg_sys::Relation, selection: &Selection, settled: bool) 
     // SAFETY: by contract.
     unsafe {
         let id = (*relation).rd_id;
+        let rewritten = (*(*relation).rd_rel).relrewrite;
+        if rewritten != pg_sys::InvalidOid {
+            return Ok(selection.interest_in_rewritten(rewritten.to_u32()));
+        }
         let mut seen = Seen {
             oid: id.to_u32(),
             name: name_of(relation),

@@ -76,6 +76,8 @@ pub struct Coverage {
     pub missing: FastMap<u32, TableName>,
     /// Transactions that this snapshot shows are judged by how things are as the worker starts.
     pub start: CopySnapshot,
+    /// Do tables that the patterns name join by the commands that make them?
+    pub joins: bool,
 }
 
 impl Coverage {
@@ -97,7 +99,15 @@ impl Coverage {
             true => self.missing.contains_key(&table.oid),
             false => table.is_users && self.patterns.names(&table.name, table.ancestors.iter().map(|(o, n)| (*o, n))),
         };
-        if is_missing { Err(self.not_followed(table)) } else { Ok(Ruling::NOTHING) }
+        match is_missing {
+            false => Ok(Ruling::NOTHING),
+            // Rows of a table made from a query come before the command that has made it.
+            true if self.joins => {
+                let route = Some(Rc::new(Route::awaited(table.name.clone())));
+                Ok(Ruling { interest: Interest::Everything, route, is_certain: false })
+            }
+            true => Err(self.not_followed(table)),
+        }
     }
 
     fn of_followed(&self, followed: &Followed, table: &Seen<'_>, settled: bool) -> Result<Ruling> {
@@ -180,6 +190,7 @@ impl Default for Coverage {
             followed: FastMap::default(),
             missing: FastMap::default(),
             start: CopySnapshot::nothing(Lsn::INVALID),
+            joins: false,
         }
     }
 }

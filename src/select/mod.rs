@@ -11,6 +11,7 @@
 //! A rule that leaves out changes is a file here, and a method of [`Selection`].
 
 use std::cell::{Cell, Ref, RefCell};
+use std::collections::HashSet;
 
 pub mod coverage;
 pub mod interest;
@@ -23,7 +24,7 @@ pub mod properties;
 pub mod ways_out;
 
 use coverage::Coverage;
-use interest::{Ruling, Seen};
+use interest::{Interest, Ruling, Seen};
 use marks::Mark;
 use origins::Origins;
 use own::Own;
@@ -36,13 +37,15 @@ use crate::logicalrep::{TableName, Transaction};
 pub struct Selection {
     epoch: Cell<u64>,
     coverage: RefCell<Coverage>,
+    /// Tables whose rows come anew in the transaction under way, in the order of their rewriting.
+    reloaded: RefCell<HashSet<u32>>,
     origins: Origins,
     own: Own,
 }
 
 impl Selection {
     pub fn new(coverage: Coverage, origins: Origins, own: Own) -> Selection {
-        Selection { epoch: Cell::new(0), coverage: RefCell::new(coverage), origins, own }
+        Selection { epoch: Cell::new(0), coverage: RefCell::new(coverage), reloaded: RefCell::default(), origins, own }
     }
 
     #[inline]
@@ -67,6 +70,35 @@ impl Selection {
     pub fn change(&self, change: impl FnOnce(&mut Coverage)) {
         change(&mut self.coverage.borrow_mut());
         self.epoch.set(self.epoch.get() + 1);
+    }
+
+    /// The rows of these tables come anew, until the transaction ends: then none does.
+    pub fn reload(&self, tables: impl IntoIterator<Item = u32>) {
+        let mut reloaded = self.reloaded.borrow_mut();
+        let before = reloaded.len();
+        reloaded.extend(tables);
+        if reloaded.len() != before {
+            self.epoch.set(self.epoch.get() + 1);
+        }
+    }
+
+    pub fn transaction_ends(&self) {
+        let reloaded = std::mem::take(&mut *self.reloaded.borrow_mut());
+        if !reloaded.is_empty() {
+            self.epoch.set(self.epoch.get() + 1);
+        }
+    }
+
+    /// What the task wants of the rows that a table is written to anew with.
+    pub fn interest_in_rewritten(&self, table: u32) -> Ruling {
+        match self.coverage().followed.get(&table) {
+            Some(followed) if self.reloaded.borrow().contains(&table) => Ruling {
+                interest: Interest::Everything,
+                route: Some(followed.route.clone()),
+                is_certain: false,
+            },
+            _ => Ruling::NOTHING,
+        }
     }
 
     /// What the task wants of a table. An error if it cannot leave the table out, and cannot follow it either.
@@ -117,7 +149,7 @@ mod tests {
     use crate::logicalrep::{Lsn, TableName};
     use crate::transform::Route;
     use coverage::{Followed, Patterns};
-    use interest::{Interest, Moment, Names};
+    use interest::{Moment, Names};
     use marks::Marks;
 
     struct NoCatalog;

@@ -15,6 +15,15 @@ pub fn not_followed_hint(task: &str, table: &TableName) -> String {
     )
 }
 
+/// The same where the task completes the hint.
+pub fn not_followed_hint_of_any(table: &TableName) -> String {
+    let (name, pattern) = (quote_literal(&table.shown()), quote_literal(&table.qualified()));
+    format!(
+        "To follow it, create it on the destination as it is here, empty, then SELECT courier.add_table({{task}}, {name}); To leave it \
+         out: SELECT courier.alter_task({{task}}, exclude => ARRAY[{pattern}]); Either way then SELECT courier.resume({{task}});"
+    )
+}
+
 pub(super) fn unlogged(task: &str, table: &TableName) -> Error {
     let name = table.shown();
     Error::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, format!("table {name} was made unlogged on the source"))

@@ -16,6 +16,8 @@ pub struct Route {
     pub columns: Columns,
     pub filter: Filter,
     pub operations: Operations,
+    /// The table is not there yet: the command that makes it follows, and rows wait for it.
+    pub is_awaited: bool,
 }
 
 /// What becomes of columns.
@@ -105,7 +107,13 @@ impl Route {
             columns: Columns::Same,
             filter: Filter::All,
             operations: Operations::ALL,
+            is_awaited: false,
         }
+    }
+
+    /// Of a table that is not there yet: no operation can be applied.
+    pub fn awaited(table: TableName) -> Route {
+        Route { operations: Operations::only(&[]), is_awaited: true, ..Route::identity(table) }
     }
 
     /// Reads `courier.task_table.route`: `{"schema": s, "table": t, "columns": {"here": "there", "stays": null},
@@ -129,7 +137,7 @@ impl Route {
             stored.table.unwrap_or_else(|| source.name.clone()),
         );
         let columns = if stored.columns.is_empty() { Columns::Same } else { Columns::Mapped(stored.columns) };
-        Ok(Route { source, target, columns, filter: Filter::All, operations })
+        Ok(Route { source, target, columns, filter: Filter::All, operations, is_awaited: false })
     }
 
     /// What a column of the source is called on the destination; `None` if it does not travel.

@@ -1,0 +1,151 @@
+//! Rows that commands of their transaction are about: those that a table is written to anew with, and those of a table that is made
+//! from a query, which come before the command.
+//!
+//! ALTER TABLE that computes values anew (a default that is no constant, a type changed by an expression) writes every row to the WAL, with
+//! the source's values. Where the destination cannot compute the same, the table there is emptied, takes its new shape, and the rows follow
+//! in the stream. CREATE TABLE AS and SELECT INTO write their rows before anybody can say what the table is: they wait in a file.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::Command;
+use crate::apply::applier::Applier;
+use crate::error::{Error, Result, sqlstate};
+use crate::logicalrep::{Change, Relation, Spool, Transaction};
+use crate::pg::disk;
+use crate::schema::captured::{Captured, Rewrite};
+use crate::schema::image::{Column, Table};
+use crate::transform::Route;
+
+/// What the transaction under way has said about definitions.
+#[derive(Default)]
+pub struct Definitions {
+    /// Rows of tables that are not there yet, by the tables' OIDs.
+    awaited: HashMap<u32, Awaited>,
+    /// How the rows of tables that are written anew come to be, as far as that is decided.
+    ways: HashMap<u32, RowsAnew>,
+}
+
+struct Awaited {
+    relation: Rc<Relation>,
+    rows: Spool,
+}
+
+/// How the destination comes to the rows of a table that the source has written anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RowsAnew {
+    /// It computes them itself, and they are the same.
+    Computed,
+    /// They come in the stream, into an empty table.
+    Sent,
+}
+
+const ACCESS_METHOD: i32 = 8;
+const PERSISTENCE: i32 = 1;
+
+/// What a table was and is.
+pub(super) fn rows_anew(rewrite: Rewrite, before: Option<&Table>, after: &Table) -> RowsAnew {
+    let Some(before) = before else { return RowsAnew::Sent };
+    if rewrite.reason & PERSISTENCE != 0 && before.unlogged {
+        return RowsAnew::Sent;
+    }
+    if rewrite.reason == ACCESS_METHOD {
+        return RowsAnew::Computed;
+    }
+    let is_computed = |column: &Column| match before.column(column.attnum) {
+        None => column.generated.is_some() || (column.expression.is_none() && column.identity.is_none()),
+        Some(old) => {
+            old.type_name == column.type_name && old.collation == column.collation && old.generated == column.generated
+                || is_same_value(&old.type_name, &column.type_name)
+        }
+    };
+    if after.columns.iter().all(is_computed) { RowsAnew::Computed } else { RowsAnew::Sent }
+}
+
+/// Does each value of the one type become the one of the other that the source has, whatever USING said there? It says nothing else where
+/// the value stays what it was; and then the source has written nothing that the destination would not.
+fn is_same_value(_before: &str, _after: &str) -> bool {
+    // A USING clause is not known here: it may have been anything.
+    false
+}
+
+impl Applier {
+    /// Keeps a row of a table that is not there yet.
+    #[cold]
+    pub(in crate::apply) fn awaits(
+        &mut self,
+        transaction: &Transaction,
+        relation: &Rc<Relation>,
+        change: Change<'_>,
+    ) -> Result<()> {
+        let awaited = match self.definitions.awaited.entry(relation.oid) {
+            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::hash_map::Entry::Vacant(new) => {
+                let rows = Spool::create(&disk::temporary_directory())?;
+                new.insert(Awaited { relation: relation.clone(), rows })
+            }
+        };
+        awaited.rows.push(relation, transaction.change_lsn, change)
+    }
+
+    /// The table is there now: its rows follow.
+    pub(super) fn play_awaited(&mut self, transaction: &Transaction, table: u32) -> Result<()> {
+        let Some(Awaited { relation, rows }) = self.definitions.awaited.remove(&table) else { return Ok(()) };
+        let route = Rc::new(Route::identity(relation.route.source.clone()));
+        let there = Rc::new(Relation { route, ..(*relation).clone() });
+        rows.play(|_, lsn, change| {
+            let transaction = Transaction { change_lsn: lsn, ..*transaction };
+            self.change(&transaction, &there, change)
+        })
+    }
+
+    /// How the rows of a rewritten table come to be; remembered for the other members of its family.
+    pub(super) fn way_of_rows(
+        &mut self,
+        rewrite: Rewrite,
+        captured: &Captured,
+        before: impl Fn(u32) -> Option<Table>,
+    ) -> RowsAnew {
+        for table in &captured.image.tables {
+            let way = rows_anew(rewrite, before(table.oid).as_ref(), table);
+            self.definitions.ways.insert(table.oid, way);
+        }
+        self.definitions.ways.get(&rewrite.table).copied().unwrap_or(RowsAnew::Sent)
+    }
+
+    /// A command has ended: the next one that rewrites decides anew.
+    pub(super) fn command_ends(&mut self) {
+        self.definitions.ways.clear();
+    }
+
+    /// The transaction is complete.
+    pub(in crate::apply) fn definitions_end(&mut self) -> Result<()> {
+        if let Some(awaited) = self.definitions.awaited.values().next() {
+            return Err(uncaptured(&awaited.relation));
+        }
+        if self.stands_alone {
+            self.definitions.ways.clear();
+            self.selection.transaction_ends();
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn is_rewrite(captured: &Captured, table: u32) -> bool {
+    captured.rewrite.is_some_and(|rewrite| rewrite.table == table)
+}
+
+fn uncaptured(relation: &Relation) -> Error {
+    let name = relation.shown();
+    Error::new(
+        sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("rows were written to table {name}, and no command says where it comes from"),
+    )
+    .detail("The event triggers of pg_courier did not fire when it was created, attached, renamed or made logged. Nothing of this transaction has been applied.")
+    .hint(crate::select::ways_out::not_followed_hint_of_any(&relation.route.source))
+}
+
+/// For messages.
+pub(super) fn about(command: &Command) -> String {
+    format!("It is command {} of courier.ddl.", command.id)
+}
