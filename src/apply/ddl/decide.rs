@@ -26,6 +26,8 @@ pub struct Said<'a> {
     /// The text of it.
     pub shown: &'a str,
     pub captured: &'a Captured,
+    /// A table whose rows come behind it, all of them.
+    pub loads: Option<u32>,
 }
 
 /// What is to be done.
@@ -130,7 +132,7 @@ fn standings(
                 standings.insert(object, Standing::Left);
                 decided.unfollow.push(table.oid);
             }
-            (false, true) if created.contains(&object) || table.is_partitioned => {
+            (_, true) if said.loads == Some(table.oid) || created.contains(&object) || table.is_partitioned => {
                 standings.insert(object, Standing::Followed);
                 joined.insert(table.oid);
                 decided.follow.push((table.oid, name, table.is_partitioned));
@@ -212,7 +214,7 @@ mod tests {
 
     fn decided(xid: u32, captured: &Captured) -> Decided {
         let snapshot = CopySnapshot::of_moment("100:100:").unwrap();
-        let said = Said { xid, snapshot: &snapshot, shown: "100:100:", captured };
+        let said = Said { xid, snapshot: &snapshot, shown: "100:100:", captured, loads: None };
         let names = |table: &Table, _: &Before| table.name.schema == "s";
         decide(&said, before(), &[], names).unwrap()
     }

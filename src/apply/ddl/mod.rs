@@ -9,12 +9,15 @@
 //! had within two seconds is given up, so that nobody there waits behind us for longer, and tried again: the order of everything stays.
 
 mod decide;
+mod rows;
 mod run;
 
 use std::rc::Rc;
 use std::time::Instant;
 
 use self::decide::{Before, Decided, Said, decide};
+pub use self::rows::Definitions;
+use self::rows::RowsAnew;
 use super::applier::Applier;
 use crate::destination::{CommandDone, Destination, ModelTable};
 use crate::error::{Error, Result, sqlstate};
@@ -23,7 +26,7 @@ use crate::pg::compat;
 use crate::schema::captured::{Captured, FORM};
 use crate::schema::deparse::postgres;
 use crate::schema::diff;
-use crate::schema::image::{Class, Table};
+use crate::schema::image::{Class, Name, Table};
 use crate::schema::model::{Known, Standing};
 use crate::schema::plan;
 use crate::schema::scope::Object;
@@ -72,12 +75,20 @@ impl Applier {
         let captured = read(command)?;
         let snapshot = CopySnapshot::of_moment(&command.snapshot).map_err(Error::internal)?;
         self.stand_still()?;
-        let said = Said { xid: transaction.xid, snapshot: &snapshot, shown: &command.snapshot, captured: &captured };
         let task_id = self.writer.task_id().to_owned();
         let selection = self.selection.clone();
         let followed = selection.followed().into_iter().collect();
         let destination = self.writer.lanes.plain()?.exchange();
         let before = Before { model: model(destination, &task_id, &captured)?, followed };
+        let loads = self.loads(&captured, &before);
+        let said = Said {
+            xid: transaction.xid,
+            snapshot: &snapshot,
+            shown: &command.snapshot,
+            captured: &captured,
+            loads: loads.as_ref().map(|(table, _)| *table),
+        };
+        let destination = self.writer.lanes.plain()?.exchange();
         let available = destination.available(&captured.causes)?;
         let names = |table: &Table, _: &Before| {
             let parents: Vec<u32> = table.parents.iter().map(|parent| parent.oid).collect();
@@ -87,7 +98,8 @@ impl Applier {
         if let Some((_, name)) = decided.enter.first() {
             return Err(enters(name, command));
         }
-        let (objects, statements) = apply(destination, command, &decided)?;
+        let emptied = loads.as_ref().and_then(|(table, name)| Some((*table, name.as_ref()?)));
+        let (objects, statements) = apply(destination, command, &decided, emptied)?;
         let state =
             if decided.store.is_empty() && decided.forget.is_empty() { State::Filtered } else { State::Applied };
         destination.store_model(&task_id, decided.store.iter())?;
@@ -103,9 +115,24 @@ impl Applier {
         };
         destination.note_command(&task_id, &note)?;
         crate::failpoint::hit("apply_after_ddl")?;
-        self.take_notice(&decided);
         self.stands_alone = true;
-        Ok(())
+        self.take_notice(&decided);
+        match loads {
+            Some((table, _)) => self.selection.reload([table]),
+            None if captured.rewrite.is_none() => self.command_ends(),
+            None => {}
+        }
+        decided.follow.iter().try_for_each(|(table, ..)| self.play_awaited(transaction, *table))
+    }
+
+    /// The table whose rows come in the stream behind the command, and what it is called on the destination, if it is there.
+    fn loads(&mut self, captured: &Captured, before: &Before) -> Option<(u32, Option<Name>)> {
+        let rewrite = captured.rewrite?;
+        let known = |oid: u32| before.model.get(&(Class::Relation, oid))?.kept.image.tables.first().cloned();
+        match self.way_of_rows(rewrite, captured, known) {
+            RowsAnew::Computed => None,
+            RowsAnew::Sent => Some((rewrite.table, known(rewrite.table).map(|table| table.name))),
+        }
     }
 
     /// The destination's model says which tables are followed, and under which names, at the position of the stream: they may have joined
@@ -195,6 +222,7 @@ fn model(
 ) -> Result<std::collections::BTreeMap<Object, Known>> {
     let image = &captured.image;
     let mut objects: Vec<Object> = captured.touched.clone();
+    objects.extend(captured.rewrite.iter().map(|rewrite| (Class::Relation, rewrite.table)));
     objects.extend(captured.dropped.iter().map(|dropped| (dropped.class, dropped.oid)));
     objects.extend(image.tables.iter().map(|of| (Class::Relation, of.oid)));
     objects.extend(image.tables.iter().flat_map(|of| of.parents.iter().map(|parent| (Class::Relation, parent.oid))));
@@ -221,13 +249,23 @@ fn model(
 }
 
 /// Runs what makes one image of the other; what was said there, and about what.
-fn apply(destination: &mut Destination, command: &Command, decided: &Decided) -> Result<(Vec<String>, Vec<String>)> {
+fn apply(
+    destination: &mut Destination,
+    command: &Command,
+    decided: &Decided,
+    emptied: Option<(u32, &Name)>,
+) -> Result<(Vec<String>, Vec<String>)> {
     let difference = diff::diff(&decided.before, &decided.after, compat::MAJOR);
     if let Some(subject) = difference.unsaid.first() {
         return Err(unsaid(&postgres::shown_subject(subject), command));
     }
-    let items = plan::in_order(&difference.steps, compat::MAJOR);
-    let statements = run::run(destination, command, &items)?;
+    let mut steps = difference.steps;
+    if let Some((table, _)) = emptied {
+        steps.iter_mut().for_each(|step| step.of_empty(table));
+    }
+    let items = plan::in_order(&steps, compat::MAJOR);
+    let emptying = emptied.map(|(_, name)| postgres::emptying(name));
+    let statements = run::run(destination, command, emptying.as_ref(), &items)?;
     let mut objects: Vec<String> = items.iter().map(|item| item.object.clone()).collect();
     objects.dedup();
     Ok((objects, statements))

@@ -8,7 +8,6 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::Command;
 use crate::apply::applier::Applier;
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::{Change, Relation, Spool, Transaction};
@@ -55,18 +54,11 @@ pub(super) fn rows_anew(rewrite: Rewrite, before: Option<&Table>, after: &Table)
     let is_computed = |column: &Column| match before.column(column.attnum) {
         None => column.generated.is_some() || (column.expression.is_none() && column.identity.is_none()),
         Some(old) => {
+            // Another type may have come by any expression.
             old.type_name == column.type_name && old.collation == column.collation && old.generated == column.generated
-                || is_same_value(&old.type_name, &column.type_name)
         }
     };
     if after.columns.iter().all(is_computed) { RowsAnew::Computed } else { RowsAnew::Sent }
-}
-
-/// Does each value of the one type become the one of the other that the source has, whatever USING said there? It says nothing else where
-/// the value stays what it was; and then the source has written nothing that the destination would not.
-fn is_same_value(_before: &str, _after: &str) -> bool {
-    // A USING clause is not known here: it may have been anything.
-    false
 }
 
 impl Applier {
@@ -131,10 +123,6 @@ impl Applier {
     }
 }
 
-pub(super) fn is_rewrite(captured: &Captured, table: u32) -> bool {
-    captured.rewrite.is_some_and(|rewrite| rewrite.table == table)
-}
-
 fn uncaptured(relation: &Relation) -> Error {
     let name = relation.shown();
     Error::new(
@@ -143,9 +131,4 @@ fn uncaptured(relation: &Relation) -> Error {
     )
     .detail("The event triggers of pg_courier did not fire when it was created, attached, renamed or made logged. Nothing of this transaction has been applied.")
     .hint(crate::select::ways_out::not_followed_hint_of_any(&relation.route.source))
-}
-
-/// For messages.
-pub(super) fn about(command: &Command) -> String {
-    format!("It is command {} of courier.ddl.", command.id)
 }

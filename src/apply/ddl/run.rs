@@ -6,7 +6,8 @@ use super::Command;
 use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::pg::{bgworker, latch};
-use crate::schema::Item;
+use crate::schema::deparse::postgres::Emptying;
+use crate::schema::{Item, SchemaSql};
 
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 const DEADLOCK_DETECTED: &str = "40P01";
@@ -17,48 +18,71 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Runs what is not there yet; what was run.
-pub(super) fn run(destination: &mut Destination, command: &Command, items: &[Item]) -> Result<Vec<String>> {
-    if items.is_empty() {
+pub(super) fn run(
+    destination: &mut Destination,
+    command: &Command,
+    emptying: Option<&Emptying>,
+    items: &[Item],
+) -> Result<Vec<String>> {
+    if items.is_empty() && emptying.is_none() {
         return Ok(Vec::new());
     }
     let mut pause = FIRST_PAUSE;
     let since = Instant::now();
     loop {
         destination.begin_definitions(PATIENCE)?;
-        match attempt(destination, items) {
+        match attempt(destination, emptying, items) {
             Ok(statements) => {
                 destination.end_definitions()?;
                 return Ok(statements);
             }
-            Err((item, error)) if is_busy(&error) => {
+            Err(Refused { statement, error, .. }) if is_busy(&error) => {
                 destination.undo_definitions()?;
-                let blockers = destination.who_locks(&item.statement)?;
+                let blockers = destination.who_locks(&statement)?;
                 bgworker::report_activity(&format!(
-                    "{} {}: waiting for a lock on the destination for {} s; held by {blockers}",
-                    item.kind,
-                    item.object,
+                    "waiting for a lock on the destination for {} s, held by {blockers}: {statement}",
                     since.elapsed().as_secs()
                 ));
                 latch::wait_for(pause);
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
-            Err((item, error)) => return Err(explain(error, command, item)),
+            Err(refused) => return Err(explain(command, refused)),
         }
     }
 }
 
-fn attempt<'a>(
+/// What the destination has refused.
+struct Refused {
+    statement: SchemaSql,
+    about: String,
+    error: Error,
+}
+
+fn attempt(
     destination: &mut Destination,
-    items: &'a [Item],
-) -> std::result::Result<Vec<String>, (&'a Item, Error)> {
+    emptying: Option<&Emptying>,
+    items: &[Item],
+) -> std::result::Result<Vec<String>, Refused> {
     let mut said = Vec::new();
+    let mut run = |destination: &mut Destination, about: String, statement: &SchemaSql| {
+        let outcome = destination.define(statement);
+        said.push(statement.to_string());
+        outcome.map_err(|error| Refused { statement: statement.clone(), about, error })
+    };
+    if let Some(of) = emptying {
+        let about = || format!("rows of {}", of.table);
+        let refused = |error| Refused { statement: of.truncate.clone(), about: about(), error };
+        let is_referenced = destination.ask_whether(std::iter::once(&of.is_referenced)).map_err(refused)?;
+        let statement = if is_referenced.first() == Some(&true) { &of.delete } else { &of.truncate };
+        run(destination, about(), statement)?;
+    }
     for item in items {
-        let is_there = destination.ask_whether(std::iter::once(&item.present_sql)).map_err(|error| (item, error))?;
-        if is_there.first() == Some(&true) {
-            continue;
+        let about = || format!("{} {}", item.kind, item.object);
+        let is_there = destination.ask_whether(std::iter::once(&item.present_sql));
+        let is_there = is_there.map_err(|error| Refused { statement: item.statement.clone(), about: about(), error })?;
+        if is_there.first() != Some(&true) {
+            run(destination, about(), &item.statement)?;
         }
-        destination.define(&item.statement).map_err(|error| (item, error))?;
-        said.push(item.statement.to_string());
     }
     Ok(said)
 }
@@ -67,10 +91,10 @@ fn is_busy(error: &Error) -> bool {
     [LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED].contains(&error.sqlstate())
 }
 
-fn explain(error: Error, command: &Command, item: &Item) -> Error {
+fn explain(command: &Command, Refused { statement, about, error }: Refused) -> Error {
     error
         .context(format!("While applying {} (command {} of courier.ddl) on the destination.", command.tag, command.id))
-        .context(format!("{} {}: {}", item.kind, item.object, item.statement))
+        .context(format!("{about}: {statement}"))
         .or_hint(format!(
             "Remove the cause on the destination, or do it there yourself, then SELECT courier.resume({{task}}); what is there counts as \
              done. Another statement in its place: SELECT courier.ddl_replace({{task}}, {id}, 'ALTER ...'); without it: SELECT \

@@ -22,6 +22,29 @@ use crate::schema::image::{Extension, Firing, Name, Sequence};
 pub use causes::{Foreign, there};
 pub use names::{TakenName, names};
 
+/// How a table is emptied that gets other rows at once.
+pub struct Emptying {
+    pub table: String,
+    /// Then TRUNCATE is refused, whoever asks.
+    pub is_referenced: SchemaSql,
+    pub truncate: SchemaSql,
+    pub delete: SchemaSql,
+}
+
+pub fn emptying(table: &Name) -> Emptying {
+    let shown = table.shown();
+    Emptying {
+        is_referenced: SchemaSql(format!(
+            "SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' AND k.confrelid = {}::pg_catalog.regclass \
+             AND k.conrelid <> k.confrelid)",
+            quote_literal(&crate::logicalrep::quote::quote_qualified(&table.schema, &table.name))
+        )),
+        truncate: SchemaSql(format!("TRUNCATE ONLY {shown}")),
+        delete: SchemaSql(format!("DELETE FROM ONLY {shown}")),
+        table: shown,
+    }
+}
+
 /// An object, as people read it.
 pub fn shown_subject(subject: &Subject) -> String {
     format!("{} {}", subject.word().to_lowercase(), subject::object(subject))
