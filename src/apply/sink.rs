@@ -32,7 +32,12 @@ impl Applier {
         self.writer.lanes.flights.is_merged_from(lsn)
     }
 
-    fn change(&mut self, transaction: &Transaction, relation: &Rc<Relation>, change: Change<'_>) -> Result<()> {
+    pub(super) fn change(
+        &mut self,
+        transaction: &Transaction,
+        relation: &Rc<Relation>,
+        change: Change<'_>,
+    ) -> Result<()> {
         self.enter(transaction);
         let bytes = change.bytes();
         self.writer.group.count(1, bytes as u64);

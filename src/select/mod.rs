@@ -92,11 +92,9 @@ impl Selection {
     /// What the task wants of the rows that a table is written to anew with.
     pub fn interest_in_rewritten(&self, table: u32) -> Ruling {
         match self.coverage().followed.get(&table) {
-            Some(followed) if self.reloaded.borrow().contains(&table) => Ruling {
-                interest: Interest::Everything,
-                route: Some(followed.route.clone()),
-                is_certain: false,
-            },
+            Some(followed) if self.reloaded.borrow().contains(&table) => {
+                Ruling { interest: Interest::Everything, route: Some(followed.route.clone()), is_certain: false }
+            }
             _ => Ruling::NOTHING,
         }
     }

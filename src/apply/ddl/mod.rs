@@ -193,6 +193,7 @@ fn adopt(coverage: &mut Coverage, tables: &[ModelTable]) {
     let followed: Vec<&ModelTable> = tables.iter().filter(|table| table.standing == Standing::Followed).collect();
     coverage.start = CopySnapshot::nothing(Lsn::INVALID);
     coverage.missing.clear();
+    coverage.joins = true;
     coverage.patterns.parents = followed.iter().filter(|table| table.is_partitioned).map(|table| table.oid).collect();
     let mut before = std::mem::take(&mut coverage.followed);
     for table in followed.into_iter().filter(|table| !table.is_partitioned) {
@@ -255,7 +256,8 @@ fn apply(
     decided: &Decided,
     emptied: Option<(u32, &Name)>,
 ) -> Result<(Vec<String>, Vec<String>)> {
-    let difference = diff::diff(&decided.before, &decided.after, compat::MAJOR);
+    let options = diff::Options { drops_schemas: true, ..diff::Options::default() };
+    let difference = diff::diff_with(&decided.before, &decided.after, compat::MAJOR, options);
     if let Some(subject) = difference.unsaid.first() {
         return Err(unsaid(&postgres::shown_subject(subject), command));
     }

@@ -79,7 +79,8 @@ fn attempt(
     for item in items {
         let about = || format!("{} {}", item.kind, item.object);
         let is_there = destination.ask_whether(std::iter::once(&item.present_sql));
-        let is_there = is_there.map_err(|error| Refused { statement: item.statement.clone(), about: about(), error })?;
+        let is_there =
+            is_there.map_err(|error| Refused { statement: item.statement.clone(), about: about(), error })?;
         if is_there.first() != Some(&true) {
             run(destination, about(), &item.statement)?;
         }
