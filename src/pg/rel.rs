@@ -24,7 +24,7 @@ impl Drop for OpenTable {
 pub fn open_table(oid: u32) -> Option<OpenTable> {
     // SAFETY: inside a transaction; null means that the table is gone.
     let relation = unsafe { pg_sys::try_relation_open(oid.into(), pg_sys::AccessShareLock as i32) };
-    (!relation.is_null()).then_some(OpenTable(relation))
+    (!relation.is_null()).then(|| OpenTable(relation))
 }
 
 /// Why a role does not see all rows of a table.

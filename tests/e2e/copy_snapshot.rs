@@ -151,3 +151,25 @@ fn interrupted_copy(interrupt: impl Fn(&Pair), go_on: impl Fn(&Pair)) {
         "SELECT message || detail FROM courier.events WHERE kind = 'error' AND message LIKE '%different moments'";
     assert_mentions(&pair.source.value(DATABASE, event), &told[..2]);
 }
+
+/// A table is dropped while a worker that is to copy it waits for its lock: the worker finds nothing to open, says so, and
+/// brings nobody else down.
+#[test]
+fn a_table_is_dropped_before_its_turn() {
+    let pair = Pair::start();
+    create_small_tables(&pair);
+    pair.source.arm("tablesync_before_copy:wait");
+    pair.start_task(TASK, &["public.*"]);
+    pair.source.wait_at("tablesync_before_copy");
+    let mut session = pair.source.connect(DATABASE);
+    session.batch_execute("BEGIN; DROP TABLE journal").expect("nobody has it yet");
+    pair.source.disarm();
+    pair.source.wait_until(
+        DATABASE,
+        "a worker waits for the table",
+        "EXISTS (SELECT FROM pg_locks WHERE relation = 'journal'::regclass AND NOT granted)",
+    );
+    session.batch_execute("COMMIT").expect("its end");
+    assert_mentions(&pair.failure(DATABASE, TASK), &["is gone", "dropped"]);
+    pair.source.assert_not_crashed();
+}
