@@ -13,7 +13,7 @@ use crate::common::{TASK, more_traffic};
 const COMMANDS: [&str; 8] = [
     "ALTER TABLE c0 ADD w text DEFAULT 'w'; INSERT INTO c0 (id, w) VALUES (1000001, 'x')",
     "ALTER TABLE c1 RENAME v TO w; UPDATE c1 SET w = 'renamed' WHERE id % 10 = 0",
-    "ALTER TABLE c2 ALTER v TYPE varchar(100); ALTER TABLE c2 ADD r float8 DEFAULT random()",
+    "ALTER TABLE c2 ALTER v TYPE varchar(200); ALTER TABLE c2 ADD r float8 DEFAULT random()",
     "ALTER TABLE c3 RENAME TO c3_new; CREATE TABLE c3 (id int PRIMARY KEY); INSERT INTO c3 VALUES (1)",
     "DROP TABLE c4",
     "BEGIN; ALTER TABLE c5 DROP v; INSERT INTO c5 VALUES (1000001); COMMIT; ALTER TABLE c5 ADD v int DEFAULT 5",
@@ -61,5 +61,30 @@ fn commands_during_the_copy() {
     });
     pair.wait_for_state(DATABASE, TASK, "synchronizing");
     traffic.stop();
+    assert_equal(&pair);
+}
+
+/// A table is dropped before its turn, and while a worker waits for its lock.
+#[test]
+fn a_table_is_dropped_before_its_turn() {
+    let pair = Pair::start();
+    pair.source.run(
+        DATABASE,
+        "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY); INSERT INTO a VALUES (1)",
+    );
+    pair.source.arm("tablesync_before_copy:wait");
+    let options = TaskOptions { ddl: Some("replicate"), ..TaskOptions::default() };
+    pair.start_task_with(DATABASE, TASK, &["public.*"], &options);
+    pair.source.wait_at("tablesync_before_copy");
+    let mut session = pair.source.connect(DATABASE);
+    session.batch_execute("BEGIN; DROP TABLE b").expect("nobody has it");
+    pair.source.disarm();
+    pair.source.wait_until(
+        DATABASE,
+        "a worker waits for the table",
+        "EXISTS (SELECT FROM pg_locks WHERE relation = 'b'::regclass AND NOT granted)",
+    );
+    session.batch_execute("COMMIT").expect("its end");
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
     assert_equal(&pair);
 }

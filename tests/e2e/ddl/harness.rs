@@ -320,7 +320,7 @@ impl Story<'_> {
             DATABASE,
             &format!(
                 "SELECT concat_ws(' | ', id, tag, state, error, error_sqlstate, array_to_string(statements, '; ')) FROM courier.ddl \
-                 WHERE id > {} AND state NOT IN ('applied', 'pending') ORDER BY id DESC LIMIT 5",
+                 WHERE id > {} AND state NOT IN ('applied', 'pending', 'failed') ORDER BY id DESC LIMIT 5",
                 self.before
             ),
         );

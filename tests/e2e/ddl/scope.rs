@@ -75,8 +75,9 @@ pub fn cases() -> Vec<Case> {
             "drop table @X.t2, o",
         )
         .before("create table @X.t2 (id int primary key)"),
-        Case::new("what is not followed is nobody's business", "create table @X.n (id int primary key); alter table @X.n add v int; drop table @X.n")
-            .states(NOTHING),
+        Case::new("what is not followed is nobody's business", "create table @X.n (id int primary key); alter table @X.n add v int; drop table @X.n; create table @X.m (id int)")
+            .states(NOTHING)
+            .sees("select count(*) from pg_namespace where nspname = '@X'", "0"),
         Case::new(
             "a schema comes with its elements and goes with all it has",
             "create schema @S_c create table x (id int primary key) create view y as select * from x
