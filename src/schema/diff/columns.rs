@@ -55,8 +55,7 @@ impl<'a> Comparison<'a> {
     /// Children have their own column of that name where they keep it.
     fn drop_column(&mut self, old: &'a Table, table: &'a Table, column: &'a Column) {
         let subject = Subject::column(&old.name, &column.name);
-        let children = self.after.tables.iter().filter(|child| child.parents.iter().any(|p| p.oid == table.oid));
-        let is_kept = children.flat_map(|child| &child.columns).any(|other| other.name == column.name);
+        let is_kept = self.children_of(table).any(|child| child.columns.iter().any(|c| c.name == column.name));
         let action = if is_kept { Action::DropOnly(subject) } else { Action::Drop(subject) };
         let place = if column.generated.is_some() { GENERATED } else { PLAIN };
         self.step(Kind::DropPart, place + self.depth(table), action);

@@ -98,12 +98,14 @@ impl<'a> Comparison<'a> {
         use ConstraintKind::*;
         let place = match constraint.kind {
             ForeignKey => FOREIGN_KEY,
-            Check | NotNull => CHECK,
+            Check => CHECK,
             PrimaryKey | Unique | Exclusion => KEY,
+            NotNull => return self.drop_not_null(table, constraint),
         };
-        let children = self.after.tables.iter().filter(|child| child.parents.iter().any(|p| p.oid == table.oid));
         let is_kept = constraint.kind == Check
-            && children.flat_map(|child| &child.constraints).any(|k| k.kind == Check && k.name == constraint.name);
+            && self
+                .children_of(table)
+                .any(|child| child.constraints.iter().any(|k| k.kind == Check && k.name == constraint.name));
         let subject = Subject::constraint(&old.name, &constraint.name);
         let another = table.constraints.iter().find(|k| k.name == constraint.name);
         let action = match another {
@@ -112,6 +114,20 @@ impl<'a> Comparison<'a> {
             None => Action::Drop(subject),
         };
         self.step(Kind::DropPart, place + self.depth(table), action);
+    }
+
+    /// 18: it goes with its column, and after an identity that wants it.
+    fn drop_not_null(&mut self, table: &'a Table, constraint: &'a Constraint) {
+        let Some(column) = constraint.columns.first().and_then(|attnum| table.column(*attnum)) else { return };
+        let is_kept = self.children_of(table).any(|child| {
+            let same = child.columns.iter().find(|other| other.name == column.name);
+            let of_same = |k: &Constraint| same.is_some_and(|same| k.columns.first() == Some(&same.attnum));
+            child.constraints.iter().any(|k| k.kind == ConstraintKind::NotNull && of_same(k))
+        });
+        let subject = Subject::constraint(&table.name, &constraint.name);
+        let action = if is_kept { Action::DropOnly(subject) } else { Action::Drop(subject) };
+        const FIRST: i64 = -1_000;
+        self.step(Kind::ColumnNotNull, FIRST + self.depth(table), action);
     }
 
     /// Under one oid only a few things change; another text comes from another name in it. Made anew by the server, a check may be

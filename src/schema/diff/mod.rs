@@ -161,6 +161,12 @@ impl<'a> Comparison<'a> {
         self.depths.get(&table.oid).copied().unwrap_or_default()
     }
 
+    /// In the later image.
+    fn children_of(&self, table: &Table) -> impl Iterator<Item = &'a Table> {
+        let (after, oid) = (self.after, table.oid);
+        after.tables.iter().filter(move |child| child.parents.iter().any(|parent| parent.oid == oid))
+    }
+
     fn old_depth(&self, table: &Table) -> i64 {
         self.old_depths.get(&table.oid).copied().unwrap_or_default()
     }

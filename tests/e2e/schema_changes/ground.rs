@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use pg_courier_tests::dump::{Dump, Privileges};
-use pg_courier_tests::{Answer, Cluster};
+use pg_courier_tests::{Answer, Cluster, Install};
 
 const HERE: &str = "here";
 const THERE: &str = "there";
@@ -54,6 +54,10 @@ impl Ground {
         cluster.create_database(THERE);
         cluster.run(HERE, "CREATE EXTENSION pg_courier; CREATE ROLE reader; CREATE ROLE writer");
         Ground { cluster }
+    }
+
+    pub fn major(&self) -> u32 {
+        Install::get().major()
     }
 
     /// All of them; what went wrong is told at the end, of each case.
