@@ -205,7 +205,7 @@ pub enum Action<'a> {
 
 #[derive(Clone, Debug)]
 pub enum ColumnChange<'a> {
-    /// Labels of enums are cast as texts only.
+    /// Cast through text, where no other cast is known.
     Type {
         by_text: bool,
     },

@@ -1,9 +1,10 @@
 //! Columns of a table that is in both images, by their numbers. What the server does to the columns of children by itself (add, drop,
 //! rename, another type) is asked of the parent; the children's own steps come after and are not needed then.
 
+use super::casts::{Castable, is_by_text};
 use super::table::Value;
 use super::{Action, ColumnChange, Comparison, Subject, pairs};
-use crate::schema::image::{Column, Image, Name, Sequence, Table, TypeForm};
+use crate::schema::image::{Column, Image, Name, Sequence, Table};
 use crate::schema::inherit::Style;
 use crate::schema::kind::Kind;
 
@@ -110,7 +111,7 @@ impl<'a> Comparison<'a> {
             let change = ColumnChange::ForgetDefault;
             self.step(Kind::ColumnType, depth - 1_000, Action::AlterColumn { table, column, change });
         }
-        let by_text = is_enum(self.before, old.type_oid) || is_enum(self.after, column.type_oid);
+        let by_text = is_by_text(castable(self.before, old.type_oid), castable(self.after, column.type_oid));
         let change = ColumnChange::Type { by_text };
         self.step(Kind::ColumnType, depth, Action::AlterColumn { table, column, change });
     }
@@ -152,8 +153,8 @@ impl<'a> Comparison<'a> {
     }
 }
 
-fn is_enum(image: &Image, oid: u32) -> bool {
-    image.types.iter().any(|of| of.oid == oid && matches!(of.form, TypeForm::Enum { .. }))
+fn castable(image: &Image, oid: u32) -> Castable {
+    Castable { oid, is_domain: image.types.iter().any(|of| of.oid == oid && of.is_domain()) }
 }
 
 fn sequence_of(column: &Column) -> Option<&Sequence> {

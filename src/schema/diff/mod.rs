@@ -12,6 +12,7 @@
 
 mod action;
 mod alter;
+mod casts;
 mod columns;
 mod constraints;
 mod containers;
