@@ -30,9 +30,16 @@ pub fn space(below: &str) -> std::io::Result<Space> {
 /// Where the server has its temporary files, in the data directory, which is the current directory of its processes; made by the first
 /// that needs it, and cleared by the server when it starts. `temp_tablespaces` does not matter: it is a choice of roles for their queries,
 /// and what goes here is memory of the server that went to disk.
+#[cfg(not(test))]
 pub fn temporary_directory() -> std::path::PathBuf {
     const DIRECTORY: &CStr = c"base/pgsql_tmp";
     // SAFETY: a C string; it is no error that the directory is there.
     unsafe { pg_sys::MakePGDirectory(DIRECTORY.as_ptr()) };
     std::path::PathBuf::from(DIRECTORY.to_string_lossy().into_owned())
+}
+
+/// Unit tests have no server.
+#[cfg(test)]
+pub fn temporary_directory() -> std::path::PathBuf {
+    std::env::temp_dir()
 }
