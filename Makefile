@@ -47,7 +47,7 @@ TEST ?=
 
 .PHONY: help prereqs build script install install-files package demo test test-build \
         test-unit old-releases test-support test-sql test-demo test-e2e test-nightly test-majors test-upward lint audit docs bench-copy bench-apply \
-        bench-growth bench-precheck bench-schema clean
+        bench-growth bench-precheck bench-schema bench-ddl clean
 
 help:
 	@echo 'make demo [KEEP=1]           mirror a live database to another one and prove that both are equal'
@@ -65,6 +65,7 @@ help:
 	@echo 'make bench-growth            how the cost of applying grows with tables, columns, rows'
 	@echo 'make bench-precheck          time and queries of a precheck of 10,000 tables'
 	@echo 'make bench-schema            writing the definitions of 10,000 tables, against pg_dump'
+	@echo 'make bench-ddl               what sessions pay for their commands on definitions while tasks follow them'
 	@echo 'make prereqs                 install what the build needs (Debian, Ubuntu)'
 
 prereqs:
@@ -184,7 +185,7 @@ audit:
 
 # --- benchmarks -----------------------------------------------------------------------
 
-bench-apply bench-growth bench-copy bench-precheck bench-schema:
+bench-apply bench-growth bench-copy bench-precheck bench-schema bench-ddl:
 	@$(MAKE) --no-print-directory build PG_CONFIG='$(PG_CONFIG)'
 	@$(TEST_ENV) $(CARGO) run --quiet --release -p pg_courier_bench -- $(subst bench-,,$@) $(BENCH)
 

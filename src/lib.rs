@@ -91,6 +91,7 @@ pub extern "C-unwind" fn _PG_init() {
     pg::bgworker::forget_backtraces();
     guc::define();
     task::guards::install();
+    ddl_capture::install();
     if pg::bgworker::is_preloading() {
         pg::wake::install();
         task::guards::install_preloaded();

@@ -20,6 +20,7 @@ mod apply;
 mod arena;
 mod candidate;
 mod copy;
+mod ddl;
 mod latency;
 mod meter;
 mod precheck;
@@ -39,7 +40,7 @@ pub struct Options {
     pub scale: u32,
     /// Workloads of `apply` to run; all when empty.
     pub only: Vec<String>,
-    /// How often `apply`, `growth` and `schema` measure.
+    /// How often `apply`, `growth`, `schema` and `ddl` measure.
     pub rounds: usize,
     /// Transactions a second of the latency probe.
     pub rate: u32,
@@ -47,7 +48,7 @@ pub struct Options {
     pub seconds: u32,
 }
 
-const USAGE: &str = "usage: bench apply|growth|copy|precheck|schema [--size FACTOR] [--scale N] [--only a,b] [--rounds N] [--rate N] [--seconds N]";
+const USAGE: &str = "usage: bench apply|growth|copy|precheck|schema|ddl [--size FACTOR] [--scale N] [--only a,b] [--rounds N] [--rate N] [--seconds N]";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         "copy" => copy::run(&options),
         "precheck" => precheck::run(&options),
         "schema" => schema::run(&options),
+        "ddl" => ddl::run(&options),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

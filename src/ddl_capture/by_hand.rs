@@ -51,5 +51,8 @@ pub fn tables(relations: &[u32]) -> Result<i64> {
 
 fn write(objects: Vec<(u32, u32)>) -> Result<Vec<(Class, u32)>> {
     let effects = Effects { objects, is_any: true, ..Effects::default() };
-    row::write(&Noted::by_hand(TAG, About::Effects(effects)))
+    match row::read(&Noted::by_hand(TAG, About::Effects(effects)))? {
+        Some(ready) => row::write(ready),
+        None => Ok(Vec::new()),
+    }
 }

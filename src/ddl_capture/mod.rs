@@ -17,13 +17,17 @@ mod effects;
 mod row;
 mod tags;
 
-use self::row::{About, Noted};
+use std::cell::Cell;
+
+use self::effects::Effects;
+use self::row::{About, Noted, Ready};
 use crate::catalog::ddl_log;
 use crate::error::{Error, Result, sqlstate};
 use crate::guc::{self, OnCaptureError};
 use crate::pg::event_trigger::{self, Fired, FiringPoint};
-use crate::pg::{extension, rel, report, spi, xact};
+use crate::pg::{extension, hooks, rel, report, spi, xact};
 use crate::schema::captured::Rewrite;
+use crate::schema::image::Class;
 
 /// Called by the event triggers. An error is the command's.
 pub fn on_event(event: &Fired) -> Result<()> {
@@ -36,11 +40,53 @@ pub fn on_event(event: &Fired) -> Result<()> {
         Ok(None) => return Ok(()),
         Err(error) => return failed(&Noted::of(event, About::Unknown), error),
     };
-    let noted = Noted::of(event, about);
-    match xact::attempt(|| spi::with_snapshot(|| row::write(&noted))) {
-        Err(error) => failed(&noted, error),
-        Ok(_) => Ok(()),
+    record(&Noted::of(event, about))
+}
+
+/// In a subtransaction, which has a number of its own when it writes. A transaction of more of them than fit into shared memory slows
+/// everybody down who meets its rows: for one that runs so many commands the catalogs are read in subtransactions, and the rows written
+/// without, so that an error then is the command's.
+fn record(noted: &Noted) -> Result<()> {
+    const IN_SUBTRANSACTIONS: u32 = 30;
+    let read = || spi::with_snapshot(|| row::read(noted));
+    let write = |ready: Option<Ready>| match ready {
+        Some(ready) => spi::with_snapshot(|| row::write(ready)).map(drop),
+        None => Ok(()),
+    };
+    if count_in_transaction() < IN_SUBTRANSACTIONS {
+        return xact::attempt(|| read().and_then(write)).or_else(|error| failed(noted, error));
     }
+    match xact::attempt(read) {
+        Ok(ready) => write(ready),
+        Err(error) => failed(noted, error),
+    }
+}
+
+/// How many events this transaction has had before.
+fn count_in_transaction() -> u32 {
+    thread_local! {
+        static COUNT: Cell<(u32, u32)> = const { Cell::new((0, 0)) };
+    }
+    let (transaction, _) = xact::here();
+    let (counted, count) = COUNT.get();
+    let before = if counted == transaction && transaction != 0 { count } else { 0 };
+    COUNT.set((transaction, before.saturating_add(1)));
+    before
+}
+
+/// From `_PG_init`, in every process that loads the library.
+pub fn install() {
+    hooks::after_explain_made(on_explained);
+}
+
+/// `EXPLAIN ANALYZE CREATE TABLE AS` has made a table.
+fn on_explained(table: u32) -> Result<()> {
+    if extension::script_runs() || rel::is_temporary(table) || !ddl_log::is_wanted() {
+        return Ok(());
+    }
+    let object = (Class::Relation.oid(), table);
+    let effects = Effects { objects: vec![object], made: [object].into(), is_any: true, ..Effects::default() };
+    record(&Noted::by_hand("CREATE TABLE AS", About::Effects(effects)))
 }
 
 /// Nothing for most temporary tables: for them there is not even a subtransaction, which costs the more the more tables a transaction has
@@ -63,10 +109,10 @@ fn failed(noted: &Noted, error: Error) -> Result<()> {
     if is_cancelled || guc::on_capture_error() == OnCaptureError::Fail {
         return Err(error);
     }
-    let minimal = xact::attempt(|| spi::with_snapshot(|| row::write_without_image(noted)));
+    let minimal = xact::attempt(|| spi::with_snapshot(|| row::read_without_image(noted).and_then(row::write)));
     let tag = &noted.tag;
     report::warning(&match minimal {
-        Ok(()) => format!("pg_courier could not read what {tag} has made: {}", error.message()),
+        Ok(_) => format!("pg_courier could not read what {tag} has made: {}", error.message()),
         Err(second) => format!("pg_courier could not record {tag}: {}; {}", error.message(), second.message()),
     });
     Ok(())

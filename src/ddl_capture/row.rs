@@ -59,15 +59,9 @@ impl Noted {
 }
 
 thread_local! {
-    static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+    /// What this session wrote last, and where.
+    static LAST: RefCell<Option<Ready>> = const { RefCell::new(None) };
     static REWRITTEN: RefCell<Option<Rewritten>> = const { RefCell::new(None) };
-}
-
-/// What this session wrote last, and where.
-struct Last {
-    here: (u32, u32),
-    tag: String,
-    image: String,
 }
 
 /// Families whose images a command that rewrites them has written already.
@@ -77,17 +71,24 @@ struct Rewritten {
     tops: HashSet<u32>,
 }
 
-/// Returns what it was about, as roots.
-pub fn write(noted: &Noted) -> Result<Vec<Object>> {
+/// A row as it is about to be written.
+pub struct Ready {
+    entry: LogEntry,
+    touched: Vec<Object>,
+    here: (u32, u32),
+}
+
+/// None where there is nothing to tell.
+pub fn read(noted: &Noted) -> Result<Option<Ready>> {
     match &noted.about {
-        About::Effects(effects) => write_effects(noted, effects),
-        About::Rewrite(rewrite) => write_rewrite(noted, *rewrite),
-        About::Unknown => write_without_image(noted).map(|()| Vec::new()),
+        About::Effects(effects) => read_effects(noted, effects),
+        About::Rewrite(rewrite) => read_rewrite(noted, *rewrite),
+        About::Unknown => read_without_image(noted).map(Some),
     }
 }
 
-/// One row for all that the command touched and dropped.
-fn write_effects(noted: &Noted, effects: &Effects) -> Result<Vec<Object>> {
+/// All that the command touched and dropped.
+fn read_effects(noted: &Noted, effects: &Effects) -> Result<Option<Ready>> {
     REWRITTEN.take();
     let (captured, snapshot) = command::after_command(|| {
         let roots = command::roots(&effects.objects)?;
@@ -100,30 +101,50 @@ fn write_effects(noted: &Noted, effects: &Effects) -> Result<Vec<Object>> {
         captured.created = captured.touched.iter().copied().filter(made).collect();
         Ok((Some(captured), command::snapshot()?))
     })?;
-    let Some(mut captured) = captured else { return Ok(Vec::new()) };
+    let Some(mut captured) = captured else { return Ok(None) };
     captured.dropped.clone_from(&effects.dropped);
-    let image = ddl_log::text(&captured)?;
-    if captured.touched.is_empty() || !is_repeated(noted, &image) {
-        send(noted, snapshot, image)?;
-    }
-    Ok(captured.touched)
+    let ready = ready(noted, snapshot, captured)?;
+    Ok((ready.touched.is_empty() || !is_repeated(&ready)).then_some(ready))
 }
 
 /// Before the rows. The first row of a command has the images of all that inherit from the same table, so that no part of a family is
 /// described without the rest; those for its other members name the member only.
-fn write_rewrite(noted: &Noted, rewrite: Rewrite) -> Result<Vec<Object>> {
+fn read_rewrite(noted: &Noted, rewrite: Rewrite) -> Result<Option<Ready>> {
     let (captured, snapshot) = command::after_command(|| {
         let tops: Vec<u32> = command::tops(rewrite.table)?.into_iter().filter(|top| is_new(noted, *top)).collect();
         let objects: Vec<(u32, u32)> = tops.into_iter().map(|top| (Class::Relation.oid(), top)).collect();
         let roots = command::roots(&objects)?;
-        let is_ours = roots.are_ours;
         let captured = if roots.objects.is_empty() { empty() } else { command::describe(&roots.objects)? };
-        Ok(((!is_ours).then_some(captured), command::snapshot()?))
+        Ok(((!roots.are_ours).then_some(captured), command::snapshot()?))
     })?;
-    let Some(captured) = captured else { return Ok(Vec::new()) };
-    let captured = Captured { rewrite: Some(rewrite), ..captured };
-    send(noted, snapshot, ddl_log::text(&captured)?)?;
-    Ok(captured.touched)
+    let Some(captured) = captured else { return Ok(None) };
+    ready(noted, snapshot, Captured { rewrite: Some(rewrite), ..captured }).map(Some)
+}
+
+/// What the command was about, as far as that is known.
+pub fn read_without_image(noted: &Noted) -> Result<Ready> {
+    REWRITTEN.take();
+    let captured = match &noted.about {
+        About::Effects(Effects { objects, dropped, .. }) => {
+            let touched = objects.iter().filter_map(|(class, oid)| Some((Class::of(*class)?, *oid)));
+            Captured { touched: touched.collect(), dropped: dropped.clone(), ..empty() }
+        }
+        About::Rewrite(rewrite) => Captured { rewrite: Some(*rewrite), ..empty() },
+        About::Unknown => empty(),
+    };
+    let snapshot = command::after_command(command::snapshot)?;
+    ready(noted, snapshot, captured)
+}
+
+fn ready(noted: &Noted, snapshot: String, captured: Captured) -> Result<Ready> {
+    let entry = LogEntry {
+        snapshot,
+        image: ddl_log::text(&captured)?,
+        tag: noted.tag.clone(),
+        author: noted.author.clone(),
+        command: noted.text.clone(),
+    };
+    Ok(Ready { entry, touched: captured.touched, here: noted.here })
 }
 
 fn empty() -> Captured {
@@ -141,40 +162,20 @@ fn is_new(noted: &Noted, top: u32) -> bool {
     })
 }
 
-/// What the command was about, as far as that is known.
-pub fn write_without_image(noted: &Noted) -> Result<()> {
-    REWRITTEN.take();
-    let captured = match &noted.about {
-        About::Effects(Effects { objects, dropped, .. }) => {
-            let touched = objects.iter().filter_map(|(class, oid)| Some((Class::of(*class)?, *oid)));
-            Captured { touched: touched.collect(), dropped: dropped.clone(), ..empty() }
-        }
-        About::Rewrite(rewrite) => Captured { rewrite: Some(*rewrite), ..empty() },
-        About::Unknown => empty(),
-    };
-    let snapshot = command::after_command(command::snapshot)?;
-    send(noted, snapshot, ddl_log::text(&captured)?)
-}
-
 /// ALTER TABLE that drops a column is told twice by the server, and once by us: as long as nothing is rolled back in between.
-fn is_repeated(noted: &Noted, image: &str) -> bool {
+fn is_repeated(ready: &Ready) -> bool {
     // Without a number one transaction cannot be told from another.
-    let is_known = noted.here.0 != 0;
-    LAST.with_borrow(|last| {
-        is_known
-            && last.as_ref().is_some_and(|last| last.here == noted.here && last.tag == noted.tag && last.image == image)
-    })
+    let is_known = ready.here.0 != 0;
+    let is_same = |last: &Ready| {
+        (last.here, &last.entry.tag, &last.entry.image) == (ready.here, &ready.entry.tag, &ready.entry.image)
+    };
+    is_known && LAST.with_borrow(|last| last.as_ref().is_some_and(is_same))
 }
 
-fn send(noted: &Noted, snapshot: String, image: String) -> Result<()> {
-    let remembered = (image.len() <= LONGEST_REMEMBERED).then(|| image.clone());
-    ddl_log::write(&LogEntry {
-        snapshot,
-        image,
-        tag: noted.tag.clone(),
-        author: noted.author.clone(),
-        command: noted.text.clone(),
-    })?;
-    LAST.set(remembered.map(|image| Last { here: noted.here, tag: noted.tag.clone(), image }));
-    Ok(())
+/// Returns what the row is about, as roots.
+pub fn write(ready: Ready) -> Result<Vec<Object>> {
+    ddl_log::write(&ready.entry)?;
+    let touched = ready.touched.clone();
+    LAST.set((ready.entry.image.len() <= LONGEST_REMEMBERED).then_some(ready));
+    Ok(touched)
 }

@@ -1,4 +1,5 @@
-//! The server's hooks before something is dropped; who is asked says why not, if need be.
+//! The server's hooks: before something is dropped, where who is asked says why not, if need be; and after EXPLAIN has made a table, which
+//! no event trigger is told of.
 
 use std::sync::OnceLock;
 
@@ -6,7 +7,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use crate::error::Result;
-use crate::pg::{compat, report};
+use crate::pg::{compat, guard, report};
 
 static mut PREVIOUS_UTILITY: pg_sys::ProcessUtility_hook_type = None;
 static mut PREVIOUS_ACCESS: pg_sys::object_access_hook_type = None;
@@ -16,19 +17,34 @@ type OfTable = fn(u32) -> Result<()>;
 /// Is asked with OID and name of a database that its owner is about to drop.
 type OfDatabase = fn(u32, &str) -> Result<()>;
 
+/// Is told the OID of a table that a statement has made, inside its transaction.
+type Made = fn(u32) -> Result<()>;
+
+static OF_MADE: OnceLock<Made> = OnceLock::new();
 static OF_TABLE: OnceLock<OfTable> = OnceLock::new();
 static OF_DATABASE: OnceLock<OfDatabase> = OnceLock::new();
 
 /// From `_PG_init` while preloading: `ask` refuses with an error.
 pub fn before_drop_database(ask: OfDatabase) {
-    if OF_DATABASE.set(ask).is_err() {
-        return;
+    if OF_DATABASE.set(ask).is_ok() {
+        watch_utility();
     }
-    // SAFETY: in the postmaster, before other processes start; the hook is chained.
-    unsafe {
+}
+
+/// From `_PG_init`, in every process that loads the library: `tell` is told of tables that `EXPLAIN ANALYZE CREATE TABLE AS` makes.
+pub fn after_explain_made(tell: Made) {
+    if OF_MADE.set(tell).is_ok() {
+        watch_utility();
+    }
+}
+
+fn watch_utility() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    // SAFETY: once in a process, which is single-threaded, or in the postmaster before others start; the hook is chained.
+    ONCE.call_once(|| unsafe {
         PREVIOUS_UTILITY = pg_sys::ProcessUtility_hook;
         pg_sys::ProcessUtility_hook = Some(utility);
-    }
+    });
 }
 
 /// From `_PG_init`, in every process that loads the library: `ask` refuses with an error. Whatever the statement: DROP
@@ -118,11 +134,15 @@ unsafe extern "C-unwind" fn utility(
     // SAFETY: the server's arguments, handed on unchanged.
     unsafe {
         before_utility((*statement).utilityStmt);
+        let made = made_by_explain((*statement).utilityStmt);
         let next = match PREVIOUS_UTILITY {
             Some(previous) => previous,
             None => raw::standard_ProcessUtility,
         };
         next(statement, query, read_only_tree, context, params, environment, destination, completion);
+        if !made.is_null() {
+            tell_of(made);
+        }
     }
 }
 
@@ -139,11 +159,15 @@ unsafe extern "C-unwind" fn utility(
     // SAFETY: the server's arguments, handed on unchanged.
     unsafe {
         before_utility((*statement).utilityStmt);
+        let made = made_by_explain((*statement).utilityStmt);
         let next = match PREVIOUS_UTILITY {
             Some(previous) => previous,
             None => raw::standard_ProcessUtility,
         };
         next(statement, query, context, params, environment, destination, completion);
+        if !made.is_null() {
+            tell_of(made);
+        }
     }
 }
 
@@ -155,6 +179,51 @@ unsafe fn before_utility(statement: *mut pg_sys::Node) {
         if !statement.is_null() && (*statement).type_ == pg_sys::NodeTag::T_DropdbStmt {
             ask_about_database(statement.cast::<pg_sys::DropdbStmt>());
         }
+    }
+}
+
+/// The name of the table that EXPLAIN would make if it runs its statement; null if there is one already, or none is made.
+///
+/// # Safety
+/// `statement` is a utility statement's parse tree.
+unsafe fn made_by_explain(statement: *mut pg_sys::Node) -> *const pg_sys::RangeVar {
+    // SAFETY: by contract; tags say which structures nodes are.
+    unsafe {
+        let is = |node: *mut pg_sys::Node, tag| !node.is_null() && (*node).type_ == tag;
+        if OF_MADE.get().is_none() || !is(statement, pg_sys::NodeTag::T_ExplainStmt) {
+            return std::ptr::null();
+        }
+        let query = (*statement.cast::<pg_sys::ExplainStmt>()).query;
+        if !is(query, pg_sys::NodeTag::T_Query) {
+            return std::ptr::null();
+        }
+        let inner = (*query.cast::<pg_sys::Query>()).utilityStmt;
+        if !is(inner, pg_sys::NodeTag::T_CreateTableAsStmt) {
+            return std::ptr::null();
+        }
+        let name = (*(*inner.cast::<pg_sys::CreateTableAsStmt>()).into).rel;
+        // Who may not look into the schema hears that from the statement, if it matters to it.
+        let there = guard::attempt(|| Ok(find(name)));
+        if there == Some(pg_sys::InvalidOid) { name } else { std::ptr::null() }
+    }
+}
+
+/// # Safety
+/// The name of a relation.
+unsafe fn find(name: *const pg_sys::RangeVar) -> pg_sys::Oid {
+    let (lock, options) = (pg_sys::NoLock as i32, pg_sys::RVROption::RVR_MISSING_OK);
+    // SAFETY: by contract; nothing is locked, and no table is none.
+    unsafe { pg_sys::RangeVarGetRelidExtended(name, lock, options, None, std::ptr::null_mut()) }
+}
+
+/// # Safety
+/// The name of a relation that may have been made just now.
+#[pg_guard]
+unsafe extern "C-unwind" fn tell_of(name: *const pg_sys::RangeVar) {
+    // SAFETY: by contract.
+    let made = guard::attempt(|| Ok(unsafe { find(name) })).filter(|made| *made != pg_sys::InvalidOid);
+    if let Some((tell, made)) = OF_MADE.get().zip(made) {
+        report::unwrap(tell(made.to_u32()));
     }
 }
 
