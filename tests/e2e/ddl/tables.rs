@@ -62,7 +62,7 @@ pub fn made() -> Vec<Case> {
         ),
         Case::new(
             "parents lend columns and take them back",
-            "create table ih (own int) inherits (t)
+            "create table ih (own int, primary key (id)) inherits (t)
              insert into ih values (501, 'c', 1)
              alter table t add z int default 5
              alter table ih no inherit t
@@ -113,7 +113,6 @@ pub fn dropped() -> Vec<Case> {
              insert into o values ('x', 1)
              commit",
         )
-        .sees("select string_agg(a, '') from o", "x")
         .killed(),
         Case::new(
             "a table and what depends on it are dropped",
@@ -158,6 +157,8 @@ pub fn dropped() -> Vec<Case> {
              reindex table t
              insert into t values (88, 'a')",
         )
+        // CLUSTER itself remembers the index without an event that could tell.
+        .before("alter table o cluster on o_pkey")
         .states(NOTHING)
         .keeps_files(&["t", "o", "t_pkey"]),
         Case::new(
