@@ -54,12 +54,30 @@ fn record(noted: &Noted) -> Result<()> {
         None => Ok(()),
     };
     if count_in_transaction() < IN_SUBTRANSACTIONS {
-        return xact::attempt(|| read().and_then(write)).or_else(|error| failed(noted, error));
+        return again(|| xact::attempt(|| read().and_then(write))).or_else(|error| failed(noted, error));
     }
-    match xact::attempt(read) {
+    match again(|| xact::attempt(read)) {
         Ok(ready) => write(ready),
         Err(error) => failed(noted, error),
     }
+}
+
+/// Another session may drop what is being read, if it is not of this command: an index of a partition, say. Under the next snapshot it is
+/// gone.
+fn again<R>(mut attempt: impl FnMut() -> Result<R>) -> Result<R> {
+    const TIMES: u32 = 3;
+    let mut times = 1;
+    loop {
+        match attempt() {
+            Err(error) if times < TIMES && may_pass(&error) => times += 1,
+            outcome => return outcome,
+        }
+    }
+}
+
+/// What the server or we find missing in the catalogs.
+fn may_pass(error: &Error) -> bool {
+    error.sqlstate() == sqlstate::INTERNAL_ERROR || error.sqlstate().starts_with("42")
 }
 
 /// How many events this transaction has had before.

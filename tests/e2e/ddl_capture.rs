@@ -4,7 +4,7 @@
 use pg_courier_tests::pair::DATABASE;
 use pg_courier_tests::{Answer, Cluster, sql};
 
-use crate::common::assert_mentions;
+use crate::common::{assert_mentions, sized};
 
 /// A server whose database has a task that wants DDL and is never started.
 fn capturing() -> Cluster {
@@ -595,4 +595,60 @@ fn rows_by_hand() {
         "SELECT sum(jsonb_array_length(image::jsonb #> '{image,tables}')) FROM courier.ddl_log WHERE tag = 'CAPTURE'";
     assert_eq!(source.value(DATABASE, tables), "151");
     assert_eq!(source.refuses(DATABASE, "SELECT courier.capture_task('nobody')").sqlstate, "42704");
+}
+
+/// Four sessions change the same family of tables, its partitions, indexes, types and privileges at once: no command fails for the record, no
+/// record is without its image, and the last image of each table is what the catalogs have.
+#[test]
+fn sessions_in_each_others_way() {
+    let source = capturing();
+    source.run(
+        DATABASE,
+        "CREATE ROLE r1; CREATE TYPE en AS ENUM ('a'); CREATE TABLE p (id int, k int, e en) PARTITION BY LIST (k); \
+         CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1); CREATE TABLE p2 PARTITION OF p FOR VALUES IN (2); CREATE TABLE t (id int, e en)",
+    );
+    let rounds = sized(40, 400);
+    // Each of one session: what takes no lock that the others want, or one for a moment.
+    let works: [&str; 4] = [
+        "CREATE INDEX i%n ON p1 (k); COMMENT ON INDEX i%n IS 'x'; DROP INDEX i%n",
+        "GRANT SELECT ON p TO r1; COMMENT ON TABLE p IS '%n'; REVOKE SELECT ON p FROM r1; ALTER TABLE p ALTER id SET DEFAULT %n",
+        "CREATE TABLE s%n (id int PRIMARY KEY, e en[]); ALTER TABLE s%n ADD c int DEFAULT 1; CREATE STATISTICS x%n ON id, c FROM s%n; DROP TABLE s%n",
+        "CREATE INDEX j%n ON p2 (id); ALTER TYPE en ADD VALUE 'v%n'; ALTER TABLE t ALTER e SET DEFAULT 'a'; DROP INDEX j%n; GRANT ALL ON TYPE en TO r1",
+    ];
+    std::thread::scope(|scope| {
+        for work in works {
+            let source = &source;
+            scope.spawn(move || {
+                let mut client = source.connect(DATABASE);
+                for n in 0..rounds {
+                    for command in work.split("; ") {
+                        let command = command.replace("%n", &n.to_string());
+                        match client.batch_execute(&command) {
+                            // Their own locks; what is dropped then is not there.
+                            Err(e) if ["40P01", "42704"].contains(&Answer::from(&e).sqlstate.as_str()) => {}
+                            outcome => outcome.unwrap_or_else(|e| panic!("{command}: {}", Answer::from(&e))),
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let rows = source.value(DATABASE, "SELECT count(*) FROM courier.ddl_log");
+    assert!(!source.log().contains("pg_courier could not"), "{}", source.log_tail(100));
+    assert!(rows.parse::<u32>().expect("a number") > rounds * 12, "{rows}");
+    source.run(DATABASE, "SELECT courier.capture('public.t')");
+    let labels = "SELECT jsonb_array_length(jsonb_path_query_first(image::jsonb, '$.image.types[*] ? (@.name.name == \"en\").form.Enum.labels')) \
+                       = (SELECT count(*) FROM pg_enum) FROM courier.ddl_log ORDER BY id DESC LIMIT 1";
+    assert_eq!(source.value(DATABASE, labels), "t");
+    source.assert_not_crashed();
+}
+
+/// The extension goes as it came, and its event triggers with it; what was recorded before does not keep it.
+#[test]
+fn the_extension_itself_goes() {
+    let source = capturing();
+    source.run(DATABASE, "CREATE TABLE t (a int); DELETE FROM courier.task; DROP EXTENSION pg_courier; DROP SCHEMA courier; ALTER TABLE t ADD b int");
+    source.run(DATABASE, "CREATE EXTENSION pg_courier; ALTER TABLE t ADD c int; ALTER EXTENSION pg_courier UPDATE");
+    assert_eq!(source.value(DATABASE, "SELECT count(*) FROM courier.ddl_log"), "0");
+    source.assert_not_crashed();
 }
