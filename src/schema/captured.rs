@@ -86,6 +86,18 @@ impl Captured {
     }
 }
 
+impl Captured {
+    /// While a table is written to anew the catalogs have it as it was before: one that is unlogged then, and gets another persistence, is
+    /// logged.
+    pub fn becomes_logged(&mut self) {
+        const PERSISTENCE: i32 = 1;
+        let Some(rewrite) = self.rewrite.filter(|rewrite| rewrite.reason & PERSISTENCE != 0) else { return };
+        for table in self.image.tables.iter_mut().filter(|table| table.oid == rewrite.table) {
+            table.unlogged = !table.unlogged;
+        }
+    }
+}
+
 fn block_table(table: &mut Table, scope: &Scope, selected: &HashSet<u32>) {
     table.level = scope.level(Class::Relation, table.oid);
     table.parents.retain(|parent| selected.contains(&parent.oid));

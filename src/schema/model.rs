@@ -228,6 +228,26 @@ impl Kept {
         }
     }
 
+    /// The same in a schema of another name.
+    pub fn in_schema(&self, to: &str) -> Kept {
+        let mut kept = self.clone();
+        let image = &mut kept.image;
+        let rename = |name: &mut Name| to.clone_into(&mut name.schema);
+        image.tables.iter_mut().for_each(|table| {
+            rename(&mut table.name);
+            table.statistics.iter_mut().for_each(|of| rename(&mut of.name));
+            let identities = table.columns.iter_mut().filter_map(|column| column.identity.as_mut());
+            identities.filter_map(|of| of.sequence.as_mut()).for_each(|sequence| rename(&mut sequence.name));
+        });
+        for sequence in &mut image.sequences {
+            rename(&mut sequence.name);
+            sequence.owner.iter_mut().for_each(|owner| rename(&mut owner.table));
+        }
+        image.types.iter_mut().for_each(|of| rename(&mut of.name));
+        image.collations.iter_mut().for_each(|of| rename(&mut of.name));
+        kept
+    }
+
     /// What the object is once the witness has been heard. His image is whole, and of the same object.
     pub fn heard(&self, new: Kept, witness: Witness<'_>) -> Kept {
         let mut heard = Kept { changed: self.changed.clone(), ..new };

@@ -124,6 +124,12 @@ impl Selection {
         self.coverage().followed.keys().copied().collect()
     }
 
+    /// The tables of the task, partitioned ones, which hold no rows, among them.
+    pub fn known(&self) -> Vec<u32> {
+        let coverage = self.coverage();
+        coverage.followed.keys().chain(&coverage.patterns.parents).copied().collect()
+    }
+
     /// Did the transaction commit before the worker looked how things are? Then that is what tables are judged by.
     pub fn is_settled(&self, transaction: &Transaction) -> bool {
         self.coverage().is_settled(transaction)

@@ -77,11 +77,14 @@ struct SharedSink {
 
 impl SharedSink {
     fn hear(&self, transaction: &Transaction, table: u32, change: Change<'_>) -> Result<()> {
-        match self.selection.own().hears(table, change) {
+        let own = self.selection.own();
+        match own.hears(table, change) {
             Some(Heard::Heartbeat) => {
                 self.status.beat.set_out(transaction);
                 self.applier.borrow_mut().touch(transaction);
             }
+            // Where commands are applied, the command itself says so.
+            Some(Heard::Unlogged { .. }) if own.commands != 0 => {}
             Some(Heard::Unlogged { table }) => self.selection.is_unlogged(table, transaction)?,
             Some(Heard::Command { id, snapshot, image, tag }) => {
                 let text = |bytes| encoding::readable(bytes).ok_or_else(|| unreadable(id));

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::logicalrep::{CopySnapshot, TableName};
 use crate::schema::captured::Captured;
-use crate::schema::image::{Class, Image, Table};
+use crate::schema::image::{Class, Image, Name, Schema, Table};
 use crate::schema::model::{Kept, Known, Standing, Witness, apart, together};
 use crate::schema::scope::Object;
 
@@ -50,7 +50,7 @@ pub fn decide(
     said: &Said<'_>,
     mut known: Before,
     available: &[Object],
-    names: impl Fn(&Table, &Before) -> bool,
+    names: impl Fn(&Name, &[u32]) -> bool,
 ) -> Result<Decided, String> {
     let mut decided = Decided::default();
     let standings = standings(said, &known, &names, &mut decided);
@@ -58,12 +58,13 @@ pub fn decide(
     let image = said.captured.for_task(&there, available);
     let described = apart(&image, &said.captured.dependencies, &said.captured.causes);
     let touched: HashSet<&Object> = said.captured.touched.iter().collect();
+    let renamed = renamed_schemas(said, &known);
     for (object, kept) in described {
         let before = known.model.remove(&object);
         let is_wanted = match &before {
             Some(before) => !is_in(&before.base, said.xid)?,
             // What somebody touched and no table needs is nobody's.
-            None => standings.contains_key(&object) || is_needed(&object, &kept, &touched),
+            None => standings.contains_key(&object) || is_needed(&object, &kept, &touched, &names),
         };
         if !is_wanted {
             known.model.extend(before.map(|before| (object, before)));
@@ -76,6 +77,8 @@ pub fn decide(
         decided.store.insert(object, after);
     }
     drops(said, &mut known, &mut decided)?;
+    move_along(&renamed, &mut known, &names, &mut decided);
+    leave_schemas(&touched, &mut decided);
     // Parents and the like: there, and as they are.
     let rest = together(known.model.values().map(|known| &known.kept));
     add(&mut decided.before, &rest);
@@ -88,18 +91,69 @@ fn is_in(base: &str, xid: u32) -> Result<bool, String> {
     if base.is_empty() { Ok(false) } else { Ok(CopySnapshot::of_moment(base)?.shows(xid)) }
 }
 
-/// A type, collation, extension or schema that tables of the image need; not one that was only touched.
-fn is_needed((class, _): &Object, kept: &Kept, touched: &HashSet<&Object>) -> bool {
-    match class {
-        Class::Relation => kept
-            .image
-            .sequences
-            .iter()
-            .any(|sequence| sequence.owner.is_some() || !touched.contains(&(Class::Relation, sequence.oid))),
-        Class::Type => kept.image.types.iter().any(|of| !touched.contains(&(Class::Type, of.oid))),
-        Class::Collation => kept.image.collations.iter().any(|of| !touched.contains(&(Class::Collation, of.oid))),
-        Class::Extension => kept.image.extensions.iter().any(|of| !touched.contains(&(Class::Extension, of.oid))),
-        _ => true,
+/// Whatever tables of the image need; what was only touched if the patterns would name a table of its name.
+fn is_needed(
+    (class, oid): &Object,
+    kept: &Kept,
+    touched: &HashSet<&Object>,
+    names: &impl Fn(&Name, &[u32]) -> bool,
+) -> bool {
+    let is_owned = kept.image.sequences.iter().any(|sequence| sequence.owner.is_some());
+    if !touched.contains(&(*class, *oid)) || is_owned {
+        return true;
+    }
+    match kept.name() {
+        (Some(schema), name) => names(&Name::new(schema, name), &[]),
+        (None, _) => *class == Class::Namespace,
+    }
+}
+
+/// Schemas that have another name than the task knows: from which, to which.
+fn renamed_schemas(said: &Said<'_>, known: &Before) -> Vec<(String, String)> {
+    let renamed = |schema: &Schema| {
+        let known = known.model.get(&(Class::Namespace, schema.oid))?;
+        let (_, before) = known.kept.name();
+        (before != schema.name).then(|| (before.to_owned(), schema.name.clone()))
+    };
+    said.captured.image.schemas.iter().filter_map(renamed).collect()
+}
+
+/// What is in a schema that has another name now.
+fn move_along(
+    renamed: &[(String, String)],
+    known: &mut Before,
+    names: &impl Fn(&Name, &[u32]) -> bool,
+    decided: &mut Decided,
+) {
+    for (from, to) in renamed {
+        let inside: Vec<Object> =
+            known.model.iter().filter(|(_, k)| k.kept.name().0 == Some(from)).map(|(object, _)| *object).collect();
+        for object in inside {
+            let Some(before) = known.model.remove(&object) else { continue };
+            let mut after = Known { kept: before.kept.in_schema(to), ..before.clone() };
+            if let Some(table) = after.kept.image.tables.first().filter(|_| before.standing == Standing::Followed) {
+                let parents: Vec<u32> = table.parents.iter().map(|parent| parent.oid).collect();
+                if names(&table.name, &parents) {
+                    let name = TableName::new(&table.name.schema, &table.name.name);
+                    decided.follow.push((table.oid, name, table.is_partitioned));
+                } else {
+                    decided.unfollow.push(table.oid);
+                    after.standing = Standing::Left;
+                }
+            }
+            add(&mut decided.before, &together([&before.kept]));
+            add(&mut decided.after, &together([&after.kept]));
+            decided.store.insert(object, after);
+        }
+    }
+}
+
+/// A schema that was not touched itself is made for what is in it.
+fn leave_schemas(touched: &HashSet<&Object>, decided: &mut Decided) {
+    let is_of_others = |object: &Object| object.0 == Class::Namespace && !touched.contains(object);
+    if decided.store.keys().all(is_of_others) {
+        decided.store.clear();
+        decided.after.schemas.clone_from(&decided.before.schemas);
     }
 }
 
@@ -107,7 +161,7 @@ fn is_needed((class, _): &Object, kept: &Kept, touched: &HashSet<&Object>) -> bo
 fn standings(
     said: &Said<'_>,
     known: &Before,
-    names: &impl Fn(&Table, &Before) -> bool,
+    names: &impl Fn(&Name, &[u32]) -> bool,
     decided: &mut Decided,
 ) -> BTreeMap<Object, Standing> {
     let created: HashSet<&Object> = said.captured.created.iter().collect();
@@ -119,7 +173,8 @@ fn standings(
     for table in tables {
         let object = (Class::Relation, table.oid);
         let name = TableName::new(&table.name.schema, &table.name.name);
-        let is_named = names(table, known)
+        let parents: Vec<u32> = table.parents.iter().map(|parent| parent.oid).collect();
+        let is_named = names(&table.name, &parents)
             || table.is_partition && table.parents.iter().any(|parent| joined.contains(&parent.oid));
         let before = known.model.get(&object);
         let was_followed = before.is_some_and(|known| known.standing == Standing::Followed);
@@ -215,7 +270,7 @@ mod tests {
     fn decided(xid: u32, captured: &Captured) -> Decided {
         let snapshot = CopySnapshot::of_moment("100:100:").unwrap();
         let said = Said { xid, snapshot: &snapshot, shown: "100:100:", captured, loads: None };
-        let names = |table: &Table, _: &Before| table.name.schema == "s";
+        let names = |name: &Name, _: &[u32]| name.schema == "s";
         decide(&said, before(), &[], names).unwrap()
     }
 

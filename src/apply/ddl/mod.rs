@@ -26,7 +26,7 @@ use crate::pg::compat;
 use crate::schema::captured::{Captured, FORM};
 use crate::schema::deparse::postgres;
 use crate::schema::diff;
-use crate::schema::image::{Class, Name, Table};
+use crate::schema::image::{Class, Name};
 use crate::schema::model::{Known, Standing};
 use crate::schema::plan;
 use crate::schema::scope::Object;
@@ -72,12 +72,13 @@ impl Applier {
         self.writer.group.count(1, 0);
         self.writer.group.applied.commands += 1;
         let begin = Instant::now();
-        let captured = read(command)?;
+        let mut captured = read(command)?;
+        captured.becomes_logged();
         let snapshot = CopySnapshot::of_moment(&command.snapshot).map_err(Error::internal)?;
         self.stand_still()?;
         let task_id = self.writer.task_id().to_owned();
         let selection = self.selection.clone();
-        let followed = selection.followed().into_iter().collect();
+        let followed = selection.known().into_iter().collect();
         let destination = self.writer.lanes.plain()?.exchange();
         let before = Before { model: model(destination, &task_id, &captured)?, followed };
         let loads = self.loads(&captured, &before);
@@ -90,18 +91,15 @@ impl Applier {
         };
         let destination = self.writer.lanes.plain()?.exchange();
         let available = destination.available(&captured.causes)?;
-        let names = |table: &Table, _: &Before| {
-            let parents: Vec<u32> = table.parents.iter().map(|parent| parent.oid).collect();
-            selection.names(&TableName::new(&table.name.schema, &table.name.name), &parents)
-        };
+        let names = |name: &Name, parents: &[u32]| selection.names(&TableName::new(&name.schema, &name.name), parents);
         let decided = decide(&said, before, &available, names).map_err(Error::internal)?;
         if let Some((_, name)) = decided.enter.first() {
             return Err(enters(name, command));
         }
         let emptied = loads.as_ref().and_then(|(table, name)| Some((*table, name.as_ref()?)));
         let (objects, statements) = apply(destination, command, &decided, emptied)?;
-        let state =
-            if decided.store.is_empty() && decided.forget.is_empty() { State::Filtered } else { State::Applied };
+        let concerns = !decided.store.is_empty() || !decided.forget.is_empty() || emptied.is_some();
+        let state = if concerns { State::Applied } else { State::Filtered };
         destination.store_model(&task_id, decided.store.iter())?;
         destination.forget_model(&task_id, &decided.forget)?;
         let ms = begin.elapsed().as_millis() as i64;
@@ -236,6 +234,13 @@ fn model(
     objects.dedup();
     let mut known: std::collections::BTreeMap<Object, Known> =
         destination.model_of(task_id, &objects)?.into_iter().collect();
+    // All that is in a schema which has got another name.
+    for schema in &captured.image.schemas {
+        let old = known.get(&(Class::Namespace, schema.oid)).map(|known| known.kept.name().1.to_owned());
+        if let Some(old) = old.filter(|old| *old != schema.name) {
+            known.extend(destination.model_in(task_id, &old)?);
+        }
+    }
     // The parents from which tables part.
     let parents: Vec<Object> = known
         .values()

@@ -44,8 +44,12 @@ const PERSISTENCE: i32 = 1;
 
 /// What a table was and is.
 pub(super) fn rows_anew(rewrite: Rewrite, before: Option<&Table>, after: &Table) -> RowsAnew {
+    if after.unlogged {
+        // Nothing of it is in the WAL.
+        return RowsAnew::Computed;
+    }
     let Some(before) = before else { return RowsAnew::Sent };
-    if rewrite.reason & PERSISTENCE != 0 && before.unlogged {
+    if rewrite.reason & PERSISTENCE != 0 {
         return RowsAnew::Sent;
     }
     if rewrite.reason == ACCESS_METHOD {
