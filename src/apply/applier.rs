@@ -10,6 +10,7 @@
 //!   value). Then the worker starts anew in **serial** mode up to the end of that group: one change at a time, each
 //!   answered before the next, so that an error names the very row, and what was only a matter of order goes through.
 
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -53,6 +54,8 @@ pub struct Plan {
     pub conflict: ConflictPolicy,
     /// The change to leave out if the destination refuses it.
     pub skip: Lsn,
+    /// For what has to wait and is too large for memory.
+    pub temporary: PathBuf,
 }
 
 pub struct Applier {
@@ -120,7 +123,7 @@ impl Applier {
             policy: Policy { conflict: plan.conflict, skip: plan.skip },
             selection,
             stands_alone: false,
-            definitions: Definitions::default(),
+            definitions: Definitions::new(plan.temporary),
             generations: FastMap::default(),
         })
     }

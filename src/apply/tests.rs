@@ -71,6 +71,7 @@ impl Stage {
             serial_until: Lsn::INVALID,
             conflict: ConflictPolicy::Error,
             skip: Lsn::INVALID,
+            temporary: std::env::temp_dir(),
         };
         change(&mut plan);
         let marks = Marks {

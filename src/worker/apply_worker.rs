@@ -22,7 +22,7 @@ use crate::error::{Error, Remedy, Result, sqlstate};
 use crate::failpoint;
 use crate::logicalrep::{Change, Lsn, Relation, Transaction, names};
 use crate::pg::dsm::Segment;
-use crate::pg::{bgworker, encoding, latch, report, spi, xact};
+use crate::pg::{bgworker, disk, encoding, latch, report, spi, xact};
 use crate::select::Selection;
 use crate::select::coverage::Coverage;
 use crate::select::marks::Marks;
@@ -267,6 +267,7 @@ impl AtStart {
             defer_constraints: tables::have_deferrable_constraints(task.id)?,
             conflict: task.conflict,
             skip: task.skip_lsn,
+            temporary: disk::temporary_directory(),
             serial_until: Lsn(status.serial_until.load(Relaxed)),
         };
         let mut source = source::of(&task);

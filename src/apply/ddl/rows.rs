@@ -6,23 +6,30 @@
 //! in the stream. CREATE TABLE AS and SELECT INTO write their rows before anybody can say what the table is: they wait in a file.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::apply::applier::Applier;
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::{Change, Relation, Spool, Transaction};
-use crate::pg::disk;
 use crate::schema::captured::{Captured, Rewrite};
 use crate::schema::image::{Column, Table};
 use crate::transform::Route;
 
 /// What the transaction under way has said about definitions.
-#[derive(Default)]
 pub struct Definitions {
+    /// Where rows wait.
+    directory: PathBuf,
     /// Rows of tables that are not there yet, by the tables' OIDs.
     awaited: HashMap<u32, Awaited>,
     /// How the rows of tables that are written anew come to be, as far as that is decided.
     ways: HashMap<u32, RowsAnew>,
+}
+
+impl Definitions {
+    pub fn new(directory: PathBuf) -> Definitions {
+        Definitions { directory, awaited: HashMap::new(), ways: HashMap::new() }
+    }
 }
 
 struct Awaited {
@@ -77,7 +84,7 @@ impl Applier {
         let awaited = match self.definitions.awaited.entry(relation.oid) {
             std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
             std::collections::hash_map::Entry::Vacant(new) => {
-                let rows = Spool::create(&disk::temporary_directory())?;
+                let rows = Spool::create(&self.definitions.directory)?;
                 new.insert(Awaited { relation: relation.clone(), rows })
             }
         };
