@@ -1,7 +1,7 @@
 -- Those of the given relations that are tables of a user, without what is in them. $1: oids.
 SELECT c.oid, n.nspname, c.relname, c.relkind = 'p' AS is_partitioned, c.relispartition, c.relpersistence = 'u' AS is_unlogged,
        CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) END AS of_type,
-       CASE WHEN am.amname <> 'heap' THEN am.amname END AS amname,
+       CASE WHEN am.amname <> 'heap' OR c.relkind = 'p' THEN am.amname END AS amname,
        CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END AS partkey,
        CASE WHEN c.relispartition THEN pg_get_expr(c.relpartbound, c.oid) END AS partbound,
        c.relreplident, c.relrowsecurity, c.relforcerowsecurity, to_json(c.reloptions) AS reloptions, to_json(toast.reloptions) AS toast_options

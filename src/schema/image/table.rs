@@ -22,7 +22,7 @@ pub struct Table {
     pub is_partition: bool,
     pub unlogged: bool,
     pub of_type: Option<String>,
-    /// Null for the server's own.
+    /// Null for the server's own; of a partitioned table, that of its partitions, if it says one.
     pub access_method: Option<String>,
     pub partition_key: Option<String>,
     pub bound: Option<String>,

@@ -92,6 +92,31 @@ impl Ground {
         Ok(())
     }
 
+    /// Commands that somebody makes up, until one cannot be followed: what has happened then is told.
+    pub fn follow_any(&self, objects: &str, rows: &str, commands: usize, mut next: impl FnMut() -> String) {
+        let mut before = "{}".to_owned();
+        let mut told = Vec::new();
+        let mut here = self.cluster.connect(HERE);
+        for at in 0..=commands {
+            let command = if at == 0 { objects.to_owned() } else { next() };
+            if here.batch_execute(&command).is_err() {
+                continue;
+            }
+            let after = self.image();
+            told.push(command);
+            if let Err(problem) = self.bring(&before, &after, true) {
+                panic!("\n{};\n{problem}", told[1..].join(";\n"));
+            }
+            before = after;
+            if at == 0 {
+                self.cluster.run(HERE, rows);
+                self.cluster.run(THERE, rows);
+            }
+        }
+        println!("{} of {commands} commands followed", told.len() - 1);
+        self.clear();
+    }
+
     fn declare(&self) -> postgres::Client {
         let mut session = self.cluster.connect(HERE);
         session
