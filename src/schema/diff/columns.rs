@@ -136,7 +136,7 @@ impl<'a> Comparison<'a> {
         }
         let sequences = (sequence_of(old), sequence_of(column));
         match sequences {
-            (None, Some(sequence)) if old.identity.is_none() && sequence.type_oid != column.type_oid => {
+            (None, Some(sequence)) if sequence.type_oid != column.type_oid => {
                 self.step(Kind::IdentitySequence, 1, Action::BoundSequence(sequence));
             }
             (Some(before), Some(after)) => self.identity_sequence(before, after),
@@ -164,7 +164,8 @@ fn sequence_of(column: &Column) -> Option<&Sequence> {
 fn identity<'a>(old: &'a Column, column: &'a Column) -> Option<(Kind, ColumnChange<'a>)> {
     match (&old.identity, &column.identity) {
         (Some(_), None) => Some((Kind::ColumnExpression, ColumnChange::DropIdentity)),
-        (None, Some(identity)) => {
+        // One that has no sequence yet is no identity: so a table is that is written anew with the column.
+        (before, Some(identity)) if before.as_ref().is_none_or(|before| before.sequence.is_none()) => {
             let sequence = identity.sequence.as_deref()?;
             Some((Kind::ColumnIdentity, ColumnChange::AddIdentity { identity, sequence }))
         }

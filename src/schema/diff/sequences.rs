@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::names::RELATIONS;
 use super::{Action, Comparison, SequenceChange, Subject, pairs};
-use crate::schema::image::{Owner, Sequence, Table};
+use crate::schema::image::{Column, Owner, Sequence, Table};
 use crate::schema::kind::Kind;
 
 impl<'a> Comparison<'a> {
@@ -15,6 +15,8 @@ impl<'a> Comparison<'a> {
                     self.step(Kind::Sequence, 0, Action::CreateSequence(new));
                     self.own(new);
                 }
+                // The server takes it along.
+                (Some(old), None) if old.owner.as_ref().is_some_and(|owner| self.goes(owner)) => {}
                 (Some(old), None) => {
                     let name = self.renames.leave(old.oid, RELATIONS, &old.name, Subject::Sequence);
                     self.step(Kind::DropNeeded, -1_000_000, Action::Drop(Subject::Sequence(Cow::Owned(name))));
@@ -69,12 +71,28 @@ impl<'a> Comparison<'a> {
         }
     }
 
+    fn owner_before(&self, owner: &Owner) -> Option<(&'a Table, &'a Column)> {
+        let table = self.before.tables.iter().find(|table| table.name == owner.table)?;
+        Some((table, table.columns.iter().find(|column| column.name == owner.column)?))
+    }
+
+    fn table_now(&self, old: &Table) -> Option<&'a Table> {
+        self.after.tables.iter().find(|table| table.oid == old.oid)
+    }
+
+    /// Is the column of an owner dropped?
+    fn goes(&self, owner: &Owner) -> bool {
+        let is_gone = |(table, column): (&Table, &Column)| {
+            self.table_now(table).is_none_or(|table| table.column(column.attnum).is_none())
+        };
+        self.owner_before(owner).is_some_and(is_gone)
+    }
+
     /// What the column of an owner is called now.
     fn owner_now(&self, owner: &Owner) -> Option<Owner> {
-        let old = self.before.tables.iter().find(|table: &&Table| table.name == owner.table)?;
-        let column = old.columns.iter().find(|column| column.name == owner.column)?;
-        let new = self.after.tables.iter().find(|table| table.oid == old.oid)?;
-        let column = new.column(column.attnum)?.name.clone();
-        Some(Owner { table: new.name.clone(), column })
+        let (table, column) = self.owner_before(owner)?;
+        let table = self.table_now(table)?;
+        let column = table.column(column.attnum)?.name.clone();
+        Some(Owner { table: table.name.clone(), column })
     }
 }

@@ -221,3 +221,21 @@ fn extensions_and_collations() {
     assert_between(&collation("a"), &collation("b"), MAJOR, &["ALTER COLLATION s.a RENAME TO b"]);
     assert_between(&collation("a"), &Image::default(), MAJOR, &["DROP COLLATION s.a"]);
 }
+
+/// The server drops a sequence with its column; another one may have its name then.
+#[test]
+fn a_sequence_goes_with_its_column() {
+    let owned = |oid, table: &str| {
+        let mut owned = sequence(oid, "q");
+        owned.owner = Some(Owner { table: Name::new("s", table), column: "id".into() });
+        owned
+    };
+    let (mut before, mut after) = (image(), image());
+    before.sequences = vec![owned(20, "t")];
+    after.tables = vec![table(40, "t")];
+    after.sequences = vec![owned(41, "t")];
+    let said = statements(&before, &after);
+    assert_eq!(said[0], "DROP TABLE s.t");
+    assert!(said[1].starts_with("CREATE SEQUENCE s.q "), "{said:?}");
+    assert_eq!(said[3..], ["ALTER SEQUENCE s.q OWNED BY s.t.id"]);
+}
