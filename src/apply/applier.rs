@@ -65,6 +65,8 @@ pub struct Applier {
     pub(super) selection: Rc<Selection>,
     /// The transaction under way has a command of the source: what follows waits until it has committed.
     pub(super) stands_alone: bool,
+    /// Tables have to be copied before anything else is applied.
+    pub(super) copies: bool,
     pub(super) definitions: Definitions,
     /// The definitions that changes came with last, by table.
     generations: FastMap<u32, u64>,
@@ -123,9 +125,15 @@ impl Applier {
             policy: Policy { conflict: plan.conflict, skip: plan.skip },
             selection,
             stands_alone: false,
+            copies: false,
             definitions: Definitions::new(plan.temporary),
             generations: FastMap::default(),
         })
+    }
+
+    /// Is nothing to be applied before tables are copied? Then an error of the stream says no more than that.
+    pub fn waits_for_copies(&self) -> bool {
+        self.copies
     }
 
     /// What the destination has committed.

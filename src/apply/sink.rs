@@ -6,7 +6,7 @@ use super::applier::Applier;
 use super::collect::group::Mode;
 use super::collect::route::{Arrival, arrival};
 use crate::decode::{EarlySink, Event};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::{Change, Lsn, Relation, Transaction};
 use crate::transform::Operation;
 
@@ -96,6 +96,9 @@ impl Applier {
         if std::mem::take(&mut self.stands_alone) {
             self.writer.lanes.await_commits()?;
             crate::failpoint::hit("apply_after_ddl_commit")?;
+            if self.copies {
+                return Err(Error::new(sqlstate::OBJECT_IN_USE, "tables have come in that have to be copied first"));
+            }
         }
         Ok(())
     }

@@ -49,6 +49,17 @@ pub fn note_tables(task: &Task, tables: &[ModelTable]) -> Result<()> {
     for row in &rows {
         known.insert(row.parse::<u32>("relid")?, row.string("table_name")?);
     }
+    for table in tables.iter().filter(|table| table.standing == Standing::Entering) {
+        known.remove(&table.oid);
+        spi::as_extension(|| {
+            spi::execute(
+                "INSERT INTO courier.task_table (task_id, relid, table_name, kind) VALUES ($1::int, $2::oid, $3, 'r') \
+                 ON CONFLICT (task_id, relid) DO UPDATE SET table_name = excluded.table_name, state = 'init', snapshot = NULL, \
+                 sync_lsn = NULL, copied_rows = NULL, copied_bytes = NULL, started_at = NULL, finished_at = NULL",
+                &[Some(&id), Some(&table.oid.to_string()), Some(&table.name.qualified())],
+            )
+        })?;
+    }
     for table in tables.iter().filter(|table| table.standing == Standing::Followed) {
         let (relid, name) = (table.oid.to_string(), table.name.qualified());
         let kind = if table.is_partitioned { "p" } else { "r" };

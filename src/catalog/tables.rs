@@ -118,6 +118,35 @@ pub fn set_copied(task: i32, relid: u32, copied: &Copied) -> Result<()> {
     .map(|_| ())
 }
 
+/// It was dropped before its turn: there is nothing to copy.
+pub fn set_gone(task: i32, relid: u32) -> Result<()> {
+    spi::as_extension(|| {
+        spi::execute(
+            "UPDATE courier.task_table SET state = 'ready' WHERE task_id = $1::int AND relid = $2::oid",
+            &[Some(&task.to_string()), Some(&relid.to_string())],
+        )
+    })
+    .map(|_| ())
+}
+
+/// The table has got another name.
+pub fn set_name(task: i32, relid: u32, name: &TableName) -> Result<()> {
+    spi::as_extension(|| {
+        spi::execute(
+            "UPDATE courier.task_table SET table_name = $3 WHERE task_id = $1::int AND relid = $2::oid",
+            &[Some(&task.to_string()), Some(&relid.to_string()), Some(&name.qualified())],
+        )
+    })
+    .map(|_| ())
+}
+
+/// By OID, partitioned ones among them.
+pub fn all_of_task(task: i32) -> Result<Vec<u32>> {
+    let sql = "SELECT relid FROM courier.task_table WHERE task_id = $1::int";
+    let rows = spi::as_extension(|| spi::query(sql, &[Some(&task.to_string())]))?;
+    rows.iter().map(|row| row.parse(0)).collect()
+}
+
 /// Tables whose worker is gone go back to the start; their transaction on the destination did not commit, or its row
 /// there tells.
 pub fn reset_unfinished(task: i32) -> Result<u64> {

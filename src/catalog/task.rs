@@ -209,6 +209,11 @@ impl Task {
         )
     }
 
+    /// Are commands of the source applied, and is known what has been?
+    pub fn has_model(&self) -> bool {
+        self.ddl == DdlPolicy::Replicate && self.incremental
+    }
+
     /// The command that it has stopped at; 0 for none.
     pub fn note_command(&self, id: i64) -> Result<()> {
         self.update("command_under_way = NULLIF($2::bigint, 0)", &[Some(&id.to_string())])

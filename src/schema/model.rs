@@ -50,16 +50,19 @@ pub struct Kept {
 pub enum Standing {
     /// It is there, and its changes are applied.
     Followed,
+    /// It has come into the task's reach with its rows, is there, and waits for its copy.
+    Entering,
     /// It is there under the name that it had, or got, when it went out of the task's reach; nothing is applied any more.
     Left,
 }
 
 impl Standing {
-    const ALL: [Standing; 2] = [Standing::Followed, Standing::Left];
+    const ALL: [Standing; 3] = [Standing::Followed, Standing::Entering, Standing::Left];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Standing::Followed => "followed",
+            Standing::Entering => "entering",
             Standing::Left => "left",
         }
     }

@@ -196,6 +196,9 @@ fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
     if task.ddl == DdlPolicy::Replicate {
         applier.follow_model()?;
     }
+    if applier.waits_for_copies() {
+        return Ok(());
+    }
     let applier = Rc::new(RefCell::new(applier));
     // A heartbeat that set out with a worker that died is met again.
     status.beat.forget();
@@ -210,6 +213,10 @@ fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
     status.applied_lsn.store(start.0, Relaxed);
     status.durable_lsn.store(applier.borrow().durable().0, Relaxed);
     let outcome = Rounds::new(status.clone(), applier.clone()).run(stream.as_mut());
+    if applier.borrow().waits_for_copies() {
+        // The supervisor finds them in the model.
+        return Ok(());
+    }
     if let Err(error) = &outcome
         && error.remedy() == Remedy::ReplaySerially
     {

@@ -7,7 +7,10 @@
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::apply::ddl;
+use crate::apply::ddl::define::{Defined, OneTable};
 use crate::catalog::Task;
+use crate::catalog::schema::{self, Extent};
 use crate::catalog::tables::{self, TaskTable};
 use crate::destination::Endpoint;
 use crate::destination::full_copy::{CopiedTable, CopyFormat, Others, TableCopy};
@@ -24,6 +27,7 @@ use crate::pg::{bgworker, latch, report, xact};
 use crate::source::{self, TableReader};
 use crate::task::processes::{Argument, WorkerMode};
 use crate::task::status::{TaskStatus, WorkerStatus};
+use crate::transform::Route;
 
 bgworker::entry_point!(pg_courier_tablesync_worker_main, tablesync_worker_main);
 
@@ -59,13 +63,18 @@ fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatu
     }
     let mut destination = endpoint.open(Purpose::Copy)?;
     destination.check_helper_schema()?;
-    while let Some(table) = xact::in_transaction(|| tables::claim_next(task.id))? {
+    while let Some(mut table) = xact::in_transaction(|| tables::claim_next(task.id))? {
         mine.rows.store(0, Relaxed);
         mine.bytes.store(0, Relaxed);
         let started = xact::now();
         mine.started_at.store(started, Relaxed);
         mine.table.store(table.relid, Relaxed);
         bgworker::report_activity(&format!("copying {}", table.shown()));
+        if task.has_model() && !define(&task, &mut table, &mut destination)? {
+            // The stream drops it there.
+            xact::in_transaction(|| tables::set_gone(task.id, table.relid))?;
+            continue;
+        }
         let copied = copy(&task, &table, &mut destination, mine, status.snapshot())
             .map_err(|error| explain(error, &table.shown()))?;
         failpoint::hit("tablesync_after_commit")?;
@@ -140,6 +149,27 @@ fn hold_snapshot(task: i32, status: &TaskStatus) -> Result<()> {
     bgworker::report_activity("keeping the snapshot of the copy");
     loop {
         latch::wait(None);
+    }
+}
+
+/// Brings the table on the destination to the definition that it has now; false when it is gone.
+fn define(task: &Task, table: &mut TaskTable, destination: &mut Destination) -> Result<bool> {
+    let (tables, moment) = xact::in_transaction(|| {
+        let tables = tables::all_of_task(task.id)?;
+        Ok((tables, schema::moment(&Extent::tables(&[table.relid]))?))
+    })?;
+    let at = OneTable { oid: table.relid, captured: &moment.captured, snapshot: &moment.snapshot };
+    let defined = ddl::define::define(destination, &task.uuid, &tables, &at);
+    match defined.map_err(|error| error.context(format!("Before copying {}.", table.shown())))? {
+        Defined::Gone => Ok(false),
+        Defined::As(name) => {
+            if name != table.route.source {
+                xact::in_transaction(|| tables::set_name(task.id, table.relid, &name))?;
+                table.name = name.qualified();
+                table.route = Rc::new(Route::identity(name));
+            }
+            Ok(true)
+        }
     }
 }
 

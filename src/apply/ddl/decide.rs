@@ -43,6 +43,8 @@ pub struct Decided {
     pub unfollow: Vec<u32>,
     /// Tables with rows that come into the task's reach.
     pub enter: Vec<(u32, TableName)>,
+    /// Those of them that are there, from before they left, under these names.
+    pub empty: Vec<Name>,
 }
 
 /// `names` says whether the task's patterns name a table.
@@ -54,7 +56,8 @@ pub fn decide(
 ) -> Result<Decided, String> {
     let mut decided = Decided::default();
     let standings = standings(said, &known, &names, &mut decided);
-    let there: Vec<u32> = known.followed.iter().copied().chain(decided.follow.iter().map(|(oid, ..)| *oid)).collect();
+    let joining = decided.follow.iter().map(|(oid, ..)| *oid).chain(decided.enter.iter().map(|(oid, _)| *oid));
+    let there: Vec<u32> = known.followed.iter().copied().chain(joining).collect();
     let image = said.captured.for_task(&there, available);
     let described = apart(&image, &said.captured.dependencies, &said.captured.causes);
     let touched: HashSet<&Object> = said.captured.touched.iter().collect();
@@ -177,7 +180,7 @@ fn standings(
         let is_named = names(&table.name, &parents)
             || table.is_partition && table.parents.iter().any(|parent| joined.contains(&parent.oid));
         let before = known.model.get(&object);
-        let was_followed = before.is_some_and(|known| known.standing == Standing::Followed);
+        let was_followed = before.is_some_and(|known| known.standing != Standing::Left);
         match (before.is_some(), is_named && !table.unlogged) {
             (true, true) if was_followed => {
                 standings.insert(object, Standing::Followed);
@@ -192,7 +195,13 @@ fn standings(
                 joined.insert(table.oid);
                 decided.follow.push((table.oid, name, table.is_partitioned));
             }
-            (_, true) => decided.enter.push((table.oid, name)),
+            (_, true) => {
+                standings.insert(object, Standing::Entering);
+                decided.enter.push((table.oid, name));
+                decided
+                    .empty
+                    .extend(before.and_then(|known| known.kept.image.tables.first()).map(|of| of.name.clone()));
+            }
             (true, false) => drop(standings.insert(object, Standing::Left)),
             (false, false) => {}
         }

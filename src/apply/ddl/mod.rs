@@ -9,6 +9,7 @@
 //! had within two seconds is given up, so that nobody there waits behind us for longer, and tried again: the order of everything stays.
 
 mod decide;
+pub mod define;
 mod rows;
 mod run;
 
@@ -20,11 +21,11 @@ pub use self::rows::Definitions;
 use self::rows::RowsAnew;
 use super::applier::Applier;
 use crate::destination::{CommandDone, Destination, ModelTable};
-use crate::error::{Error, Result, sqlstate};
+use crate::error::{Error, Origin, Result, sqlstate};
 use crate::logicalrep::{CopySnapshot, Lsn, TableName, Transaction};
 use crate::pg::compat;
 use crate::schema::captured::{Captured, FORM};
-use crate::schema::deparse::postgres;
+use crate::schema::deparse::postgres::{self, Emptying};
 use crate::schema::diff;
 use crate::schema::image::{Class, Name};
 use crate::schema::model::{Known, Standing};
@@ -51,8 +52,6 @@ enum State {
     Applied,
     /// Nothing of it concerns the task.
     Filtered,
-    /// Left out until somebody decides.
-    Held,
 }
 
 impl State {
@@ -60,7 +59,6 @@ impl State {
         match self {
             State::Applied => "applied",
             State::Filtered => "filtered",
-            State::Held => "held",
         }
     }
 }
@@ -93,9 +91,7 @@ impl Applier {
         let available = destination.available(&captured.causes)?;
         let names = |name: &Name, parents: &[u32]| selection.names(&TableName::new(&name.schema, &name.name), parents);
         let decided = decide(&said, before, &available, names).map_err(Error::internal)?;
-        if let Some((_, name)) = decided.enter.first() {
-            return Err(enters(name, command));
-        }
+        refuse_taken(destination, &decided)?;
         let emptied = loads.as_ref().and_then(|(table, name)| Some((*table, name.as_ref()?)));
         let (objects, statements) = apply(destination, command, &decided, emptied)?;
         let concerns = !decided.store.is_empty() || !decided.forget.is_empty() || emptied.is_some();
@@ -114,6 +110,7 @@ impl Applier {
         destination.note_command(&task_id, &note)?;
         crate::failpoint::hit("apply_after_ddl")?;
         self.stands_alone = true;
+        self.copies |= !decided.enter.is_empty();
         self.take_notice(&decided);
         match loads {
             Some((table, _)) => self.selection.reload([table]),
@@ -142,7 +139,9 @@ impl Applier {
         if tables.is_empty() {
             return Ok(());
         }
-        self.selection.change(|coverage| adopt(coverage, &tables));
+        let mut lacks_copy = false;
+        self.selection.change(|coverage| lacks_copy = adopt(coverage, &tables));
+        self.copies = lacks_copy;
         Ok(())
     }
 
@@ -187,18 +186,42 @@ fn note(coverage: &mut Coverage, decided: &Decided) {
 }
 
 /// What the stream meets is judged by what has been applied, at any position.
-fn adopt(coverage: &mut Coverage, tables: &[ModelTable]) {
-    let followed: Vec<&ModelTable> = tables.iter().filter(|table| table.standing == Standing::Followed).collect();
+/// True when one waits for a copy that nobody has noted yet.
+fn adopt(coverage: &mut Coverage, tables: &[ModelTable]) -> bool {
+    let mut lacks_copy = false;
+    let followed: Vec<&ModelTable> = tables.iter().filter(|table| table.standing != Standing::Left).collect();
     coverage.start = CopySnapshot::nothing(Lsn::INVALID);
     coverage.missing.clear();
     coverage.joins = true;
     coverage.patterns.parents = followed.iter().filter(|table| table.is_partitioned).map(|table| table.oid).collect();
     let mut before = std::mem::take(&mut coverage.followed);
     for table in followed.into_iter().filter(|table| !table.is_partitioned) {
-        let interest = before.remove(&table.oid).map_or(Interest::Everything, |known| known.interest);
+        let known = before.remove(&table.oid);
+        if table.standing == Standing::Entering && known.is_none() {
+            lacks_copy = true;
+        }
+        let interest = known.map_or(Interest::Everything, |known| known.interest);
         let route = Rc::new(Route::identity(table.name.clone()));
         coverage.followed.insert(table.oid, Followed { route, now: Some(table.name.clone()), interest });
     }
+    lacks_copy
+}
+
+/// A table that is copied has to be the task's own there.
+fn refuse_taken(destination: &mut Destination, decided: &Decided) -> Result<()> {
+    let is_new = |oid: &u32| !decided.before.tables.iter().any(|table| table.oid == *oid);
+    for (_, name) in decided.enter.iter().filter(|(oid, _)| is_new(oid)) {
+        if destination.has_table(name)? {
+            let shown = name.shown();
+            return Err(Error::new("42P07", format!("table {shown} already exists on the destination"))
+                .origin(Origin::Destination)
+                .detail(
+                    "It has come into the reach of the task with its rows, which would mix with those that are there.",
+                )
+                .hint("Drop or rename it there, then SELECT courier.resume({task});"));
+        }
+    }
+    Ok(())
 }
 
 fn read(command: &Command) -> Result<Captured> {
@@ -271,8 +294,9 @@ fn apply(
         steps.iter_mut().for_each(|step| step.of_empty(table));
     }
     let items = plan::in_order(&steps, compat::MAJOR);
-    let emptying = emptied.map(|(_, name)| postgres::emptying(name));
-    let statements = run::run(destination, command, emptying.as_ref(), &items)?;
+    let emptied = emptied.map(|(_, name)| name).into_iter().chain(&decided.empty);
+    let emptyings: Vec<Emptying> = emptied.map(postgres::emptying).collect();
+    let statements = run::run(destination, command, &emptyings, &items)?;
     let mut objects: Vec<String> = items.iter().map(|item| item.object.clone()).collect();
     objects.dedup();
     Ok((objects, statements))
@@ -285,18 +309,4 @@ fn unsaid(subject: &str, command: &Command) -> Error {
     )
     .detail(format!("It is command {} of courier.ddl. Nothing of its transaction has been applied.", command.id))
     .hint("Change it on the destination, then SELECT courier.resume({task});")
-}
-
-fn enters(name: &TableName, command: &Command) -> Error {
-    let name = name.shown();
-    Error::new(
-        sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
-        format!("{} brings table {name}, with its rows, into the reach of the task", command.tag),
-    )
-    .detail(format!("It is command {} of courier.ddl. Nothing of its transaction has been applied.", command.id))
-    .hint(format!(
-        "Create the table on the destination as it is here, empty, then SELECT courier.add_table({{task}}, {}); and SELECT \
-         courier.resume({{task}});",
-        crate::logicalrep::names::quote_literal(&name)
-    ))
 }

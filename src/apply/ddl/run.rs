@@ -21,17 +21,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 pub(super) fn run(
     destination: &mut Destination,
     command: &Command,
-    emptying: Option<&Emptying>,
+    emptyings: &[Emptying],
     items: &[Item],
 ) -> Result<Vec<String>> {
-    if items.is_empty() && emptying.is_none() {
+    if items.is_empty() && emptyings.is_empty() {
         return Ok(Vec::new());
     }
     let mut pause = FIRST_PAUSE;
     let since = Instant::now();
     loop {
         destination.begin_definitions(PATIENCE)?;
-        match attempt(destination, emptying, items) {
+        match attempt(destination, emptyings, items) {
             Ok(statements) => {
                 destination.end_definitions()?;
                 return Ok(statements);
@@ -51,6 +51,16 @@ pub(super) fn run(
     }
 }
 
+/// The same where nobody else is at work on the tables.
+pub(super) fn run_once(destination: &mut Destination, items: &[Item]) -> Result<()> {
+    let refused = |Refused { statement, about, error }: Refused| {
+        error.context(format!("{about}: {statement}")).or_hint(
+            "Remove the cause on the destination, or do it there yourself, then SELECT courier.resume({task}); what is there counts as done.",
+        )
+    };
+    attempt(destination, &[], items).map(drop).map_err(refused)
+}
+
 /// What the destination has refused.
 struct Refused {
     statement: SchemaSql,
@@ -60,7 +70,7 @@ struct Refused {
 
 fn attempt(
     destination: &mut Destination,
-    emptying: Option<&Emptying>,
+    emptyings: &[Emptying],
     items: &[Item],
 ) -> std::result::Result<Vec<String>, Refused> {
     let mut said = Vec::new();
@@ -69,7 +79,7 @@ fn attempt(
         said.push(statement.to_string());
         outcome.map_err(|error| Refused { statement: statement.clone(), about, error })
     };
-    if let Some(of) = emptying {
+    for of in emptyings {
         let about = || format!("rows of {}", of.table);
         let refused = |error| Refused { statement: of.truncate.clone(), about: about(), error };
         let is_referenced = destination.ask_whether(std::iter::once(&of.is_referenced)).map_err(refused)?;

@@ -33,6 +33,8 @@ pub enum Ended {
     Finished,
     Guarded(GuardOrder),
     NotWanted,
+    /// There is more to do, from an earlier step on: tables have to be copied.
+    Again,
 }
 
 /// What takes an attempt out of its steps.

@@ -6,17 +6,19 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::context::{Context, Outcome};
+use super::context::{Context, Ended, Outcome, Stop};
 use super::following::Following;
 use super::retry::FOLLOW_EVERY;
 use super::retry::LONGEST_PAUSE;
 use super::schema;
 use super::step::Step;
 use crate::catalog::{DdlPolicy, Stage, Task, commands, tables};
+use crate::destination::{Destination, ModelTable};
 use crate::error::{Remedy, Result};
 use crate::failpoint;
 use crate::pg::bgworker::Handle;
 use crate::pg::{latch, report, xact};
+use crate::schema::model::Standing;
 use crate::task::processes::WorkerMode;
 use crate::worker::renames;
 
@@ -147,25 +149,20 @@ impl Following {
     }
 
     /// What has become of commands, and of tables by them, is noted here when it has happened there.
-    fn note_commands(&mut self, context: &mut Context<'_>) -> Result<()> {
+    fn note_commands(&mut self, context: &mut Context<'_>) -> Outcome {
         let (task, applied) = (context.task, context.status.commands.load(Relaxed));
         if task.ddl == DdlPolicy::Ignore || self.commands == Some(applied) {
             return Ok(());
         }
-        context.with_destination(|_, destination| -> Result<()> {
-            loop {
-                let last = xact::in_transaction(|| commands::last_known(task.id))?;
-                let notes = destination.commands_done(&task.uuid, last)?;
-                if notes.is_empty() {
-                    break;
-                }
-                xact::in_transaction(|| commands::note(task.id, &notes))?;
-            }
-            let tables = destination.model_tables(&task.uuid)?;
-            if tables.is_empty() { Ok(()) } else { xact::in_transaction(|| commands::note_tables(task, &tables)) }
-        })?;
+        let tables = context.with_destination(|_, destination| read_commands(task, destination))?;
         self.commands = Some(applied);
-        Ok(())
+        if tables.iter().all(|table| table.standing != Standing::Entering) {
+            return Ok(());
+        }
+        // Before the copy every transaction has to be visible whose commit record is behind the stream.
+        let stage = Stage::FullCopy.as_str();
+        xact::in_transaction(|| task.update("stage = $2, stage_at = now(), older_gone = false", &[Some(stage)]))?;
+        Err(Stop::Ended(Ended::Again))
     }
 
     /// The task works: what was counted against it is forgotten.
@@ -187,6 +184,26 @@ impl Following {
         ];
         due.into_iter().min().unwrap_or(FOLLOW_EVERY)
     }
+}
+
+/// Reads the outcome of commands, and how they have changed the tables of the task.
+fn read_commands(task: &Task, destination: &mut Destination) -> Result<Vec<ModelTable>> {
+    loop {
+        let last = xact::in_transaction(|| commands::last_known(task.id))?;
+        let notes = destination.commands_done(&task.uuid, last)?;
+        if notes.is_empty() {
+            break;
+        }
+        xact::in_transaction(|| commands::note(task.id, &notes))?;
+    }
+    let tables = destination.model_tables(&task.uuid)?;
+    for table in tables.iter().filter(|table| table.standing == Standing::Entering) {
+        destination.forget_copy(&task.uuid, table.oid)?;
+    }
+    if !tables.is_empty() {
+        xact::in_transaction(|| commands::note_tables(task, &tables))?;
+    }
+    Ok(tables)
 }
 
 fn restart(context: &Context<'_>) -> Result<Handle> {

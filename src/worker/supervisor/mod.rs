@@ -75,6 +75,7 @@ fn supervise(argument: &Argument) -> Result<()> {
                 Ok(Ended::Finished) => return Ok(()),
                 Ok(Ended::Guarded(order)) => return end_for_guard(&task, &memory.status, order),
                 Ok(Ended::NotWanted) => return end_unwanted(&task),
+                Ok(Ended::Again) => kept::terminate_workers(),
                 Err(error) => {
                     if !outlives(&task, error, &memory.status, &mut life)? {
                         return Ok(());

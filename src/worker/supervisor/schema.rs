@@ -6,12 +6,12 @@ use std::rc::Rc;
 use super::context::{Context, Outcome, show};
 use super::step::Step;
 use crate::catalog::schema::{self, Extent};
-use crate::catalog::{DdlPolicy, Stage, Task};
+use crate::catalog::{Stage, Task, tables};
 use crate::destination::{Destination, Purpose};
 use crate::error::Result;
 use crate::failpoint;
 use crate::logicalrep::words::counted;
-use crate::pg::{spi, xact};
+use crate::pg::xact;
 use crate::schema::Item;
 use crate::schema::model::{Known, Standing, apart, together};
 use crate::schema::scope::Object;
@@ -117,11 +117,11 @@ impl Context<'_> {
 /// What a task that applies commands begins with: all its objects, as they are at one moment. From then on the stream says how they
 /// change, so that is also what is created, whenever that is.
 fn keep_model(task: &Task, destination: &mut Destination) -> Result<()> {
-    if !has_model(task) || destination.has_model(&task.uuid)? {
+    if !task.has_model() || destination.has_model(&task.uuid)? {
         return Ok(());
     }
     let (oids, moment) = xact::in_transaction(|| {
-        let oids = tables_of(task)?;
+        let oids = tables::all_of_task(task.id)?;
         let extent = Extent::of(&task.scope, &oids)?;
         Ok((oids, schema::moment(&extent)?))
     })?;
@@ -136,12 +136,8 @@ fn keep_model(task: &Task, destination: &mut Destination) -> Result<()> {
     })
 }
 
-fn has_model(task: &Task) -> bool {
-    task.ddl == DdlPolicy::Replicate && task.incremental
-}
-
 fn items_of(task: &Task, destination: &mut Destination) -> Result<Vec<Item>> {
-    if !has_model(task) {
+    if !task.has_model() {
         return statements(task, destination);
     }
     let known = destination.whole_model(&task.uuid)?;
@@ -151,18 +147,11 @@ fn items_of(task: &Task, destination: &mut Destination) -> Result<Vec<Item>> {
     schema::statements_of(&image)
 }
 
-fn tables_of(task: &Task) -> Result<Vec<u32>> {
-    let rows = spi::as_extension(|| {
-        spi::query("SELECT relid FROM courier.task_table WHERE task_id = $1::int", &[Some(&task.id.to_string())])
-    })?;
-    rows.iter().map(|row| row.parse(0)).collect()
-}
-
 /// What the destination has already of what the tables need (functions made by hand) is not left out. No transaction
 /// is open on the source while the destination is asked.
 fn statements(task: &Task, destination: &mut Destination) -> Result<Vec<Item>> {
     let (extent, causes) = xact::in_transaction(|| {
-        let extent = Extent::of(&task.scope, &tables_of(task)?)?;
+        let extent = Extent::of(&task.scope, &tables::all_of_task(task.id)?)?;
         let causes = schema::causes(&extent)?;
         Ok((extent, causes))
     })?;

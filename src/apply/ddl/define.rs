@@ -1,0 +1,67 @@
+//! The definition of a table that is about to be copied, as the source has it at that moment: what the destination has is brought there
+//! first, and the model says so. Commands that the moment shows are not applied again when the stream meets them.
+
+use std::collections::HashSet;
+
+use super::run;
+use crate::destination::Destination;
+use crate::error::{Error, Result};
+use crate::logicalrep::TableName;
+use crate::pg::compat;
+use crate::schema::captured::Captured;
+use crate::schema::diff;
+use crate::schema::image::Class;
+use crate::schema::model::{Known, Standing, apart, together};
+use crate::schema::plan;
+use crate::schema::scope::Object;
+use crate::schema::{Item, Section};
+
+/// What a table is at the moment of its copy.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Defined {
+    /// It is there, under this name.
+    As(TableName),
+    /// The source has dropped it, and the stream will say so.
+    Gone,
+}
+
+/// The source at a moment: one table with all that it needs, and which transactions it shows.
+pub struct OneTable<'a> {
+    pub oid: u32,
+    pub captured: &'a Captured,
+    pub snapshot: &'a str,
+}
+
+/// `tables`: those of the task.
+pub fn define(destination: &mut Destination, task_id: &str, tables: &[u32], at: &OneTable<'_>) -> Result<Defined> {
+    let available = destination.available(&at.captured.causes)?;
+    let image = at.captured.for_task(tables, &available);
+    let Some(table) = image.tables.iter().find(|table| table.oid == at.oid) else { return Ok(Defined::Gone) };
+    let name = TableName::new(&table.name.schema, &table.name.name);
+    let described = apart(&image, &at.captured.dependencies, &at.captured.causes);
+    let objects: Vec<Object> = described.keys().copied().collect();
+    let parents = table.parents.iter().map(|parent| (Class::Relation, parent.oid));
+    let wanted: Vec<Object> = objects.iter().copied().chain(parents).collect();
+    let known: std::collections::BTreeMap<Object, Known> =
+        destination.model_of(task_id, &wanted)?.into_iter().collect();
+    let others: HashSet<&Object> = known.keys().filter(|object| !described.contains_key(object)).collect();
+    let before = together(known.values().map(|known| &known.kept));
+    let after = together(described.values().chain(others.iter().filter_map(|o| known.get(o)).map(|k| &k.kept)));
+    let difference = diff::diff(&before, &after, compat::MAJOR);
+    if let Some(subject) = difference.unsaid.first() {
+        let subject = crate::schema::deparse::postgres::shown_subject(subject);
+        return Err(Error::internal(format!("{subject} has changed in a way that is not carried over")));
+    }
+    let mut items: Vec<Item> = plan::in_order(&difference.steps, compat::MAJOR);
+    // The rest follows the rows, from the model.
+    items.retain(|item| item.kind.section() == Section::PreData);
+    let stored: Vec<(Object, Known)> = described
+        .into_iter()
+        .map(|(object, kept)| (object, Known { standing: Standing::Followed, base: at.snapshot.to_owned(), kept }))
+        .collect();
+    destination.in_transaction(|destination| {
+        run::run_once(destination, &items)?;
+        destination.store_model(task_id, stored.iter().map(|(object, known)| (object, known)))
+    })?;
+    Ok(Defined::As(name))
+}
