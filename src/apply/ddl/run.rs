@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Command;
 use crate::destination::Destination;
-use crate::error::{Error, Result};
+use crate::error::{Error, Origin, Result, sqlstate};
 use crate::pg::{bgworker, latch};
 use crate::schema::deparse::postgres::Emptying;
 use crate::schema::{Item, SchemaSql};
@@ -91,11 +91,27 @@ fn attempt(
         let is_there = destination.ask_whether(std::iter::once(&item.present_sql));
         let is_there =
             is_there.map_err(|error| Refused { statement: item.statement.clone(), about: about(), error })?;
-        if is_there.first() != Some(&true) {
-            run(destination, about(), &item.statement)?;
+        match is_there.first() {
+            Some(true) => is_the_same(destination, item).map_err(|error| Refused {
+                statement: item.statement.clone(),
+                about: about(),
+                error,
+            })?,
+            _ => run(destination, about(), &item.statement)?,
         }
     }
     Ok(said)
+}
+
+/// A name that belongs to something else is no reason to go on.
+fn is_the_same(destination: &mut Destination, item: &Item) -> Result<()> {
+    let Some(sql) = &item.differs_sql else { return Ok(()) };
+    let rows = destination.ask_definition(sql)?;
+    let Some(difference) = rows.first().and_then(|row| row.opt_string(0)) else { return Ok(()) };
+    let message = format!("{} {} is on the destination already, and another one", item.kind, item.object);
+    Err(Error::new(sqlstate::DUPLICATE_OBJECT, message)
+        .origin(Origin::Destination)
+        .detail(format!("The name is taken: {difference}.")))
 }
 
 fn is_busy(error: &Error) -> bool {

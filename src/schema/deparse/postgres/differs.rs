@@ -3,13 +3,14 @@
 //! Definitions are compared without what two servers may write differently, and by the destination itself: both go through the same
 //! expressions there.
 
+use super::objects::has_type;
 use super::{Postgres, flag, subject};
 use crate::logicalrep::array::text_array;
 use crate::logicalrep::names::{quote_literal as literal, shown};
 use crate::schema::diff::{Action, Step, Subject};
 use crate::schema::image::{
-    Collation, Constraint, ConstraintKind, Domain, EnumLabel, Extension, Index, Name, Provider, Sequence, Statistics,
-    Table, Type, TypeForm,
+    Collation, Column, Constraint, ConstraintKind, Domain, EnumLabel, Extension, Index, Name, Provider, Sequence,
+    Statistics, Table, Type, TypeForm,
 };
 use crate::schema::kind::Kind;
 
@@ -36,6 +37,7 @@ impl Postgres {
         match (&step.action, step.kind) {
             (Action::CreateSequence(sequence), _) => Some(sequence_differs(sequence)),
             (Action::CreateTable { table, .. }, _) => Some(type_has_name(&table.name)),
+            (Action::AddColumn { table, definition }, _) => Some(column_differs(table, definition.column)),
             (Action::CreateIndex { table, index }, _) => Some(self.index_differs(table, index)),
             (Action::CreateStatistics { table, statistics }, _) => Some(self.statistics_differ(table, statistics)),
             (Action::CreateExtension { extension, any_version: true }, _) => Some(extension_differs(extension)),
@@ -218,6 +220,16 @@ pub(super) fn type_has_name(name: &Name) -> String {
         "SELECT 'a type has this name there' FROM {} AND o.typcategory <> 'A' AND (o.typrelid = 0 OR EXISTS (SELECT FROM pg_catalog.pg_class r \
          WHERE r.oid = o.typrelid AND r.relkind = 'c'))",
         subject::row(&Subject::Type(name.cow()))
+    )
+}
+
+fn column_differs(table: &Table, column: &Column) -> String {
+    format!(
+        "SELECT CASE WHEN NOT ({}) THEN pg_catalog.format('its type there is %s, and not %s', \
+         pg_catalog.format_type(o.atttypid, o.atttypmod), {}) END FROM {}",
+        has_type(&column.type_name),
+        literal(&column.type_name),
+        subject::row(&Subject::column(&table.name, &column.name))
     )
 }
 

@@ -92,7 +92,7 @@ pub(super) fn changed(column: &Column, change: &ColumnChange) -> String {
     }
 }
 
-fn has_type(name: &str) -> String {
+pub(super) fn has_type(name: &str) -> String {
     format!("pg_catalog.format_type(o.atttypid, o.atttypmod) = {}", quote_literal(name))
 }
 
