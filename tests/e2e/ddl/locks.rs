@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use pg_courier_tests::pair::{APPLY, DATABASE};
+use pg_courier_tests::Pair;
+use pg_courier_tests::pair::{APPLY, DATABASE, ROLE};
 
 use super::equal::assert_equal;
 use super::followed_pair;
@@ -25,11 +26,7 @@ fn a_reader_there_holds_the_command_and_nobody_else() {
         pair.source
             .run(DATABASE, &format!("INSERT INTO o VALUES (1000 + {n}, 1, {n}); UPDATE o SET n = {n} WHERE id = 3"));
     }
-    pair.source.wait_until(
-        DATABASE,
-        "the command is known to wait for a lock",
-        "EXISTS (SELECT FROM courier.ddl WHERE state = 'waiting for lock')",
-    );
+    wait_until_the_command_waits(&pair);
     // Several attempts long.
     for _ in 0..20 {
         let began = Instant::now();
@@ -53,11 +50,18 @@ fn a_worker_that_waits_for_a_lock_is_killed() {
         DATABASE,
         "ALTER TABLE t RENAME v TO w; ALTER TABLE t ADD c int DEFAULT 3; UPDATE t SET w = 'x' WHERE id = 1",
     );
-    let waits = "EXISTS (SELECT FROM courier.ddl WHERE state = 'waiting for lock')";
-    pair.source.wait_until(DATABASE, "the command waits", waits);
+    wait_until_the_command_waits(&pair);
     for pid in pair.source.pids(APPLY) {
         pair.source.kill_process(pid);
     }
     reader.batch_execute("COMMIT").expect("its end");
     assert_equal(&pair);
+}
+
+fn wait_until_the_command_waits(pair: &Pair) {
+    pair.destination.wait_until(
+        DATABASE,
+        "the command waits for a lock there",
+        &format!("EXISTS (SELECT FROM pg_stat_activity WHERE usename = '{ROLE}' AND wait_event_type = 'Lock')"),
+    );
 }
