@@ -1,7 +1,8 @@
 //! Kinds of steps: what people read, and the place among all others.
 //!
 //! ```text
-//!   under former names   partitions and children leave their parents, parts go, then tables: what is in the way of a name is gone
+//!   under former names   sequences leave their columns, partitions and children their parents; parts go, then tables: what is in the way
+//!                        of a name is gone
 //!   names                schemas are renamed and made, then tables, types, sequences, indexes, then what is inside of them
 //!   under new names      what an empty destination takes in this order: containers, types, tables, columns; each followed by the
 //!                        changes of what is there already
@@ -22,10 +23,10 @@ pub enum Section {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     // Under former names.
+    SequenceFree,
     Detach,
     DropPart,
     Drop,
-    SequenceFree,
     RenameSchema,
     // In the order in which an empty destination takes them.
     Schema,
@@ -124,10 +125,10 @@ impl Kind {
 
     fn row(self) -> (u16, &'static str) {
         match self {
+            Kind::SequenceFree => (8, "sequence owned by"),
             Kind::Detach => (9, "detach"),
             Kind::DropPart => (10, "drop"),
             Kind::Drop => (20, "drop"),
-            Kind::SequenceFree => (25, "sequence owned by"),
             Kind::RenameSchema => (28, "rename"),
             Kind::Schema => (29, "schema"),
             Kind::SetSchema => (30, "set schema"),

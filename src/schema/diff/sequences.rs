@@ -33,12 +33,21 @@ impl<'a> Comparison<'a> {
         }
     }
 
+    /// Before its column goes, which would take it along.
+    fn free(&mut self, sequence: &'a Sequence) {
+        let change = SequenceChange::Free;
+        self.step(Kind::SequenceFree, 0, Action::AlterSequence { sequence, change });
+    }
+
     fn alter_sequence(&mut self, old: &'a Sequence, new: &'a Sequence) {
         match (&old.owner, &new.owner) {
             // It goes where its table goes.
             (Some(owner), Some(_)) => {
                 let names = (old.name.name.as_str(), new.name.name.as_str());
                 self.renames.follow(new.oid, (&old.name.schema, &new.name.schema), names, Subject::Sequence);
+                if self.goes(owner) {
+                    self.free(old);
+                }
                 let now = self.owner_now(owner);
                 if now.as_ref().unwrap_or(owner) != new.owner.as_ref().unwrap_or(owner) {
                     self.own(new);
@@ -46,8 +55,7 @@ impl<'a> Comparison<'a> {
             }
             (owner, _) => {
                 if owner.is_some() {
-                    let change = SequenceChange::Free;
-                    self.step(Kind::SequenceFree, 0, Action::AlterSequence { sequence: old, change });
+                    self.free(old);
                 }
                 self.renames.go(new.oid, RELATIONS, &old.name, &new.name, Subject::Sequence);
                 self.own(new);

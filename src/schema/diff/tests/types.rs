@@ -222,6 +222,24 @@ fn extensions_and_collations() {
     assert_between(&collation("a"), &Image::default(), MAJOR, &["DROP COLLATION s.a"]);
 }
 
+/// One that another column gets, or none, is free before its table goes.
+#[test]
+fn a_sequence_stays_without_its_table() {
+    let mut before = image();
+    before.sequences[0].owner = Some(Owner { table: Name::new("s", "t"), column: "id".into() });
+    before.tables.push(table(40, "u"));
+    let mut after = image();
+    after.tables = vec![table(40, "u")];
+    assert_between(&before, &after, MAJOR, &["ALTER SEQUENCE s.q OWNED BY NONE", "DROP TABLE s.t"]);
+    after.sequences[0].owner = Some(Owner { table: Name::new("s", "u"), column: "id".into() });
+    assert_between(
+        &before,
+        &after,
+        MAJOR,
+        &["ALTER SEQUENCE s.q OWNED BY NONE", "DROP TABLE s.t", "ALTER SEQUENCE s.q OWNED BY s.u.id"],
+    );
+}
+
 /// The server drops a sequence with its column; another one may have its name then.
 #[test]
 fn a_sequence_goes_with_its_column() {
