@@ -24,6 +24,7 @@ use crate::logicalrep::names::shown;
 use crate::logicalrep::words::counted;
 use crate::pg::dsm::Segment;
 use crate::pg::{bgworker, latch, report, xact};
+use crate::schema::captured::Captured;
 use crate::source::{self, TableReader};
 use crate::task::processes::{Argument, WorkerMode};
 use crate::task::status::{TaskStatus, WorkerStatus};
@@ -70,13 +71,12 @@ fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatu
         mine.started_at.store(started, Relaxed);
         mine.table.store(table.relid, Relaxed);
         bgworker::report_activity(&format!("copying {}", table.shown()));
-        if task.has_model() && !define(&task, &mut table, &mut destination)? {
+        let copied = copy(&task, &mut table, &mut destination, mine, status.snapshot());
+        let Some(copied) = copied.map_err(|error| explain(error, &table.shown()))? else {
             // The stream drops it there.
             xact::in_transaction(|| tables::set_gone(task.id, table.relid))?;
             continue;
-        }
-        let copied = copy(&task, &table, &mut destination, mine, status.snapshot())
-            .map_err(|error| explain(error, &table.shown()))?;
+        };
         failpoint::hit("tablesync_after_commit")?;
         xact::in_transaction(|| tables::set_copied(task.id, table.relid, &copied))?;
         mine.table.store(0, Relaxed);
@@ -152,40 +152,57 @@ fn hold_snapshot(task: i32, status: &TaskStatus) -> Result<()> {
     }
 }
 
-/// Brings the table on the destination to the definition that it has now; false when it is gone.
-fn define(task: &Task, table: &mut TaskTable, destination: &mut Destination) -> Result<bool> {
-    let (tables, moment) = xact::in_transaction(|| {
-        let tables = tables::all_of_task(task.id)?;
-        Ok((tables, schema::moment(&Extent::tables(&[table.relid]))?))
-    })?;
+/// Brings the table on the destination to the definition that it has now, and says what that is; nothing when it is gone.
+fn define(task: &Task, table: &mut TaskTable, destination: &mut Destination) -> Result<Option<Captured>> {
+    let (tables, moment) = xact::in_transaction(|| Ok((tables::all_of_task(task.id)?, moment_of(table)?)))?;
     let at = OneTable { oid: table.relid, captured: &moment.captured, snapshot: &moment.snapshot };
-    let defined = ddl::define::define(destination, &task.uuid, &tables, &at);
-    match defined.map_err(|error| error.context(format!("Before copying {}.", table.shown())))? {
-        Defined::Gone => Ok(false),
-        Defined::As(name) => {
-            if name != table.route.source {
-                xact::in_transaction(|| tables::set_name(task.id, table.relid, &name))?;
-                table.name = name.qualified();
-                table.route = Rc::new(Route::identity(name));
-            }
-            Ok(true)
-        }
+    let Defined::As(name) = ddl::define::define(destination, &task.uuid, &tables, &at)? else { return Ok(None) };
+    if name != table.route.source {
+        xact::in_transaction(|| tables::set_name(task.id, table.relid, &name))?;
+        table.name = name.qualified();
+        table.route = Rc::new(Route::identity(name));
     }
+    Ok(Some(moment.captured))
 }
 
-/// Copies the table under a snapshot taken here: everything sees it as it was at that moment.
+fn moment_of(table: &TaskTable) -> Result<schema::Moment> {
+    schema::moment(&Extent::tables(&[table.relid]))
+}
+
+/// Copies the table under a snapshot taken here: everything sees it as it was at that moment. Nothing when it is gone, and the stream
+/// says so.
 fn copy(
     task: &Task,
-    table: &TaskTable,
+    table: &mut TaskTable,
     destination: &mut Destination,
     mine: &WorkerStatus,
     exported: Option<String>,
-) -> Result<tables::Copied> {
+) -> Result<Option<tables::Copied>> {
     failpoint::hit("tablesync_before_copy")?;
-    let mut reader = source::of(task).copy(table, exported.as_deref())?;
-    let copied = copy_rows(task, table, reader.as_mut(), destination, mine)?;
-    reader.end();
-    Ok(copied)
+    loop {
+        let defined = if task.has_model() { define(task, table, destination)? } else { None };
+        if task.has_model() && defined.is_none() {
+            return Ok(None);
+        }
+        let mut reader = match source::of(task).copy(table, exported.as_deref()) {
+            Err(error) if defined.is_some() && error.sqlstate() == sqlstate::UNDEFINED_TABLE => {
+                xact::abort();
+                return Ok(None);
+            }
+            reader => reader?,
+        };
+        // It is locked only now: somebody may have changed it since it was described.
+        let is_same = match &defined {
+            Some(defined) => moment_of(table)?.captured.image == defined.image,
+            None => true,
+        };
+        if is_same {
+            let copied = copy_rows(task, table, reader.as_mut(), destination, mine)?;
+            reader.end();
+            return Ok(Some(copied));
+        }
+        reader.end();
+    }
 }
 
 fn copy_rows(

@@ -154,7 +154,7 @@ fn move_along(
 /// A schema that was not touched itself is made for what is in it.
 fn leave_schemas(touched: &HashSet<&Object>, decided: &mut Decided) {
     let is_of_others = |object: &Object| object.0 == Class::Namespace && !touched.contains(object);
-    if decided.store.keys().all(is_of_others) {
+    if !decided.store.is_empty() && decided.store.keys().all(is_of_others) {
         decided.store.clear();
         decided.after.schemas.clone_from(&decided.before.schemas);
     }
