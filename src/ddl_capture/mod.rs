@@ -115,7 +115,11 @@ fn about(event: &Fired) -> Result<Option<About>> {
         FiringPoint::Drop => effects::after_drop()?,
         FiringPoint::Rewrite => {
             let (table, reason) = event_trigger::rewritten()?;
-            return Ok((!rel::is_temporary(table)).then_some(About::Rewrite(Rewrite { table, reason })));
+            return Ok((!rel::is_temporary(table)).then_some(About::Rewrite(Rewrite {
+                table,
+                reason,
+                by_expression: event.has_using(),
+            })));
         }
     };
     Ok(effects.is_any.then_some(About::Effects(effects)))

@@ -81,6 +81,26 @@ impl Fired {
         self.parsetree as usize
     }
 
+    /// Is it an ALTER TABLE that says how values of another type are computed?
+    pub fn has_using(&self) -> bool {
+        // SAFETY: the statement of the command, as the server's parser has made it.
+        unsafe {
+            if self.parsetree.is_null() || (*self.parsetree).type_ != pg_sys::NodeTag::T_AlterTableStmt {
+                // A command that is not known: of it anything may be.
+                return true;
+            }
+            let commands = (*self.parsetree.cast::<pg_sys::AlterTableStmt>()).cmds;
+            let count = if commands.is_null() { 0 } else { (*commands).length };
+            (0..count).any(|at| {
+                let command = cell(commands, at as usize).cast::<pg_sys::AlterTableCmd>();
+                if (*command).subtype != pg_sys::AlterTableType::AT_AlterColumnType || (*command).def.is_null() {
+                    return false;
+                }
+                !(*(*command).def.cast::<pg_sys::ColumnDef>()).raw_default.is_null()
+            })
+        }
+    }
+
     /// The statement that the client sent, if it is this command: one of several in a string by itself. None for what a function or a
     /// `DO` runs, whose text may have anything in it.
     pub fn text(&self) -> Option<String> {

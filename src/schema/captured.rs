@@ -57,6 +57,9 @@ pub struct Rewrite {
     pub table: u32,
     /// `pg_event_trigger_table_rewrite_reason()`: 1 persistence, 2 default, 4 type, 8 access method.
     pub reason: i32,
+    /// `ALTER COLUMN ... TYPE ... USING`: the values may be anything.
+    #[serde(default)]
+    pub by_expression: bool,
 }
 
 impl Captured {

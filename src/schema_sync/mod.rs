@@ -41,8 +41,9 @@ pub fn create_pre_data(
     for (piece, some) in items.chunks(PIECE).enumerate() {
         note(piece * PIECE, items.len());
         destination.in_transaction(|destination| {
-            some.iter()
-                .try_for_each(|item| if is_present(destination, item)? { Ok(()) } else { run(destination, item) })
+            some.iter().try_for_each(|item| {
+                if is_present(destination, item, There::Compared)? { Ok(()) } else { run(destination, item) }
+            })
         })?;
     }
     destination.in_transaction(|destination| destination.note_pre_data(task_id))
@@ -58,6 +59,15 @@ pub enum When {
     Consistent,
 }
 
+/// What becomes of an object that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum There {
+    /// It is taken for the same when its definition is.
+    Compared,
+    /// The model says that it is the task's own; its text may have the names of another time.
+    Adopted,
+}
+
 impl When {
     fn of(item: &Item) -> When {
         // Comments and grants may be about foreign keys.
@@ -71,10 +81,11 @@ pub fn create_post_data(
     destination: &mut Destination,
     items: &[Item],
     when: When,
+    there: There,
     mut note: impl FnMut(&Item),
 ) -> Result<()> {
     for item in items.iter().filter(|i| i.kind.section() == Section::PostData && When::of(i) == when) {
-        if is_present(destination, item)? {
+        if is_present(destination, item, there)? {
             continue;
         }
         note(item);
@@ -84,12 +95,12 @@ pub fn create_post_data(
 }
 
 /// Is it there already, and the same? A name that belongs to something else is no reason to go on.
-fn is_present(destination: &mut Destination, item: &Item) -> Result<bool> {
+fn is_present(destination: &mut Destination, item: &Item, there: There) -> Result<bool> {
     let rows = destination.ask_definition(&item.present_sql)?;
     if !rows.first().map_or(Ok(false), |row| row.bool(0))? {
         return Ok(false);
     }
-    if let Some(sql) = &item.differs_sql {
+    if let Some(sql) = item.differs_sql.as_ref().filter(|_| there == There::Compared) {
         let rows = destination.ask_definition(sql)?;
         if let Some(difference) = rows.first().and_then(|row| row.opt_string(0)) {
             return Err(differs(item, &difference));

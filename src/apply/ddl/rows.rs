@@ -26,6 +26,14 @@ pub struct Definitions {
     ways: HashMap<u32, RowsAnew>,
 }
 
+/// Does the cast from the one type to the other give the same on every server, whatever its settings?
+fn converts_alike(before: &str, after: &str) -> bool {
+    const NUMBERS: [&str; 6] = ["smallint", "integer", "bigint", "numeric", "real", "double precision"];
+    const TEXTS: [&str; 3] = ["text", "character varying", "character"];
+    let of = |list: &[&str], name: &str| list.contains(&name.split('(').next().unwrap_or(name));
+    of(&NUMBERS, before) && of(&NUMBERS, after) || of(&TEXTS, before) && of(&TEXTS, after)
+}
+
 impl Definitions {
     pub fn new(directory: PathBuf) -> Definitions {
         Definitions { directory, awaited: HashMap::new(), ways: HashMap::new() }
@@ -65,8 +73,9 @@ pub(super) fn rows_anew(rewrite: Rewrite, before: Option<&Table>, after: &Table)
     let is_computed = |column: &Column| match before.column(column.attnum) {
         None => column.generated.is_some() || (column.expression.is_none() && column.identity.is_none()),
         Some(old) => {
-            // Another type may have come by any expression.
-            old.type_name == column.type_name && old.collation == column.collation && old.generated == column.generated
+            let is_same = old.type_name == column.type_name && old.collation == column.collation;
+            (is_same || !rewrite.by_expression && converts_alike(&old.type_name, &column.type_name))
+                && old.generated == column.generated
         }
     };
     if after.columns.iter().all(is_computed) { RowsAnew::Computed } else { RowsAnew::Sent }
@@ -142,4 +151,35 @@ fn uncaptured(relation: &Relation) -> Error {
     )
     .detail("The event triggers of pg_courier did not fire when it was created, attached, renamed or made logged. Nothing of this transaction has been applied.")
     .hint(crate::select::ways_out::not_followed_hint_of_any(&relation.route.source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::samples::{column, table};
+
+    fn way(reason: i32, by_expression: bool, change: impl FnOnce(&mut Table)) -> RowsAnew {
+        let (before, mut after) = (table(1, "t"), table(1, "t"));
+        change(&mut after);
+        rows_anew(Rewrite { table: 1, reason, by_expression }, Some(&before), &after)
+    }
+
+    #[test]
+    fn what_the_destination_computes_alike_is_not_sent() {
+        use RowsAnew::{Computed, Sent};
+        let typed = |to: &'static str| move |table: &mut Table| table.columns[0].type_name = to.to_owned();
+        assert_eq!(way(4, false, typed("bigint")), Computed);
+        assert_eq!(way(4, true, typed("bigint")), Sent, "USING says anything");
+        assert_eq!(way(4, false, typed("timestamp with time zone")), Sent, "settings decide");
+        let added = |expression: Option<&'static str>| {
+            move |table: &mut Table| {
+                table.columns.push(Column { expression: expression.map(str::to_owned), ..column(3, "x", "float8") });
+            }
+        };
+        assert_eq!(way(2, false, added(Some("random()"))), Sent);
+        assert_eq!(way(4, false, added(None)), Computed, "a column without a value");
+        assert_eq!(way(8, false, |_| ()), Computed, "another access method");
+        assert_eq!(way(1, false, |_| ()), Sent, "logged from now on");
+        assert_eq!(way(1, false, |table| table.unlogged = true), Computed);
+    }
 }

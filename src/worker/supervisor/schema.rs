@@ -15,7 +15,7 @@ use crate::pg::xact;
 use crate::schema::Item;
 use crate::schema::model::{Known, Standing, apart, together};
 use crate::schema::scope::Object;
-use crate::schema_sync::{self, When};
+use crate::schema_sync::{self, There, When};
 
 pub struct PreData;
 
@@ -65,6 +65,10 @@ impl Step for PostData {
 
     fn run(&self, context: &mut Context<'_>) -> Outcome {
         let task = context.task;
+        if task.has_model() {
+            // While tables were copied they may have become others.
+            context.items = None;
+        }
         context.with_destination(|context, destination| -> Outcome {
             let items = context.items(destination)?;
             context.check_writer(destination)?;
@@ -97,7 +101,8 @@ pub fn complete(context: &mut Context<'_>) -> Outcome {
 }
 
 fn create_post_data(context: &Context<'_>, destination: &mut Destination, items: &[Item], when: When) -> Result<()> {
-    schema_sync::create_post_data(destination, items, when, |item| {
+    let there = if context.task.has_model() { There::Adopted } else { There::Compared };
+    schema_sync::create_post_data(destination, items, when, there, |item| {
         show(&context.status, &format!("creating {} {}", item.kind, item.object));
     })
 }
