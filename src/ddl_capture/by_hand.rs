@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::effects::Effects;
 use super::row::{self, About, Noted};
+use crate::catalog::schema::command::TouchedObject;
 use crate::error::{Error, Result, sqlstate};
 use crate::pg::spi;
 use crate::schema::image::Class;
@@ -20,7 +21,7 @@ pub fn object(name: &str) -> Result<()> {
             "It has to be the name of a table, a sequence, a type (each with its schema) or a schema, or an oid.",
         ));
     };
-    let object = (found.parse("class")?, found.parse("oid")?);
+    let object = TouchedObject { class: found.parse("class")?, oid: found.parse("oid")?, is_alone: false };
     match write(vec![object])?.is_empty() {
         true => Err(Error::new(sqlstate::WRONG_OBJECT_TYPE, format!("no task creates \"{name}\""))
             .detail("It is of the system, temporary, or part of an extension.")),
@@ -35,10 +36,11 @@ const AT_ONCE: usize = 100;
 pub fn tables(relations: &[u32]) -> Result<i64> {
     let mut written: HashSet<u32> = HashSet::new();
     let mut rows = 0;
+    let table = |oid| TouchedObject { class: Class::Relation.oid(), oid, is_alone: false };
     for some in relations.chunks(AT_ONCE) {
         // A partition that came with its table is there.
-        let missing = some.iter().filter(|oid| !written.contains(oid)).map(|oid| (Class::Relation.oid(), *oid));
-        let missing: Vec<(u32, u32)> = missing.collect();
+        let missing = some.iter().filter(|oid| !written.contains(oid)).copied().map(table);
+        let missing: Vec<TouchedObject> = missing.collect();
         if missing.is_empty() {
             continue;
         }
@@ -49,7 +51,7 @@ pub fn tables(relations: &[u32]) -> Result<i64> {
     Ok(rows)
 }
 
-fn write(objects: Vec<(u32, u32)>) -> Result<Vec<(Class, u32)>> {
+fn write(objects: Vec<TouchedObject>) -> Result<Vec<(Class, u32)>> {
     let effects = Effects { objects, is_any: true, ..Effects::default() };
     match row::read(&Noted::by_hand(TAG, About::Effects(effects)))? {
         Some(ready) => row::write(ready),

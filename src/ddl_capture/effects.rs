@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use crate::catalog::schema::command::TouchedObject;
 use crate::error::Result;
 use crate::logicalrep::helper::HELPER_SCHEMA;
 use crate::pg::event_trigger::{self, Affected, Lost};
@@ -10,11 +11,11 @@ use crate::pg::{compat, xact};
 use crate::schema::captured::Dropped;
 use crate::schema::image::Class;
 
-/// Objects by catalog and oid; parts, still, of what they belong to.
+/// Parts, still, of what they belong to.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Effects {
-    pub objects: Vec<(u32, u32)>,
-    /// Those of them that were made.
+    pub objects: Vec<TouchedObject>,
+    /// Those of them that were made, by catalog and oid.
     pub made: HashSet<(u32, u32)>,
     pub dropped: Vec<Dropped>,
     /// Is there anything that is worth a row?
@@ -35,11 +36,11 @@ pub fn after_drop() -> Result<Effects> {
 fn of_commands(affected: Vec<Affected>) -> Effects {
     let mut found = Effects::default();
     for object in affected.iter().filter(|object| !is_ours(object.schema.as_deref())) {
-        let address = (object.class, object.oid);
         if object.tag.starts_with("CREATE") || object.tag == "SELECT INTO" {
-            found.made.insert(address);
+            found.made.insert((object.class, object.oid));
         }
-        found.objects.push(address);
+        let is_alone = object.has_other_partitions || leaves_descendants_alone(&object.tag);
+        found.objects.push(TouchedObject { class: object.class, oid: object.oid, is_alone });
     }
     found.is_any = !found.objects.is_empty();
     found
@@ -62,7 +63,8 @@ fn of_drop(lost: Vec<Lost>, owner_of: impl Fn(u32, u32) -> Option<(u32, u32)>) -
         };
         // What goes with its owner is not worth a word.
         if owner.is_none_or(|owner| !gone.contains(&owner)) {
-            found.objects.extend(owner);
+            let is_alone = matches!(Class::of(object.class), Some(Class::Policy | Class::Statistics));
+            found.objects.extend(owner.map(|(class, oid)| TouchedObject { class, oid, is_alone }));
             found.is_any = true;
         }
     }
@@ -79,6 +81,12 @@ fn dropped_class(object: &Lost, relations: &HashSet<&str>) -> Option<Class> {
         _ => false,
     };
     is_root.then_some(class)
+}
+
+/// What these change of a table is no matter of its partitions and children.
+fn leaves_descendants_alone(tag: &str) -> bool {
+    const WORDS: [&str; 3] = ["POLICY", "STATISTICS", "RULE"];
+    matches!(tag, "GRANT" | "REVOKE" | "COMMENT") || WORDS.iter().any(|word| tag.ends_with(word))
 }
 
 fn is_relation(object: &Lost) -> bool {
@@ -113,7 +121,17 @@ mod tests {
     }
 
     fn affected(oid: u32, tag: &str, schema: Option<&str>) -> Affected {
-        Affected { class: RELATION, oid, tag: tag.to_owned(), schema: schema.map(str::to_owned) }
+        Affected {
+            class: RELATION,
+            oid,
+            tag: tag.to_owned(),
+            has_other_partitions: false,
+            schema: schema.map(str::to_owned),
+        }
+    }
+
+    fn touched(oid: u32, is_alone: bool) -> TouchedObject {
+        TouchedObject { class: RELATION, oid, is_alone }
     }
 
     #[test]
@@ -140,7 +158,7 @@ mod tests {
             _ => None,
         };
         let found = of_drop(list, owner);
-        assert_eq!(found.objects, [(RELATION, 10), (RELATION, 20), (RELATION, 30)]);
+        assert_eq!(found.objects, [10, 20, 30].map(|oid| touched(oid, false)));
         assert!(found.dropped.is_empty());
     }
 
@@ -163,5 +181,25 @@ mod tests {
         assert_eq!(of_commands(list), Effects::default());
         let found = of_commands(vec![affected(1, "CREATE TABLE", Some("s")), affected(2, "ALTER TABLE", None)]);
         assert_eq!((found.objects.len(), found.made.len(), found.is_any), (2, 1, true));
+    }
+
+    #[test]
+    fn what_inherits_is_asked_about_where_the_command_may_have_changed_it() {
+        let attach = Affected { has_other_partitions: true, ..affected(1, "ALTER TABLE", None) };
+        let list = vec![
+            attach,
+            affected(2, "ALTER TABLE", None),
+            affected(3, "GRANT", None),
+            affected(4, "CREATE INDEX", None),
+        ];
+        let found = of_commands(list).objects;
+        assert_eq!(found, [touched(1, true), touched(2, false), touched(3, true), touched(4, false)]);
+        for (tag, expected) in
+            [("COMMENT", true), ("DROP POLICY", true), ("CREATE STATISTICS", true), ("CREATE TRIGGER", false)]
+        {
+            assert_eq!(leaves_descendants_alone(tag), expected, "{tag}");
+        }
+        let policy = lost(3256, 13, "policy", "p on s.t");
+        assert_eq!(of_drop(vec![policy], |_, _| Some((RELATION, 5))).objects, [touched(5, true)]);
     }
 }

@@ -22,6 +22,7 @@ use std::cell::Cell;
 use self::effects::Effects;
 use self::row::{About, Noted, Ready};
 use crate::catalog::ddl_log;
+use crate::catalog::schema::command::TouchedObject;
 use crate::error::{Error, Result, sqlstate};
 use crate::guc::{self, OnCaptureError};
 use crate::pg::event_trigger::{self, Fired, FiringPoint};
@@ -102,8 +103,9 @@ fn on_explained(table: u32) -> Result<()> {
     if extension::script_runs() || rel::is_temporary(table) || !ddl_log::is_wanted() {
         return Ok(());
     }
-    let object = (Class::Relation.oid(), table);
-    let effects = Effects { objects: vec![object], made: [object].into(), is_any: true, ..Effects::default() };
+    let class = Class::Relation.oid();
+    let object = TouchedObject { class, oid: table, is_alone: false };
+    let effects = Effects { objects: vec![object], made: [(class, table)].into(), is_any: true, ..Effects::default() };
     record(&Noted::by_hand("CREATE TABLE AS", About::Effects(effects)))
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::effects::Effects;
 use super::tags;
 use crate::catalog::ddl_log::{self, LogEntry};
-use crate::catalog::schema::command;
+use crate::catalog::schema::command::{self, TouchedObject};
 use crate::error::Result;
 use crate::pg::event_trigger::Fired;
 use crate::pg::xact;
@@ -112,7 +112,8 @@ fn read_effects(noted: &Noted, effects: &Effects) -> Result<Option<Ready>> {
 fn read_rewrite(noted: &Noted, rewrite: Rewrite) -> Result<Option<Ready>> {
     let (captured, snapshot) = command::after_command(|| {
         let tops: Vec<u32> = command::tops(rewrite.table)?.into_iter().filter(|top| is_new(noted, *top)).collect();
-        let objects: Vec<(u32, u32)> = tops.into_iter().map(|top| (Class::Relation.oid(), top)).collect();
+        let table = |oid| TouchedObject { class: Class::Relation.oid(), oid, is_alone: false };
+        let objects: Vec<TouchedObject> = tops.into_iter().map(table).collect();
         let roots = command::roots(&objects)?;
         let captured = if roots.objects.is_empty() { empty() } else { command::describe(&roots.objects)? };
         Ok(((!roots.are_ours).then_some(captured), command::snapshot()?))
@@ -126,7 +127,7 @@ pub fn read_without_image(noted: &Noted) -> Result<Ready> {
     REWRITTEN.take();
     let captured = match &noted.about {
         About::Effects(Effects { objects, dropped, .. }) => {
-            let touched = objects.iter().filter_map(|(class, oid)| Some((Class::of(*class)?, *oid)));
+            let touched = objects.iter().filter_map(|object| Some((Class::of(object.class)?, object.oid)));
             Captured { touched: touched.collect(), dropped: dropped.clone(), ..empty() }
         }
         About::Rewrite(rewrite) => Captured { rewrite: Some(*rewrite), ..empty() },

@@ -35,6 +35,8 @@ pub struct Affected {
     pub oid: u32,
     /// The tag of this command, which may be a part of the one that the trigger fires for.
     pub tag: String,
+    /// ALTER TABLE only attached partitions to it, or detached them.
+    pub has_other_partitions: bool,
     /// Of the object that the command names, if its catalog has one; `pg_temp` for all temporary ones.
     pub schema: Option<String>,
 }
@@ -150,9 +152,17 @@ pub fn commands() -> Result<Vec<Affected>> {
         unsafe {
             let (tag, schema) = (row.text(3).unwrap_or_default(), row.text(5));
             let named = row.oid(0).zip(row.oid(1));
-            let others = row.pointer(8).map_or_else(Vec::new, |command| hidden(command.cast()));
+            let command = row.pointer(8).map(|command| command.cast());
+            let others = command.map_or_else(Vec::new, |command| hidden(command));
             let others = others.into_iter().filter(|other| Some(*other) != named);
-            let affected = |(class, oid)| Affected { class, oid, tag: tag.clone(), schema: schema.clone() };
+            let is_about_partitions = command.is_some_and(|command| is_about_partitions(command));
+            let affected = |(class, oid)| Affected {
+                class,
+                oid,
+                tag: tag.clone(),
+                has_other_partitions: is_about_partitions && Some((class, oid)) == named,
+                schema: schema.clone(),
+            };
             found.extend(named.into_iter().chain(others).map(affected));
         }
     })?;
@@ -185,6 +195,29 @@ unsafe fn hidden(command: *const pg_sys::CollectedCommand) -> Vec<(u32, u32)> {
             }
             _ => Vec::new(),
         }
+    }
+}
+
+/// Does ALTER TABLE nothing but attach and detach partitions?
+///
+/// # Safety
+/// A command that the server has collected.
+unsafe fn is_about_partitions(command: *const pg_sys::CollectedCommand) -> bool {
+    // SAFETY: by contract; the type says which member of the union it is, tags say what nodes are.
+    unsafe {
+        if (*command).type_ != pg_sys::CollectedCommandType::SCT_AlterTable {
+            return false;
+        }
+        let parts = (*command).d.alterTable.subcmds;
+        let attaches = |at| {
+            let part = (*cell(parts, at).cast::<pg_sys::CollectedATSubcmd>()).parsetree;
+            if part.is_null() || (*part).type_ != pg_sys::NodeTag::T_AlterTableCmd {
+                return false;
+            }
+            let definition = (*part.cast::<pg_sys::AlterTableCmd>()).def;
+            !definition.is_null() && (*definition).type_ == pg_sys::NodeTag::T_PartitionCmd
+        };
+        length(parts) > 0 && (0..length(parts)).all(attaches)
     }
 }
 

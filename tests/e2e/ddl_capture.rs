@@ -113,7 +113,7 @@ fn however_a_command_is_run() {
         ("SELECT * INTO si FROM base", &["SELECT INTO si"]),
         ("EXPLAIN (ANALYZE, COSTS off, TIMING off) CREATE TABLE ce AS SELECT 1 AS a", &["CREATE TABLE AS ce"]),
         ("EXPLAIN CREATE TABLE ce2 AS SELECT 1 AS a; EXPLAIN (ANALYZE) CREATE TEMP TABLE ce3 AS SELECT 1 AS a", &[]),
-        ("EXPLAIN ANALYZE CREATE TABLE IF NOT EXISTS ce AS SELECT 1 AS a; EXPLAIN ANALYZE SELECT 1", &[]),
+        ("EXPLAIN ANALYZE SELECT 1", &[]),
         ("SET session_replication_role = replica; CREATE TABLE srr (id int)", &["CREATE TABLE srr"]),
         ("BEGIN; CREATE TABLE tp (id int); PREPARE TRANSACTION 'x'", &[]),
         ("COMMIT PREPARED 'x'", &["CREATE TABLE tp"]),
@@ -232,8 +232,11 @@ fn commands_of_several_transactions() {
     for (command, expected) in [
         ("CREATE INDEX CONCURRENTLY i ON t (v)", &["CREATE INDEX t"][..]),
         ("DROP INDEX CONCURRENTLY i", &["DROP INDEX t"]),
-        ("ALTER TABLE p ATTACH PARTITION p2 FOR VALUES IN (2)", &["ALTER TABLE p,p1,p2"]),
-        ("ALTER TABLE p DETACH PARTITION p2", &["ALTER TABLE p,p1,p2"]),
+        ("ALTER TABLE p ATTACH PARTITION p2 FOR VALUES IN (2)", &["ALTER TABLE p,p2"]),
+        ("ALTER TABLE p DETACH PARTITION p2", &["ALTER TABLE p,p2"]),
+        ("GRANT SELECT ON p TO PUBLIC", &["GRANT p"]),
+        ("COMMENT ON TABLE p IS 'x'", &["COMMENT p"]),
+        ("CREATE INDEX ON p (id)", &["CREATE INDEX p,p1"]),
     ] {
         source.run(DATABASE, command);
         assert_eq!(news(&source), expected, "{command}");
@@ -309,8 +312,11 @@ fn nobody_but_the_extension_writes() {
     source.run(
         DATABASE,
         "CREATE ROLE low LOGIN PASSWORD 'pw'; CREATE SCHEMA low AUTHORIZATION low; SELECT courier.grant_usage('low'); \
-         CREATE ROLE writer LOGIN PASSWORD 'pw' IN ROLE pg_write_all_data",
+         CREATE ROLE writer LOGIN PASSWORD 'pw'; GRANT USAGE ON SCHEMA courier TO writer",
     );
+    if major(&source) > 13 {
+        source.run(DATABASE, "GRANT pg_write_all_data TO writer");
+    }
     news(&source);
     let mut low = source.connect_as(DATABASE, "low", "pw");
     let hostile = "CREATE TABLE low.\"x\"\"; DROP TABLE t; --\" (\"New \"\"V; --\" int, \"\u{1F600}\\\" text DEFAULT 'it''s \\ ');";

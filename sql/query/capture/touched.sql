@@ -1,10 +1,10 @@
 -- What objects are parts of, by catalog ($1) and oid ($2): the table of an index, the type of a domain's constraint; an object that is no
--- part stands for itself, and a sequence of a column for both. With all descendants of tables, which get what their parents get, and the
--- tables of a composite type. Nothing for what no task creates. `is_root`: it is what was asked about. `is_ours`: temporary, or of this
--- extension.
-WITH RECURSIVE root (class, oid, is_root) AS (
-    SELECT r.class, r.oid, (r.class, r.oid) = (a.class, a.oid)
-      FROM unnest($1::oid[], $2::oid[]) AS a (class, oid)
+-- part stands for itself, and a sequence of a column for both. With all descendants of tables, which get what their parents get, but for
+-- those that the command left alone ($3), and the tables of a composite type. Nothing for what no task creates. `is_root`: it is what was
+-- asked about. `is_ours`: temporary, or of this extension.
+WITH RECURSIVE root (class, oid, is_root, is_alone) AS (
+    SELECT r.class, r.oid, (r.class, r.oid) = (a.class, a.oid), a.is_alone
+      FROM unnest($1::oid[], $2::oid[], $3::boolean[]) AS a (class, oid, is_alone)
      CROSS JOIN LATERAL (
         SELECT 1259::oid AS class, a.oid
          WHERE a.class = 1259
@@ -42,19 +42,19 @@ WITH RECURSIVE root (class, oid, is_root) AS (
         -- Schemas, extensions, collations.
         SELECT a.class, a.oid WHERE a.class IN (2615, 3079, 3456)
      ) AS r
-), family (class, oid, is_root) AS (
-    SELECT r.class, r.oid, r.is_root FROM root r
+), family (class, oid, is_root, is_alone) AS (
+    SELECT r.class, r.oid, r.is_root, r.is_alone FROM root r
     UNION
-    SELECT 1259, d.objid, false
+    SELECT 1259, d.objid, false, r.is_alone
       FROM root r
       JOIN pg_depend d ON d.refclassid = 1247 AND d.refobjid = r.oid AND d.classid = 1259 AND d.objsubid = 0
       JOIN pg_class c ON c.oid = d.objid AND c.reloftype = r.oid
-     WHERE r.class = 1247
+     WHERE r.class = 1247 AND NOT r.is_alone
     UNION
-    SELECT 1259, h.inhrelid, false
+    SELECT 1259, h.inhrelid, false, false
       FROM family f
       JOIN pg_inherits h ON h.inhparent = f.oid
-     WHERE f.class = 1259
+     WHERE f.class = 1259 AND NOT f.is_alone
 )
 SELECT f.class, f.oid, bool_or(f.is_root) AS is_root,
        -- Of what is gone there is no row here.

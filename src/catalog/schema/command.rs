@@ -12,7 +12,7 @@ use super::needs::Needs;
 use super::{ask as causes, image, privileges};
 use crate::destination::data_settings;
 use crate::error::{Error, Result};
-use crate::logicalrep::array::oid_array;
+use crate::logicalrep::array::{oid_array, text_array};
 use crate::pg::{spi, xact};
 use crate::schema::captured::{Captured, FORM};
 use crate::schema::image::{Class, Image, Table};
@@ -54,10 +54,20 @@ pub struct CommandRoots {
     pub are_ours: bool,
 }
 
-pub fn roots(objects: &[(u32, u32)]) -> Result<CommandRoots> {
-    let (classes, oids): (Vec<u32>, Vec<u32>) = objects.iter().copied().unzip();
+/// An object by catalog and oid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TouchedObject {
+    pub class: u32,
+    pub oid: u32,
+    /// The command left alone what inherits from it.
+    pub is_alone: bool,
+}
+
+pub fn roots(objects: &[TouchedObject]) -> Result<CommandRoots> {
+    let (classes, oids) = objects.iter().map(|object| (object.class, object.oid)).unzip::<_, _, Vec<_>, Vec<_>>();
+    let alone = text_array(objects.iter().map(|object| if object.is_alone { "t" } else { "f" }));
     let sql = include_str!("../../../sql/query/capture/touched.sql");
-    let rows = ask(sql, &[&oid_array(classes), &oid_array(oids)])?;
+    let rows = ask(sql, &[&oid_array(classes), &oid_array(oids), &alone])?;
     let mut roots = CommandRoots::default();
     for row in &rows {
         let Some(class) = class(row, "class")? else { continue };
