@@ -300,6 +300,8 @@ pub enum ConstraintChange {
     Enforce(bool),
     /// 18: of a NOT NULL.
     Inherit(bool),
+    /// Declared here, too, and not only by a parent.
+    Declare,
 }
 
 #[derive(Clone, Debug)]

@@ -60,8 +60,7 @@ impl<'a> Comparison<'a> {
     /// Under a partitioned table that is there already a partition comes when it has its keys and indexes: those that match the parent's
     /// are attached then, while the server would make others, under names of its own.
     pub(super) fn attach(&mut self, table: &'a Table, parent: &'a Table, position: i64) {
-        let is_old = self.before.tables.iter().any(|table| table.oid == parent.oid);
-        let kind = match (table.is_partition, is_old) {
+        let kind = match (table.is_partition, self.is_there(parent)) {
             (true, true) => Kind::PartitionOfOld,
             (true, false) => Kind::Partition,
             (false, _) => Kind::Inherit,

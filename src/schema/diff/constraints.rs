@@ -163,6 +163,8 @@ impl<'a> Comparison<'a> {
                 .then_some(ConstraintChange::Defer),
             (before.no_inherit != constraint.no_inherit).then_some(ConstraintChange::Inherit(!constraint.no_inherit)),
             (!before.validated && constraint.validated && is_enforced(before)).then_some(ConstraintChange::Validate),
+            (!before.is_local && constraint.is_local && constraint.inherit_count > 0)
+                .then_some(ConstraintChange::Declare),
         ];
         for change in changes.into_iter().flatten() {
             let level = self.depth(table);

@@ -162,6 +162,11 @@ impl<'a> Comparison<'a> {
         self.depths.get(&table.oid).copied().unwrap_or_default()
     }
 
+    /// Is a table in the former image, too?
+    fn is_there(&self, table: &Table) -> bool {
+        self.old_depths.contains_key(&table.oid)
+    }
+
     /// In the later image.
     fn children_of(&self, table: &Table) -> impl Iterator<Item = &'a Table> {
         let (after, oid) = (self.after, table.oid);

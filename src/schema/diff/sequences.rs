@@ -15,9 +15,14 @@ impl<'a> Comparison<'a> {
                     self.step(Kind::Sequence, 0, Action::CreateSequence(new));
                     self.own(new);
                 }
-                // The server takes it along.
-                (Some(old), None) if old.owner.as_ref().is_some_and(|owner| self.goes(owner)) => {}
                 (Some(old), None) => {
+                    if old.owner.as_ref().is_some_and(|owner| self.goes(owner)) {
+                        // The server takes it along, if nothing else has it as a default until later.
+                        if !self.is_used(old) {
+                            continue;
+                        }
+                        self.free(old);
+                    }
                     let name = self.renames.leave(old.oid, RELATIONS, &old.name, Subject::Sequence);
                     self.step(Kind::DropNeeded, -1_000_000, Action::Drop(Subject::Sequence(Cow::Owned(name))));
                 }
@@ -77,6 +82,19 @@ impl<'a> Comparison<'a> {
             let change = SequenceChange::Options { restart };
             self.step(Kind::SequenceChange, 0, Action::AlterSequence { sequence: new, change });
         }
+    }
+
+    /// Is it in the default of a table that stays?
+    fn is_used(&self, sequence: &Sequence) -> bool {
+        let name = sequence.name.shown();
+        let staying = self.before.tables.iter().filter(|table| self.table_now(table).is_some());
+        let mut defaults = staying.flat_map(|table| {
+            let is_own = move |c: &&Column| {
+                sequence.owner.as_ref().is_some_and(|owner| table.name == owner.table && c.name == owner.column)
+            };
+            table.columns.iter().filter(move |c| !is_own(c)).filter_map(|c| c.expression.as_deref())
+        });
+        defaults.any(|default| default.contains(&name))
     }
 
     fn owner_before(&self, owner: &Owner) -> Option<(&'a Table, &'a Column)> {

@@ -69,14 +69,25 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Defaults of columns in an inheritance tree: inside CREATE TABLE a child would take over its
-    /// parents' defaults, and be refused where two parents disagree; set afterwards and with ONLY, each table has its own or none.
+    /// Defaults of columns in an inheritance tree: inside CREATE TABLE a child would take over its parents' defaults, and be refused
+    /// where two parents disagree; set afterwards and with ONLY, each table has its own or none. From a parent that is there already
+    /// it has got one.
     fn late_default(&mut self, table: &'a Table, column: &'a Column) {
-        let late = column.generated.is_none() && self.family.is_shared(table, column);
-        if let Some(expression) = column.expression.as_deref().filter(|_| late) {
-            let change = ColumnChange::FirstDefault(expression);
-            self.step(Kind::ColumnDefault, 0, Action::AlterColumn { table, column, change });
+        if column.generated.is_some() || !self.family.is_shared(table, column) {
+            return;
         }
+        let is_given = |parent: &Table| {
+            let same = parent.columns.iter().find(|c| c.name == column.name);
+            same.is_some_and(|same| same.expression.is_some()) && self.is_there(parent)
+        };
+        let change = match column.expression.as_deref() {
+            expression if self.family.parents(table).any(|(parent, _)| is_given(parent)) => {
+                ColumnChange::Default(expression)
+            }
+            Some(expression) => ColumnChange::FirstDefault(expression),
+            None => return,
+        };
+        self.step(Kind::ColumnDefault, 0, Action::AlterColumn { table, column, change });
     }
 
     /// What a new column has besides.

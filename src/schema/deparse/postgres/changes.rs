@@ -110,6 +110,8 @@ pub(super) fn of_constraint(table: &Table, constraint: &Constraint, change: Cons
         }
         ConstraintChange::Enforce(true) => format!("ALTER CONSTRAINT {name} ENFORCED"),
         ConstraintChange::Enforce(false) => format!("ALTER CONSTRAINT {name} NOT ENFORCED"),
+        // The server merges both.
+        ConstraintChange::Declare => return parts::add_constraint(table, constraint),
         ConstraintChange::Inherit(true) => format!("ALTER CONSTRAINT {name} INHERIT"),
         ConstraintChange::Inherit(false) => format!("ALTER CONSTRAINT {name} NO INHERIT"),
     };

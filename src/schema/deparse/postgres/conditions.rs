@@ -59,6 +59,7 @@ pub(super) fn table_changed(table: &Table, change: TableChange) -> String {
 pub(super) fn constraint_changed(constraint: &Constraint, change: ConstraintChange) -> String {
     match change {
         ConstraintChange::Validate => "o.convalidated".to_owned(),
+        ConstraintChange::Declare => "o.conislocal".to_owned(),
         ConstraintChange::Defer => format!(
             "o.condeferrable = {} AND o.condeferred = {}",
             quote_literal(flag(constraint.deferrable)),

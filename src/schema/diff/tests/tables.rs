@@ -169,3 +169,22 @@ fn tables_that_refer_to_each_other_go() {
     ];
     assert_between(&before, &Image { tables: Vec::new(), ..before.clone() }, MAJOR, &expected);
 }
+
+/// A child takes over the default of a parent that is there; its own is another one, or none.
+#[test]
+fn a_new_child_of_a_parent_with_a_default() {
+    let mut before = image();
+    before.tables[0].columns[1].expression = Some("'p'::text".into());
+    let with_son = |default: Option<&str>| {
+        let mut after = before.clone();
+        let mut son = child(40, "son", 10);
+        son.columns[1].expression = default.map(str::to_owned);
+        son.columns.iter_mut().for_each(|column| column.is_local = false);
+        after.tables.push(son);
+        after
+    };
+    let made = "CREATE TABLE s.son () INHERITS (s.t)";
+    let own = "ALTER TABLE ONLY s.son ALTER COLUMN note SET DEFAULT 'c'::text";
+    assert_between(&before, &with_son(Some("'c'::text")), MAJOR, &[made, own]);
+    assert_between(&before, &with_son(None), MAJOR, &[made, "ALTER TABLE ONLY s.son ALTER COLUMN note DROP DEFAULT"]);
+}

@@ -240,6 +240,29 @@ fn a_sequence_stays_without_its_table() {
     );
 }
 
+/// One that is the default of another table does not go before that default.
+#[test]
+fn a_sequence_that_another_table_uses() {
+    let (mut before, mut after) = (image(), image());
+    before.sequences[0].owner = Some(Owner { table: Name::new("s", "t"), column: "note".into() });
+    before.tables.push(table(40, "u"));
+    before.tables[1].columns[1].expression = Some("nextval('s.q'::regclass)".into());
+    after.tables.push(table(40, "u"));
+    after.tables[0].columns.pop();
+    after.sequences.clear();
+    assert_between(
+        &before,
+        &after,
+        MAJOR,
+        &[
+            "ALTER SEQUENCE s.q OWNED BY NONE",
+            "ALTER TABLE s.t DROP COLUMN note",
+            "ALTER TABLE ONLY s.u ALTER COLUMN note DROP DEFAULT",
+            "DROP SEQUENCE s.q",
+        ],
+    );
+}
+
 /// The server drops a sequence with its column; another one may have its name then.
 #[test]
 fn a_sequence_goes_with_its_column() {
