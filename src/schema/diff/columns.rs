@@ -35,7 +35,10 @@ impl<'a> Comparison<'a> {
 
     /// Rows that are there get the value that they have on the source, where that is known; the default comes after it.
     fn add_column(&mut self, table: &'a Table, column: &'a Column) {
+        // In their order, of parents first.
+        const MOST: i64 = 2_000;
         let level = self.depth(table);
+        let place = level * MOST + i64::from(column.attnum);
         let mut definition = self.definition(table, Style::Plain, column);
         let is_plain = column.generated.is_none() && column.identity.is_none();
         let missing = column.missing.as_deref().filter(|_| is_plain);
@@ -45,7 +48,7 @@ impl<'a> Comparison<'a> {
         }
         let of_parent = self.family.column_of_parent(table, column);
         let is_other = of_parent.is_some_and(|parent| parent.expression != column.expression);
-        self.step(Kind::Column, level, Action::AddColumn { table, definition });
+        self.step(Kind::Column, place, Action::AddColumn { table, definition });
         if is_plain && (missing.is_some() || is_other) {
             let change = ColumnChange::Default(expression);
             self.step(Kind::ColumnDefault, level, Action::AlterColumn { table, column, change });

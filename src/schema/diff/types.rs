@@ -96,7 +96,7 @@ impl<'a> Comparison<'a> {
             match (before, attribute) {
                 (None, Some(attribute)) => {
                     let change = TypeChange::AddAttribute { attribute, cascade };
-                    self.step(Kind::TypeChange, of.level, Action::AlterType { of, change });
+                    self.step(Kind::TypeChange, i64::from(attribute.attnum), Action::AlterType { of, change });
                 }
                 (Some(before), None) => {
                     let change = TypeChange::DropAttribute { name: &before.name, cascade };
@@ -108,7 +108,7 @@ impl<'a> Comparison<'a> {
                         || self.collation_is_other(before.collation.as_ref(), attribute.collation.as_ref());
                     if is_other {
                         let change = TypeChange::AlterAttribute { attribute, cascade };
-                        self.step(Kind::TypeChange, of.level, Action::AlterType { of, change });
+                        self.step(Kind::TypeChange, i64::from(attribute.attnum), Action::AlterType { of, change });
                     }
                 }
                 (None, None) => {}

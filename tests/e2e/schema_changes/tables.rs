@@ -9,7 +9,7 @@ const ROWS: &str = "INSERT INTO k.t (id, v, n) SELECT g, 'v' || g, g FROM genera
 fn columns() {
     Ground::start().follow(&[
         case("come and go", T, ROWS, &[
-            "ALTER TABLE k.t ADD a int DEFAULT 7, ADD b text NOT NULL DEFAULT 'it''s'",
+            "ALTER TABLE k.t ADD b int DEFAULT 7, ADD a text NOT NULL DEFAULT 'it''s'",
             "ALTER TABLE k.t ADD at timestamptz DEFAULT now(), ADD d date DEFAULT current_date NOT NULL",
             "ALTER TABLE k.t ADD r float8 DEFAULT random()",
             "ALTER TABLE k.t DROP v, DROP a",

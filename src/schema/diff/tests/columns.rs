@@ -205,3 +205,12 @@ fn settings_go() {
         ],
     );
 }
+
+/// In the order that they have on the source, whatever their names.
+#[test]
+fn columns_come_in_order() {
+    assert_altered(
+        |t| t.columns.extend([column(3, "z", "text"), column(4, "a", "text")]),
+        &["ALTER TABLE s.t ADD COLUMN z text", "ALTER TABLE s.t ADD COLUMN a text"],
+    );
+}
