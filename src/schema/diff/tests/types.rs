@@ -72,8 +72,8 @@ fn attributes_of_a_composite_type() {
         &[
             "ALTER TYPE s.c DROP ATTRIBUTE a",
             "ALTER TYPE s.c RENAME ATTRIBUTE b TO a",
-            "ALTER TYPE s.c ADD ATTRIBUTE d text",
             "ALTER TYPE s.c ALTER ATTRIBUTE c TYPE date",
+            "ALTER TYPE s.c ADD ATTRIBUTE d text",
         ],
     );
     let of = Table { of_type: Some("s.c".into()), ..table(40, "typed") };
