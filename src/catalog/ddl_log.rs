@@ -1,5 +1,6 @@
 //! `courier.ddl_log`: what commands have left behind, a row each. The stream brings the rows to the workers; nobody reads the table for that.
 
+use super::DdlPolicy;
 use crate::error::{Error, Result};
 use crate::pg::{rel, spi};
 use crate::schema::captured::Captured;
@@ -15,7 +16,11 @@ pub struct LogEntry {
 
 /// Does any task want to know?
 pub fn is_wanted() -> bool {
-    rel::has_row(c"courier", c"task", c"ddl", |policy| policy != "ignore")
+    rel::has_row(c"courier", c"task", c"ddl", |policy| policy != DdlPolicy::Ignore.as_str())
+}
+
+pub fn is_any_task(policy: DdlPolicy) -> bool {
+    rel::has_row(c"courier", c"task", c"ddl", |word| word == policy.as_str())
 }
 
 pub fn text(captured: &Captured) -> Result<String> {

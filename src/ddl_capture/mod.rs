@@ -14,6 +14,7 @@
 
 pub mod by_hand;
 mod effects;
+mod refuse;
 mod row;
 mod tags;
 
@@ -41,6 +42,12 @@ pub fn on_event(event: &Fired) -> Result<()> {
         Ok(None) => return Ok(()),
         Err(error) => return failed(&Noted::of(event, About::Unknown), error),
     };
+    // Its replica identity is what a task sees to itself.
+    if let About::Effects(effects) = &about
+        && !event.only_sets_identity()
+    {
+        spi::with_snapshot(|| refuse::check(&event.tag, effects))?;
+    }
     record(&Noted::of(event, about))
 }
 

@@ -92,14 +92,26 @@ impl Fired {
                 return true;
             }
             let commands = (*self.parsetree.cast::<pg_sys::AlterTableStmt>()).cmds;
-            let count = if commands.is_null() { 0 } else { (*commands).length };
-            (0..count).any(|at| {
-                let command = cell(commands, at as usize).cast::<pg_sys::AlterTableCmd>();
+            (0..length(commands)).any(|at| {
+                let command = cell(commands, at).cast::<pg_sys::AlterTableCmd>();
                 if (*command).subtype != pg_sys::AlterTableType::AT_AlterColumnType || (*command).def.is_null() {
                     return false;
                 }
                 !(*(*command).def.cast::<pg_sys::ColumnDef>()).raw_default.is_null()
             })
+        }
+    }
+
+    /// Is it an ALTER TABLE that does nothing but that?
+    pub fn only_sets_identity(&self) -> bool {
+        // SAFETY: the statement of the command, as the server's parser has made it.
+        unsafe {
+            if self.parsetree.is_null() || (*self.parsetree).type_ != pg_sys::NodeTag::T_AlterTableStmt {
+                return false;
+            }
+            let commands = (*self.parsetree.cast::<pg_sys::AlterTableStmt>()).cmds;
+            let kind = |at| (*cell(commands, at).cast::<pg_sys::AlterTableCmd>()).subtype;
+            (0..length(commands)).all(|at| kind(at) == pg_sys::AlterTableType::AT_ReplicaIdentity)
         }
     }
 

@@ -658,3 +658,45 @@ fn the_extension_itself_goes() {
     assert_eq!(source.value(DATABASE, "SELECT count(*) FROM courier.ddl_log"), "0");
     source.assert_not_crashed();
 }
+
+/// A task that wants none of its tables changed: whatever concerns them fails, rows and other tables go on, and so does everything when the
+/// task is over.
+#[test]
+fn a_task_that_refuses() {
+    let source = capturing();
+    source.run(
+        DATABASE,
+        "CREATE SCHEMA app; CREATE TABLE app.t (id int PRIMARY KEY, k int); CREATE TABLE other (id int); \
+         CREATE TABLE app.p (id int) PARTITION BY LIST (id); \
+         UPDATE courier.task SET ddl = 'refuse', include = '{app.*}', wanted = 'running'; \
+         INSERT INTO courier.task_table (task_id, relid, table_name, kind) SELECT id, 'app.t'::regclass, 'app.t', 'r' FROM courier.task",
+    );
+    news(&source);
+    for command in [
+        "ALTER TABLE app.t ADD c int",
+        "CREATE INDEX ON app.t (k)",
+        "DROP TABLE app.t",
+        "ALTER TABLE app.t RENAME TO u",
+        "ALTER TABLE app.t SET SCHEMA public",
+        "COMMENT ON COLUMN app.t.k IS 'x'",
+        "CREATE TABLE app.n (id int)",
+        "CREATE TABLE p1 PARTITION OF app.p FOR VALUES IN (1)",
+        "DO $$BEGIN DROP SCHEMA app CASCADE; END$$",
+    ] {
+        let answer = source.refuses(DATABASE, command);
+        assert_eq!(answer.sqlstate, "55000", "{command}: {answer}");
+        assert_mentions(
+            &answer.to_string(),
+            &["task \"watching\" of pg_courier refuses", "courier.drop_task('watching')"],
+        );
+    }
+    assert!(news(&source).is_empty());
+    source.run(
+        DATABASE,
+        "INSERT INTO app.t VALUES (1, 1); ALTER TABLE other ADD c int; ALTER TABLE app.t REPLICA IDENTITY FULL; TRUNCATE app.t; \
+         CREATE TEMP TABLE t (id int); DROP TABLE t, other",
+    );
+    assert_eq!(news(&source), ["ALTER TABLE other", "ALTER TABLE t", "DROP TABLE -table public.other"]);
+    source.run(DATABASE, "UPDATE courier.task SET wanted = 'finished'; ALTER TABLE app.t ADD c int");
+    source.assert_not_crashed();
+}
