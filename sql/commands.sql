@@ -23,7 +23,7 @@ COMMENT ON COLUMN courier.ddl.tag IS 'What kind of command it is.';
 COMMENT ON COLUMN courier.ddl.command IS 'Its text, where that is known.';
 COMMENT ON COLUMN courier.ddl.objects IS 'What was changed on the destination.';
 COMMENT ON COLUMN courier.ddl.statements IS 'By which statements.';
-COMMENT ON COLUMN courier.ddl.state IS 'pending, applied, filtered, held, failed.';
+COMMENT ON COLUMN courier.ddl.state IS 'pending, applied, filtered, held (parts of tables are left out, see error), failed.';
 COMMENT ON COLUMN courier.ddl.error IS 'Why it failed, or is held.';
 COMMENT ON COLUMN courier.ddl.error_sqlstate IS 'SQLSTATE of the failure.';
 COMMENT ON COLUMN courier.ddl.ms IS 'Milliseconds that it took on the destination, waiting for locks included.';

@@ -10,6 +10,7 @@
 
 mod decide;
 pub mod define;
+mod held;
 mod rows;
 mod run;
 
@@ -52,6 +53,8 @@ enum State {
     Applied,
     /// Nothing of it concerns the task.
     Filtered,
+    /// All but parts that rows do not need.
+    Held,
 }
 
 impl State {
@@ -59,6 +62,7 @@ impl State {
         match self {
             State::Applied => "applied",
             State::Filtered => "filtered",
+            State::Held => "held",
         }
     }
 }
@@ -95,14 +99,22 @@ impl Applier {
         let emptied = loads.as_ref().and_then(|(table, name)| Some((*table, name.as_ref()?)));
         let (objects, statements) = apply(destination, command, &decided, emptied)?;
         let concerns = !decided.store.is_empty() || !decided.forget.is_empty() || emptied.is_some();
-        let state = if concerns { State::Applied } else { State::Filtered };
+        let held = held::held(&decided.before, &decided.after);
+        let state = match (concerns, held.is_empty()) {
+            (false, _) => State::Filtered,
+            (true, true) => State::Applied,
+            (true, false) => State::Held,
+        };
+        let left_out = (!held.is_empty()).then(|| {
+            format!("Left out: {}. They need what is not on the destination, or belongs there to somebody whom the user of the task does not trust.", held.join(", "))
+        });
         destination.store_model(&task_id, decided.store.iter())?;
         destination.forget_model(&task_id, &decided.forget)?;
         let ms = begin.elapsed().as_millis() as i64;
         let note = CommandDone {
             id: command.id,
             state: state.as_str(),
-            note: None,
+            note: left_out.as_deref(),
             objects: &objects,
             statements: &statements,
             ms,
