@@ -185,7 +185,7 @@ pub enum Action<'a> {
     Drop(Subject<'a>),
     /// A part of a parent that its children keep.
     DropOnly(Subject<'a>),
-    /// A constraint, index or trigger, unless its definition there is this one.
+    /// A constraint, index, trigger or statistics, unless its definition there is this one.
     DropUnless {
         subject: Subject<'a>,
         definition: &'a str,

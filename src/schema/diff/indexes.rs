@@ -2,6 +2,7 @@
 
 use super::constraints::has_index;
 use super::matching::{self, Likeness};
+use super::parts::drop_unless;
 use super::{Action, Comparison, IndexChange, Subject};
 use crate::logicalrep::names::shown;
 use crate::schema::image::{Class, Index, Name, Table};
@@ -34,10 +35,7 @@ impl<'a> Comparison<'a> {
                 (Some(before), None) if before.constraint.is_none() => {
                     let subject = Subject::index(&old.name, &before.name);
                     let another = table.indexes.iter().find(|index| index.name == before.name);
-                    let action = match another.and_then(|index| index.definition.as_deref()) {
-                        Some(definition) => Action::DropUnless { subject, definition },
-                        None => Action::Drop(subject),
-                    };
+                    let action = drop_unless(subject, another.and_then(|index| index.definition.as_deref()));
                     self.step(Kind::DropPart, INDEX + self.depth(table), action);
                 }
                 (Some(before), Some(after)) => {

@@ -52,7 +52,9 @@ impl<'a> Comparison<'a> {
         for (before, after) in matching::parts(of(old, |t| &t.statistics), &table.statistics, &likeness) {
             match (before, after) {
                 (Some(before), None) => {
-                    let action = Action::Drop(Subject::Statistics(before.name.cow()));
+                    let another = table.statistics.iter().find(|statistics| statistics.name == before.name);
+                    let subject = Subject::Statistics(before.name.cow());
+                    let action = drop_unless(subject, another.map(|statistics| statistics.definition.as_str()));
                     self.step(Kind::DropPart, EXTENDED, action);
                 }
                 (Some(before), Some(after)) if !before.blocked => {
@@ -89,7 +91,9 @@ impl<'a> Comparison<'a> {
             match (before, trigger) {
                 (Some(before), None) => {
                     let subject = Subject::trigger(old.map_or(&table.name, |old| &old.name), &before.name);
-                    self.step(Kind::DropPart, TRIGGER + self.depth(table), Action::Drop(subject));
+                    let another = table.triggers.iter().find(|trigger| trigger.name == before.name);
+                    let action = drop_unless(subject, another.map(|trigger| trigger.definition.as_str()));
+                    self.step(Kind::DropPart, TRIGGER + self.depth(table), action);
                 }
                 (Some(before), Some(trigger)) if !before.blocked => {
                     self.same(Class::Trigger, before.oid, trigger.oid);
@@ -196,6 +200,14 @@ impl<'a> Comparison<'a> {
         let goes = (before.using.is_some() && policy.using.is_none(), before.check.is_some() && policy.check.is_none());
         let subject = Subject::policy(&table.name, &policy.name);
         self.expect(subject, &(fixed(before), goes), &(fixed(policy), (false, false)));
+    }
+}
+
+/// To make room for another one of the same name, if that is not what is there.
+pub(super) fn drop_unless<'a>(subject: Subject<'a>, another: Option<&'a str>) -> Action<'a> {
+    match another {
+        Some(definition) => Action::DropUnless { subject, definition },
+        None => Action::Drop(subject),
     }
 }
 

@@ -101,6 +101,7 @@ pub(super) fn is_defined(subject: &Subject, definition: &str) -> String {
     let function = match subject {
         Subject::Trigger(..) => "pg_get_triggerdef",
         Subject::Index(_) => "pg_get_indexdef",
+        Subject::Statistics(_) => "pg_get_statisticsobjdef",
         _ => "pg_get_constraintdef",
     };
     format!("pg_catalog.{function}(o.oid) = {}", quote_literal(definition))
