@@ -21,9 +21,14 @@ BEGIN
         privilege := given.privilege_type || COALESCE(' (' || pg_catalog.quote_ident(given.column_name) || ')', '');
         PERFORM courier.outside_of_script(pg_catalog.format('GRANT %s ON %s %s TO %s%s', privilege, given.kind, given.name, grantee,
                                                             CASE WHEN given.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END));
-        IF given.name LIKE 'courier.create_task(%' AND given.grantee IS NOT NULL THEN
-            PERFORM courier.outside_of_script(pg_catalog.format('SELECT courier.grant_usage(%L)', given.grantee));
-        END IF;
+    END LOOP;
+    -- Who could create tasks can go on to, whatever arguments the function has now.
+    FOR grantee IN
+        SELECT DISTINCT g.grantee
+          FROM pg_catalog.jsonb_to_recordset(pg_catalog.current_setting('courier_upgrade.grants')::jsonb) AS g(name text, grantee text)
+         WHERE g.name LIKE 'courier.create_task(%' AND g.grantee IS NOT NULL
+    LOOP
+        PERFORM courier.outside_of_script(pg_catalog.format('SELECT courier.grant_usage(%L)', grantee));
     END LOOP;
     FOR task IN SELECT t.name FROM courier.task t WHERE t.wanted = 'running' AND NOT t.failed LOOP
         BEGIN
