@@ -23,10 +23,10 @@ fn schema_image(classes: Vec<pg_sys::Oid>, oids: Vec<pg_sys::Oid>) -> Text {
 /// What no step says comes first, without a statement.
 #[pg_extern(sql = false)]
 fn schema_difference(
-    before: &str,
-    after: &str,
+    before: Text,
+    after: Text,
 ) -> TableIterator<'static, (name!(object, Text), name!(statement, Option<Text>), name!(present_sql, Option<Text>))> {
-    let rows = report::unwrap(difference(before, after));
+    let rows = report::unwrap(difference(&before, &after));
     TableIterator::new(rows.into_iter().map(|(object, sql)| {
         let (statement, present_sql) = sql.unzip();
         (object.into(), statement.map(Text::from), present_sql.map(Text::from))
