@@ -68,6 +68,13 @@ impl Destination {
         Ok(available)
     }
 
+    /// Those of the roles that are not there.
+    pub fn missing_roles(&mut self, roles: &[String]) -> Result<Vec<String>> {
+        let sql = "SELECT w.role FROM pg_catalog.unnest($1::text[]) AS w(role) \
+                   WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = w.role)";
+        self.connection.query(sql, &[Some(&text_array(roles))])?.iter().map(|row| row.string(0)).collect()
+    }
+
     /// Everything that the task has applied.
     pub fn whole_model(&mut self, task_id: &str) -> Result<Vec<(Object, Known)>> {
         let sql = format!("SELECT {COLUMNS} FROM courier_applied.object WHERE task_id = $1::uuid ORDER BY class, oid");

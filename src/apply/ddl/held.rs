@@ -1,16 +1,39 @@
 //! Parts of tables that are left out, because they need what the destination has not, or nobody trusts: rows are applied without them,
 //! and somebody is told.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::logicalrep::names::shown;
-use crate::schema::image::{Image, Table};
+use crate::schema::image::{Class, Image, Table};
+use crate::schema::scope::Object;
 
 /// Those that the later image leaves out, and the earlier one did not know of.
-pub(super) fn held(before: &Image, after: &Image) -> Vec<String> {
+pub(super) fn parts(before: &Image, after: &Image) -> Vec<String> {
     let known: HashSet<(u32, &str, u32)> = before.tables.iter().flat_map(left_out).map(|part| part.key()).collect();
     let new = after.tables.iter().flat_map(left_out).filter(|part| !known.contains(&part.key()));
     new.map(|part| format!("{} {} on {}", part.what, shown(part.name), part.table.name.shown())).collect()
+}
+
+/// Roles to which something is granted, or for which a policy is, that was not before.
+pub(super) fn roles(before: &Image, after: &Image) -> Vec<String> {
+    let before = named(before);
+    let roles: BTreeSet<&str> = named(after).difference(&before).map(|(_, role)| *role).collect();
+    roles.into_iter().map(str::to_owned).collect()
+}
+
+fn named(image: &Image) -> BTreeSet<(Object, &str)> {
+    let grantees = image.privileges.iter().flat_map(|((class, oid, _), privileges)| {
+        privileges.grants.iter().filter_map(move |grant| Some(((*class, *oid), grant.grantee.as_deref()?)))
+    });
+    let policies = image.tables.iter().flat_map(|table| &table.policies);
+    let of_policies =
+        policies.flat_map(|policy| policy.roles.iter().map(move |role| ((Class::Policy, policy.oid), role.as_str())));
+    grantees.chain(of_policies).collect()
+}
+
+/// Rules have no image: where they stand is all that is known of them.
+pub(super) fn is_of_a_rule(tag: &str) -> bool {
+    matches!(tag, "CREATE RULE" | "ALTER RULE" | "DROP RULE")
 }
 
 struct LeftOut<'a> {
@@ -47,7 +70,7 @@ fn left_out(table: &Table) -> impl Iterator<Item = LeftOut<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::image::{Constraint, ConstraintKind};
+    use crate::schema::image::{Constraint, ConstraintKind, Grant, Privileges};
     use crate::schema::samples::{constraint, table};
 
     #[test]
@@ -60,8 +83,24 @@ mod tests {
             let table = Table { constraints: blocked.iter().map(key).collect(), ..table(1, "t") };
             Image { tables: vec![table], ..Image::default() }
         };
-        assert_eq!(held(&image(&[]), &image(&[5])), ["constraint k5 on s.t"]);
-        assert_eq!(held(&image(&[5]), &image(&[5, 6])), ["constraint k6 on s.t"]);
-        assert!(held(&image(&[5]), &image(&[5])).is_empty());
+        assert_eq!(parts(&image(&[]), &image(&[5])), ["constraint k5 on s.t"]);
+        assert_eq!(parts(&image(&[5]), &image(&[5, 6])), ["constraint k6 on s.t"]);
+        assert!(parts(&image(&[5]), &image(&[5])).is_empty());
+    }
+
+    #[test]
+    fn roles_are_those_that_are_new_to_an_object() {
+        let granted = |roles: &[&str]| {
+            let grant = |role: &&str| Grant {
+                place: 1,
+                grantee: Some((*role).to_owned()),
+                privileges: vec!["SELECT".into()],
+                with_option: false,
+            };
+            let privileges = Privileges { grants: roles.iter().map(grant).collect(), public_revoked: false };
+            Image { privileges: [((Class::Relation, 10, 0), privileges)].into(), ..Image::default() }
+        };
+        assert_eq!(roles(&granted(&["r1"]), &granted(&["r1", "r2"])), ["r2"]);
+        assert!(roles(&granted(&["r1"]), &granted(&[])).is_empty());
     }
 }

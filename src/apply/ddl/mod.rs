@@ -99,15 +99,13 @@ impl Applier {
         let emptied = loads.as_ref().and_then(|(table, name)| Some((*table, name.as_ref()?)));
         let (objects, statements) = apply(destination, command, &decided, emptied)?;
         let concerns = !decided.store.is_empty() || !decided.forget.is_empty() || emptied.is_some();
-        let held = held::held(&decided.before, &decided.after);
+        let held = held(destination, command, &decided)?;
         let state = match (concerns, held.is_empty()) {
             (false, _) => State::Filtered,
             (true, true) => State::Applied,
             (true, false) => State::Held,
         };
-        let left_out = (!held.is_empty()).then(|| {
-            format!("Left out: {}. They need what is not on the destination, or belongs there to somebody whom the user of the task does not trust.", held.join(", "))
-        });
+        let left_out = (!held.is_empty()).then(|| held.join(" "));
         destination.store_model(&task_id, decided.store.iter())?;
         destination.forget_model(&task_id, &decided.forget)?;
         let ms = begin.elapsed().as_millis() as i64;
@@ -217,6 +215,31 @@ fn adopt(coverage: &mut Coverage, tables: &[ModelTable]) -> bool {
         coverage.followed.insert(table.oid, Followed { route, now: Some(table.name.clone()), interest });
     }
     lacks_copy
+}
+
+/// What is left out of a command, in sentences.
+fn held(destination: &mut Destination, command: &Command, decided: &Decided) -> Result<Vec<String>> {
+    let (before, after) = (&decided.before, &decided.after);
+    let mut held = Vec::new();
+    let parts = held::parts(before, after);
+    if !parts.is_empty() {
+        held.push(format!(
+            "Left out: {}. They need what is not on the destination, or belongs there to somebody whom the user of the task does not trust.",
+            parts.join(", ")
+        ));
+    }
+    let roles = held::roles(before, after);
+    let missing = if roles.is_empty() { roles } else { destination.missing_roles(&roles)? };
+    if !missing.is_empty() {
+        held.push(format!(
+            "Left out: what is granted to roles that are not on the destination: {}.",
+            missing.join(", ")
+        ));
+    }
+    if held::is_of_a_rule(&command.tag) && !decided.store.is_empty() {
+        held.push("Rules are not carried over.".to_owned());
+    }
+    Ok(held)
 }
 
 /// A table that is copied has to be the task's own there.
