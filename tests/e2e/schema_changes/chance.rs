@@ -113,8 +113,8 @@ const EXPRESSIONS: &[&str] = &["NULL", "'1'", "'x'", "'2024-01-01'"];
 fn any_commands() {
     let ground = Ground::start();
     let mut rng = Rng::from_environment("schema_changes::chance");
-    for _ in 0..sized(2, 40) {
-        ground.follow_any(OBJECTS, ROWS, sized(600, 2000), || {
+    for _ in 0..sized(1, 40) {
+        ground.follow_any(OBJECTS, ROWS, sized(300, 2000), || {
             let count = *rng.pick(&[1, 1, 1, 2, 3]);
             let commands: Vec<String> = (0..count).map(|_| command(&mut rng)).collect();
             commands.join("; ")
