@@ -28,3 +28,15 @@ COMMENT ON COLUMN courier.ddl.error IS 'Why it failed, or is held.';
 COMMENT ON COLUMN courier.ddl.error_sqlstate IS 'SQLSTATE of the failure.';
 COMMENT ON COLUMN courier.ddl.ms IS 'Milliseconds that it took on the destination, waiting for locks included.';
 COMMENT ON COLUMN courier.ddl.applied_at IS 'When that was.';
+
+CREATE FUNCTION courier.ddl_skip(task text, id bigint) RETURNS void
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'ddl_skip_wrapper';
+COMMENT ON FUNCTION courier.ddl_skip(text, bigint) IS
+'Lets a task that has stopped at a command (courier.ddl, state failed) go on without it. What the command changed is missing on the destination until the next command on the same object brings it, and rows that need it stop the task. Errors: 55000 the task has not stopped at a command, 22023 at another one.';
+
+CREATE FUNCTION courier.ddl_replace(task text, id bigint, statement text) RETURNS void
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'ddl_replace_wrapper';
+COMMENT ON FUNCTION courier.ddl_replace(text, bigint, text) IS
+'Lets a task that has stopped at a command (courier.ddl, state failed) run this statement on the destination in its place, with the rights of the task''s user there and in the transaction of the command, and go on. Errors: 55000 the task has not stopped at a command, 22023 at another one.';

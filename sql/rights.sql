@@ -27,6 +27,8 @@ VALUES
     ('FUNCTION', 'courier.wait_for(text, interval)', 'users'),
     ('FUNCTION', 'courier.verify(text)', 'users'),
     ('FUNCTION', 'courier.skip_change(text, pg_lsn)', 'users'),
+    ('FUNCTION', 'courier.ddl_skip(text, bigint)', 'users'),
+    ('FUNCTION', 'courier.ddl_replace(text, bigint, text)', 'users'),
     ('FUNCTION', 'courier.clear_conflicts(text, timestamptz)', 'users'),
     ('FUNCTION', 'courier.capture(text)', 'users'),
     ('FUNCTION', 'courier.capture_task(text)', 'users'),

@@ -223,3 +223,13 @@ CREATE TABLE courier.ddl_done (
     PRIMARY KEY (task_id, id)
 );
 COMMENT ON TABLE courier.ddl_done IS 'Internal: what became of the commands of courier.ddl_log on the destination of each task; read from there. See view courier.ddl.';
+
+CREATE TABLE courier.ddl_decision (
+    task_id    integer NOT NULL REFERENCES courier.task ON DELETE CASCADE,
+    id         bigint NOT NULL,
+    statement  text,
+    decided_by text NOT NULL DEFAULT CURRENT_USER,
+    at         timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (task_id, id)
+);
+COMMENT ON TABLE courier.ddl_decision IS 'Internal: commands that a person has skipped, or replaced by a statement. See courier.ddl_skip() and courier.ddl_replace().';

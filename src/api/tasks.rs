@@ -9,7 +9,7 @@ use crate::pg::report;
 use crate::pg::text::Text;
 use crate::task::create::NewTask;
 use crate::task::options::{self, Changes};
-use crate::task::{adopt, drop, skip, start, stop, tables};
+use crate::task::{adopt, commands, drop, skip, start, stop, tables};
 
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments)]
@@ -86,6 +86,20 @@ fn alter_options(
 #[pg_extern(sql = false)]
 fn add_table(task: Option<Text>, table: Option<pg_sys::Oid>) {
     report::unwrap(given_task(task).and_then(|task| tables::add(&task, given("table", table)?.to_u32())));
+}
+
+#[pg_extern(sql = false)]
+fn ddl_skip(task: Option<Text>, id: Option<i64>) {
+    report::unwrap(given_task(task).and_then(|task| commands::decide(&task, given("id", id)?, None)));
+}
+
+#[pg_extern(sql = false)]
+fn ddl_replace(task: Option<Text>, id: Option<i64>, statement: Option<Text>) {
+    let decide = || {
+        let task = given_task(task)?;
+        commands::decide(&task, given("id", id)?, Some(&given("statement", statement)?))
+    };
+    report::unwrap(decide());
 }
 
 #[pg_extern(sql = false)]

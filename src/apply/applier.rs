@@ -10,6 +10,7 @@
 //!   value). Then the worker starts anew in **serial** mode up to the end of that group: one change at a time, each
 //!   answered before the next, so that an error names the very row, and what was only a matter of order goes through.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use super::collect::group::Mode;
 use super::collect::route::{Before, OpenCopy, Run, Way, WayFacts};
 use super::collect::waiting::Waiting;
 use super::conflicts::Policy;
-use super::ddl::Definitions;
+use super::definitions::Definitions;
 use super::flights::Flights;
 pub use super::flights::Round;
 use super::lanes::Lanes;
@@ -54,6 +55,9 @@ pub struct Plan {
     pub conflict: ConflictPolicy,
     /// The change to leave out if the destination refuses it.
     pub skip: Lsn,
+    /// Commands that a person has decided about: the statement in its place, or none at all.
+    pub decisions: HashMap<i64, Option<String>>,
+    pub stops_at_commands: bool,
     /// For what has to wait and is too large for memory.
     pub temporary: PathBuf,
 }
@@ -67,6 +71,8 @@ pub struct Applier {
     pub(super) stands_alone: bool,
     /// Tables have to be copied before anything else is applied.
     pub(super) copies: bool,
+    pub(super) decisions: HashMap<i64, Option<String>>,
+    pub(super) stops_at_commands: bool,
     pub(super) definitions: Definitions,
     /// The definitions that changes came with last, by table.
     generations: FastMap<u32, u64>,
@@ -126,6 +132,8 @@ impl Applier {
             selection,
             stands_alone: false,
             copies: false,
+            decisions: plan.decisions,
+            stops_at_commands: plan.stops_at_commands,
             definitions: Definitions::new(plan.temporary),
             generations: FastMap::default(),
         })

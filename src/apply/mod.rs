@@ -4,6 +4,7 @@
 //!   sink, early          the decoder's side: changes, and rows before their commit
 //!   serial               one by one, when merging has failed
 //!   ddl/                 commands of the source
+//!   definitions          rows that they are about
 //!   applier              collects transactions into groups, and says when a group goes and which way
 //!   conflicts            what becomes of a change that the destination refuses
 //!   writer/              a group there: its fence, its rows, its end
@@ -20,6 +21,7 @@ pub mod applier;
 mod collect;
 mod conflicts;
 pub mod ddl;
+mod definitions;
 mod early;
 mod encode;
 mod flights;

@@ -71,6 +71,8 @@ impl Stage {
             serial_until: Lsn::INVALID,
             conflict: ConflictPolicy::Error,
             skip: Lsn::INVALID,
+            decisions: Default::default(),
+            stops_at_commands: false,
             temporary: std::env::temp_dir(),
         };
         change(&mut plan);

@@ -85,3 +85,30 @@ pub fn note_tables(task: &Task, tables: &[ModelTable]) -> Result<()> {
     }
     Ok(())
 }
+
+/// The command at which the task has stopped.
+pub fn stopped_at(task: i32) -> Result<Option<i64>> {
+    let sql = "SELECT command_under_way FROM courier.task WHERE id = $1::int";
+    let row = spi::as_extension(|| spi::query_one(sql, &[Some(&task.to_string())]))?;
+    row.opt("command_under_way").map(|_| row.parse("command_under_way")).transpose()
+}
+
+/// A person has decided about a command.
+pub fn decide(task: i32, id: i64, statement: Option<&str>) -> Result<()> {
+    let by = crate::pg::xact::user_name();
+    spi::as_extension(|| {
+        spi::execute(
+            "INSERT INTO courier.ddl_decision (task_id, id, statement, decided_by) VALUES ($1::int, $2::bigint, $3, $4) \
+             ON CONFLICT (task_id, id) DO UPDATE SET statement = excluded.statement, decided_by = excluded.decided_by, at = excluded.at",
+            &[Some(&task.to_string()), Some(&id.to_string()), statement, Some(&by)],
+        )
+    })
+    .map(|_| ())
+}
+
+/// What persons have decided: the statement that replaces a command; none for one that is skipped.
+pub fn decisions(task: i32) -> Result<HashMap<i64, Option<String>>> {
+    let sql = "SELECT id, statement FROM courier.ddl_decision WHERE task_id = $1::int";
+    let rows = spi::as_extension(|| spi::query(sql, &[Some(&task.to_string())]))?;
+    rows.iter().map(|row| Ok((row.parse("id")?, row.opt_string("statement")))).collect()
+}

@@ -36,6 +36,11 @@ impl Destination {
         (0..questions.len()).map(|at| row.bool(at)).collect()
     }
 
+    /// What a person wants to run here.
+    pub fn run_by_hand(&mut self, statement: &str) -> Result<()> {
+        self.connection.exec_all(statement)
+    }
+
     // ---- inside a transaction that has more to do than that ----------------------------------------------------
 
     /// A point to come back to; from here on no lock is waited for longer.

@@ -42,7 +42,7 @@ pub fn create_pre_data(
         note(piece * PIECE, items.len());
         destination.in_transaction(|destination| {
             some.iter().try_for_each(|item| {
-                if is_present(destination, item, There::Compared)? { Ok(()) } else { run(destination, item) }
+                if is_present(destination, item, IfThere::Compared)? { Ok(()) } else { run(destination, item) }
             })
         })?;
     }
@@ -61,7 +61,7 @@ pub enum When {
 
 /// What becomes of an object that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum There {
+pub enum IfThere {
     /// It is taken for the same when its definition is.
     Compared,
     /// The model says that it is the task's own; its text may have the names of another time.
@@ -81,7 +81,7 @@ pub fn create_post_data(
     destination: &mut Destination,
     items: &[Item],
     when: When,
-    there: There,
+    there: IfThere,
     mut note: impl FnMut(&Item),
 ) -> Result<()> {
     for item in items.iter().filter(|i| i.kind.section() == Section::PostData && When::of(i) == when) {
@@ -95,12 +95,12 @@ pub fn create_post_data(
 }
 
 /// Is it there already, and the same? A name that belongs to something else is no reason to go on.
-fn is_present(destination: &mut Destination, item: &Item, there: There) -> Result<bool> {
+fn is_present(destination: &mut Destination, item: &Item, there: IfThere) -> Result<bool> {
     let rows = destination.ask_definition(&item.present_sql)?;
     if !rows.first().map_or(Ok(false), |row| row.bool(0))? {
         return Ok(false);
     }
-    if let Some(sql) = item.differs_sql.as_ref().filter(|_| there == There::Compared) {
+    if let Some(sql) = item.differs_sql.as_ref().filter(|_| there == IfThere::Compared) {
         let rows = destination.ask_definition(sql)?;
         if let Some(difference) = rows.first().and_then(|row| row.opt_string(0)) {
             return Err(differs(item, &difference));

@@ -124,6 +124,11 @@ impl Selection {
         self.coverage().followed.keys().copied().collect()
     }
 
+    /// Do tables join and leave by the commands that make and drop them?
+    pub fn joins(&self) -> bool {
+        self.coverage().joins
+    }
+
     /// The tables of the task, partitioned ones, which hold no rows, among them.
     pub fn known(&self) -> Vec<u32> {
         let coverage = self.coverage();

@@ -14,7 +14,7 @@ use super::rounds::Rounds;
 use crate::apply::applier::{Acquainted, Applied, Applier, Plan};
 use crate::apply::ddl::Command;
 use crate::catalog::tables::{self, TaskTable};
-use crate::catalog::{DdlPolicy, Task, coverage, locks, marks};
+use crate::catalog::{DdlPolicy, Task, commands, coverage, locks, marks};
 use crate::decode::{ChangeSink, EarlySink, Event};
 use crate::destination::Endpoint;
 use crate::destination::{self, Purpose};
@@ -84,7 +84,7 @@ impl SharedSink {
                 self.applier.borrow_mut().touch(transaction);
             }
             // Where commands are applied, the command itself says so.
-            Some(Heard::Unlogged { .. }) if own.commands != 0 => {}
+            Some(Heard::Unlogged { .. }) if self.selection.joins() => {}
             Some(Heard::Unlogged { table }) => self.selection.is_unlogged(table, transaction)?,
             Some(Heard::Command { id, snapshot, image, tag }) => {
                 let text = |bytes| encoding::readable(bytes).ok_or_else(|| unreadable(id));
@@ -274,6 +274,8 @@ impl AtStart {
             defer_constraints: tables::have_deferrable_constraints(task.id)?,
             conflict: task.conflict,
             skip: task.skip_lsn,
+            decisions: commands::decisions(task.id)?,
+            stops_at_commands: task.ddl == DdlPolicy::Stop,
             temporary: disk::temporary_directory(),
             serial_until: Lsn(status.serial_until.load(Relaxed)),
         };
@@ -289,7 +291,8 @@ fn own_tables(task: &Task) -> Result<Own> {
                'courier.rewritten_table'::pg_catalog.regclass::pg_catalog.oid AS rewritten, \
                'courier.ddl_log'::pg_catalog.regclass::pg_catalog.oid AS commands";
     let row = spi::query_one(sql, &[])?;
-    let commands = if task.ddl == DdlPolicy::Ignore { 0 } else { row.parse("commands")? };
+    let is_read = matches!(task.ddl, DdlPolicy::Replicate | DdlPolicy::Stop);
+    let commands = if is_read { row.parse("commands")? } else { 0 };
     Ok(Own { heartbeat: row.parse("heartbeat")?, rewritten: row.parse("rewritten")?, commands, task: task.id })
 }
 

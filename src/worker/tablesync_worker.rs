@@ -165,7 +165,7 @@ fn define(task: &Task, table: &mut TaskTable, destination: &mut Destination) -> 
     Ok(Some(moment.captured))
 }
 
-fn moment_of(table: &TaskTable) -> Result<schema::Moment> {
+fn moment_of(table: &TaskTable) -> Result<schema::ImageAt> {
     schema::moment(&Extent::tables(&[table.relid]))
 }
 

@@ -13,7 +13,7 @@ use crate::schema::model::{Kept, Known, Standing, Witness, apart, together};
 use crate::schema::scope::Object;
 
 /// What a task knows, as far as a command concerns it.
-pub struct Before {
+pub struct ModelBefore {
     pub model: BTreeMap<Object, Known>,
     /// The tables that are followed, by their OIDs.
     pub followed: HashSet<u32>,
@@ -50,7 +50,7 @@ pub struct Decided {
 /// `names` says whether the task's patterns name a table.
 pub fn decide(
     said: &Said<'_>,
-    mut known: Before,
+    mut known: ModelBefore,
     available: &[Object],
     names: impl Fn(&Name, &[u32]) -> bool,
 ) -> Result<Decided, String> {
@@ -112,7 +112,7 @@ fn is_needed(
 }
 
 /// Schemas that have another name than the task knows: from which, to which.
-fn renamed_schemas(said: &Said<'_>, known: &Before) -> Vec<(String, String)> {
+fn renamed_schemas(said: &Said<'_>, known: &ModelBefore) -> Vec<(String, String)> {
     let renamed = |schema: &Schema| {
         let known = known.model.get(&(Class::Namespace, schema.oid))?;
         let (_, before) = known.kept.name();
@@ -124,7 +124,7 @@ fn renamed_schemas(said: &Said<'_>, known: &Before) -> Vec<(String, String)> {
 /// What is in a schema that has another name now.
 fn move_along(
     renamed: &[(String, String)],
-    known: &mut Before,
+    known: &mut ModelBefore,
     names: &impl Fn(&Name, &[u32]) -> bool,
     decided: &mut Decided,
 ) {
@@ -163,7 +163,7 @@ fn leave_schemas(touched: &HashSet<&Object>, decided: &mut Decided) {
 /// How the task stands to the tables of the image from now on.
 fn standings(
     said: &Said<'_>,
-    known: &Before,
+    known: &ModelBefore,
     names: &impl Fn(&Name, &[u32]) -> bool,
     decided: &mut Decided,
 ) -> BTreeMap<Object, Standing> {
@@ -221,7 +221,7 @@ fn heard(said: &Said<'_>, before: Option<&Known>, new: Kept, standing: Option<St
     }
 }
 
-fn drops(said: &Said<'_>, known: &mut Before, decided: &mut Decided) -> Result<(), String> {
+fn drops(said: &Said<'_>, known: &mut ModelBefore, decided: &mut Decided) -> Result<(), String> {
     for dropped in &said.captured.dropped {
         let object = (dropped.class, dropped.oid);
         let Some(before) = known.model.get(&object) else { continue };
@@ -260,10 +260,10 @@ mod tests {
     use crate::schema::samples::{child, table};
 
     /// The task follows `s.*`: table 10 (`s.t`).
-    fn before() -> Before {
+    fn before() -> ModelBefore {
         let kept = Kept { image: Image { tables: vec![table(10, "t")], ..Image::default() }, ..Kept::default() };
         let known = Known { standing: Standing::Followed, base: "90:90:".to_owned(), kept };
-        Before { model: BTreeMap::from([((Class::Relation, 10), known)]), followed: HashSet::from([10]) }
+        ModelBefore { model: BTreeMap::from([((Class::Relation, 10), known)]), followed: HashSet::from([10]) }
     }
 
     fn captured(tables: Vec<Table>, created: &[u32]) -> Captured {

@@ -17,10 +17,9 @@ mod run;
 use std::rc::Rc;
 use std::time::Instant;
 
-use self::decide::{Before, Decided, Said, decide};
-pub use self::rows::Definitions;
-use self::rows::RowsAnew;
+use self::decide::{Decided, ModelBefore, Said, decide};
 use super::applier::Applier;
+use super::definitions::RowsAnew;
 use crate::destination::{CommandDone, Destination, ModelTable};
 use crate::error::{Error, Origin, Result, sqlstate};
 use crate::logicalrep::{CopySnapshot, Lsn, TableName, Transaction};
@@ -53,6 +52,10 @@ enum State {
     Applied,
     /// Nothing of it concerns the task.
     Filtered,
+    /// A person had something else run.
+    Replaced,
+    /// Nobody wanted it.
+    Skipped,
     /// All but parts that rows do not need.
     Held,
 }
@@ -63,6 +66,8 @@ impl State {
             State::Applied => "applied",
             State::Filtered => "filtered",
             State::Held => "held",
+            State::Replaced => "replaced",
+            State::Skipped => "skipped",
         }
     }
 }
@@ -76,13 +81,19 @@ impl Applier {
         let begin = Instant::now();
         let mut captured = read(command)?;
         captured.becomes_logged();
+        match (self.decisions.get(&command.id).cloned(), self.stops_at_commands) {
+            (Some(None), _) => return self.skip_command(command),
+            (None, true) => return self.stop_at(command, &captured),
+            (Some(Some(_)) | None, _) => {}
+        }
+        let by_hand = self.decisions.get(&command.id).cloned().flatten();
         let snapshot = CopySnapshot::of_moment(&command.snapshot).map_err(Error::internal)?;
         self.stand_still()?;
         let task_id = self.writer.task_id().to_owned();
         let selection = self.selection.clone();
         let followed = selection.known().into_iter().collect();
         let destination = self.writer.lanes.plain()?.exchange();
-        let before = Before { model: model(destination, &task_id, &captured)?, followed };
+        let before = ModelBefore { model: model(destination, &task_id, &captured)?, followed };
         let loads = self.loads(&captured, &before);
         let said = Said {
             xid: transaction.xid,
@@ -97,13 +108,17 @@ impl Applier {
         let decided = decide(&said, before, &available, names).map_err(Error::internal)?;
         refuse_taken(destination, &decided)?;
         let emptied = loads.as_ref().and_then(|(table, name)| Some((*table, name.as_ref()?)));
-        let (objects, statements) = apply(destination, command, &decided, emptied)?;
+        let (objects, statements) = match &by_hand {
+            None => apply(destination, command, &decided, emptied)?,
+            Some(statement) => (Vec::new(), run::run_by_hand(destination, command, statement)?),
+        };
         let concerns = !decided.store.is_empty() || !decided.forget.is_empty() || emptied.is_some();
         let held = held(destination, command, &decided)?;
-        let state = match (concerns, held.is_empty()) {
-            (false, _) => State::Filtered,
-            (true, true) => State::Applied,
-            (true, false) => State::Held,
+        let state = match (by_hand.is_some(), concerns, held.is_empty()) {
+            (true, ..) => State::Replaced,
+            (_, false, _) => State::Filtered,
+            (_, true, true) => State::Applied,
+            (_, true, false) => State::Held,
         };
         let left_out = (!held.is_empty()).then(|| held.join(" "));
         destination.store_model(&task_id, decided.store.iter())?;
@@ -130,8 +145,33 @@ impl Applier {
         decided.follow.iter().try_for_each(|(table, ..)| self.play_awaited(transaction, *table))
     }
 
+    /// A person has decided that nothing of it is applied. The model does not have it either: what comes next brings it.
+    fn skip_command(&mut self, command: &Command) -> Result<()> {
+        self.stand_still()?;
+        self.stands_alone = true;
+        let task_id = self.writer.task_id().to_owned();
+        let (id, state) = (command.id, State::Skipped.as_str());
+        let note = CommandDone { id, state, note: None, objects: &[], statements: &[], ms: 0 };
+        self.writer.lanes.plain()?.exchange().note_command(&task_id, &note)
+    }
+
+    /// The task is to stop at commands that concern its tables.
+    fn stop_at(&mut self, command: &Command, captured: &Captured) -> Result<()> {
+        let dropped = captured.dropped.iter().map(|dropped| (dropped.class, dropped.oid));
+        let mut tables = captured.touched.iter().copied().chain(dropped).filter(|(class, _)| *class == Class::Relation);
+        if !tables.any(|(_, oid)| self.selection.follows(oid)) {
+            return Ok(());
+        }
+        Err(Error::new(
+            sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("{} concerns tables of the task, which stops at commands", command.tag),
+        )
+        .detail(format!("It is command {} of courier.ddl. Nothing of its transaction has been applied.", command.id))
+        .hint(format!("Do the same on the destination, then SELECT courier.ddl_skip({{task}}, {});", command.id)))
+    }
+
     /// The table whose rows come in the stream behind the command, and what it is called on the destination, if it is there.
-    fn loads(&mut self, captured: &Captured, before: &Before) -> Option<(u32, Option<Name>)> {
+    fn loads(&mut self, captured: &Captured, before: &ModelBefore) -> Option<(u32, Option<Name>)> {
         let rewrite = captured.rewrite?;
         let known = |oid: u32| before.model.get(&(Class::Relation, oid))?.kept.image.tables.first().cloned();
         match self.way_of_rows(rewrite, captured, known) {

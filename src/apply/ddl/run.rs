@@ -51,6 +51,16 @@ pub(super) fn run(
     }
 }
 
+/// Runs what a person wants in place of a command.
+pub(super) fn run_by_hand(destination: &mut Destination, command: &Command, statement: &str) -> Result<Vec<String>> {
+    destination.run_by_hand(statement).map_err(|error| {
+        error.context(format!("While running in place of command {} of courier.ddl: {statement}", command.id)).or_hint(
+            "SELECT courier.ddl_replace() with another statement, or courier.ddl_skip(); see SELECT * FROM courier.ddl WHERE state = 'failed';",
+        )
+    })?;
+    Ok(vec![statement.to_owned()])
+}
+
 /// The same where nobody else is at work on the tables.
 pub(super) fn run_once(destination: &mut Destination, items: &[Item]) -> Result<()> {
     let refused = |Refused { statement, about, error }: Refused| {
@@ -124,8 +134,7 @@ fn explain(command: &Command, Refused { statement, about, error }: Refused) -> E
         .context(format!("{about}: {statement}"))
         .or_hint(format!(
             "Remove the cause on the destination, or do it there yourself, then SELECT courier.resume({{task}}); what is there counts as \
-             done. Another statement in its place: SELECT courier.ddl_replace({{task}}, {id}, 'ALTER ...'); without it: SELECT \
-             courier.ddl_skip({{task}}, {id});",
+             done. To go on without it: SELECT courier.ddl_skip({{task}}, {id}); courier.ddl_replace() runs another statement in its place.",
             id = command.id
         ))
 }

@@ -98,16 +98,16 @@ pub fn statements_and_privileges(extent: &Extent) -> Result<Vec<Item>> {
 }
 
 /// The objects as they are at one moment, and which transactions that moment shows.
-pub struct Moment {
+pub struct ImageAt {
     pub captured: Captured,
     pub snapshot: String,
 }
 
-pub fn moment(extent: &Extent) -> Result<Moment> {
+pub fn moment(extent: &Extent) -> Result<ImageAt> {
     facts::at_one_moment(|| {
         let objects: Vec<Object> =
             extent.relations.iter().chain(&extent.sequences).map(|oid| (Class::Relation, *oid)).collect();
-        Ok(Moment { captured: command::describe(&objects)?, snapshot: command::snapshot()? })
+        Ok(ImageAt { captured: command::describe(&objects)?, snapshot: command::snapshot()? })
     })
 }
 

@@ -15,7 +15,7 @@ use crate::pg::xact;
 use crate::schema::Item;
 use crate::schema::model::{Known, Standing, apart, together};
 use crate::schema::scope::Object;
-use crate::schema_sync::{self, There, When};
+use crate::schema_sync::{self, IfThere, When};
 
 pub struct PreData;
 
@@ -101,7 +101,7 @@ pub fn complete(context: &mut Context<'_>) -> Outcome {
 }
 
 fn create_post_data(context: &Context<'_>, destination: &mut Destination, items: &[Item], when: When) -> Result<()> {
-    let there = if context.task.has_model() { There::Adopted } else { There::Compared };
+    let there = if context.task.has_model() { IfThere::Adopted } else { IfThere::Compared };
     schema_sync::create_post_data(destination, items, when, there, |item| {
         show(&context.status, &format!("creating {} {}", item.kind, item.object));
     })
