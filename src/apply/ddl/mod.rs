@@ -94,6 +94,7 @@ impl Applier {
         let followed = selection.known().into_iter().collect();
         let destination = self.writer.lanes.plain()?.exchange();
         let before = ModelBefore { model: model(destination, &task_id, &captured)?, followed };
+        check_described(command, &captured, &before)?;
         let loads = self.loads(&captured, &before);
         let said = Said {
             xid: transaction.xid,
@@ -210,7 +211,7 @@ impl Applier {
     /// From now on the stream goes by what was decided. If the transaction fails, the worker starts anew and reads it there.
     fn take_notice(&mut self, decided: &Decided) {
         self.writer.forget_tables();
-        if decided.follow.is_empty() && decided.unfollow.is_empty() {
+        if decided.follow.is_empty() && decided.unfollow.is_empty() && decided.enter.is_empty() {
             return;
         }
         self.selection.change(|coverage| note(coverage, decided));
@@ -228,6 +229,11 @@ fn note(coverage: &mut Coverage, decided: &Decided) {
         let interest = coverage.followed.get(oid).map_or(Interest::Everything, |known| known.interest.clone());
         let route = Rc::new(Route::identity(name.clone()));
         coverage.followed.insert(*oid, Followed { route, now: Some(name.clone()), interest });
+    }
+    for (oid, name) in &decided.enter {
+        // What the transaction goes on to write there is in the copy.
+        let route = Rc::new(Route::identity(name.clone()));
+        coverage.followed.insert(*oid, Followed { route, now: Some(name.clone()), interest: Interest::Nothing });
     }
     for oid in &decided.unfollow {
         coverage.followed.remove(oid);
@@ -247,9 +253,8 @@ fn adopt(coverage: &mut Coverage, tables: &[ModelTable]) -> bool {
     let mut before = std::mem::take(&mut coverage.followed);
     for table in followed.into_iter().filter(|table| !table.is_partitioned) {
         let known = before.remove(&table.oid);
-        if table.standing == Standing::Entering && known.is_none() {
-            lacks_copy = true;
-        }
+        // Before it is copied it gets its definition, and with that it is followed.
+        lacks_copy |= table.standing == Standing::Entering;
         let interest = known.map_or(Interest::Everything, |known| known.interest);
         let route = Rc::new(Route::identity(table.name.clone()));
         coverage.followed.insert(table.oid, Followed { route, now: Some(table.name.clone()), interest });
@@ -309,6 +314,31 @@ fn read(command: &Command) -> Result<Captured> {
         return Err(invalid(format!("Its form is {}, and this pg_courier knows forms up to {FORM}.", captured.form)));
     }
     Ok(captured)
+}
+
+/// A command whose effect could not be read (`courier.on_capture_error`) leaves a row that says no more than what it touched.
+fn check_described(command: &Command, captured: &Captured, before: &ModelBefore) -> Result<()> {
+    let image = &captured.image;
+    let is_described = |(class, oid): &Object| match class {
+        Class::Relation => {
+            image.tables.iter().any(|of| of.oid == *oid) || image.sequences.iter().any(|of| of.oid == *oid)
+        }
+        Class::Type => image.types.iter().any(|of| of.oid == *oid),
+        _ => true,
+    };
+    let is_missing = |object: &&Object| before.model.contains_key(object) && !is_described(object);
+    let Some(object) = captured.touched.iter().find(is_missing).filter(|_| captured.rewrite.is_none()) else {
+        return Ok(());
+    };
+    let (schema, name) = before.model.get(object).map_or((None, ""), |known| known.kept.name());
+    let shown = crate::logicalrep::names::shown_qualified(schema.unwrap_or_default(), name);
+    Err(Error::new(sqlstate::DATA_CORRUPTED, format!("what {} has made of {shown} could not be read", command.tag))
+        .detail(format!("It is command {} of courier.ddl. Nothing of its transaction has been applied.", command.id))
+        .hint(format!(
+            "SELECT courier.capture({}); then SELECT courier.ddl_skip({{task}}, {}); the image that is written now brings it.",
+            crate::logicalrep::names::quote_literal(&shown),
+            command.id
+        )))
 }
 
 /// What the model has of everything that the command is about.
