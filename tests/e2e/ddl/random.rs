@@ -1,7 +1,6 @@
 //! Sessions that change tables and their rows at random, undo a part of it, and get in each other's way, while the apply worker is
 //! killed again and again. In the end both sides are equal, definitions and rows.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -143,11 +142,14 @@ fn four_sessions_at_random() {
             let happened = wait::poll(LONG, || (so_far() >= goal).then_some(()));
             let worker = happened.and_then(|()| {
                 std::thread::sleep(rng.millis(1, 300));
-                wait::poll(LONG, || pair.source.pids(APPLY).first().copied())
+                wait::poll(LONG, || match has_failed(&pair) {
+                    true => Some(None),
+                    false => pair.source.pids(APPLY).first().copied().map(Some),
+                })
             });
-            let Some(pid) = worker else {
+            let Some(Some(pid)) = worker else {
                 counts.stop.store(true, Ordering::Relaxed);
-                panic!("nothing to kill in round {round}\n{}", pair.source.describe(DATABASE));
+                panic!("nothing to kill in round {round}\n{}\n{}", commands(&pair), pair.source.describe(DATABASE));
             };
             pair.source.kill_process(pid);
         }
@@ -163,15 +165,20 @@ fn four_sessions_at_random() {
     }
 }
 
-/// What became of the last commands.
+/// What became of the commands around the first one that was not applied.
 fn commands(pair: &Pair) -> String {
-    let query = "SELECT state, count(*)::text || ' ' || coalesce(max(error), '') FROM courier.ddl GROUP BY state";
-    let rows = pair.source.rows(DATABASE, query).into_iter();
-    let states: BTreeMap<String, String> = rows
-        .filter_map(|row| {
-            let mut columns = row.into_iter().map(Option::unwrap_or_default);
-            Some((columns.next()?, columns.next()?))
-        })
-        .collect();
-    format!("commands: {states:?}")
+    let query = "WITH c AS (SELECT d.*, l.snapshot, (l.image::json->'rewrite')::text AS rewrite FROM courier.ddl d \
+           LEFT JOIN courier.ddl_log l USING (id)), \
+         first AS (SELECT coalesce(min(id) FILTER (WHERE state IN ('failed', 'pending')), max(id)) AS id FROM c) \
+         SELECT concat_ws(' | ', c.id, snapshot, state, command, rewrite, array_to_string(statements, '; '), error) FROM c, first \
+         WHERE c.id BETWEEN first.id - 20 AND first.id + 5 ORDER BY c.id";
+    let rows = pair.source.rows(DATABASE, query);
+    rows.into_iter().flatten().flatten().collect::<Vec<_>>().join("\n")
+}
+
+fn has_failed(pair: &Pair) -> bool {
+    let state = pair.source.try_connect(DATABASE).ok().and_then(|mut client| {
+        pg_courier_tests::sql::value(&mut client, "SELECT state FROM courier.tasks").ok().flatten()
+    });
+    state.as_deref() == Some("failed")
 }
