@@ -19,6 +19,13 @@ pub struct ModelBefore {
     pub followed: HashSet<u32>,
 }
 
+impl ModelBefore {
+    /// Has the object come into the model with what this transaction did?
+    pub fn has_seen(&self, object: &Object, xid: u32) -> Result<bool, String> {
+        self.model.get(object).map_or(Ok(false), |known| is_in(&known.base, xid))
+    }
+}
+
 /// Whose command it is.
 pub struct Said<'a> {
     pub xid: u32,

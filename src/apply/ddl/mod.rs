@@ -72,6 +72,9 @@ impl State {
     }
 }
 
+/// A table whose rows come in the stream, and what it is called on the destination, if it is there.
+type Loaded = (u32, Option<Name>);
+
 impl Applier {
     /// Applies a command of the transaction.
     pub fn command(&mut self, transaction: &Transaction, command: &Command) -> Result<()> {
@@ -95,7 +98,7 @@ impl Applier {
         let destination = self.writer.lanes.plain()?.exchange();
         let before = ModelBefore { model: model(destination, &task_id, &captured)?, followed };
         check_described(command, &captured, &before)?;
-        let loads = self.loads(&captured, &before);
+        let loads = self.loads(transaction.xid, &captured, &before)?;
         let said = Said {
             xid: transaction.xid,
             snapshot: &snapshot,
@@ -171,14 +174,18 @@ impl Applier {
         .hint(format!("Do the same on the destination, then SELECT courier.ddl_skip({{task}}, {});", command.id)))
     }
 
-    /// The table whose rows come in the stream behind the command, and what it is called on the destination, if it is there.
-    fn loads(&mut self, captured: &Captured, before: &ModelBefore) -> Option<(u32, Option<Name>)> {
-        let rewrite = captured.rewrite?;
+    /// The table whose rows come in the stream behind the command.
+    fn loads(&mut self, xid: u32, captured: &Captured, before: &ModelBefore) -> Result<Option<Loaded>> {
+        let Some(rewrite) = captured.rewrite else { return Ok(None) };
+        if before.has_seen(&(Class::Relation, rewrite.table), xid).map_err(Error::internal)? {
+            // The table's copy has these rows.
+            return Ok(None);
+        }
         let known = |oid: u32| before.model.get(&(Class::Relation, oid))?.kept.image.tables.first().cloned();
-        match self.way_of_rows(rewrite, captured, known) {
+        Ok(match self.way_of_rows(rewrite, captured, known) {
             RowsAnew::Computed => None,
             RowsAnew::Sent => Some((rewrite.table, known(rewrite.table).map(|table| table.name))),
-        }
+        })
     }
 
     /// The destination's model says which tables are followed, and under which names, at the position of the stream: they may have joined
