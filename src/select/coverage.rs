@@ -50,6 +50,11 @@ impl Patterns {
         Ok(Patterns { include: parse(include)?, exclude: parse(exclude)?, parents })
     }
 
+    /// Do they leave a table out, whatever else names it?
+    pub fn exclude(&self, table: &TableName) -> bool {
+        self.exclude.iter().any(|pattern| pattern.matches(&table.schema, &table.name))
+    }
+
     /// Do the patterns name a table, by itself or with a partitioned table that it belongs to?
     pub fn names<'a>(&self, table: &TableName, ancestors: impl Iterator<Item = (u32, &'a TableName)>) -> bool {
         let matches = |list: &[Pattern], name: &TableName| list.iter().any(|p| p.matches(&name.schema, &name.name));

@@ -24,6 +24,7 @@ impl NewTask<'_> {
         version::check()?;
         names::check_task_name(self.name)?;
         self.scope.check()?;
+        check_policies(self.ddl, self.conflict)?;
         let owner = xact::user_id();
         let server = connection::server_by_name(self.server)?;
         connection::parameters(owner, server)?;
@@ -79,4 +80,17 @@ impl NewTask<'_> {
         }
         Ok(())
     }
+}
+
+/// A table that the source has written anew is emptied on the destination: what is there has to be the task's own.
+pub fn check_policies(ddl: DdlPolicy, conflict: ConflictPolicy) -> Result<()> {
+    if ddl != DdlPolicy::Replicate || conflict == ConflictPolicy::Error {
+        return Ok(());
+    }
+    Err(Error::new(
+        sqlstate::FEATURE_NOT_SUPPORTED,
+        format!("ddl => 'replicate' and conflict => '{}' do not go together", conflict.as_str()),
+    )
+    .detail("ALTER TABLE may send all rows of a table anew, into an empty table; rows that only the destination has would go.")
+    .hint("Create the task with conflict => 'error' (the default), or with ddl => 'stop'."))
 }

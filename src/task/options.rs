@@ -1,5 +1,6 @@
 //! `courier.alter_task()`: options of a task that is not running.
 
+use super::create::check_policies;
 use super::{check_stopped, tables};
 use crate::catalog::{ConflictPolicy, Task};
 use crate::error::Result;
@@ -18,6 +19,7 @@ pub fn alter(task: &Task, changes: Changes) -> Result<()> {
     if changes.exclude.is_none() && policy == task.conflict && forward == task.forward_origins {
         return Ok(());
     }
+    check_policies(task.ddl, policy)?;
     check_stopped(task)?;
     if let Some(patterns) = changes.exclude {
         tables::exclude(task, patterns)?;

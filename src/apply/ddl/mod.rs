@@ -252,7 +252,8 @@ fn note(coverage: &mut Coverage, decided: &Decided) {
 /// True when one waits for a copy that nobody has noted yet.
 fn adopt(coverage: &mut Coverage, tables: &[ModelTable]) -> bool {
     let mut lacks_copy = false;
-    let followed: Vec<&ModelTable> = tables.iter().filter(|table| table.standing != Standing::Left).collect();
+    let is_followed = |table: &&ModelTable| table.standing != Standing::Left && !coverage.patterns.exclude(&table.name);
+    let followed: Vec<&ModelTable> = tables.iter().filter(is_followed).collect();
     coverage.start = CopySnapshot::nothing(Lsn::INVALID);
     coverage.missing.clear();
     coverage.joins = true;

@@ -93,7 +93,12 @@ fn attempt(
         let about = || format!("rows of {}", of.table);
         let refused = |error| Refused { statement: of.truncate.clone(), about: about(), error };
         let is_referenced = destination.ask_whether(std::iter::once(&of.is_referenced)).map_err(refused)?;
-        let statement = if is_referenced.first() == Some(&true) { &of.delete } else { &of.truncate };
+        let is_referenced = is_referenced.first() == Some(&true);
+        if is_referenced && !destination.replica_role {
+            // Foreign keys would take rows of other tables along.
+            return Err(refused(destination.replica_role_error()));
+        }
+        let statement = if is_referenced { &of.delete } else { &of.truncate };
         run(destination, about(), statement)?;
     }
     for item in items {

@@ -19,6 +19,7 @@ use crate::failpoint;
 use crate::pg::bgworker::Handle;
 use crate::pg::{latch, report, xact};
 use crate::schema::model::Standing;
+use crate::select::coverage::Patterns;
 use crate::task::processes::WorkerMode;
 use crate::worker::renames;
 
@@ -196,7 +197,10 @@ fn read_commands(task: &Task, destination: &mut Destination) -> Result<Vec<Model
         }
         xact::in_transaction(|| commands::note(task.id, &notes))?;
     }
-    let tables = destination.model_tables(&task.uuid)?;
+    let patterns = Patterns::parse(&task.include, &task.exclude, Vec::new())?;
+    let mut tables = destination.model_tables(&task.uuid)?;
+    // Some may have been left out since.
+    tables.retain(|table| !patterns.exclude(&table.name));
     for table in tables.iter().filter(|table| table.standing == Standing::Entering) {
         destination.forget_copy(&task.uuid, table.oid)?;
     }
