@@ -76,7 +76,7 @@ impl Standing {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Known {
     pub standing: Standing,
-    /// The snapshot under which the object was described when it came into the model: what that shows has been applied.
+    /// The snapshot under which the object was described when it was copied: what that shows has been applied. Empty if a command brought it.
     pub base: String,
     pub kept: Kept,
 }

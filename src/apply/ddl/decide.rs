@@ -30,8 +30,6 @@ impl ModelBefore {
 pub struct Said<'a> {
     pub xid: u32,
     pub snapshot: &'a CopySnapshot,
-    /// The text of it.
-    pub shown: &'a str,
     pub captured: &'a Captured,
     /// A table whose rows come behind it, all of them.
     pub loads: Option<u32>,
@@ -224,7 +222,9 @@ fn heard(said: &Said<'_>, before: Option<&Known>, new: Kept, standing: Option<St
             standing: standing.unwrap_or(before.standing),
             base: before.base.clone(),
         },
-        None => Known { kept: new, standing: standing.unwrap_or(Standing::Followed), base: said.shown.to_owned() },
+        // Whoever changes it later commits later. The snapshot is no base: a transaction is not in its own list of those that run, so it
+        // would seem to show what this one has yet to do.
+        None => Known { kept: new, standing: standing.unwrap_or(Standing::Followed), base: String::new() },
     }
 }
 
@@ -285,7 +285,7 @@ mod tests {
 
     fn decided(xid: u32, captured: &Captured) -> Decided {
         let snapshot = CopySnapshot::of_moment("100:100:").unwrap();
-        let said = Said { xid, snapshot: &snapshot, shown: "100:100:", captured, loads: None };
+        let said = Said { xid, snapshot: &snapshot, captured, loads: None };
         let names = |name: &Name, _: &[u32]| name.schema == "s";
         decide(&said, before(), &[], names).unwrap()
     }
@@ -338,6 +338,23 @@ mod tests {
         let decided = decided(100, &captured);
         assert_eq!((oids(&decided.before), oids(&decided.after)), (vec![10], vec![]));
         assert_eq!((decided.forget, decided.unfollow), (vec![(Class::Relation, 10)], vec![10]));
+    }
+
+    /// Others have committed meanwhile, so that the snapshot ends behind the transaction's own id.
+    #[test]
+    fn a_transaction_goes_on_with_what_it_has_made() {
+        let snapshot = CopySnapshot::of_moment("95:110:95").unwrap();
+        let names = |name: &Name, _: &[u32]| name.schema == "s";
+        let decided = |captured: &Captured, before: ModelBefore| {
+            let said = Said { xid: 100, snapshot: &snapshot, captured, loads: None };
+            decide(&said, before, &[], names).unwrap()
+        };
+        let made = decided(&captured(vec![table(20, "n")], &[20]), before());
+        let mut before = before();
+        before.model.extend(made.store);
+        before.followed.insert(20);
+        let renamed = decided(&captured(vec![table(20, "m")], &[]), before);
+        assert_eq!(renamed.after.tables[0].name.name, "m");
     }
 
     #[test]

@@ -102,7 +102,6 @@ impl Applier {
         let said = Said {
             xid: transaction.xid,
             snapshot: &snapshot,
-            shown: &command.snapshot,
             captured: &captured,
             loads: loads.as_ref().map(|(table, _)| *table),
         };
