@@ -43,6 +43,40 @@ fn a_task_that_refuses_commands_says_so_to_the_user() {
     pair.source.run(DATABASE, "ALTER TABLE t ADD c int");
 }
 
+/// A task that stops at commands: before anything of the transaction, and goes on when a person has done the same there.
+#[test]
+fn a_task_that_stops_at_commands_goes_on_when_told() {
+    let pair = Pair::start();
+    create_tables(&pair);
+    let options = TaskOptions { ddl: Some("stop"), ..TaskOptions::default() };
+    pair.start_task_with(DATABASE, TASK, &["public.*"], &options);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    pair.source.run(DATABASE, "BEGIN; ALTER TABLE t ADD c int; INSERT INTO t VALUES (100, 'x', 1); COMMIT");
+    pair.wait_for_state(DATABASE, TASK, "failed");
+    let hint = pair.source.value(DATABASE, &format!("SELECT last_error_hint FROM courier.tasks WHERE task = '{TASK}'"));
+    let skip = hint.split_once("SELECT ").map(|(_, rest)| format!("SELECT {rest}")).unwrap_or_default();
+    assert_mentions(&skip, &["courier.ddl_skip", TASK]);
+    pair.destination.run(DATABASE, "ALTER TABLE t ADD c int");
+    pair.source.run(DATABASE, &skip);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    assert_equal(&pair);
+    assert_eq!(pair.source.value(DATABASE, "SELECT string_agg(state, ',') FROM courier.ddl"), "skipped");
+}
+
+/// A table is emptied where its rows come anew, so the destination must not have rows of its own.
+#[test]
+fn conflict_policies_and_commands_do_not_go_together() {
+    let pair = Pair::start();
+    create_tables(&pair);
+    let answer = pair.source.refuses(
+        DATABASE,
+        &format!(
+            "SELECT courier.create_task('{TASK}', '{SERVER}', ARRAY['public.*'], conflict => 'ignore', ddl => 'replicate')"
+        ),
+    );
+    assert_mentions(&answer.to_string(), &["do not go together"]);
+}
+
 /// What a task has applied is a command like any other for a task of the destination.
 #[test]
 fn commands_go_on_to_a_third_server() {
