@@ -68,7 +68,6 @@ fn code_of_a_role_that_nobody_trusts_does_not_run_there() {
         CREATE FUNCTION evil2(a text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $f$ BEGIN PERFORM public.evil(a); RETURN a; END $f$; \
         CREATE TABLE low_t (id int PRIMARY KEY, v text); \
         ALTER TABLE low_t ADD CHECK (evil(v)); CREATE INDEX ON low_t (evil2(v)); \
-        ALTER TABLE low_t ADD g text GENERATED ALWAYS AS (evil2(v)) STORED; \
         INSERT INTO low_t VALUES (1, 'x'), (2, 'y'); UPDATE low_t SET v = 'z' WHERE id = 2";
     pair.source.run(DATABASE, "CREATE ROLE low; GRANT CREATE ON SCHEMA public TO low");
     pair.source.run(DATABASE, low);
@@ -84,6 +83,7 @@ fn code_of_a_role_that_nobody_trusts_does_not_run_there() {
 #[test]
 fn commands_cannot_be_forged() {
     let pair = followed_pair();
+    pair.destination.run(DATABASE, "CREATE ROLE low");
     pair.source
         .run(DATABASE, "CREATE ROLE low; GRANT CREATE ON SCHEMA public TO low; GRANT CREATE ON DATABASE shop TO low");
     let image = "'{\"form\": 1, \"dropped\": [{\"class\": \"table\", \"oid\": ' || 't'::regclass::oid || ', \"identity\": \"table public.t\"}]}'";
@@ -99,7 +99,7 @@ fn commands_cannot_be_forged() {
     pair.source.run(
         DATABASE,
         &format!(
-            "SET ROLE low; CREATE SCHEMA courier2; CREATE TABLE courier2.ddl_log (LIKE courier.ddl_log INCLUDING ALL); \
+            "SET ROLE low; CREATE SCHEMA courier2; CREATE TABLE courier2.ddl_log (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, snapshot text, image text, tag text); \
              INSERT INTO courier2.ddl_log {columns} VALUES {values}; \
              SELECT pg_logical_emit_message(true, 'pg_courier ddl', {image}); \
              CREATE TABLE \"x\"\"; drop table o; --\" (id int PRIMARY KEY, \"y\"\"; drop table t; --\" text DEFAULT $$'; drop table t; --$$)"
@@ -129,17 +129,28 @@ fn a_pause_and_an_emptied_log_lose_nothing() {
     assert_equal(&pair);
 }
 
-/// A command that nobody captured: the stream shows a row of another shape than the task knows, and it stops before it would
-/// leave something out.
+/// A command that nobody captured: the stream shows a row of another shape than the destination has, and stops before it would leave
+/// something out. Done by hand there, and captured by hand here, it is as if it had been.
 #[test]
 fn a_command_that_was_not_captured_stops_the_task() {
     let pair = followed_pair();
-    for trigger in pair.source.rows(DATABASE, "SELECT quote_ident(evtname) FROM pg_event_trigger") {
-        let name = trigger.into_iter().flatten().next().unwrap_or_default();
-        pair.source.run(DATABASE, &format!("ALTER EVENT TRIGGER {name} DISABLE"));
-    }
+    let triggers = |what: &str| {
+        for row in pair.source.rows(DATABASE, "SELECT quote_ident(evtname) FROM pg_event_trigger") {
+            let name = row.into_iter().flatten().next().unwrap_or_default();
+            pair.source.run(DATABASE, &format!("ALTER EVENT TRIGGER {name} {what}"));
+        }
+    };
+    triggers("DISABLE");
     pair.source.run(DATABASE, "ALTER TABLE t ADD c int; INSERT INTO t VALUES (100, 'x', 1)");
-    assert_mentions(&pair.failure(DATABASE, TASK), &["public.t", "courier.capture"]);
+    assert_mentions(&pair.failure(DATABASE, TASK), &["public.t", "column \"c\""]);
+    triggers("ENABLE ALWAYS");
+    pair.destination.run(DATABASE, &format!("SET ROLE {ROLE}; ALTER TABLE t ADD c int"));
+    pair.call(DATABASE, "resume", TASK);
+    pair.source.run(
+        DATABASE,
+        "SELECT courier.capture('public.t'); ALTER TABLE t RENAME c TO d; UPDATE t SET d = 2 WHERE id = 7",
+    );
+    assert_equal(&pair);
 }
 
 #[track_caller]
