@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use super::Command;
 use crate::destination::Destination;
 use crate::error::{Error, Origin, Result, sqlstate};
+use crate::logicalrep::TableName;
 use crate::pg::{bgworker, latch};
 use crate::schema::deparse::postgres::Emptying;
-use crate::schema::{Item, SchemaSql};
+use crate::schema::{Item, Kind, SchemaSql};
 
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 const DEADLOCK_DETECTED: &str = "40P01";
@@ -120,6 +121,16 @@ fn attempt(
 
 /// A name that belongs to something else is no reason to go on.
 fn is_the_same(destination: &mut Destination, item: &Item) -> Result<()> {
+    if item.kind == Kind::Table
+        && let Some(name) = TableName::parse(&item.object)
+        && destination.has_rows(&name)?
+    {
+        // One that somebody has made beforehand is taken, as long as nothing is in it.
+        let message = format!("table {} is on the destination already, with rows", item.object);
+        return Err(Error::new("42P07", message)
+            .origin(Origin::Destination)
+            .detail("They would mix with those of the new table."));
+    }
     let Some(sql) = &item.differs_sql else { return Ok(()) };
     let rows = destination.ask_definition(sql)?;
     let Some(difference) = rows.first().and_then(|row| row.opt_string(0)) else { return Ok(()) };

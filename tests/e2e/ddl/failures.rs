@@ -34,6 +34,46 @@ fn a_column_of_another_type_is_in_the_way() {
     assert_equal(&pair);
 }
 
+/// A table that has rows there is nobody's to take; an empty one is taken.
+#[test]
+fn a_table_with_rows_is_in_the_way() {
+    let pair = followed_pair();
+    let create = "CREATE TABLE n (id int PRIMARY KEY)";
+    pair.destination.run(DATABASE, &format!("SET ROLE {ROLE}; {create}; INSERT INTO n VALUES (7)"));
+    pair.source.run(DATABASE, &format!("{create}; INSERT INTO n VALUES (1)"));
+    assert_mentions(&pair.failure(DATABASE, TASK), &["n", "with rows"]);
+    pair.destination.run(DATABASE, "TRUNCATE n");
+    pair.call(DATABASE, "resume", TASK);
+    assert_equal(&pair);
+}
+
+/// Somebody has something else run in place of a command, or goes on without it.
+#[test]
+fn a_command_is_replaced_and_another_skipped() {
+    let pair = followed_pair();
+    pair.destination.run(DATABASE, &format!("SET ROLE {ROLE}; CREATE VIEW w AS SELECT v FROM t"));
+    pair.source.run(DATABASE, "ALTER TABLE t DROP v; INSERT INTO t VALUES (100)");
+    assert_mentions(&pair.failure(DATABASE, TASK), &["w", "courier.ddl_skip"]);
+    let id = pair.source.value(DATABASE, "SELECT id FROM courier.ddl WHERE state = 'failed'");
+    let wrong = format!("SELECT courier.ddl_skip('{TASK}', {id} + 1)");
+    assert_mentions(&pair.source.refuses(DATABASE, &wrong).to_string(), &["did not stop at command"]);
+    let replace = format!("SELECT courier.ddl_replace('{TASK}', {id}, 'ALTER TABLE public.t DROP v CASCADE')");
+    pair.source.run(DATABASE, &replace);
+    assert_equal(&pair);
+    assert_states(&pair, "replaced");
+    pair.destination.run(DATABASE, "ALTER TABLE o ADD x text");
+    pair.source.run(DATABASE, "ALTER TABLE o ADD x int");
+    assert_mentions(&pair.failure(DATABASE, TASK), &["x"]);
+    let id = pair.source.value(DATABASE, "SELECT id FROM courier.ddl WHERE state = 'failed'");
+    pair.source.run(DATABASE, &format!("SELECT courier.ddl_skip('{TASK}', {id})"));
+    pair.caught_up(DATABASE, TASK);
+    assert_states(&pair, "skipped");
+    pair.destination.run(DATABASE, "ALTER TABLE o DROP x");
+    // The next command on the table brings what was left out.
+    pair.source.run(DATABASE, "ALTER TABLE o ADD y int; INSERT INTO o (id, x, y) VALUES (100, 1, 2)");
+    assert_equal(&pair);
+}
+
 /// The login may not change the table: the task says what it lacks.
 #[test]
 fn a_right_that_is_missing_is_named() {
