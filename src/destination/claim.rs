@@ -231,10 +231,8 @@ impl Destination {
             connection
                 .exec("LOCK TABLE courier_applied.progress, courier_applied.table_progress IN ACCESS EXCLUSIVE MODE")?;
             if connection.query(ANY_ROW, &[])?.is_empty() {
-                connection.exec(
-                    "DROP TABLE courier_applied.progress, courier_applied.table_progress, courier_applied.marks, \
-                     courier_applied.conflicts, courier_applied.writer",
-                )?;
+                let tables = TABLES.map(|table| format!("courier_applied.{table}"));
+                connection.exec(&format!("DROP TABLE {}", tables.join(", ")))?;
                 connection.exec("DROP SCHEMA courier_applied")?;
             }
             Ok(())
