@@ -144,13 +144,17 @@ fn is_busy(error: &Error) -> bool {
     [LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED].contains(&error.sqlstate())
 }
 
+/// What the destination advises comes first; that one can go on in another way is what only we know.
 fn explain(command: &Command, Refused { statement, about, error }: Refused) -> Error {
+    let first = error.hint_text().unwrap_or(
+        "Remove the cause on the destination, or do it there yourself, then SELECT courier.resume({task}); what is there counts as done.",
+    );
+    let hint = format!(
+        "{first} To go on without it: SELECT courier.ddl_skip({{task}}, {}); courier.ddl_replace() runs another statement in its place.",
+        command.id
+    );
     error
         .context(format!("While applying {} (command {} of courier.ddl) on the destination.", command.tag, command.id))
         .context(format!("{about}: {statement}"))
-        .or_hint(format!(
-            "Remove the cause on the destination, or do it there yourself, then SELECT courier.resume({{task}}); what is there counts as \
-             done. To go on without it: SELECT courier.ddl_skip({{task}}, {id}); courier.ddl_replace() runs another statement in its place.",
-            id = command.id
-        ))
+        .hint(hint)
 }
