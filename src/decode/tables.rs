@@ -252,7 +252,7 @@ unsafe fn ask(relation: pg_sys::Relation, selection: &Selection, settled: bool) 
             is_users: true,
             catalog: &Catalog,
         };
-        if !selection.follows(seen.oid) {
+        if !selection.follows(seen.oid) || selection.joins() {
             let form = (*relation).rd_rel;
             seen.is_users = (*form).relkind as u8 == pg_sys::RELKIND_RELATION
                 && pg_sys::getExtensionOfObject(pg_sys::RelationRelationId, id) == pg_sys::InvalidOid;

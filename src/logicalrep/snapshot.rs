@@ -42,16 +42,14 @@ impl CopySnapshot {
         Ok(CopySnapshot { xmin, xmax, xip, sync_lsn })
     }
 
-    #[allow(dead_code, reason = "written and read by what comes next")]
     /// One that bounds no work: the catalogs at a moment.
     pub fn of_moment(text: &str) -> Result<CopySnapshot, String> {
         CopySnapshot::parse(text, Lsn(u64::MAX))
     }
 
-    #[allow(dead_code, reason = "written and read by what comes next")]
-    /// Does it show what a transaction did that has committed, whenever that was?
-    pub fn shows(&self, xid: u32) -> bool {
-        self.contains(xid, Lsn::INVALID)
+    /// Does it show what a transaction did that has committed, whenever that was? By its whole number, as 32 bits of it come again.
+    pub fn shows(&self, full: u64) -> bool {
+        full < self.xmin || (full < self.xmax && self.xip.binary_search(&full).is_err())
     }
 
     /// Shows nothing.
@@ -64,12 +62,11 @@ impl CopySnapshot {
         if commit_lsn > self.sync_lsn {
             return false;
         }
-        let xid = self.widen(xid);
-        xid < self.xmin || (xid < self.xmax && self.xip.binary_search(&xid).is_err())
+        self.shows(self.full(xid))
     }
 
-    /// Puts a 32-bit id into the epoch nearest to this snapshot.
-    fn widen(&self, xid: u32) -> u64 {
+    /// The whole number of a transaction of about the time of this snapshot.
+    pub fn full(&self, xid: u32) -> u64 {
         let distance = i64::from(xid.wrapping_sub(self.xmax as u32) as i32);
         self.xmax.saturating_add_signed(distance)
     }
@@ -104,6 +101,17 @@ mod tests {
         assert!(snapshot.contains(1, Lsn(1)));
         assert!(!snapshot.contains(2, Lsn(1)));
         assert!(!snapshot.contains(5, Lsn(1)));
+    }
+
+    /// What was noted long ago is still known to be past, and what comes after two billion transactions is not taken for it.
+    #[test]
+    fn whole_numbers_do_not_come_again() {
+        let old = CopySnapshot::of_moment("100:110:105").unwrap();
+        let epoch = 3u64 << 32;
+        let now = CopySnapshot::of_moment(&format!("{}:{}:", epoch + 90, epoch + 95)).unwrap();
+        assert_eq!(now.full(92), epoch + 92);
+        assert!(!old.shows(now.full(92)) && old.shows(92) && !old.shows(105));
+        assert!(now.shows(105) && now.shows(1 << 33));
     }
 
     #[test]

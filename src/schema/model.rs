@@ -40,9 +40,9 @@ pub struct Kept {
     pub image: Image,
     pub dependencies: Vec<Dependency>,
     pub causes: Vec<(Object, Foreign)>,
-    /// Facets that have changed since the object came into the model, and the transactions that did it.
+    /// Facets that have changed since the object came into the model, and the transactions that did it, by their whole numbers.
     #[serde(with = "as_pairs")]
-    pub changed: BTreeMap<Facet, u32>,
+    pub changed: BTreeMap<Facet, u64>,
 }
 
 /// How a task stands to an object.
@@ -88,25 +88,25 @@ mod as_pairs {
 
     use super::Facet;
 
-    pub fn serialize<S: Serializer>(map: &BTreeMap<Facet, u32>, to: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(map: &BTreeMap<Facet, u64>, to: S) -> Result<S::Ok, S::Error> {
         map.iter().collect::<Vec<_>>().serialize(to)
     }
 
-    pub fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<BTreeMap<Facet, u32>, D::Error> {
-        Ok(Vec::<(Facet, u32)>::deserialize(from)?.into_iter().collect())
+    pub fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<BTreeMap<Facet, u64>, D::Error> {
+        Ok(Vec::<(Facet, u64)>::deserialize(from)?.into_iter().collect())
     }
 }
 
 /// Who describes, and what he saw.
 #[derive(Clone, Copy)]
 pub struct Witness<'a> {
-    pub xid: u32,
+    pub xid: u64,
     pub snapshot: &'a CopySnapshot,
 }
 
 impl Witness<'_> {
     /// Has it seen what this transaction did?
-    fn saw(&self, xid: u32) -> bool {
+    fn saw(&self, xid: u64) -> bool {
         xid == self.xid || self.snapshot.shows(xid)
     }
 }
@@ -277,11 +277,15 @@ impl Kept {
         heard
     }
 
-    /// Facets of parts that are gone are kept, as somebody may describe them who has not seen that: but not all for ever.
+    /// Facets of parts that are gone are kept, as somebody may describe them who has not seen that: but not all for ever. Those that changed
+    /// first go first.
     fn forget_old(&mut self) {
         const MOST: usize = 1000;
-        if self.changed.len() > MOST {
-            self.changed.clear();
+        if let Some(excess) = self.changed.len().checked_sub(MOST).filter(|excess| *excess > 0) {
+            let mut order: Vec<u64> = self.changed.values().copied().collect();
+            order.sort_unstable();
+            let last_to_go = order[excess - 1];
+            self.changed.retain(|_, xid| *xid > last_to_go);
         }
     }
 }

@@ -67,6 +67,14 @@ impl Patterns {
     }
 }
 
+impl Patterns {
+    /// The same by nothing but names: no oid is believed.
+    pub fn names_by_name<'a>(&self, table: &TableName, mut ancestors: impl Iterator<Item = &'a TableName>) -> bool {
+        let is_included = |name: &TableName| self.include.iter().any(|p| p.matches(&name.schema, &name.name));
+        !is_of_system(&table.schema) && !self.exclude(table) && (is_included(table) || ancestors.any(is_included))
+    }
+}
+
 fn is_of_system(schema: &str) -> bool {
     ["pg_catalog", "information_schema", "courier", HELPER_SCHEMA].contains(&schema)
         || schema.starts_with("pg_toast")
@@ -116,14 +124,40 @@ impl Coverage {
     }
 
     fn of_followed(&self, followed: &Followed, table: &Seen<'_>, settled: bool) -> Result<Ruling> {
+        // What a copy does not have comes behind it, whatever the table was called before.
+        let is_behind_copy = self.joins && matches!(followed.interest, Interest::Except(_));
         let has_its_name = settled && followed.now.as_ref() == Some(followed.name());
-        if table.name != *followed.name() && !has_its_name {
+        if table.name != *followed.name() && !has_its_name && !is_behind_copy {
             let now = followed.now.as_ref().filter(|_| settled).unwrap_or(&table.name);
             return Err(self.renamed(table, followed.name(), now));
+        }
+        if self.joins
+            && !is_behind_copy
+            && !self.patterns.names_by_name(&table.name, table.ancestors.iter().map(|(_, n)| n))
+        {
+            return Err(self.not_named(table));
         }
         let is_certain = table.name == *followed.name();
         let (interest, route) = (followed.interest.clone(), Some(followed.route.clone()));
         Ok(Ruling { interest, route, is_certain })
+    }
+
+    /// Which tables a task follows that takes commands along stands on the destination. What its patterns name stands here.
+    fn not_named(&self, table: &Seen<'_>) -> Error {
+        let name = table.name.shown();
+        Error::new(
+            sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("the destination says that task \"{}\" follows table {name}, which its patterns do not name", self.task),
+        )
+        .detail(format!(
+            "Its row in {HELPER_SCHEMA}.object there is not what the task has written. No row of the table was sent."
+        ))
+        .hint(format!(
+            "Find out who did that. On the destination: DELETE FROM {HELPER_SCHEMA}.object WHERE oid = {}; Then here: SELECT \
+             courier.resume({});",
+            table.oid,
+            quote_literal(&self.task)
+        ))
     }
 
     /// Does the task want this transaction's changes of a table? Not what is in the table's copy.

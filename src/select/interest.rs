@@ -9,7 +9,7 @@ use crate::transform::Route;
 pub struct Seen<'a> {
     pub oid: u32,
     pub name: TableName,
-    /// The partitioned tables above it, the nearest first. Not asked of tables that are followed.
+    /// The partitioned tables above it, the nearest first. Of tables that are followed they are asked where tables join by commands.
     pub ancestors: Vec<(u32, TableName)>,
     /// Is it an ordinary table that belongs to no extension?
     pub is_users: bool,

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::apply::ddl;
 use crate::apply::ddl::define::{Defined, OneTable};
 use crate::catalog::Task;
+use crate::catalog::coverage;
 use crate::catalog::schema::{self, Extent};
 use crate::catalog::tables::{self, TaskTable};
 use crate::destination::Endpoint;
@@ -25,6 +26,7 @@ use crate::logicalrep::words::counted;
 use crate::pg::dsm::Segment;
 use crate::pg::{bgworker, latch, report, xact};
 use crate::schema::captured::Captured;
+use crate::select::coverage::Patterns;
 use crate::source::{self, TableReader};
 use crate::task::processes::{Argument, WorkerMode};
 use crate::task::status::{TaskStatus, WorkerStatus};
@@ -152,10 +154,14 @@ fn hold_snapshot(task: i32, status: &TaskStatus) -> Result<()> {
     }
 }
 
-/// Brings the table on the destination to the definition that it has now, and says what that is; nothing when it is gone.
+/// Brings the table on the destination to the definition that it has now, and says what that is; nothing when it is gone, or out of reach.
 fn define(task: &Task, table: &mut TaskTable, destination: &mut Destination) -> Result<Option<Captured>> {
-    let (tables, moment) = xact::in_transaction(|| Ok((tables::all_of_task(task.id)?, moment_of(table)?)))?;
-    let at = OneTable { oid: table.relid, captured: &moment.captured, snapshot: &moment.snapshot };
+    let patterns = Patterns::parse(&task.include, &task.exclude, Vec::new())?;
+    let (tables, moment, is_named) = xact::in_transaction(|| {
+        let is_named = coverage::is_named(&patterns, table.relid)?;
+        Ok((tables::all_of_task(task.id)?, moment_of(table)?, is_named))
+    })?;
+    let at = OneTable { oid: table.relid, captured: &moment.captured, snapshot: &moment.snapshot, is_named };
     let Defined::As(name) = ddl::define::define(destination, &task.uuid, &tables, &at)? else { return Ok(None) };
     if name != table.route.source {
         xact::in_transaction(|| tables::set_name(task.id, table.relid, &name))?;

@@ -21,14 +21,15 @@ pub struct ModelBefore {
 
 impl ModelBefore {
     /// Has the object come into the model with what this transaction did?
-    pub fn has_seen(&self, object: &Object, xid: u32) -> Result<bool, String> {
+    pub fn has_seen(&self, object: &Object, xid: u64) -> Result<bool, String> {
         self.model.get(object).map_or(Ok(false), |known| is_in(&known.base, xid))
     }
 }
 
 /// Whose command it is.
 pub struct Said<'a> {
-    pub xid: u32,
+    /// Its whole number.
+    pub xid: u64,
     pub snapshot: &'a CopySnapshot,
     pub captured: &'a Captured,
     /// A table whose rows come behind it, all of them.
@@ -60,7 +61,7 @@ pub fn decide(
     names: impl Fn(&Name, &[u32]) -> bool,
 ) -> Result<Decided, String> {
     let mut decided = Decided::default();
-    let standings = standings(said, &known, &names, &mut decided);
+    let standings = standings(said, &known, &names, &mut decided)?;
     let joining = decided.follow.iter().map(|(oid, ..)| *oid).chain(decided.enter.iter().map(|(oid, _)| *oid));
     let there: Vec<u32> = known.followed.iter().copied().chain(joining).collect();
     let image = said.captured.for_task(&there, available);
@@ -95,7 +96,7 @@ pub fn decide(
 }
 
 /// Does the snapshot that an object came into the model with show the transaction?
-fn is_in(base: &str, xid: u32) -> Result<bool, String> {
+fn is_in(base: &str, xid: u64) -> Result<bool, String> {
     if base.is_empty() { Ok(false) } else { Ok(CopySnapshot::of_moment(base)?.shows(xid)) }
 }
 
@@ -171,7 +172,7 @@ fn standings(
     known: &ModelBefore,
     names: &impl Fn(&Name, &[u32]) -> bool,
     decided: &mut Decided,
-) -> BTreeMap<Object, Standing> {
+) -> Result<BTreeMap<Object, Standing>, String> {
     let created: HashSet<&Object> = said.captured.created.iter().collect();
     let mut standings = BTreeMap::new();
     // A partition is named with its parent, so parents come first.
@@ -180,6 +181,10 @@ fn standings(
     let mut joined: HashSet<u32> = HashSet::new();
     for table in tables {
         let object = (Class::Relation, table.oid);
+        // What it was before its copy says nothing about what it is.
+        if known.has_seen(&object, said.xid)? {
+            continue;
+        }
         let name = TableName::new(&table.name.schema, &table.name.name);
         let parents: Vec<u32> = table.parents.iter().map(|parent| parent.oid).collect();
         let is_named = names(&table.name, &parents)
@@ -211,7 +216,7 @@ fn standings(
             (false, false) => {}
         }
     }
-    standings
+    Ok(standings)
 }
 
 fn heard(said: &Said<'_>, before: Option<&Known>, new: Kept, standing: Option<Standing>) -> Known {
@@ -237,7 +242,7 @@ fn drops(said: &Said<'_>, known: &mut ModelBefore, decided: &mut Decided) -> Res
         }
         if let Some(before) = known.model.remove(&object) {
             // What the task has left is not its own any more.
-            if before.standing == Standing::Followed {
+            if before.standing != Standing::Left {
                 add(&mut decided.before, &together([&before.kept]));
             }
             decided.forget.push(object);
@@ -283,7 +288,7 @@ mod tests {
         }
     }
 
-    fn decided(xid: u32, captured: &Captured) -> Decided {
+    fn decided(xid: u64, captured: &Captured) -> Decided {
         let snapshot = CopySnapshot::of_moment("100:100:").unwrap();
         let said = Said { xid, snapshot: &snapshot, captured, loads: None };
         let names = |name: &Name, _: &[u32]| name.schema == "s";
@@ -332,6 +337,18 @@ mod tests {
     }
 
     #[test]
+    fn a_table_that_is_dropped_before_its_copy_is_dropped_there() {
+        let mut before = before();
+        before.model.values_mut().for_each(|known| known.standing = Standing::Entering);
+        let dropped = vec![Dropped { class: Class::Relation, oid: 10, identity: String::new() }];
+        let captured = Captured { form: FORM, dropped, ..Captured::default() };
+        let snapshot = CopySnapshot::of_moment("100:100:").unwrap();
+        let said = Said { xid: 100, snapshot: &snapshot, captured: &captured, loads: None };
+        let decided = decide(&said, before, &[], |_, _| true).unwrap();
+        assert_eq!((oids(&decided.before), oids(&decided.after)), (vec![10], vec![]));
+    }
+
+    #[test]
     fn a_dropped_table_is_dropped_and_one_that_nobody_knows_is_not() {
         let dropped = |oid| Dropped { class: Class::Relation, oid, identity: String::new() };
         let captured = Captured { form: FORM, dropped: vec![dropped(10), dropped(99)], ..Captured::default() };
@@ -360,7 +377,7 @@ mod tests {
     #[test]
     fn what_the_first_image_has_seen_is_not_done_again() {
         let seen = decided(80, &captured(vec![in_schema(table(10, "t"), "z")], &[]));
-        assert!(seen.store.is_empty());
+        assert!(seen.store.is_empty() && seen.follow.is_empty() && seen.unfollow.is_empty());
         assert_eq!(oids(&seen.before), oids(&seen.after));
     }
 }

@@ -23,6 +23,8 @@ pub enum Defined {
     As(TableName),
     /// The source has dropped it, and the stream will say so.
     Gone,
+    /// It is out of the task's reach again: it is called as on the source, and left.
+    Left,
 }
 
 /// The source at a moment: one table with all that it needs, and which transactions it shows.
@@ -30,6 +32,8 @@ pub struct OneTable<'a> {
     pub oid: u32,
     pub captured: &'a Captured,
     pub snapshot: &'a str,
+    /// Do the patterns of the task name it then?
+    pub is_named: bool,
 }
 
 /// `tables`: those of the task.
@@ -57,11 +61,15 @@ pub fn define(destination: &mut Destination, task_id: &str, tables: &[u32], at: 
     items.retain(|item| item.kind.section() == Section::PreData);
     let stored: Vec<(Object, Known)> = described
         .into_iter()
-        .map(|(object, kept)| (object, Known { standing: Standing::Followed, base: at.snapshot.to_owned(), kept }))
+        .map(|(object, kept)| {
+            let is_left = object == (Class::Relation, at.oid) && !at.is_named;
+            let standing = if is_left { Standing::Left } else { Standing::Followed };
+            (object, Known { standing, base: at.snapshot.to_owned(), kept })
+        })
         .collect();
     destination.in_transaction(|destination| {
         run::run_once(destination, &items)?;
         destination.store_model(task_id, stored.iter().map(|(object, known)| (object, known)))
     })?;
-    Ok(Defined::As(name))
+    Ok(if at.is_named { Defined::As(name) } else { Defined::Left })
 }

@@ -91,6 +91,7 @@ impl Applier {
         }
         let by_hand = self.decisions.get(&command.id).cloned().flatten();
         let snapshot = CopySnapshot::of_moment(&command.snapshot).map_err(Error::internal)?;
+        let xid = snapshot.full(transaction.xid);
         self.stand_still()?;
         let task_id = self.writer.task_id().to_owned();
         let selection = self.selection.clone();
@@ -98,13 +99,9 @@ impl Applier {
         let destination = self.writer.lanes.plain()?.exchange();
         let before = ModelBefore { model: model(destination, &task_id, &captured)?, followed };
         check_described(command, &captured, &before)?;
-        let loads = self.loads(transaction.xid, &captured, &before)?;
-        let said = Said {
-            xid: transaction.xid,
-            snapshot: &snapshot,
-            captured: &captured,
-            loads: loads.as_ref().map(|(table, _)| *table),
-        };
+        let loads = self.loads(xid, &captured, &before)?;
+        let said =
+            Said { xid, snapshot: &snapshot, captured: &captured, loads: loads.as_ref().map(|(table, _)| *table) };
         let destination = self.writer.lanes.plain()?.exchange();
         let available = destination.available(&captured.causes)?;
         let names = |name: &Name, parents: &[u32]| selection.names(&TableName::new(&name.schema, &name.name), parents);
@@ -174,7 +171,7 @@ impl Applier {
     }
 
     /// The table whose rows come in the stream behind the command.
-    fn loads(&mut self, xid: u32, captured: &Captured, before: &ModelBefore) -> Result<Option<Loaded>> {
+    fn loads(&mut self, xid: u64, captured: &Captured, before: &ModelBefore) -> Result<Option<Loaded>> {
         let Some(rewrite) = captured.rewrite else { return Ok(None) };
         if before.has_seen(&(Class::Relation, rewrite.table), xid).map_err(Error::internal)? {
             // The table's copy has these rows.
