@@ -69,8 +69,9 @@ pub struct Applier {
     pub(super) selection: Rc<Selection>,
     /// The transaction under way has a command of the source: what follows waits until it has committed.
     pub(super) stands_alone: bool,
-    /// Tables have to be copied before anything else is applied.
+    /// Tables have to be copied before anything else is applied; while the transaction under way brings them, that is not so yet.
     pub(super) copies: bool,
+    pub(super) brings_copies: bool,
     pub(super) decisions: HashMap<i64, Option<String>>,
     pub(super) stops_at_commands: bool,
     pub(super) definitions: Definitions,
@@ -132,6 +133,7 @@ impl Applier {
             selection,
             stands_alone: false,
             copies: false,
+            brings_copies: false,
             decisions: plan.decisions,
             stops_at_commands: plan.stops_at_commands,
             definitions: Definitions::new(plan.temporary),

@@ -5,14 +5,14 @@
 //! the source's values. Where the destination cannot compute the same, the table there is emptied, takes its new shape, and the rows follow
 //! in the stream. CREATE TABLE AS and SELECT INTO write their rows before anybody can say what the table is: they wait in a file.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::error::Result;
 use crate::logicalrep::{Change, Lsn, Relation, Spool};
-use crate::schema::captured::Rewrite;
+use crate::schema::captured::{Captured, Rewrite};
 use crate::schema::image::{Column, Table};
 
 /// What the transaction under way has said about definitions.
@@ -23,6 +23,8 @@ pub struct Definitions {
     awaited: HashMap<u32, Awaited>,
     /// How the rows of tables that are written anew come to be, as far as that is decided.
     ways: HashMap<u32, RowsAnew>,
+    /// Tables whose rewriting was skipped: what the same transaction says of them later would compute other values.
+    skipped: HashSet<u32>,
 }
 
 /// Does the cast from the one type to the other give the same on every server, whatever its settings?
@@ -35,7 +37,7 @@ fn converts_alike(before: &str, after: &str) -> bool {
 
 impl Definitions {
     pub fn new(directory: PathBuf) -> Definitions {
-        Definitions { directory, awaited: HashMap::new(), ways: HashMap::new() }
+        Definitions { directory, awaited: HashMap::new(), ways: HashMap::new(), skipped: HashSet::new() }
     }
 
     /// Keeps a row of a table that is not there yet.
@@ -66,6 +68,22 @@ impl Definitions {
             self.ways.insert(table.oid, way);
         }
         self.ways.get(&rewrite.table).copied().unwrap_or(RowsAnew::Sent)
+    }
+
+    /// A person wants nothing of a command: of one that writes a table anew neither what follows.
+    pub fn skip(&mut self, captured: &Captured) {
+        self.skipped.extend(captured.rewrite.map(|rewrite| rewrite.table));
+    }
+
+    pub fn is_skipped(&self, captured: &Captured) -> bool {
+        let touched = captured.touched.iter().map(|(_, oid)| *oid).chain(captured.rewrite.map(|rewrite| rewrite.table));
+        !self.skipped.is_empty() && touched.into_iter().any(|oid| self.skipped.contains(&oid))
+    }
+
+    /// The transaction is complete.
+    pub fn end(&mut self) {
+        self.ways.clear();
+        self.skipped.clear();
     }
 
     /// The command has ended: the next one decides anew.

@@ -96,7 +96,8 @@ impl Applier {
         if std::mem::take(&mut self.stands_alone) {
             self.writer.lanes.await_commits()?;
             crate::failpoint::hit("apply_after_ddl_commit")?;
-            if self.copies {
+            if self.brings_copies {
+                self.copies = true;
                 return Err(Error::new(sqlstate::OBJECT_IN_USE, "tables have come in that have to be copied first"));
             }
         }

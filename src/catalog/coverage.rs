@@ -152,7 +152,7 @@ pub fn at_start(task: &Task, source: &mut dyn Source) -> Result<Coverage> {
     Ok(coverage)
 }
 
-/// Do patterns name a table now, by itself or with a partitioned table that it belongs to?
+/// Do patterns name a table now, by itself or with a partitioned table that it belongs to? One that is gone has no name to be judged by.
 pub fn is_named(patterns: &Patterns, table: u32) -> Result<bool> {
     let sql = "SELECT n.nspname, c.relname, c.oid = $1::oid AS is_itself \
                FROM (SELECT $1::oid AS oid UNION SELECT relid FROM pg_partition_ancestors($1::oid)) a \
@@ -163,7 +163,7 @@ pub fn is_named(patterns: &Patterns, table: u32) -> Result<bool> {
         let name = TableName::new(row.text("nspname")?, row.text("relname")?);
         if row.bool("is_itself")? { itself = Some(name) } else { ancestors.push(name) }
     }
-    Ok(itself.is_some_and(|name| patterns.names_by_name(&name, ancestors.iter())))
+    Ok(itself.is_none_or(|name| patterns.names_by_name(&name, ancestors.iter())))
 }
 
 pub struct FollowedTable {

@@ -133,6 +133,7 @@ pub fn read_without_image(noted: &Noted) -> Result<Ready> {
         About::Rewrite(rewrite) => Captured { rewrite: Some(*rewrite), ..empty() },
         About::Unknown => empty(),
     };
+    let captured = Captured { is_unread: true, ..captured };
     let snapshot = command::after_command(command::snapshot)?;
     ready(noted, snapshot, captured)
 }

@@ -36,9 +36,9 @@ impl Destination {
         (0..questions.len()).map(|at| row.bool(at)).collect()
     }
 
-    /// What a person wants to run here.
+    /// What a person wants to run here: one statement, as the destination takes no more of them at once this way.
     pub fn run_by_hand(&mut self, statement: &str) -> Result<()> {
-        self.connection.exec_all(statement)
+        self.connection.exec(statement).map(drop)
     }
 
     // ---- inside a transaction that has more to do than that ----------------------------------------------------

@@ -138,6 +138,17 @@ impl Destination {
         Ok(())
     }
 
+    /// A table is left as it is.
+    pub fn leave_table(&mut self, task_id: &str, table: u32) -> Result<()> {
+        self.connection
+            .execute(
+                "UPDATE courier_applied.object SET state = $3, changed_at = pg_catalog.now() \
+                 WHERE task_id = $1::uuid AND is_table AND oid = $2::oid",
+                &[Some(task_id), Some(&table.to_string()), Some(Standing::Left.as_str())],
+            )
+            .map(drop)
+    }
+
     pub fn forget_model(&mut self, task_id: &str, objects: &[Object]) -> Result<()> {
         let (classes, oids): (Vec<u32>, Vec<u32>) = objects.iter().map(|(class, oid)| (class.oid(), *oid)).unzip();
         self.connection

@@ -19,6 +19,9 @@ pub const FORM: u16 = 1;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Captured {
     pub form: u16,
+    /// What the command did could not be read: there is no image, and what it touched may not be known either.
+    #[serde(default)]
+    pub is_unread: bool,
     /// Objects that the command touched and that are there, as roots: a table for its columns, constraints, indexes, triggers.
     #[serde(default)]
     pub touched: Vec<Object>,
@@ -164,6 +167,7 @@ mod tests {
     fn captured(image: Image, dependencies: Vec<Dependency>) -> Captured {
         Captured {
             form: FORM,
+            is_unread: false,
             touched: image.tables.iter().map(|table| (Class::Relation, table.oid)).collect(),
             created: Vec::new(),
             image,

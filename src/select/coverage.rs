@@ -95,7 +95,14 @@ pub struct Coverage {
 
 impl Coverage {
     pub fn follows(&self, table: u32) -> bool {
-        self.followed.contains_key(&table)
+        self.followed.get(&table).is_some_and(|table| table.interest.is_any())
+    }
+
+    /// From now on nothing of a table is wanted, whatever it is called.
+    pub fn leave(&mut self, table: u32, name: TableName) {
+        let route = Rc::new(Route::identity(name.clone()));
+        self.followed.insert(table, Followed { route, now: Some(name), interest: Interest::Nothing });
+        self.patterns.parents.retain(|parent| *parent != table);
     }
 
     /// Did it commit before the worker looked around?
@@ -124,6 +131,9 @@ impl Coverage {
     }
 
     fn of_followed(&self, followed: &Followed, table: &Seen<'_>, settled: bool) -> Result<Ruling> {
+        if !followed.interest.is_any() {
+            return Ok(Ruling::NOTHING);
+        }
         // What a copy does not have comes behind it, whatever the table was called before.
         let is_behind_copy = self.joins && matches!(followed.interest, Interest::Except(_));
         let has_its_name = settled && followed.now.as_ref() == Some(followed.name());

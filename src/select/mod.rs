@@ -121,7 +121,7 @@ impl Selection {
 
     /// The tables of the task.
     pub fn followed(&self) -> Vec<u32> {
-        self.coverage().followed.keys().copied().collect()
+        self.coverage().followed.iter().filter(|(_, table)| table.interest.is_any()).map(|(oid, _)| *oid).collect()
     }
 
     /// Do tables join and leave by the commands that make and drop them?
@@ -131,8 +131,8 @@ impl Selection {
 
     /// The tables of the task, partitioned ones, which hold no rows, among them.
     pub fn known(&self) -> Vec<u32> {
-        let coverage = self.coverage();
-        coverage.followed.keys().chain(&coverage.patterns.parents).copied().collect()
+        let parents = self.coverage().patterns.parents.clone();
+        self.followed().into_iter().chain(parents).collect()
     }
 
     /// Did the transaction commit before the worker looked how things are? Then that is what tables are judged by.

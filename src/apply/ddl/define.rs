@@ -23,7 +23,7 @@ pub enum Defined {
     As(TableName),
     /// The source has dropped it, and the stream will say so.
     Gone,
-    /// It is out of the task's reach again: it is called as on the source, and left.
+    /// It is out of the task's reach again, or never was in it: nothing of it is told there.
     Left,
 }
 
@@ -38,6 +38,10 @@ pub struct OneTable<'a> {
 
 /// `tables`: those of the task.
 pub fn define(destination: &mut Destination, task_id: &str, tables: &[u32], at: &OneTable<'_>) -> Result<Defined> {
+    if !at.is_named {
+        destination.leave_table(task_id, at.oid)?;
+        return Ok(Defined::Left);
+    }
     let available = destination.available(&at.captured.causes)?;
     let image = at.captured.for_task(tables, &available);
     let Some(table) = image.tables.iter().find(|table| table.oid == at.oid) else { return Ok(Defined::Gone) };
@@ -61,15 +65,11 @@ pub fn define(destination: &mut Destination, task_id: &str, tables: &[u32], at: 
     items.retain(|item| item.kind.section() == Section::PreData);
     let stored: Vec<(Object, Known)> = described
         .into_iter()
-        .map(|(object, kept)| {
-            let is_left = object == (Class::Relation, at.oid) && !at.is_named;
-            let standing = if is_left { Standing::Left } else { Standing::Followed };
-            (object, Known { standing, base: at.snapshot.to_owned(), kept })
-        })
+        .map(|(object, kept)| (object, Known { standing: Standing::Followed, base: at.snapshot.to_owned(), kept }))
         .collect();
     destination.in_transaction(|destination| {
         run::run_once(destination, &items)?;
         destination.store_model(task_id, stored.iter().map(|(object, known)| (object, known)))
     })?;
-    Ok(if at.is_named { Defined::As(name) } else { Defined::Left })
+    Ok(Defined::As(name))
 }

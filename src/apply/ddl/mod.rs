@@ -22,6 +22,7 @@ use super::applier::Applier;
 use super::definitions::RowsAnew;
 use crate::destination::{CommandDone, Destination, ModelTable};
 use crate::error::{Error, Origin, Result, sqlstate};
+use crate::logicalrep::names::{quote_literal, shown_qualified};
 use crate::logicalrep::{CopySnapshot, Lsn, TableName, Transaction};
 use crate::pg::compat;
 use crate::schema::captured::{Captured, FORM};
@@ -84,12 +85,14 @@ impl Applier {
         let begin = Instant::now();
         let mut captured = read(command)?;
         captured.becomes_logged();
-        match (self.decisions.get(&command.id).cloned(), self.stops_at_commands) {
-            (Some(None), _) => return self.skip_command(command),
-            (None, true) => return self.stop_at(command, &captured),
-            (Some(Some(_)) | None, _) => {}
+        let decision = self.decisions.get(&command.id).cloned();
+        if matches!(decision, Some(None)) || self.definitions.is_skipped(&captured) {
+            return self.skip_command(command, &captured);
         }
-        let by_hand = self.decisions.get(&command.id).cloned().flatten();
+        if decision.is_none() && self.stops_at_commands {
+            return self.stop_at(command, &captured);
+        }
+        let by_hand = decision.flatten();
         let snapshot = CopySnapshot::of_moment(&command.snapshot).map_err(Error::internal)?;
         let xid = snapshot.full(transaction.xid);
         self.stand_still()?;
@@ -98,7 +101,7 @@ impl Applier {
         let followed = selection.known().into_iter().collect();
         let destination = self.writer.lanes.plain()?.exchange();
         let before = ModelBefore { model: model(destination, &task_id, &captured)?, followed };
-        check_described(command, &captured, &before)?;
+        check_read(command, &captured, &before)?;
         let loads = self.loads(xid, &captured, &before)?;
         let said =
             Said { xid, snapshot: &snapshot, captured: &captured, loads: loads.as_ref().map(|(table, _)| *table) };
@@ -110,7 +113,10 @@ impl Applier {
         let emptied = loads.as_ref().and_then(|(table, name)| Some((*table, name.as_ref()?)));
         let (objects, statements) = match &by_hand {
             None => apply(destination, command, &decided, emptied)?,
-            Some(statement) => (Vec::new(), run::run_by_hand(destination, command, statement)?),
+            Some(statement) => {
+                let emptyings = emptyings(&decided, emptied);
+                (Vec::new(), run::run_by_hand(destination, command, &emptyings, statement)?)
+            }
         };
         let concerns = !decided.store.is_empty() || !decided.forget.is_empty() || emptied.is_some();
         let held = held(destination, command, &decided)?;
@@ -135,7 +141,7 @@ impl Applier {
         destination.note_command(&task_id, &note)?;
         crate::failpoint::hit("apply_after_ddl")?;
         self.stands_alone = true;
-        self.copies |= !decided.enter.is_empty();
+        self.brings_copies |= !decided.enter.is_empty();
         self.take_notice(&decided);
         match loads {
             Some((table, _)) => self.selection.reload([table]),
@@ -146,7 +152,8 @@ impl Applier {
     }
 
     /// A person has decided that nothing of it is applied. The model does not have it either: what comes next brings it.
-    fn skip_command(&mut self, command: &Command) -> Result<()> {
+    fn skip_command(&mut self, command: &Command, captured: &Captured) -> Result<()> {
+        self.definitions.skip(captured);
         self.stand_still()?;
         self.stands_alone = true;
         let task_id = self.writer.task_id().to_owned();
@@ -235,12 +242,15 @@ fn note(coverage: &mut Coverage, decided: &Decided) {
     }
     for (oid, name) in &decided.enter {
         // What the transaction goes on to write there is in the copy.
-        let route = Rc::new(Route::identity(name.clone()));
-        coverage.followed.insert(*oid, Followed { route, now: Some(name.clone()), interest: Interest::Nothing });
+        coverage.leave(*oid, name.clone());
     }
     for oid in &decided.unfollow {
         coverage.followed.remove(oid);
         coverage.patterns.parents.retain(|parent| parent != oid);
+        // One that is still there has left.
+        if let Some((Some(schema), name)) = decided.store.get(&(Class::Relation, *oid)).map(|left| left.kept.name()) {
+            coverage.leave(*oid, TableName::new(schema, name));
+        }
     }
 }
 
@@ -249,7 +259,7 @@ fn note(coverage: &mut Coverage, decided: &Decided) {
 fn adopt(coverage: &mut Coverage, tables: &[ModelTable]) -> bool {
     let mut lacks_copy = false;
     let is_followed = |table: &&ModelTable| table.standing != Standing::Left && !coverage.patterns.exclude(&table.name);
-    let followed: Vec<&ModelTable> = tables.iter().filter(is_followed).collect();
+    let (followed, left): (Vec<&ModelTable>, Vec<&ModelTable>) = tables.iter().partition(is_followed);
     coverage.start = CopySnapshot::nothing(Lsn::INVALID);
     coverage.missing.clear();
     coverage.joins = true;
@@ -263,6 +273,7 @@ fn adopt(coverage: &mut Coverage, tables: &[ModelTable]) -> bool {
         let route = Rc::new(Route::identity(table.name.clone()));
         coverage.followed.insert(table.oid, Followed { route, now: Some(table.name.clone()), interest });
     }
+    left.into_iter().for_each(|table| coverage.leave(table.oid, table.name.clone()));
     lacks_copy
 }
 
@@ -320,27 +331,27 @@ fn read(command: &Command) -> Result<Captured> {
     Ok(captured)
 }
 
-/// A command whose effect could not be read (`courier.on_capture_error`) leaves a row that says no more than what it touched.
-fn check_described(command: &Command, captured: &Captured, before: &ModelBefore) -> Result<()> {
-    let image = &captured.image;
-    let is_described = |(class, oid): &Object| match class {
-        Class::Relation => {
-            image.tables.iter().any(|of| of.oid == *oid) || image.sequences.iter().any(|of| of.oid == *oid)
-        }
-        Class::Type => image.types.iter().any(|of| of.oid == *oid),
-        _ => true,
-    };
-    let is_missing = |object: &&Object| before.model.contains_key(object) && !is_described(object);
-    let Some(object) = captured.touched.iter().find(is_missing).filter(|_| captured.rewrite.is_none()) else {
+/// A command whose effect could not be read (`courier.on_capture_error`) leaves a row that says no more than what it touched, if that.
+fn check_read(command: &Command, captured: &Captured, before: &ModelBefore) -> Result<()> {
+    let is_about_nothing = captured.touched.is_empty() && captured.rewrite.is_none();
+    let known = captured.touched.iter().find_map(|object| before.model.get(object));
+    let rewritten = captured.rewrite.and_then(|rewrite| before.model.get(&(Class::Relation, rewrite.table)));
+    if !captured.is_unread || known.or(rewritten).is_none() && !is_about_nothing {
         return Ok(());
+    }
+    let shown = known.or(rewritten).map(|known| {
+        let (schema, name) = known.kept.name();
+        shown_qualified(schema.unwrap_or_default(), name)
+    });
+    let hint = match &shown {
+        Some(object) => format!("SELECT courier.capture({});", quote_literal(object)),
+        None => "SELECT courier.capture_task({task});".to_owned(),
     };
-    let (schema, name) = before.model.get(object).map_or((None, ""), |known| known.kept.name());
-    let shown = crate::logicalrep::names::shown_qualified(schema.unwrap_or_default(), name);
-    Err(Error::new(sqlstate::DATA_CORRUPTED, format!("what {} has made of {shown} could not be read", command.tag))
+    let what = shown.map_or_else(String::new, |object| format!(" of {object}"));
+    Err(Error::new(sqlstate::DATA_CORRUPTED, format!("what {} has made{what} could not be read", command.tag))
         .detail(format!("It is command {} of courier.ddl. Nothing of its transaction has been applied.", command.id))
         .hint(format!(
-            "SELECT courier.capture({}); then SELECT courier.ddl_skip({{task}}, {}); the image that is written now brings it.",
-            crate::logicalrep::names::quote_literal(&shown),
+            "{hint} Then SELECT courier.ddl_skip({{task}}, {}); the image that is written now brings what is missing.",
             command.id
         )))
 }
@@ -403,12 +414,15 @@ fn apply(
         steps.iter_mut().for_each(|step| step.of_empty(table));
     }
     let items = plan::in_order(&steps, compat::MAJOR);
-    let emptied = emptied.map(|(_, name)| name).into_iter().chain(&decided.empty);
-    let emptyings: Vec<Emptying> = emptied.map(postgres::emptying).collect();
-    let statements = run::run(destination, command, &emptyings, &items)?;
+    let statements = run::run(destination, command, &emptyings(decided, emptied), &items)?;
     let mut objects: Vec<String> = items.iter().map(|item| item.object.clone()).collect();
     objects.dedup();
     Ok((objects, statements))
+}
+
+/// Tables whose rows all come anew, in the stream or by a copy.
+fn emptyings(decided: &Decided, loaded: Option<(u32, &Name)>) -> Vec<Emptying> {
+    loaded.map(|(_, name)| name).into_iter().chain(&decided.empty).map(postgres::emptying).collect()
 }
 
 fn unsaid(subject: &str, command: &Command) -> Error {

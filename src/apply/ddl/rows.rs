@@ -51,7 +51,7 @@ impl Applier {
             return Err(uncaptured(relation));
         }
         if self.stands_alone {
-            self.definitions.forget_ways();
+            self.definitions.end();
             self.selection.transaction_ends();
         }
         Ok(())

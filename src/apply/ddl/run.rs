@@ -53,13 +53,20 @@ pub(super) fn run(
 }
 
 /// Runs what a person wants in place of a command.
-pub(super) fn run_by_hand(destination: &mut Destination, command: &Command, statement: &str) -> Result<Vec<String>> {
+pub(super) fn run_by_hand(
+    destination: &mut Destination,
+    command: &Command,
+    emptyings: &[Emptying],
+    statement: &str,
+) -> Result<Vec<String>> {
+    let mut said = attempt(destination, emptyings, &[]).map_err(|refused| explain(command, refused))?;
     destination.run_by_hand(statement).map_err(|error| {
         error.context(format!("While running in place of command {} of courier.ddl: {statement}", command.id)).or_hint(
             "SELECT courier.ddl_replace() with another statement, or courier.ddl_skip(); see SELECT * FROM courier.ddl WHERE state = 'failed';",
         )
     })?;
-    Ok(vec![statement.to_owned()])
+    said.push(statement.to_owned());
+    Ok(said)
 }
 
 /// The same where nobody else is at work on the tables.

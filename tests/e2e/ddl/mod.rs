@@ -15,6 +15,7 @@ mod harness;
 mod indexes;
 mod killed;
 mod locks;
+mod lying;
 mod partitions;
 mod random;
 mod scope;
