@@ -112,3 +112,13 @@ pub fn decisions(task: i32) -> Result<HashMap<i64, Option<String>>> {
     let rows = spi::as_extension(|| spi::query(sql, &[Some(&task.to_string())]))?;
     rows.iter().map(|row| Ok((row.parse("id")?, row.opt_string("statement")))).collect()
 }
+
+/// Rows of the log travel in the WAL; here they are kept for people, and not for ever.
+pub fn forget_old() -> Result<()> {
+    const KEPT: &str = "30 days";
+    for table in ["ddl_log", "ddl_done", "ddl_decision"] {
+        let sql = format!("DELETE FROM courier.{table} WHERE at < pg_catalog.now() - $1::interval");
+        spi::as_extension(|| spi::execute(&sql, &[Some(KEPT)]))?;
+    }
+    Ok(())
+}

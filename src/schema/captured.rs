@@ -142,27 +142,9 @@ fn block_type(of: &mut Type, scope: &Scope) {
 mod tests {
     use super::*;
     use crate::schema::image::{Column, ConstraintKind, Sequence};
-    use crate::schema::samples::{child, column, constraint, image, sequence, table};
+    use crate::schema::samples::{child, column, constraint, image, needs, sequence, table};
 
     const FUNCTION: Object = (Class::Proc, 900);
-
-    fn needs(part: Object, table: u32, on: Object) -> Dependency {
-        Dependency {
-            part,
-            table: Some(table),
-            at_table: part == (Class::Relation, table),
-            domain: None,
-            is_check: false,
-            is_normal: true,
-            on,
-            element: None,
-            range: None,
-            relation: None,
-            relation_kind: None,
-            type_kind: None,
-            extension: None,
-        }
-    }
 
     fn captured(image: Image, dependencies: Vec<Dependency>) -> Captured {
         Captured {
@@ -180,7 +162,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_is_read() {
-        let written = captured(image(), vec![needs((Class::Constraint, 5), 10, FUNCTION)]);
+        let written = captured(image(), vec![needs((Class::Constraint, 5), Some(10), FUNCTION)]);
         let text = serde_json::to_string(&written).unwrap();
         assert_eq!(serde_json::from_str::<Captured>(&text).unwrap(), written);
         let least: Captured = serde_json::from_str(r#"{"form": 1}"#).unwrap();
@@ -192,8 +174,10 @@ mod tests {
         let mut of = table(1, "t");
         of.columns.push(Column { expression: Some("f()".into()), default_oid: Some(70), ..column(3, "x", "text") });
         of.constraints.push(constraint(71, "k", ConstraintKind::Check, "CHECK (f())"));
-        let dependencies =
-            vec![needs((Class::AttributeDefault, 70), 1, FUNCTION), needs((Class::Constraint, 71), 1, FUNCTION)];
+        let dependencies = vec![
+            needs((Class::AttributeDefault, 70), Some(1), FUNCTION),
+            needs((Class::Constraint, 71), Some(1), FUNCTION),
+        ];
         let captured = captured(Image { tables: vec![of], ..Image::default() }, dependencies);
         let without = captured.for_task(&[1], &[]);
         assert!(without.tables[0].constraints[0].blocked && without.tables[0].columns[2].expression.is_none());

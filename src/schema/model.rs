@@ -169,21 +169,12 @@ fn cause_of(dependency: &Dependency) -> Option<Object> {
 /// Puts objects together again.
 pub fn together<'a>(kept: impl IntoIterator<Item = &'a Kept>) -> Image {
     let mut whole = Image::default();
-    for Kept { image, .. } in kept {
-        whole.schemas.extend(image.schemas.iter().cloned());
-        whole.extensions.extend(image.extensions.iter().cloned());
-        whole.collations.extend(image.collations.iter().cloned());
-        whole.types.extend(image.types.iter().cloned());
-        whole.sequences.extend(image.sequences.iter().cloned());
-        whole.tables.extend(image.tables.iter().cloned());
-        whole.comments.extend(image.comments.iter().map(|(address, text)| (*address, text.clone())));
-        whole.privileges.extend(image.privileges.iter().map(|(address, p)| (*address, p.clone())));
-    }
+    kept.into_iter().for_each(|kept| whole.extend(&kept.image));
     whole
 }
 
-/// Which object a part belongs to.
-fn wholes(image: &Image) -> HashMap<Object, Object> {
+/// The parts of objects, and which object each belongs to.
+pub fn wholes(image: &Image) -> HashMap<Object, Object> {
     let mut whole = HashMap::new();
     for table in &image.tables {
         let root = (Class::Relation, table.oid);
@@ -205,7 +196,7 @@ fn wholes(image: &Image) -> HashMap<Object, Object> {
 }
 
 /// The parts of a table that are objects of their own.
-pub fn parts(table: &Table) -> impl Iterator<Item = Object> {
+fn parts(table: &Table) -> impl Iterator<Item = Object> {
     let constraints = table.constraints.iter().map(|of| (Class::Constraint, of.oid));
     let indexes = table.indexes.iter().map(|of| (Class::Relation, of.oid));
     let statistics = table.statistics.iter().map(|of| (Class::Statistics, of.oid));

@@ -1,9 +1,10 @@
 //! Images for tests.
 
 use super::image::{
-    Column, Constraint, ConstraintKind, Domain, Firing, Image, Index, Name, Parent, Policy, PolicyCommand,
+    Class, Column, Constraint, ConstraintKind, Domain, Firing, Image, Index, Name, Parent, Policy, PolicyCommand,
     ReplicaIdentity, Schema, Sequence, Statistics, Table, Trigger, Type, TypeForm,
 };
+use super::scope::{Dependency, Object, TypeKind};
 
 pub fn column(attnum: i16, name: &str, type_name: &str) -> Column {
     Column {
@@ -154,5 +155,24 @@ pub fn image() -> Image {
         sequences: vec![sequence(20, "q")],
         tables: vec![t],
         ..Image::default()
+    }
+}
+
+/// A part that depends on something, at the table itself or at a part of it.
+pub fn needs(part: Object, table: Option<u32>, on: Object) -> Dependency {
+    Dependency {
+        part,
+        table,
+        at_table: table.is_some_and(|table| part == (Class::Relation, table)),
+        domain: None,
+        is_check: false,
+        is_normal: true,
+        on,
+        element: None,
+        range: None,
+        relation: None,
+        relation_kind: None,
+        type_kind: (on.0 == Class::Type).then_some(TypeKind::Made),
+        extension: None,
     }
 }

@@ -265,24 +265,7 @@ fn rank_of_cause(by: Object) -> (bool, bool, Object) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn needs(part: Object, table: Option<u32>, on: Object) -> Dependency {
-        Dependency {
-            part,
-            table,
-            at_table: table.is_some_and(|table| part == (Class::Relation, table)),
-            domain: None,
-            is_check: false,
-            is_normal: true,
-            on,
-            element: None,
-            range: None,
-            relation: None,
-            relation_kind: None,
-            type_kind: (on.0 == Class::Type).then_some(TypeKind::Made),
-            extension: None,
-        }
-    }
+    use crate::schema::samples::needs;
 
     const TABLE: Object = (Class::Relation, 1);
     const DEFAULT: Object = (Class::AttributeDefault, 10);

@@ -56,22 +56,20 @@ impl Patterns {
     }
 
     /// Do the patterns name a table, by itself or with a partitioned table that it belongs to?
-    pub fn names<'a>(&self, table: &TableName, ancestors: impl Iterator<Item = (u32, &'a TableName)>) -> bool {
-        let matches = |list: &[Pattern], name: &TableName| list.iter().any(|p| p.matches(&name.schema, &name.name));
-        if is_of_system(&table.schema) || matches(&self.exclude, table) {
-            return false;
-        }
-        let mut ancestors = ancestors;
-        matches(&self.include, table)
-            || ancestors.any(|(oid, name)| self.parents.contains(&oid) || matches(&self.include, name))
+    pub fn names<'a>(&self, table: &TableName, ancestors: impl Iterator<Item = (u32, &'a TableName)> + Clone) -> bool {
+        let is_of_parent = || ancestors.clone().any(|(oid, _)| self.parents.contains(&oid));
+        self.names_by_name(table, ancestors.clone().map(|(_, name)| name)) || !self.is_out(table) && is_of_parent()
     }
-}
 
-impl Patterns {
     /// The same by nothing but names: no oid is believed.
     pub fn names_by_name<'a>(&self, table: &TableName, mut ancestors: impl Iterator<Item = &'a TableName>) -> bool {
         let is_included = |name: &TableName| self.include.iter().any(|p| p.matches(&name.schema, &name.name));
-        !is_of_system(&table.schema) && !self.exclude(table) && (is_included(table) || ancestors.any(is_included))
+        !self.is_out(table) && (is_included(table) || ancestors.any(is_included))
+    }
+
+    /// Whatever else names it.
+    fn is_out(&self, table: &TableName) -> bool {
+        is_of_system(&table.schema) || self.exclude(table)
     }
 }
 

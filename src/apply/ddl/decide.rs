@@ -81,8 +81,8 @@ pub fn decide(
         }
         let after = heard(said, before.as_ref(), kept, standings.get(&object).copied());
         let befores = before.iter().map(|known| &known.kept);
-        add(&mut decided.before, &together(befores));
-        add(&mut decided.after, &together([&after.kept]));
+        decided.before.extend(&together(befores));
+        decided.after.extend(&together([&after.kept]));
         decided.store.insert(object, after);
     }
     drops(said, &mut known, &mut decided)?;
@@ -90,8 +90,8 @@ pub fn decide(
     leave_schemas(&touched, &mut decided);
     // Parents and the like: there, and as they are.
     let rest = together(known.model.values().map(|known| &known.kept));
-    add(&mut decided.before, &rest);
-    add(&mut decided.after, &rest);
+    decided.before.extend(&rest);
+    decided.after.extend(&rest);
     Ok(decided)
 }
 
@@ -150,8 +150,8 @@ fn move_along(
                     after.standing = Standing::Left;
                 }
             }
-            add(&mut decided.before, &together([&before.kept]));
-            add(&mut decided.after, &together([&after.kept]));
+            decided.before.extend(&together([&before.kept]));
+            decided.after.extend(&together([&after.kept]));
             decided.store.insert(object, after);
         }
     }
@@ -243,7 +243,7 @@ fn drops(said: &Said<'_>, known: &mut ModelBefore, decided: &mut Decided) -> Res
         if let Some(before) = known.model.remove(&object) {
             // What the task has left is not its own any more.
             if before.standing != Standing::Left {
-                add(&mut decided.before, &together([&before.kept]));
+                decided.before.extend(&together([&before.kept]));
             }
             decided.forget.push(object);
             if known.followed.contains(&dropped.oid) {
@@ -252,17 +252,6 @@ fn drops(said: &Said<'_>, known: &mut ModelBefore, decided: &mut Decided) -> Res
         }
     }
     Ok(())
-}
-
-fn add(image: &mut Image, more: &Image) {
-    image.schemas.extend(more.schemas.iter().cloned());
-    image.extensions.extend(more.extensions.iter().cloned());
-    image.collations.extend(more.collations.iter().cloned());
-    image.types.extend(more.types.iter().cloned());
-    image.sequences.extend(more.sequences.iter().cloned());
-    image.tables.extend(more.tables.iter().cloned());
-    image.comments.extend(more.comments.iter().map(|(address, text)| (*address, text.clone())));
-    image.privileges.extend(more.privileges.iter().map(|(address, of)| (*address, of.clone())));
 }
 
 #[cfg(test)]

@@ -3,6 +3,10 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use super::Command;
+use super::decide::Decided;
+use crate::destination::Destination;
+use crate::error::Result;
 use crate::logicalrep::names::shown;
 use crate::schema::image::{Class, Image, Table};
 use crate::schema::scope::Object;
@@ -65,6 +69,31 @@ fn left_out(table: &Table) -> impl Iterator<Item = LeftOut<'_>> {
         .chain(policies.map(move |of| part("policy", of.name.as_str(), of.oid)))
         .chain(statistics.map(move |of| part("statistics", of.name.name.as_str(), of.oid)))
         .chain(defaults.map(move |of| part("default of column", of.name.as_str(), of.default_oid.unwrap_or_default())))
+}
+
+/// What is left out of a command, in sentences.
+pub(super) fn held(destination: &mut Destination, command: &Command, decided: &Decided) -> Result<Vec<String>> {
+    let (before, after) = (&decided.before, &decided.after);
+    let mut held = Vec::new();
+    let left_out = parts(before, after);
+    if !left_out.is_empty() {
+        held.push(format!(
+            "Left out: {}. They need what is not on the destination, or belongs there to somebody whom the user of the task does not trust.",
+            left_out.join(", ")
+        ));
+    }
+    let named = roles(before, after);
+    let missing = if named.is_empty() { named } else { destination.missing_roles(&named)? };
+    if !missing.is_empty() {
+        held.push(format!(
+            "Left out: what is granted to roles that are not on the destination: {}.",
+            missing.join(", ")
+        ));
+    }
+    if is_of_a_rule(&command.tag) && !decided.store.is_empty() {
+        held.push("Rules are not carried over.".to_owned());
+    }
+    Ok(held)
 }
 
 #[cfg(test)]

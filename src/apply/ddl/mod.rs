@@ -11,30 +11,28 @@
 mod decide;
 pub mod define;
 mod held;
+mod notice;
+mod refuse;
 mod rows;
 mod run;
 
-use std::rc::Rc;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use self::decide::{Decided, ModelBefore, Said, decide};
 use super::applier::Applier;
 use super::definitions::RowsAnew;
-use crate::destination::{CommandDone, Destination, ModelTable};
-use crate::error::{Error, Origin, Result, sqlstate};
-use crate::logicalrep::names::{quote_literal, shown_qualified};
-use crate::logicalrep::{CopySnapshot, Lsn, TableName, Transaction};
+use crate::destination::{CommandDone, Destination};
+use crate::error::{Error, Result, sqlstate};
+use crate::logicalrep::{CopySnapshot, TableName, Transaction};
 use crate::pg::compat;
-use crate::schema::captured::{Captured, FORM};
+use crate::schema::captured::Captured;
 use crate::schema::deparse::postgres::{self, Emptying};
 use crate::schema::diff;
 use crate::schema::image::{Class, Name};
-use crate::schema::model::{Known, Standing};
+use crate::schema::model::Known;
 use crate::schema::plan;
 use crate::schema::scope::Object;
-use crate::select::coverage::{Coverage, Followed};
-use crate::select::interest::Interest;
-use crate::transform::Route;
 
 /// A row of `courier.ddl_log`.
 #[derive(Clone, Debug)]
@@ -83,7 +81,7 @@ impl Applier {
         self.writer.group.count(1, 0);
         self.writer.group.applied.commands += 1;
         let begin = Instant::now();
-        let mut captured = read(command)?;
+        let mut captured = refuse::read(command)?;
         captured.becomes_logged();
         let decision = self.decisions.get(&command.id).cloned();
         if matches!(decision, Some(None)) || self.definitions.is_skipped(&captured) {
@@ -101,7 +99,7 @@ impl Applier {
         let followed = selection.known().into_iter().collect();
         let destination = self.writer.lanes.plain()?.exchange();
         let before = ModelBefore { model: model(destination, &task_id, &captured)?, followed };
-        check_read(command, &captured, &before)?;
+        refuse::check_read(command, &captured, &before)?;
         let loads = self.loads(xid, &captured, &before)?;
         let said =
             Said { xid, snapshot: &snapshot, captured: &captured, loads: loads.as_ref().map(|(table, _)| *table) };
@@ -109,7 +107,7 @@ impl Applier {
         let available = destination.available(&captured.causes)?;
         let names = |name: &Name, parents: &[u32]| selection.names(&TableName::new(&name.schema, &name.name), parents);
         let decided = decide(&said, before, &available, names).map_err(Error::internal)?;
-        refuse_taken(destination, &decided)?;
+        refuse::refuse_taken(destination, &decided)?;
         let emptied = loads.as_ref().and_then(|(table, name)| Some((*table, name.as_ref()?)));
         let (objects, statements) = match &by_hand {
             None => apply(destination, command, &decided, emptied)?,
@@ -119,7 +117,7 @@ impl Applier {
             }
         };
         let concerns = !decided.store.is_empty() || !decided.forget.is_empty() || emptied.is_some();
-        let held = held(destination, command, &decided)?;
+        let held = held::held(destination, command, &decided)?;
         let state = match (by_hand.is_some(), concerns, held.is_empty()) {
             (true, ..) => State::Replaced,
             (_, false, _) => State::Filtered,
@@ -201,7 +199,7 @@ impl Applier {
             return Ok(());
         }
         let mut lacks_copy = false;
-        self.selection.change(|coverage| lacks_copy = adopt(coverage, &tables));
+        self.selection.change(|coverage| lacks_copy = notice::adopt(coverage, &tables));
         self.copies = lacks_copy;
         Ok(())
     }
@@ -224,159 +222,20 @@ impl Applier {
         if decided.follow.is_empty() && decided.unfollow.is_empty() && decided.enter.is_empty() {
             return;
         }
-        self.selection.change(|coverage| note(coverage, decided));
+        self.selection.change(|coverage| notice::note(coverage, decided));
     }
-}
-
-fn note(coverage: &mut Coverage, decided: &Decided) {
-    for (oid, name, is_partitioned) in &decided.follow {
-        if *is_partitioned {
-            if !coverage.patterns.parents.contains(oid) {
-                coverage.patterns.parents.push(*oid);
-            }
-            continue;
-        }
-        let interest = coverage.followed.get(oid).map_or(Interest::Everything, |known| known.interest.clone());
-        let route = Rc::new(Route::identity(name.clone()));
-        coverage.followed.insert(*oid, Followed { route, now: Some(name.clone()), interest });
-    }
-    for (oid, name) in &decided.enter {
-        // What the transaction goes on to write there is in the copy.
-        coverage.leave(*oid, name.clone());
-    }
-    for oid in &decided.unfollow {
-        coverage.followed.remove(oid);
-        coverage.patterns.parents.retain(|parent| parent != oid);
-        // One that is still there has left.
-        if let Some((Some(schema), name)) = decided.store.get(&(Class::Relation, *oid)).map(|left| left.kept.name()) {
-            coverage.leave(*oid, TableName::new(schema, name));
-        }
-    }
-}
-
-/// What the stream meets is judged by what has been applied, at any position.
-/// True when one waits for a copy that nobody has noted yet.
-fn adopt(coverage: &mut Coverage, tables: &[ModelTable]) -> bool {
-    let mut lacks_copy = false;
-    let is_followed = |table: &&ModelTable| table.standing != Standing::Left && !coverage.patterns.exclude(&table.name);
-    let (followed, left): (Vec<&ModelTable>, Vec<&ModelTable>) = tables.iter().partition(is_followed);
-    coverage.start = CopySnapshot::nothing(Lsn::INVALID);
-    coverage.missing.clear();
-    coverage.joins = true;
-    coverage.patterns.parents = followed.iter().filter(|table| table.is_partitioned).map(|table| table.oid).collect();
-    let mut before = std::mem::take(&mut coverage.followed);
-    for table in followed.into_iter().filter(|table| !table.is_partitioned) {
-        let known = before.remove(&table.oid);
-        // Before it is copied it gets its definition, and with that it is followed.
-        lacks_copy |= table.standing == Standing::Entering;
-        let interest = known.map_or(Interest::Everything, |known| known.interest);
-        let route = Rc::new(Route::identity(table.name.clone()));
-        coverage.followed.insert(table.oid, Followed { route, now: Some(table.name.clone()), interest });
-    }
-    left.into_iter().for_each(|table| coverage.leave(table.oid, table.name.clone()));
-    lacks_copy
-}
-
-/// What is left out of a command, in sentences.
-fn held(destination: &mut Destination, command: &Command, decided: &Decided) -> Result<Vec<String>> {
-    let (before, after) = (&decided.before, &decided.after);
-    let mut held = Vec::new();
-    let parts = held::parts(before, after);
-    if !parts.is_empty() {
-        held.push(format!(
-            "Left out: {}. They need what is not on the destination, or belongs there to somebody whom the user of the task does not trust.",
-            parts.join(", ")
-        ));
-    }
-    let roles = held::roles(before, after);
-    let missing = if roles.is_empty() { roles } else { destination.missing_roles(&roles)? };
-    if !missing.is_empty() {
-        held.push(format!(
-            "Left out: what is granted to roles that are not on the destination: {}.",
-            missing.join(", ")
-        ));
-    }
-    if held::is_of_a_rule(&command.tag) && !decided.store.is_empty() {
-        held.push("Rules are not carried over.".to_owned());
-    }
-    Ok(held)
-}
-
-/// A table that is copied has to be the task's own there.
-fn refuse_taken(destination: &mut Destination, decided: &Decided) -> Result<()> {
-    let is_new = |oid: &u32| !decided.before.tables.iter().any(|table| table.oid == *oid);
-    for (_, name) in decided.enter.iter().filter(|(oid, _)| is_new(oid)) {
-        if destination.has_table(name)? {
-            let shown = name.shown();
-            return Err(Error::new("42P07", format!("table {shown} already exists on the destination"))
-                .origin(Origin::Destination)
-                .detail(
-                    "It has come into the reach of the task with its rows, which would mix with those that are there.",
-                )
-                .hint("Drop or rename it there, then SELECT courier.resume({task});"));
-        }
-    }
-    Ok(())
-}
-
-fn read(command: &Command) -> Result<Captured> {
-    let invalid = |why: String| {
-        Error::new(sqlstate::DATA_CORRUPTED, format!("command {} of courier.ddl_log cannot be read", command.id))
-            .detail(why)
-    };
-    let captured: Captured = serde_json::from_str(&command.image).map_err(|error| invalid(error.to_string()))?;
-    if captured.form > FORM {
-        return Err(invalid(format!("Its form is {}, and this pg_courier knows forms up to {FORM}.", captured.form)));
-    }
-    Ok(captured)
-}
-
-/// A command whose effect could not be read (`courier.on_capture_error`) leaves a row that says no more than what it touched, if that.
-fn check_read(command: &Command, captured: &Captured, before: &ModelBefore) -> Result<()> {
-    let is_about_nothing = captured.touched.is_empty() && captured.rewrite.is_none();
-    let known = captured.touched.iter().find_map(|object| before.model.get(object));
-    let rewritten = captured.rewrite.and_then(|rewrite| before.model.get(&(Class::Relation, rewrite.table)));
-    if !captured.is_unread || known.or(rewritten).is_none() && !is_about_nothing {
-        return Ok(());
-    }
-    let shown = known.or(rewritten).map(|known| {
-        let (schema, name) = known.kept.name();
-        shown_qualified(schema.unwrap_or_default(), name)
-    });
-    let hint = match &shown {
-        Some(object) => format!("SELECT courier.capture({});", quote_literal(object)),
-        None => "SELECT courier.capture_task({task});".to_owned(),
-    };
-    let what = shown.map_or_else(String::new, |object| format!(" of {object}"));
-    Err(Error::new(sqlstate::DATA_CORRUPTED, format!("what {} has made{what} could not be read", command.tag))
-        .detail(format!("It is command {} of courier.ddl. Nothing of its transaction has been applied.", command.id))
-        .hint(format!(
-            "{hint} Then SELECT courier.ddl_skip({{task}}, {}); the image that is written now brings what is missing.",
-            command.id
-        )))
 }
 
 /// What the model has of everything that the command is about.
-fn model(
-    destination: &mut Destination,
-    task_id: &str,
-    captured: &Captured,
-) -> Result<std::collections::BTreeMap<Object, Known>> {
+fn model(destination: &mut Destination, task_id: &str, captured: &Captured) -> Result<BTreeMap<Object, Known>> {
     let image = &captured.image;
-    let mut objects: Vec<Object> = captured.touched.clone();
+    let mut objects: Vec<Object> = captured.touched.iter().copied().chain(image.roots()).collect();
     objects.extend(captured.rewrite.iter().map(|rewrite| (Class::Relation, rewrite.table)));
     objects.extend(captured.dropped.iter().map(|dropped| (dropped.class, dropped.oid)));
-    objects.extend(image.tables.iter().map(|of| (Class::Relation, of.oid)));
     objects.extend(image.tables.iter().flat_map(|of| of.parents.iter().map(|parent| (Class::Relation, parent.oid))));
-    objects.extend(image.sequences.iter().map(|of| (Class::Relation, of.oid)));
-    objects.extend(image.types.iter().map(|of| (Class::Type, of.oid)));
-    objects.extend(image.collations.iter().map(|of| (Class::Collation, of.oid)));
-    objects.extend(image.extensions.iter().map(|of| (Class::Extension, of.oid)));
-    objects.extend(image.schemas.iter().map(|of| (Class::Namespace, of.oid)));
     objects.sort_unstable();
     objects.dedup();
-    let mut known: std::collections::BTreeMap<Object, Known> =
-        destination.model_of(task_id, &objects)?.into_iter().collect();
+    let mut known: BTreeMap<Object, Known> = destination.model_of(task_id, &objects)?.into_iter().collect();
     // All that is in a schema which has got another name.
     for schema in &captured.image.schemas {
         let old = known.get(&(Class::Namespace, schema.oid)).map(|known| known.kept.name().1.to_owned());
@@ -407,7 +266,7 @@ fn apply(
     let options = diff::Options { drops_schemas: true, ..diff::Options::default() };
     let difference = diff::diff_with(&decided.before, &decided.after, compat::MAJOR, options);
     if let Some(subject) = difference.unsaid.first() {
-        return Err(unsaid(&postgres::shown_subject(subject), command));
+        return Err(refuse::unsaid(&postgres::shown_subject(subject), command));
     }
     let mut steps = difference.steps;
     if let Some((table, _)) = emptied {
@@ -423,13 +282,4 @@ fn apply(
 /// Tables whose rows all come anew, in the stream or by a copy.
 fn emptyings(decided: &Decided, loaded: Option<(u32, &Name)>) -> Vec<Emptying> {
     loaded.map(|(_, name)| name).into_iter().chain(&decided.empty).map(postgres::emptying).collect()
-}
-
-fn unsaid(subject: &str, command: &Command) -> Error {
-    Error::new(
-        sqlstate::FEATURE_NOT_SUPPORTED,
-        format!("{} changes {subject} in a way that pg_courier does not carry over", command.tag),
-    )
-    .detail(format!("It is command {} of courier.ddl. Nothing of its transaction has been applied.", command.id))
-    .hint("Change it on the destination, then SELECT courier.resume({task});")
 }

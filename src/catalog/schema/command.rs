@@ -3,7 +3,7 @@
 //! The catalogs are asked by oid, with plans that are kept and use indexes only. The image is whole: parents that are not in it are named,
 //! nothing is blocked, and rows that are older than a column say what they have in it.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::ffi::CString;
 use std::rc::Rc;
 
@@ -15,7 +15,8 @@ use crate::error::{Error, Result};
 use crate::logicalrep::array::{oid_array, text_array};
 use crate::pg::{spi, xact};
 use crate::schema::captured::{Captured, FORM};
-use crate::schema::image::{Class, Image, Table};
+use crate::schema::image::{Class, Image};
+use crate::schema::model::wholes;
 use crate::schema::scope::Object;
 
 /// What the catalogs say after a command, as they are at one moment that is later than everything the command did.
@@ -113,7 +114,7 @@ pub fn describe(objects: &[Object]) -> Result<Captured> {
     schemas(&mut image, &of(Class::Namespace).collect::<Vec<_>>())?;
     comments(&mut image)?;
     image.privileges = privileges::load(&image)?;
-    let known: HashSet<Object> = addresses(&image).collect();
+    let known: HashSet<Object> = image.roots().collect();
     let causes = causes::foreign_of(&scope.causes)?;
     Ok(Captured {
         form: FORM,
@@ -138,43 +139,9 @@ fn schemas(image: &mut Image, touched: &[u32]) -> Result<()> {
 }
 
 fn comments(image: &mut Image) -> Result<()> {
-    let objects: Vec<Object> = addresses(image).chain(parts(image)).collect();
+    let objects: Vec<Object> = image.roots().chain(wholes(image).into_keys()).collect();
     let [classes, oids] = address_arrays(&objects);
     let rows = ask(include_str!("../../../sql/query/capture/comments.sql"), &[&classes, &oids])?;
     image.comments = image::comments_of(&rows)?;
     Ok(())
-}
-
-/// What can be touched, or stands for itself.
-fn addresses(image: &Image) -> impl Iterator<Item = Object> + '_ {
-    let tables = image.tables.iter().map(|t| (Class::Relation, t.oid));
-    let sequences = image.sequences.iter().map(|s| (Class::Relation, s.oid));
-    let types = image.types.iter().map(|t| (Class::Type, t.oid));
-    let collations = image.collations.iter().map(|c| (Class::Collation, c.oid));
-    let extensions = image.extensions.iter().map(|x| (Class::Extension, x.oid));
-    let schemas = image.schemas.iter().map(|s| (Class::Namespace, s.oid));
-    tables.chain(sequences).chain(types).chain(collations).chain(extensions).chain(schemas)
-}
-
-/// What else may have a comment.
-fn parts(image: &Image) -> impl Iterator<Item = Object> + '_ {
-    use crate::schema::image::{Domain, TypeForm};
-    let of_table = |table: &Table| {
-        let mut parts: BTreeSet<Object> = table.constraints.iter().map(|k| (Class::Constraint, k.oid)).collect();
-        parts.extend(table.indexes.iter().map(|i| (Class::Relation, i.oid)));
-        parts.extend(table.triggers.iter().map(|t| (Class::Trigger, t.oid)));
-        parts.extend(table.policies.iter().map(|p| (Class::Policy, p.oid)));
-        parts.extend(table.statistics.iter().map(|s| (Class::Statistics, s.oid)));
-        let identities = table.columns.iter().filter_map(|c| c.identity.as_ref()?.sequence.as_ref());
-        parts.extend(identities.map(|sequence| (Class::Relation, sequence.oid)));
-        parts
-    };
-    let of_type = image.types.iter().flat_map(|of| match &of.form {
-        TypeForm::Domain(Domain { constraints, .. }) => {
-            constraints.iter().map(|k| (Class::Constraint, k.oid)).collect::<Vec<_>>()
-        }
-        TypeForm::Composite { relation, .. } => vec![(Class::Relation, *relation)],
-        TypeForm::Enum { .. } | TypeForm::Range(_) => Vec::new(),
-    });
-    image.tables.iter().flat_map(of_table).chain(of_type)
 }

@@ -10,6 +10,22 @@ use crate::logicalrep::array::oid_array;
 use crate::schema::image::{Class, Table};
 use crate::schema::scope::{Dependency, Object, RelationKind, Scope, TypeKind};
 
+macro_rules! dependencies {
+    ($types:literal, $members:literal) => {
+        concat!(
+            include_str!("../../../sql/query/schema/dependencies/of_tables.sql"),
+            include_str!(concat!("../../../sql/query/schema/dependencies/", $types)),
+            include_str!("../../../sql/query/schema/dependencies/mentions.sql"),
+            $members,
+            include_str!("../../../sql/query/schema/dependencies/found.sql")
+        )
+    };
+}
+
+/// What belongs to extensions is read once for all tables of a database, and looked up for few.
+const OF_ALL_TYPES: &str = dependencies!("of_all_types.sql", "MATERIALIZED ");
+const OF_THESE_TYPES: &str = dependencies!("of_these_types.sql", "NOT MATERIALIZED ");
+
 /// Tables, still empty, with everything that the server says they and all types of users depend on.
 #[derive(Debug)]
 pub struct Needs {
@@ -23,7 +39,7 @@ impl Needs {
     pub fn of(relations: &[u32]) -> Result<Needs> {
         let tables = tables::bare(relations)?;
         let oids = oid_array(tables.iter().map(|table| table.oid));
-        let rows = ask(include_str!("../../../sql/query/schema/dependencies.sql"), &[&oids])?;
+        let rows = ask(OF_ALL_TYPES, &[&oids])?;
         let dependencies = rows.iter().map(dependency).filter_map(Result::transpose).collect::<Result<_>>()?;
         Ok(Needs { tables, dependencies })
     }
@@ -31,13 +47,12 @@ impl Needs {
     /// The same of a few tables and types in a database that may be large: of types only what these lead to.
     pub fn of_few(relations: &[u32], types: &[u32]) -> Result<Needs> {
         let tables = if relations.is_empty() { Vec::new() } else { tables::bare(relations)? };
-        let sql = include_str!("../../../sql/query/capture/dependencies.sql");
         let mut dependencies: Vec<Dependency> = Vec::new();
         let mut seen: HashSet<u32> = HashSet::new();
         let mut waiting: Vec<u32> = types.iter().copied().filter(|oid| seen.insert(*oid)).collect();
         let mut of = oid_array(tables.iter().map(|table| table.oid));
         while of != "{}" || !waiting.is_empty() {
-            let rows = ask(sql, &[&of, &oid_array(waiting.drain(..))])?;
+            let rows = ask(OF_THESE_TYPES, &[&of, &oid_array(waiting.drain(..))])?;
             let found: Vec<Dependency> =
                 rows.iter().map(dependency).filter_map(Result::transpose).collect::<Result<_>>()?;
             let types = found.iter().filter(|dependency| dependency.on.0 == Class::Type).map(|d| d.on.1);

@@ -52,6 +52,31 @@ mod as_pairs {
     }
 }
 
+impl Image {
+    /// Objects that are no part of another.
+    pub fn roots(&self) -> impl Iterator<Item = (Class, u32)> + '_ {
+        let tables = self.tables.iter().map(|of| (Class::Relation, of.oid));
+        let sequences = self.sequences.iter().map(|of| (Class::Relation, of.oid));
+        let types = self.types.iter().map(|of| (Class::Type, of.oid));
+        let collations = self.collations.iter().map(|of| (Class::Collation, of.oid));
+        let extensions = self.extensions.iter().map(|of| (Class::Extension, of.oid));
+        let schemas = self.schemas.iter().map(|of| (Class::Namespace, of.oid));
+        tables.chain(sequences).chain(types).chain(collations).chain(extensions).chain(schemas)
+    }
+
+    /// Adds the objects of another image.
+    pub fn extend(&mut self, more: &Image) {
+        self.schemas.extend(more.schemas.iter().cloned());
+        self.extensions.extend(more.extensions.iter().cloned());
+        self.collations.extend(more.collations.iter().cloned());
+        self.types.extend(more.types.iter().cloned());
+        self.sequences.extend(more.sequences.iter().cloned());
+        self.tables.extend(more.tables.iter().cloned());
+        self.comments.extend(more.comments.iter().map(|(address, text)| (*address, text.clone())));
+        self.privileges.extend(more.privileges.iter().map(|(address, of)| (*address, of.clone())));
+    }
+}
+
 /// A catalog of the server; the number is its oid there, the same on every major.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u32)]

@@ -74,6 +74,9 @@ impl Step for Follow {
     }
 }
 
+/// Old rows about commands are looked for this often.
+const TIDY_EVERY: Duration = Duration::from_secs(3600);
+
 const WATCHING: &str = "watching the apply worker";
 
 impl Following {
@@ -107,6 +110,7 @@ impl Following {
             in_trouble: task.in_trouble || task.last_error.is_some(),
             is_at_rest: false,
             commands: None,
+            tidied: None,
         })
     }
 
@@ -143,6 +147,7 @@ impl Following {
             self.in_trouble = false;
         }
         self.note_commands(context)?;
+        self.tidy(context.task)?;
         context.serve_sequences()?;
         context.heart.beat(context.task, &context.status);
         context.life.health.run_now_and_then();
@@ -164,6 +169,14 @@ impl Following {
         let stage = Stage::FullCopy.as_str();
         xact::in_transaction(|| task.update("stage = $2, stage_at = now(), older_gone = false", &[Some(stage)]))?;
         Err(Stop::Ended(Ended::Again))
+    }
+
+    fn tidy(&mut self, task: &Task) -> Result<()> {
+        if task.ddl == DdlPolicy::Ignore || self.tidied.is_some_and(|at| at.elapsed() < TIDY_EVERY) {
+            return Ok(());
+        }
+        self.tidied = Some(Instant::now());
+        xact::in_transaction(commands::forget_old)
     }
 
     /// The task works: what was counted against it is forgotten.

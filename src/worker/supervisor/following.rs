@@ -16,6 +16,8 @@ pub struct Following {
     pub(super) has_caught_up: bool,
     pub(super) in_trouble: bool,
     pub(super) is_at_rest: bool,
+    /// When rows about commands were looked through for old ones.
+    pub(super) tidied: Option<Instant>,
     /// How many commands had been applied when their outcome was read.
     pub(super) commands: Option<u64>,
 }

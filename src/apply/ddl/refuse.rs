@@ -1,0 +1,72 @@
+//! Commands that the task stops at.
+
+use super::Command;
+use super::decide::{Decided, ModelBefore};
+use crate::destination::Destination;
+use crate::error::{Error, Origin, Result, sqlstate};
+use crate::logicalrep::names::{quote_literal, shown_qualified};
+use crate::schema::captured::{Captured, FORM};
+use crate::schema::image::Class;
+
+pub(super) fn read(command: &Command) -> Result<Captured> {
+    let invalid = |why: String| {
+        Error::new(sqlstate::DATA_CORRUPTED, format!("command {} of courier.ddl_log cannot be read", command.id))
+            .detail(why)
+    };
+    let captured: Captured = serde_json::from_str(&command.image).map_err(|error| invalid(error.to_string()))?;
+    if captured.form > FORM {
+        return Err(invalid(format!("Its form is {}, and this pg_courier knows forms up to {FORM}.", captured.form)));
+    }
+    Ok(captured)
+}
+
+/// A command whose effect could not be read (`courier.on_capture_error`) leaves a row that says no more than what it touched, if that.
+pub(super) fn check_read(command: &Command, captured: &Captured, before: &ModelBefore) -> Result<()> {
+    let is_about_nothing = captured.touched.is_empty() && captured.rewrite.is_none();
+    let known = captured.touched.iter().find_map(|object| before.model.get(object));
+    let rewritten = captured.rewrite.and_then(|rewrite| before.model.get(&(Class::Relation, rewrite.table)));
+    if !captured.is_unread || known.or(rewritten).is_none() && !is_about_nothing {
+        return Ok(());
+    }
+    let shown = known.or(rewritten).map(|known| {
+        let (schema, name) = known.kept.name();
+        shown_qualified(schema.unwrap_or_default(), name)
+    });
+    let hint = match &shown {
+        Some(object) => format!("SELECT courier.capture({});", quote_literal(object)),
+        None => "SELECT courier.capture_task({task});".to_owned(),
+    };
+    let what = shown.map_or_else(String::new, |object| format!(" of {object}"));
+    Err(Error::new(sqlstate::DATA_CORRUPTED, format!("what {} has made{what} could not be read", command.tag))
+        .detail(format!("It is command {} of courier.ddl. Nothing of its transaction has been applied.", command.id))
+        .hint(format!(
+            "{hint} Then SELECT courier.ddl_skip({{task}}, {}); the image that is written now brings what is missing.",
+            command.id
+        )))
+}
+
+/// A table that is copied has to be the task's own there.
+pub(super) fn refuse_taken(destination: &mut Destination, decided: &Decided) -> Result<()> {
+    let is_new = |oid: &u32| !decided.before.tables.iter().any(|table| table.oid == *oid);
+    for (_, name) in decided.enter.iter().filter(|(oid, _)| is_new(oid)) {
+        if destination.has_table(name)? {
+            let shown = name.shown();
+            return Err(Error::new("42P07", format!("table {shown} already exists on the destination"))
+                .origin(Origin::Destination)
+                .detail(
+                    "It has come into the reach of the task with its rows, which would mix with those that are there.",
+                )
+                .hint("Drop or rename it there, then SELECT courier.resume({task});"));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn unsaid(subject: &str, command: &Command) -> Error {
+    Error::new(
+        sqlstate::FEATURE_NOT_SUPPORTED,
+        format!("{} changes {subject} in a way that pg_courier does not carry over", command.tag),
+    )
+    .detail(format!("It is command {} of courier.ddl. Nothing of its transaction has been applied.", command.id))
+    .hint("Change it on the destination, then SELECT courier.resume({task});")
+}
