@@ -20,7 +20,9 @@ pub(super) fn note(coverage: &mut Coverage, decided: &Decided) {
             }
             continue;
         }
-        let interest = coverage.followed.get(oid).map_or(Interest::Everything, |known| known.interest.clone());
+        // One that had left comes back with all its rows.
+        let known = coverage.followed.get(oid).map(|known| known.interest.clone());
+        let interest = known.filter(Interest::is_any).unwrap_or(Interest::Everything);
         let route = Rc::new(Route::identity(name.clone()));
         coverage.followed.insert(*oid, Followed { route, now: Some(name.clone()), interest });
     }
