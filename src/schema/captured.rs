@@ -69,8 +69,11 @@ impl Captured {
     /// The image as a task has it that follows `tables`, on a destination that has `available` of what no task creates: parts that need
     /// anything else are blocked, and what nobody needs is left out.
     pub fn for_task(&self, tables: &[u32], available: &[Object]) -> Image {
-        let scope = Scope::of(tables, &self.dependencies, available);
         let selected: HashSet<u32> = tables.iter().copied().collect();
+        // What only other tables need is nobody's.
+        let is_of_others = |of: &&Dependency| of.table.is_some_and(|table| !selected.contains(&table));
+        let dependencies: Vec<Dependency> = self.dependencies.iter().filter(|of| !is_of_others(of)).cloned().collect();
+        let scope = Scope::of(tables, &dependencies, available);
         let touched: HashSet<Object> = self.touched.iter().copied().collect();
         let is_wanted =
             |class: Class, oid: u32, reached: &[u32]| touched.contains(&(class, oid)) || reached.contains(&oid);
@@ -82,9 +85,14 @@ impl Captured {
             .extensions
             .retain(|of| touched.contains(&(Class::Extension, of.oid)) || scope.extensions.contains(&of.oid));
         let of_columns: HashSet<&Name> = image.tables.iter().map(|table| &table.name).collect();
-        image.sequences.retain(|sequence| {
-            let is_owned = sequence.owner.as_ref().is_some_and(|owner| of_columns.contains(&owner.table));
-            is_owned || is_wanted(Class::Relation, sequence.oid, &scope.sequences)
+        image.sequences.retain_mut(|sequence| match &sequence.owner {
+            Some(owner) if of_columns.contains(&owner.table) => true,
+            // One of a column that is not there goes with it, unless a table that is needs it.
+            Some(_) => {
+                sequence.owner = None;
+                scope.sequences.contains(&sequence.oid)
+            }
+            None => is_wanted(Class::Relation, sequence.oid, &scope.sequences),
         });
         image.tables.iter_mut().for_each(|table| block_table(table, &scope, &selected));
         image.types.iter_mut().for_each(|of| block_type(of, &scope));
@@ -141,7 +149,7 @@ fn block_type(of: &mut Type, scope: &Scope) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::image::{Column, ConstraintKind, Sequence};
+    use crate::schema::image::{Column, ConstraintKind, Owner, Sequence};
     use crate::schema::samples::{child, column, constraint, image, needs, sequence, table};
 
     const FUNCTION: Object = (Class::Proc, 900);
@@ -183,6 +191,21 @@ mod tests {
         assert!(without.tables[0].constraints[0].blocked && without.tables[0].columns[2].expression.is_none());
         let with = captured.for_task(&[1], &[FUNCTION]);
         assert!(!with.tables[0].constraints[0].blocked && with.tables[0].columns[2].expression.is_some());
+    }
+
+    #[test]
+    fn a_sequence_goes_with_the_table_of_its_column() {
+        let owned = Sequence { owner: Some(owner(&table(1, "t"))), ..sequence(5, "t_id_seq") };
+        let image = Image { tables: vec![table(1, "t")], sequences: vec![owned], ..Image::default() };
+        let mut captured = captured(image, Vec::new());
+        captured.touched.push((Class::Relation, 5));
+        captured.dependencies.push(needs((Class::AttributeDefault, 70), Some(1), (Class::Relation, 5)));
+        assert_eq!(captured.for_task(&[1], &[]).sequences.len(), 1);
+        assert!(captured.for_task(&[], &[]).sequences.is_empty(), "although it was touched");
+    }
+
+    fn owner(table: &Table) -> Owner {
+        Owner { table: table.name.clone(), column: "id".to_owned() }
     }
 
     #[test]

@@ -28,6 +28,14 @@ pub fn cases() -> Vec<Case> {
         .sees("select count(*) from t_old where v = 'old'", "1")
         .killed(),
         Case::new(
+            "a sequence of a table that nobody follows stays with it",
+            "create table @X.n (id bigserial primary key, v text)
+             insert into @X.n (v) values ('x')
+             alter table @X.n add s serial
+             insert into t values (60, 'x')",
+        )
+        .states(NOTHING),
+        Case::new(
             "two tables exchange names, and two columns, and two constraints",
             "begin
              alter table t rename to x; alter table o rename to t; alter table x rename to o
