@@ -9,13 +9,13 @@ CREATE FUNCTION courier.precheck_task(
 COMMENT ON FUNCTION courier.precheck_task(text) IS 'Internal: courier.precheck(task), with the place where a fix runs.';
 
 CREATE FUNCTION courier.precheck_server(
-    server text, include text[], exclude text[], schema_sync boolean, full_copy boolean, incremental boolean,
+    server text, include text[], exclude text[], schema_sync boolean, full_copy boolean, incremental boolean, ddl text,
     OUT category text, OUT item text, OUT severity text, OUT status text, OUT object text, OUT detail text, OUT fix text,
     OUT ignorable boolean, OUT place text
 ) RETURNS SETOF record
     LANGUAGE c VOLATILE
-    AS 'MODULE_PATHNAME', 'precheck_server_wrapper';
-COMMENT ON FUNCTION courier.precheck_server(text, text[], text[], boolean, boolean, boolean) IS
+    AS 'MODULE_PATHNAME', 'precheck_new_task_wrapper';
+COMMENT ON FUNCTION courier.precheck_server(text, text[], text[], boolean, boolean, boolean, text) IS
 'Internal: courier.precheck() of a server and patterns, with the place where a fix runs.';
 
 CREATE FUNCTION courier.precheck(
@@ -30,16 +30,16 @@ COMMENT ON FUNCTION courier.precheck(text) IS
 
 CREATE FUNCTION courier.precheck(
     server text, include text[], exclude text[] DEFAULT '{}', schema_sync boolean DEFAULT true, full_copy boolean DEFAULT true,
-    incremental boolean DEFAULT true, OUT category text, OUT item text, OUT severity text, OUT status text, OUT object text,
-    OUT detail text, OUT fix text, OUT ignorable boolean
+    incremental boolean DEFAULT true, ddl text DEFAULT 'ignore', OUT category text, OUT item text, OUT severity text, OUT status text,
+    OUT object text, OUT detail text, OUT fix text, OUT ignorable boolean
 ) RETURNS SETOF record
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
     AS $$
     SELECT category, item, severity, status, object, detail, fix, ignorable
-      FROM courier.precheck_server(server, include, exclude, schema_sync, full_copy, incremental)
+      FROM courier.precheck_server(server, include, exclude, schema_sync, full_copy, incremental, ddl)
     $$;
-COMMENT ON FUNCTION courier.precheck(text, text[], text[], boolean, boolean, boolean) IS
+COMMENT ON FUNCTION courier.precheck(text, text[], text[], boolean, boolean, boolean, text) IS
 'The same before there is a task: would one with these options work for the caller?';
 
 CREATE FUNCTION courier.precheck_items(

@@ -36,7 +36,7 @@ VALUES
     ('FUNCTION', 'courier.drop_task(text, boolean)', 'users'),
     -- Before a task starts.
     ('FUNCTION', 'courier.precheck(text)', 'users'),
-    ('FUNCTION', 'courier.precheck(text, text[], text[], boolean, boolean, boolean)', 'users'),
+    ('FUNCTION', 'courier.precheck(text, text[], text[], boolean, boolean, boolean, text)', 'users'),
     ('FUNCTION', 'courier.precheck_items()', 'users'),
     ('FUNCTION', 'courier.ignore_precheck(text, text, text)', 'users'),
     ('FUNCTION', 'courier.apply_fixes(text, boolean)', 'users'),
@@ -83,7 +83,7 @@ VALUES
     ('FUNCTION', 'courier.conflict_rows(text)', 'users'),
     ('FUNCTION', 'courier.read_conflicts(text)', 'users'),
     ('FUNCTION', 'courier.precheck_task(text)', 'users'),
-    ('FUNCTION', 'courier.precheck_server(text, text[], text[], boolean, boolean, boolean)', 'users'),
+    ('FUNCTION', 'courier.precheck_server(text, text[], text[], boolean, boolean, boolean, text)', 'users'),
     ('FUNCTION', 'courier.task_relations(text)', 'users'),
     ('FUNCTION', 'courier.identity_of(oid[])', 'users'),
     ('FUNCTION', 'courier.identities_to_set(text)', 'users'),

@@ -28,7 +28,11 @@ SELECT c.oid,
                    FROM pg_catalog.pg_partition_ancestors(c.oid) a
                    JOIN pg_catalog.pg_class ac ON ac.oid = a.relid
                    JOIN pg_catalog.pg_namespace an ON an.oid = ac.relnamespace
-                  WHERE c.relispartition AND a.relid <> c.oid), '[]') AS ancestors
+                  WHERE c.relispartition AND a.relid <> c.oid), '[]') AS ancestors,
+       -- Those by which a table is known that another tool has made.
+       COALESCE((SELECT pg_catalog.json_agg(a.attname)
+                   FROM pg_catalog.pg_attribute a
+                  WHERE c.relname ~ '^(dts|aliyun_dts|awsdms)_' AND a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '[]') AS columns
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_catalog.pg_class t ON t.oid = c.reltoastrelid

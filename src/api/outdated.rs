@@ -26,6 +26,7 @@ outdated!(
     copy_status,
     create_task,
     lag_status,
+    precheck_server,
     skip_change,
     task_status,
     verify,

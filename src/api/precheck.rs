@@ -3,7 +3,7 @@
 use pgrx::prelude::*;
 
 use super::arguments::{given, given_scope, seen_task};
-use crate::catalog::{Scope, connection};
+use crate::catalog::{DdlPolicy, Scope, connection};
 use crate::error::Result;
 use crate::pg::text::Text;
 use crate::pg::{report, xact};
@@ -40,27 +40,29 @@ returns_findings! {
 }
 
 returns_findings! {
-    fn precheck_server(
+    fn precheck_new_task(
         server: Option<Text>,
         include: Option<Vec<Option<Text>>>,
         exclude: Option<Vec<Option<Text>>>,
         schema_sync: Option<bool>,
         full_copy: Option<bool>,
         incremental: Option<bool>,
+        ddl: Option<Text>,
     ) {
-        subject(server, given_scope(include, exclude, schema_sync, full_copy, incremental))
+        subject(server, given_scope(include, exclude, schema_sync, full_copy, incremental), ddl)
             .and_then(|subject| gate::run(&subject))
     }
 }
 
 /// A task that does not exist yet.
-fn subject(server: Option<Text>, scope: Result<Scope>) -> Result<Subject> {
+fn subject(server: Option<Text>, scope: Result<Scope>, ddl: Option<Text>) -> Result<Subject> {
     Ok(Subject {
         task: None,
         slot_name: String::new(),
         owner: xact::user_id(),
         server: connection::server_by_name(&given("server", server)?)?,
         scope: scope?,
+        ddl: DdlPolicy::given(&given("ddl", ddl)?)?,
         begun: false,
     })
 }

@@ -106,10 +106,10 @@ pub fn gaps(task: &Task) -> Result<Vec<Gap>> {
     let known: FastMap<u32, ()> = followed.iter().map(|table| (table.relid, ())).collect();
     let mut gaps = Vec::new();
     for FoundTable { table, ancestors } in select::candidates()? {
-        let name = TableName::new(table.schema, table.name);
+        let name = table.table_name();
         let parents = ancestors.iter().map(|(oid, name)| (*oid, name));
-        if table.kind == 'r' && !table.is_unlogged && !known.contains_key(&table.oid) && patterns.names(&name, parents)
-        {
+        let is_ours = table.kind == 'r' && !table.is_unlogged && !patterns.leave_behind(&name, table.made_by);
+        if is_ours && !known.contains_key(&table.oid) && patterns.names(&name, parents) {
             gaps.push(Gap::NotFollowed { oid: table.oid, table: name });
         }
     }

@@ -6,6 +6,7 @@ use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::TableName;
 use crate::logicalrep::names::{quote_qualified, shown_qualified};
 use crate::pg::{encoding, spi};
+use crate::select::leftovers::{self, Tool};
 use crate::select::pattern::Pattern;
 
 /// What is said of an unlogged table that is left out.
@@ -26,11 +27,17 @@ pub struct Candidate {
     pub has_identity: bool,
     /// Then its changes are not in the WAL, and no task can follow it.
     pub is_unlogged: bool,
+    /// Some other tool has made it for itself.
+    pub made_by: Option<Tool>,
 }
 
 impl Candidate {
     pub fn qualified_name(&self) -> String {
         quote_qualified(&self.schema, &self.name)
+    }
+
+    pub fn table_name(&self) -> TableName {
+        TableName::new(self.schema.clone(), self.name.clone())
     }
 
     /// For messages.
@@ -88,6 +95,10 @@ pub fn select(include: &[String], exclude: &[String]) -> Result<SelectedTables> 
             Some(pattern) => {
                 selection.omitted.push((candidate.table, format!("excluded by pattern '{}'", pattern.text())));
             }
+            None if is_left_behind(&candidate.table, &include) => {
+                let reason = left_behind(&candidate.table);
+                selection.omitted.push((candidate.table, reason));
+            }
             None if candidate.table.is_unlogged => selection.omitted.push((candidate.table, UNLOGGED.to_owned())),
             None => selection.tables.push(candidate.table.with_a_name()?),
         }
@@ -105,6 +116,15 @@ pub fn select(include: &[String], exclude: &[String]) -> Result<SelectedTables> 
         return Err(error.hint("Check include and exclude; names in double quotes keep their capitals."));
     }
     Ok(selection)
+}
+
+fn is_left_behind(table: &Candidate, include: &[Pattern]) -> bool {
+    table.made_by.is_some() && !include.iter().any(|pattern| pattern.is_name(&table.schema, &table.name))
+}
+
+fn left_behind(table: &Candidate) -> String {
+    let tool = table.made_by.map_or("another tool", Tool::name);
+    format!("made by {tool} for itself; a pattern without wildcards takes it: '{}'", table.shown())
 }
 
 /// The tables of a task that has started, as far as they are there.
@@ -140,20 +160,26 @@ pub fn candidates() -> Result<Vec<FoundTable>> {
     let rows = spi::as_extension(|| spi::query(include_str!("../../sql/query/tables.sql"), &[]))?;
     rows.iter()
         .map(|row| {
+            let columns: Vec<String> = json(row.text("columns")?)?;
+            let name = TableName::new(row.text("nspname")?, row.text("relname")?);
             let table = Candidate {
                 oid: row.parse("oid")?,
-                schema: row.string("nspname")?,
-                name: row.string("relname")?,
+                made_by: leftovers::tool_of_table(&name, || columns),
+                schema: name.schema,
+                name: name.name,
                 kind: row.text("relkind")?.chars().next().unwrap_or('r'),
                 rows: row.parse("rows")?,
                 bytes: row.parse("bytes")?,
                 has_identity: row.bool("has_identity")?,
                 is_unlogged: row.bool("is_unlogged")?,
             };
-            let ancestors: Vec<(u32, String, String)> = serde_json::from_str(row.text("ancestors")?)
-                .map_err(|e| Error::internal(format!("invalid list of ancestors: {e}")))?;
+            let ancestors: Vec<(u32, String, String)> = json(row.text("ancestors")?)?;
             let ancestors = ancestors.into_iter().map(|(oid, schema, name)| (oid, TableName { schema, name }));
             Ok(FoundTable { table, ancestors: ancestors.collect() })
         })
         .collect()
+}
+
+fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| Error::internal(format!("invalid list: {e}")))
 }

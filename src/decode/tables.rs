@@ -16,6 +16,7 @@ use crate::pg::rel::{name_of, text};
 use crate::pg::{compat, encoding, rel};
 use crate::select::Selection;
 use crate::select::interest::{AskedAt, Interest, Moment, Names, Ruling, Seen};
+use crate::select::leftovers;
 use crate::transform::Route;
 use crate::tuple::{self, Described};
 
@@ -250,12 +251,14 @@ unsafe fn ask(relation: pg_sys::Relation, selection: &Selection, settled: bool) 
             name: name_of(relation),
             ancestors: Vec::new(),
             is_users: true,
+            made_by: None,
             catalog: &Catalog,
         };
         if !selection.follows(seen.oid) || selection.joins() {
             let form = (*relation).rd_rel;
             seen.is_users = (*form).relkind as u8 == pg_sys::RELKIND_RELATION
                 && pg_sys::getExtensionOfObject(pg_sys::RelationRelationId, id) == pg_sys::InvalidOid;
+            seen.made_by = leftovers::tool_of_table(&seen.name, || rel::columns_of(relation));
             if (*form).relispartition {
                 let named = |oid: pg_sys::Oid| Catalog.table(oid.to_u32()).map(|name| (oid.to_u32(), name));
                 seen.ancestors = compat::partition_ancestors(id).into_iter().filter_map(named).collect();

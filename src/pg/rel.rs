@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_char};
 
 use pgrx::pg_sys;
 
+use super::compat;
 use crate::logicalrep::TableName;
 
 /// A table held open with a lock until the end of the transaction.
@@ -134,6 +135,20 @@ pub(crate) unsafe fn name_of(relation: pg_sys::Relation) -> TableName {
         let form = (*relation).rd_rel;
         let schema = text(pg_sys::get_namespace_name((*form).relnamespace));
         TableName { schema, name: text((*form).relname.data.as_ptr()) }
+    }
+}
+
+/// The names of its columns.
+///
+/// # Safety
+/// `relation` is open.
+pub(crate) unsafe fn columns_of(relation: pg_sys::Relation) -> Vec<String> {
+    // SAFETY: by contract; names are C strings in fixed buffers.
+    unsafe {
+        let descriptor = (*relation).rd_att;
+        let attribute = |index: i32| compat::tuple_desc_attr(descriptor, index as usize);
+        let live = (0..(*descriptor).natts).map(attribute).filter(|attribute| !(**attribute).attisdropped);
+        live.map(|attribute| text((*attribute).attname.data.as_ptr())).collect()
     }
 }
 

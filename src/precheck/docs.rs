@@ -25,6 +25,7 @@ fn page() -> String {
         let concerns = match item.concerns {
             Concerns::All => "all tasks",
             Concerns::Incremental => "incremental",
+            Concerns::Commands => "ddl => 'replicate'",
             Concerns::SchemaSync => "schema_sync",
             Concerns::ExistingTables => "without schema_sync",
             Concerns::CopyIntoExisting => "full_copy without schema_sync",

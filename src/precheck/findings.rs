@@ -85,6 +85,7 @@ impl Check<'_> {
         match concerns {
             Concerns::All => true,
             Concerns::Incremental => scope.incremental,
+            Concerns::Commands => self.subject.applies_commands(),
             Concerns::SchemaSync => scope.schema_sync && !begun,
             Concerns::ExistingTables => !scope.schema_sync || begun,
             Concerns::CopyIntoExisting => !scope.schema_sync && scope.full_copy && !begun,

@@ -16,6 +16,7 @@ mod foreign;
 pub mod gate;
 pub mod ignored;
 mod items;
+mod leftovers;
 mod minors;
 mod schema;
 mod source;

@@ -26,6 +26,7 @@ impl Check<'_> {
         self.ask_source(include_str!("../../sql/query/precheck/account.sql"))?;
         self.ask_source(include_str!("../../sql/query/precheck/tables.sql"))?;
         self.marks()?;
+        self.leftovers()?;
         self.left_out(selection)
     }
 

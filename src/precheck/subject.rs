@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::catalog::select::SelectedTables;
-use crate::catalog::{Scope, Stage, Task};
+use crate::catalog::{DdlPolicy, Scope, Stage, Task};
 use crate::error::Result;
 use crate::guc;
 use crate::logicalrep::names;
@@ -17,6 +17,7 @@ pub struct Subject {
     pub owner: u32,
     pub server: u32,
     pub scope: Scope,
+    pub ddl: DdlPolicy,
     /// Has it begun? Then the destination's tables and the slot are its own.
     pub begun: bool,
 }
@@ -29,8 +30,14 @@ impl Subject {
             owner: task.owner,
             server: task.server,
             scope: task.scope.clone(),
+            ddl: task.ddl,
             begun: task.stage > Stage::Created,
         }
+    }
+
+    /// Are commands of the source applied?
+    pub fn applies_commands(&self) -> bool {
+        self.ddl == DdlPolicy::Replicate && self.scope.incremental
     }
 
     pub fn source(&self) -> Box<dyn Source> {
@@ -54,6 +61,7 @@ impl Subject {
             "schema_sync": self.scope.schema_sync && !self.begun,
             "full_copy": self.scope.full_copy && !self.begun,
             "incremental": self.scope.incremental,
+            "commands": self.applies_commands(),
             "tables": selection.tables.len(),
             "bytes": bytes,
             "preloaded": wake::is_preloaded(),

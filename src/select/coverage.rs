@@ -14,6 +14,7 @@
 use std::rc::Rc;
 
 use super::interest::{Interest, Ruling, Seen};
+use super::leftovers::Tool;
 use super::pattern::Pattern;
 use super::ways_out::{not_followed_hint, rename_statements, unlogged};
 use crate::error::{Error, Result, sqlstate};
@@ -67,6 +68,11 @@ impl Patterns {
         !self.is_out(table) && (is_included(table) || ancestors.any(is_included))
     }
 
+    /// A table that this tool has made is taken by whoever names it and nothing else.
+    pub fn leave_behind(&self, table: &TableName, made_by: Option<Tool>) -> bool {
+        made_by.is_some() && !self.include.iter().any(|pattern| pattern.is_name(&table.schema, &table.name))
+    }
+
     /// Whatever else names it.
     fn is_out(&self, table: &TableName) -> bool {
         is_of_system(&table.schema) || self.exclude(table)
@@ -115,7 +121,11 @@ impl Coverage {
         }
         let is_missing = match settled {
             true => self.missing.contains_key(&table.oid),
-            false => table.is_users && self.patterns.names(&table.name, table.ancestors.iter().map(|(o, n)| (*o, n))),
+            false => {
+                table.is_users
+                    && self.patterns.names(&table.name, table.ancestors.iter().map(|(o, n)| (*o, n)))
+                    && !self.patterns.leave_behind(&table.name, table.made_by)
+            }
         };
         match is_missing {
             false => Ok(Ruling::NOTHING),
@@ -283,7 +293,7 @@ mod tests {
 
     fn seen<'a>(catalog: &'a Catalog, oid: u32, table: &str, ancestors: &[(u32, &str)]) -> Seen<'a> {
         let ancestors = ancestors.iter().map(|(oid, table)| (*oid, name(table))).collect();
-        Seen { oid, name: name(table), ancestors, is_users: true, catalog }
+        Seen { oid, name: name(table), ancestors, is_users: true, made_by: None, catalog }
     }
 
     static NOTHING: Catalog = Catalog(Vec::new(), Vec::new());

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::leftovers::Tool;
 use crate::logicalrep::{CopySnapshot, TableName, Transaction};
 use crate::transform::Route;
 
@@ -13,6 +14,8 @@ pub struct Seen<'a> {
     pub ancestors: Vec<(u32, TableName)>,
     /// Is it an ordinary table that belongs to no extension?
     pub is_users: bool,
+    /// Some other tool has made it for itself.
+    pub made_by: Option<Tool>,
     pub catalog: &'a dyn Names,
 }
 

@@ -6,6 +6,7 @@
 //!   interest    all of a table's changes, or what its copy does not have; as long as which answer holds
 //!   origins     transactions that came by replication; whose word counts for that (marks)
 //!   own         rows by which the extension itself speaks: heartbeats, rewritten tables
+//!   leftovers   what other tools have put there for themselves, which nobody means
 //!   ways_out    the statements that a person runs when a table cannot be followed as it is
 //! ```
 //! A rule that leaves out changes is a file here, and a method of [`Selection`].
@@ -15,6 +16,7 @@ use std::collections::HashSet;
 
 pub mod coverage;
 pub mod interest;
+pub mod leftovers;
 pub mod marks;
 pub mod origins;
 pub mod own;
@@ -119,6 +121,11 @@ impl Selection {
         self.coverage().patterns.names(table, parents.iter().map(|parent| (*parent, table)))
     }
 
+    /// Do patterns with wildcards name a table that some other tool has made for itself?
+    pub fn leaves_behind(&self, table: &TableName, columns: impl FnOnce() -> Vec<String>) -> bool {
+        self.coverage().patterns.leave_behind(table, leftovers::tool_of_table(table, columns))
+    }
+
     /// The tables of the task.
     pub fn followed(&self) -> Vec<u32> {
         self.coverage().followed.iter().filter(|(_, table)| table.interest.is_any()).map(|(oid, _)| *oid).collect()
@@ -197,7 +204,8 @@ mod tests {
 
     fn ask(selection: &Selection, oid: u32, name: &str) -> Result<Ruling> {
         let name = TableName::new("s", name);
-        selection.interest(&Seen { oid, name, ancestors: Vec::new(), is_users: true, catalog: &NoCatalog }, false)
+        let table = Seen { oid, name, ancestors: Vec::new(), is_users: true, made_by: None, catalog: &NoCatalog };
+        selection.interest(&table, false)
     }
 
     /// As a decoder does it: it remembers an answer, and asks again when the epoch is another.

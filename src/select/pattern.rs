@@ -46,6 +46,12 @@ impl Pattern {
         matches(&self.schema, &schema) && matches(&self.table, &table)
     }
 
+    /// Does it say this name, and no other?
+    pub fn is_name(&self, schema: &str, table: &str) -> bool {
+        let says = |tokens: &[Token]| tokens.iter().all(|token| matches!(token, Token::Char(_)));
+        says(&self.schema) && says(&self.table) && self.matches(schema, table)
+    }
+
     /// As the user wrote it.
     pub fn text(&self) -> &str {
         &self.text
@@ -130,6 +136,15 @@ mod tests {
         assert!(!hits("\"My-Shop\".*", "my-shop", "t"));
         assert!(hits("a.*b*c", "a", "xxbyyc"));
         assert!(!hits("a.*b*c", "a", "xxbyyd"));
+    }
+
+    #[test]
+    fn a_pattern_without_wildcards_is_a_name() {
+        let is_name = |pattern: &str| Pattern::parse(pattern).unwrap().is_name("public", "t*");
+        assert!(!is_name("public.t*") && !is_name("public.t?") && !is_name("public.t"));
+        let is_name = |pattern: &str| Pattern::parse(pattern).unwrap().is_name("public", "t");
+        assert!(is_name("public.t") && is_name("t") && is_name("public.\"t\""));
+        assert!(!is_name("*.t") && !is_name("public.*") && !is_name("public.u"));
     }
 
     #[test]

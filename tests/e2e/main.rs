@@ -27,6 +27,7 @@ mod health;
 mod helper_schema;
 mod hostile;
 mod large;
+mod leftovers;
 mod lifecycle;
 mod lost_progress;
 mod lying;

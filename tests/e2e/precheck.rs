@@ -67,8 +67,8 @@ fn findings(pair: &Pair, item: &str, options: Options, settings: &str) -> Vec<Fi
         .query(
             &format!(
                 "SELECT status, coalesce(object, ''), coalesce(detail, ''), coalesce(fix, '') FROM courier.precheck({}, \
-                 ARRAY['w.*', 'W.*'], schema_sync => {schema_sync}, full_copy => {full_copy}, incremental => {incremental}) \
-                 WHERE item = {}",
+                 ARRAY['w.*', 'W.*'], schema_sync => {schema_sync}, full_copy => {full_copy}, incremental => {incremental}, \
+                 ddl => 'replicate') WHERE item = {}",
                 literal(SERVER),
                 literal(item)
             ),
@@ -197,6 +197,14 @@ const SOURCE: &[Case] = &[
         "",
     )
     .repaired_by("SELECT lo_unlink(4711)"),
+    case(
+        "leftovers",
+        ALL,
+        "CREATE TABLE public.dts_ddl_command (ddl_text text, id bigserial PRIMARY KEY, event text, tag text, object_type varchar, object_name varchar); \
+         CREATE FUNCTION public.dts_capture_ddl() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.dts_ddl_command (tag) VALUES (tg_tag); END'; \
+         CREATE EVENT TRIGGER dts_intercept_ddl ON ddl_command_end EXECUTE FUNCTION public.dts_capture_ddl()",
+        "",
+    ),
     case("names_by_case", ALL, "CREATE TABLE w.\"Base\" (id int PRIMARY KEY)", "").repaired_by("DROP TABLE w.\"Base\""),
     case(
         "collation_version",
@@ -225,6 +233,13 @@ const SERVER_CASES: &[Case] = &[
     case("max_worker_processes", ALL, "", "").conf(&[("max_worker_processes", "3")]),
     case("shared_preload_libraries", ALL, "", "").conf(&[("shared_preload_libraries", "auto_explain")]),
     case("logical_decoding_work_mem", ALL, "", "").conf(&[("logical_decoding_work_mem", "1MB")]),
+    case(
+        "ddl_event_triggers",
+        ALL,
+        "ALTER EVENT TRIGGER pg_courier_ddl DISABLE; ALTER EVENT TRIGGER pg_courier_ddl_rewrite ENABLE; \
+         ALTER EXTENSION pg_courier DROP EVENT TRIGGER pg_courier_ddl_drop; DROP EVENT TRIGGER pg_courier_ddl_drop",
+        "",
+    ),
     case("standbys", ALL, "SELECT pg_create_physical_replication_slot('standby', true)", "")
         .repaired_by("SELECT pg_drop_replication_slot('standby')"),
     case("prepared_transactions", ALL, "BEGIN; INSERT INTO w.base VALUES (1); PREPARE TRANSACTION 'left over'", ""),
@@ -319,6 +334,20 @@ const DESTINATION: &[Case] = &[
     ),
     case("destination_schema", ALL, "", "CREATE SCHEMA w"),
     case(
+        "destination_ddl_rights",
+        FOLLOW,
+        "CREATE TYPE w.mood AS ENUM ('so'); CREATE TABLE w.t (id int PRIMARY KEY, m w.mood[])",
+        "CREATE TYPE w.mood AS ENUM ('so'); CREATE TABLE w.t (id int PRIMARY KEY, m w.mood[]); GRANT ALL ON w.t TO courier; \
+         ALTER SCHEMA w OWNER TO postgres; GRANT USAGE ON SCHEMA w TO courier",
+    ),
+    case(
+        "destination_event_triggers",
+        ALL,
+        "",
+        "CREATE SCHEMA w AUTHORIZATION courier; CREATE FUNCTION w.f() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'; \
+         CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION w.f(); ALTER EVENT TRIGGER e ENABLE ALWAYS",
+    ),
+    case(
         "destination_powers",
         ALL,
         "CREATE ROLE somebody; ALTER TABLE w.base OWNER TO somebody",
@@ -381,6 +410,7 @@ const DESTINATION: &[Case] = &[
         "REVOKE SET ON PARAMETER session_replication_role FROM courier",
     ),
     case("destination_create", ALL, "", "ALTER DATABASE shop OWNER TO postgres").then("SELECT 1"),
+    case("destination_ddl_rights", FOLLOW, "", "REVOKE CREATE ON DATABASE shop FROM courier"),
 ];
 
 #[test]

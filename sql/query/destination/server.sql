@@ -4,7 +4,7 @@ WITH s AS (
     SELECT *
       FROM pg_catalog.json_to_record($1::json) AS s(
            source_version integer, encoding text, lc_collate text, lc_ctype text, schema_sync boolean, incremental boolean,
-           full_copy boolean, trusted_owners boolean, tables bigint, bytes bigint, sync_workers integer, slot_there boolean, may_be_replica boolean)
+           commands boolean, full_copy boolean, trusted_owners boolean, tables bigint, bytes bigint, sync_workers integer, slot_there boolean, may_be_replica boolean)
 ), me AS (
     SELECT current_user AS name, r.rolsuper, r.rolreplication, r.rolconnlimit FROM pg_catalog.pg_roles r WHERE r.rolname = current_user
 ), powers AS (
@@ -77,13 +77,13 @@ SELECT 'destination_schema', NULL, 'courier_applied',
 UNION ALL
 -- Constraints, defaults, indexes and policies come from the tables of the source, and are evaluated there as this user.
 SELECT 'destination_powers', CASE WHEN s.trusted_owners THEN 'warning' ELSE 'failed' END, quote_ident(me.name),
-       format('User %I is %s there. What the owners of the source''s tables wrote into constraints, defaults, indexes and policies runs there with its rights%s.',
-              me.name, p.names,
+       format('User %I is %s there. What the owners of the source''s tables %s into constraints, defaults, indexes and policies runs there with its rights%s.',
+              me.name, p.names, CASE WHEN s.schema_sync THEN 'wrote' ELSE 'write' END,
               CASE WHEN s.trusted_owners THEN '; all of them are superusers or the owner of the task'
                    ELSE ', and not all of them are superusers or the owner of the task' END),
        NULL, 'person'
   FROM s, me, powers p
- WHERE s.schema_sync AND p.names IS NOT NULL
+ WHERE (s.schema_sync OR s.commands) AND p.names IS NOT NULL
 UNION ALL
 SELECT 'destination_extensions', CASE WHEN w.installed IS NULL THEN 'failed' ELSE 'warning' END, w.name,
        CASE WHEN w.installed IS NOT NULL THEN format('It has version %s there, %s on the source.', w.installed, w.version)

@@ -1,7 +1,7 @@
 -- The tables that are on the destination already, or should be. Runs on the destination. $1: the subject, $2: the selected tables as JSON.
 WITH s AS (
     SELECT * FROM pg_catalog.json_to_record($1::json) AS s(
-           schema_sync boolean, full_copy boolean, incremental boolean, needs_replica_role boolean, may_be_replica boolean)
+           schema_sync boolean, full_copy boolean, incremental boolean, commands boolean, needs_replica_role boolean, may_be_replica boolean)
 ), w AS MATERIALIZED (
     SELECT w.*, format('%I.%I', w.schema, w.name) AS full_name, c.oid, c.relkind, c.relrowsecurity, c.relforcerowsecurity, c.relowner
       FROM pg_catalog.json_to_recordset($2::json) AS w(schema text, name text, kind "char", columns json, key json, forced boolean)
@@ -176,3 +176,45 @@ SELECT 'destination_collations', NULL, w.collation,
   FROM s, wanted w
  WHERE w.collation IS NOT NULL AND to_regcollation(w.collation) IS NULL AND (NOT schema_sync OR w.collation LIKE 'pg_catalog.%')
  GROUP BY w.collation
+UNION ALL
+-- What commands of the source do there is done by this user.
+SELECT 'destination_ddl_rights', 'warning', quote_ident(current_database()),
+       format('User %I may not create schemas there: a CREATE SCHEMA of the source that the patterns name stops the task.', me.name),
+       format('GRANT CREATE ON DATABASE %I TO %I; -- on the destination', current_database(), me.name), 'destination'
+  FROM s, me
+ WHERE commands AND NOT has_database_privilege(current_database(), 'CREATE')
+UNION ALL
+SELECT DISTINCT 'destination_ddl_rights', 'failed', quote_ident(w.schema),
+       format('User %I may not create in schema %I: CREATE TABLE, CREATE INDEX and CREATE TYPE of the source fail there.', me.name, w.schema),
+       format('GRANT USAGE, CREATE ON SCHEMA %I TO %I; -- on the destination', w.schema, me.name), 'destination'
+  FROM s, me, w
+  JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema
+ WHERE commands AND NOT schema_sync AND NOT has_schema_privilege(n.oid, 'CREATE')
+UNION ALL
+SELECT 'destination_ddl_rights', 'failed', there.full_name,
+       format('It belongs to %I there, and only its owner may alter it: user %I is not, nor a member.', pg_get_userbyid(there.relowner), me.name),
+       format('ALTER TABLE %s OWNER TO %I; -- on the destination, as superuser', there.full_name, me.name), 'destination'
+  FROM s, me, there
+ WHERE commands AND NOT schema_sync AND there.relkind IN ('r', 'p') AND NOT pg_has_role(there.relowner, 'USAGE')
+UNION ALL
+SELECT DISTINCT 'destination_ddl_rights', 'failed', format_type(y.oid, NULL),
+       format('The type of columns belongs to %I there, and only its owner may alter it: user %I is not, nor a member.', pg_get_userbyid(y.typowner), me.name),
+       format('ALTER TYPE %s OWNER TO %I; -- on the destination, as superuser', y.oid::regtype, me.name), 'destination'
+  FROM s, me, there
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = there.oid AND a.attnum > 0 AND NOT a.attisdropped
+  JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+  -- Of an array, the type of its elements.
+  JOIN pg_catalog.pg_type y ON y.oid = CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN t.typelem ELSE t.oid END
+ WHERE commands AND NOT schema_sync AND y.oid >= 16384 AND NOT pg_has_role(y.typowner, 'USAGE')
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                    WHERE d.classid = 'pg_type'::regclass AND d.objid = y.oid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e')
+UNION ALL
+SELECT 'destination_event_triggers', NULL, quote_ident(e.evtname),
+       format('Event trigger %I (function %s) fires there for what the task does%s.', e.evtname, e.evtfoid::regproc,
+              CASE WHEN e.evtenabled = 'O' THEN ', as the user may not set session_replication_role' END),
+       CASE WHEN e.evtenabled = 'O' THEN format('ALTER EVENT TRIGGER %I DISABLE; -- on the destination, as its owner', e.evtname)
+            ELSE format('ALTER EVENT TRIGGER %I ENABLE; -- on the destination, as its owner: fires for ordinary sessions only', e.evtname) END, 'person'
+  FROM s, pg_catalog.pg_event_trigger e
+ WHERE commands AND (e.evtenabled IN ('A', 'R') OR e.evtenabled = 'O' AND NOT may_be_replica)
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                    WHERE d.classid = 'pg_event_trigger'::regclass AND d.objid = e.oid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e')

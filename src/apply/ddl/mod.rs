@@ -16,7 +16,7 @@ mod refuse;
 mod rows;
 mod run;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Instant;
 
 use self::decide::{Decided, ModelBefore, Said, decide};
@@ -29,10 +29,11 @@ use crate::pg::compat;
 use crate::schema::captured::Captured;
 use crate::schema::deparse::postgres::{self, Emptying};
 use crate::schema::diff;
-use crate::schema::image::{Class, Name};
+use crate::schema::image::{Class, Name, Table};
 use crate::schema::model::Known;
 use crate::schema::plan;
 use crate::schema::scope::Object;
+use crate::select::Selection;
 
 /// A row of `courier.ddl_log`.
 #[derive(Clone, Debug)]
@@ -105,7 +106,10 @@ impl Applier {
             Said { xid, snapshot: &snapshot, captured: &captured, loads: loads.as_ref().map(|(table, _)| *table) };
         let destination = self.writer.lanes.plain()?.exchange();
         let available = destination.available(&captured.causes)?;
-        let names = |name: &Name, parents: &[u32]| selection.names(&TableName::new(&name.schema, &name.name), parents);
+        let left_behind = left_behind(&selection, &captured);
+        let names = |name: &Name, parents: &[u32]| {
+            !left_behind.contains(name) && selection.names(&TableName::new(&name.schema, &name.name), parents)
+        };
         let decided = decide(&said, before, &available, names).map_err(Error::internal)?;
         refuse::refuse_taken(destination, &decided)?;
         let emptied = loads.as_ref().and_then(|(table, name)| Some((*table, name.as_ref()?)));
@@ -254,6 +258,15 @@ fn model(destination: &mut Destination, task_id: &str, captured: &Captured) -> R
         known.extend(destination.model_of(task_id, &parents)?);
     }
     Ok(known)
+}
+
+/// Tables that some other tool has made for itself, under names that the patterns fit.
+fn left_behind(selection: &Selection, captured: &Captured) -> HashSet<Name> {
+    let is_left = |table: &&Table| {
+        let columns = || table.columns.iter().map(|column| column.name.clone()).collect();
+        selection.leaves_behind(&TableName::new(&table.name.schema, &table.name.name), columns)
+    };
+    captured.image.tables.iter().filter(is_left).map(|table| table.name.clone()).collect()
 }
 
 /// Runs what makes one image of the other; what was said there, and about what.

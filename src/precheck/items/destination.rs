@@ -1,6 +1,6 @@
 //! The way to the destination, its server, and its tables.
 
-use super::Concerns::{All, CopyIntoExisting, ExistingTables, Incremental, SchemaSync};
+use super::Concerns::{All, Commands, CopyIntoExisting, ExistingTables, Incremental, SchemaSync};
 use super::{Category, Item};
 
 const CONNECTIVITY: Category = Category("connectivity");
@@ -55,7 +55,7 @@ pub const SERVER: &[Item] = &[
         All,
         "The user there is no superuser and no member of `pg_execute_server_program`, `pg_write_server_files` or \
          `pg_read_server_files`. Whoever owns a table decides what constraints, defaults, indexes, policies and triggers do, and they run \
-         with that user's rights. A warning when only superusers and the owner of the task own the tables.",
+         with that user's rights; where commands are applied, also what they write later. A warning when only superusers and the owner of the task own the tables.",
     )
     .or_ignore(),
     DESTINATION.failed(
@@ -197,6 +197,19 @@ pub const TABLES: &[Item] = &[
         "destination_table_privileges",
         ExistingTables,
         "The user may write the tables: SELECT, INSERT, UPDATE, DELETE, TRUNCATE.",
+    ),
+    DESTINATION_TABLES.failed(
+        "destination_ddl_rights",
+        Commands,
+        "The user may do what commands of the source ask for: create schemas, create in the schemas of the tables, alter the tables and \
+         the types that are there, which takes their owner or a member of it.",
+    )
+    .or_ignore(),
+    DESTINATION_TABLES.warning(
+        "destination_event_triggers",
+        Commands,
+        "No event trigger of the destination fires for commands that the task applies there: one that refuses them stops the task, \
+         one that changes what they made makes both sides differ.",
     ),
     DESTINATION_TABLES.failed(
         "destination_row_security",

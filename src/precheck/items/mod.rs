@@ -20,6 +20,8 @@ pub enum Severity {
 pub enum Concerns {
     All,
     Incremental,
+    /// Commands of the source are applied.
+    Commands,
     /// The task creates the tables.
     SchemaSync,
     /// The tables have to be there.
@@ -105,6 +107,7 @@ mod tests {
             "left_out",
             "source_marks",
             "coverage",
+            "leftovers",
             "user_mapping",
             "destination_not_empty",
             "destination_is_source",

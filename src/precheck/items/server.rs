@@ -1,6 +1,6 @@
 //! The source server: versions, settings, resources, activity.
 
-use super::Concerns::{All, Incremental};
+use super::Concerns::{All, Commands, Incremental};
 use super::{Category, Item};
 
 const VERSION: Category = Category("version");
@@ -62,6 +62,14 @@ pub const ITEMS: &[Item] = &[
         Incremental,
         "At least 64 MB for the changes of running transactions before they go to disk.",
     ),
+    SETTINGS.failed(
+        "ddl_event_triggers",
+        Commands,
+        "The event triggers that capture commands exist and are enabled ALWAYS, and from PostgreSQL 17 on no setting switches event \
+         triggers off, for the server, this database or a role. A command that is not captured stops the task at the first row that \
+         does not fit any more.",
+    )
+    .or_ignore(),
     ACTIVITY.warning(
         "long_transactions",
         All,

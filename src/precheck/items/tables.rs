@@ -34,6 +34,13 @@ pub const ITEMS: &[Item] = &[
         "What no task carries: unlogged and temporary tables (not in the WAL), foreign tables, materialized views; and, of the covered \
          schemas and the database, functions, views, grants and whatever else is not created. `courier.plan()` lists all of it.",
     ),
+    OBJECTS.warning(
+        "leftovers",
+        All,
+        "Nothing is left of other replication tools: tables of Alibaba Cloud DTS (`dts_ddl_command`, `dts_postgres_heartbeat` and others in \
+         schema `public`) and AWS DMS (`awsdms_ddl_audit`), and the event triggers that fill them. Patterns with wildcards leave such tables \
+         out; one that names a table of your own exactly takes it.",
+    ),
     OBJECTS.failed(
         "coverage",
         Incremental,
