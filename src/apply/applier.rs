@@ -34,6 +34,7 @@ use crate::error::Result;
 use crate::libpq::Watch;
 use crate::logicalrep::{Change, FastMap, Lsn, Relation, Transaction};
 use crate::pg::xact;
+use crate::schema::captured::Trust;
 use crate::select::Selection;
 
 /// A group does not wait longer than this for more, whatever else is in the WAL.
@@ -58,6 +59,8 @@ pub struct Plan {
     /// Commands that a person has decided about: the statement in its place, or none at all.
     pub decisions: HashMap<i64, Option<String>>,
     pub stops_at_commands: bool,
+    /// Whose code is created.
+    pub trust: Trust,
     /// For what has to wait and is too large for memory.
     pub temporary: PathBuf,
 }
@@ -74,6 +77,7 @@ pub struct Applier {
     pub(super) brings_copies: bool,
     pub(super) decisions: HashMap<i64, Option<String>>,
     pub(super) stops_at_commands: bool,
+    pub(super) trust: Trust,
     pub(super) definitions: Definitions,
     /// The definitions that changes came with last, by table.
     generations: FastMap<u32, u64>,
@@ -136,6 +140,7 @@ impl Applier {
             brings_copies: false,
             decisions: plan.decisions,
             stops_at_commands: plan.stops_at_commands,
+            trust: plan.trust,
             definitions: Definitions::new(plan.temporary),
             generations: FastMap::default(),
         })

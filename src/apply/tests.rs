@@ -73,6 +73,7 @@ impl Stage {
             skip: Lsn::INVALID,
             decisions: Default::default(),
             stops_at_commands: false,
+            trust: Default::default(),
             temporary: std::env::temp_dir(),
         };
         change(&mut plan);

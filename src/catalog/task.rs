@@ -7,6 +7,7 @@ use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::{Lsn, Row};
 use crate::pg::encoding::storable;
 use crate::pg::{report, spi};
+use crate::schema::captured::Trust;
 
 #[derive(Clone, Debug)]
 pub struct Task {
@@ -28,6 +29,8 @@ pub struct Task {
     pub needs_replica_role: bool,
     pub conflict: ConflictPolicy,
     pub ddl: DdlPolicy,
+    /// Roles whose code is created on the destination, besides the owner and superusers.
+    pub trusted_roles: Vec<String>,
     /// The change that `courier.skip_change` leaves out.
     pub skip_lsn: Lsn,
     /// Are changes sent on that came here by replication?
@@ -59,7 +62,7 @@ impl Deref for Task {
 const COLUMNS: &str = "t.id, t.uuid, t.name, t.owner, pg_get_userbyid(t.owner) AS owner_name, t.server, \
      to_json(t.include) AS include, to_json(t.exclude) AS exclude, t.schema_sync, t.full_copy, t.incremental, t.wanted, t.failed, \
      t.stage, t.slot_lsn, t.older_gone, COALESCE(t.segment, 0) AS segment, t.needs_replica_role, t.last_error, t.last_error_hint, \
-     t.conflict, t.ddl, t.skip_lsn, t.forward_origins, t.last_error_lsn, t.trouble_since IS NOT NULL AS in_trouble, \
+     t.conflict, t.ddl, to_json(t.trusted_roles) AS trusted_roles, t.skip_lsn, t.forward_origins, t.last_error_lsn, t.trouble_since IS NOT NULL AS in_trouble, \
      t.source_id, t.destination_id, t.lease, t.next_lease";
 
 impl Task {
@@ -89,6 +92,7 @@ impl Task {
             last_error_hint: row.opt_string("last_error_hint"),
             conflict: ConflictPolicy::parse(row.text("conflict")?)?,
             ddl: DdlPolicy::parse(row.text("ddl")?)?,
+            trusted_roles: list(row.text("trusted_roles")?)?,
             skip_lsn: row.lsn("skip_lsn")?,
             forward_origins: row.bool("forward_origins")?,
             last_error_lsn: row.lsn("last_error_lsn")?,
@@ -98,6 +102,12 @@ impl Task {
             lease: row.opt_string("lease"),
             next_lease: row.opt_string("next_lease"),
         })
+    }
+
+    /// Whose code it creates.
+    pub fn trust(&self) -> Trust {
+        let roles = self.trusted_roles.iter().chain([&self.owner_name]).cloned().collect();
+        Trust { task_id: self.uuid.clone(), roles }
     }
 
     pub fn by_id(id: i32) -> Result<Task> {
@@ -290,8 +300,15 @@ impl Task {
     pub fn sample() -> Task {
         let values =
             [("wanted", "created"), ("stage", "created"), ("conflict", "error"), ("ddl", "ignore"), ("name", "shop")];
-        let texts =
-            [("include", "[]"), ("exclude", "[]"), ("id", "1"), ("owner", "10"), ("server", "16384"), ("segment", "0")];
+        let texts = [
+            ("include", "[]"),
+            ("exclude", "[]"),
+            ("trusted_roles", "[]"),
+            ("id", "1"),
+            ("owner", "10"),
+            ("server", "16384"),
+            ("segment", "0"),
+        ];
         let lsns = ["slot_lsn", "skip_lsn", "last_error_lsn"];
         let known = |name: &str| values.iter().chain(&texts).find(|(known, _)| *known == name).map(|(_, value)| *value);
         let names: Vec<String> = column_names();

@@ -18,6 +18,8 @@ pub struct Effects {
     /// Those of them that were made, by catalog and oid.
     pub made: HashSet<(u32, u32)>,
     pub dropped: Vec<Dropped>,
+    /// Materialized views that have got new rows.
+    pub refreshed: Vec<u32>,
     /// Is there anything that is worth a row?
     pub is_any: bool,
 }
@@ -38,6 +40,9 @@ fn of_commands(affected: Vec<Affected>) -> Effects {
     for object in affected.iter().filter(|object| !is_ours(object.schema.as_deref())) {
         if object.tag.starts_with("CREATE") || object.tag == "SELECT INTO" {
             found.made.insert((object.class, object.oid));
+        }
+        if object.tag == "REFRESH MATERIALIZED VIEW" {
+            found.refreshed.push(object.oid);
         }
         let is_alone = object.has_other_partitions || leaves_descendants_alone(&object.tag);
         found.objects.push(TouchedObject { class: object.class, oid: object.oid, is_alone });
@@ -75,7 +80,8 @@ fn of_drop(lost: Vec<Lost>, owner_of: impl Fn(u32, u32) -> Option<(u32, u32)>) -
 fn dropped_class(object: &Lost, relations: &HashSet<&str>) -> Option<Class> {
     let class = Class::of(object.class).filter(|_| object.part == 0)?;
     let is_root = match class {
-        Class::Relation => matches!(object.kind.as_str(), "table" | "sequence"),
+        Class::Relation => matches!(object.kind.as_str(), "table" | "sequence" | "view" | "materialized view"),
+        Class::Proc => matches!(object.kind.as_str(), "function" | "procedure"),
         Class::Type => !object.identity.ends_with("[]") && !relations.contains(object.identity.as_str()),
         Class::Namespace | Class::Extension | Class::Collation => true,
         _ => false,

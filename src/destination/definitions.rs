@@ -57,6 +57,19 @@ impl Destination {
         self.connection.exec_all("ROLLBACK TO SAVEPOINT courier_definitions; RELEASE SAVEPOINT courier_definitions")
     }
 
+    /// Begins a step of which nothing is left if it fails.
+    pub fn begin_step(&mut self) -> Result<()> {
+        self.connection.exec("SAVEPOINT courier_step").map(drop)
+    }
+
+    pub fn end_step(&mut self) -> Result<()> {
+        self.connection.exec("RELEASE SAVEPOINT courier_step").map(drop)
+    }
+
+    pub fn undo_step(&mut self) -> Result<()> {
+        self.connection.exec_all("ROLLBACK TO SAVEPOINT courier_step; RELEASE SAVEPOINT courier_step")
+    }
+
     /// Who holds locks on tables that a statement names, for people.
     pub fn who_locks(&mut self, statement: &SchemaSql) -> Result<String> {
         let rows = self.connection.query(

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::deparse::postgres::Foreign;
-use super::image::{Class, Image, Name, Table, Type, TypeForm};
+use super::image::{Class, Image, Name, Table, Type, TypeForm, View};
 use super::scope::{Dependency, Object, Scope};
 
 /// The form of this text. One that a worker does not know comes from a later release.
@@ -40,10 +40,35 @@ pub struct Captured {
     /// What of that no task creates.
     #[serde(default)]
     pub causes: Vec<(Object, Foreign)>,
+    /// Whose the routines and views of the image are, and the tables that have rules.
+    #[serde(default)]
+    pub owners: Vec<Owned>,
+    /// Materialized views that have got new rows.
+    #[serde(default)]
+    pub refreshed: Vec<u32>,
+    /// What one task is to create although nobody vouches for its author.
+    #[serde(default)]
+    pub approval: Option<Approval>,
     /// Written before the rows of a rewritten table, with the catalogs as they are after it. The first such row of a command has the whole
     /// family of the table (all that inherit from the same ancestor), and those that follow for its other members have no image.
     #[serde(default)]
     pub rewrite: Option<Rewrite>,
+}
+
+/// An object with its owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owned {
+    pub object: Object,
+    pub role: String,
+    pub is_superuser: bool,
+}
+
+/// A person has read code, and lets a task create it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    pub task: String,
+    /// With what was read: anything else that is there by now was not.
+    pub code: Vec<(Object, String)>,
 }
 
 /// A root that is gone.
@@ -65,15 +90,33 @@ pub struct Rewrite {
     pub by_expression: bool,
 }
 
+/// What a task has and wants, as far as the parts of an image depend on it.
+#[derive(Clone, Copy)]
+pub struct Taker<'a> {
+    pub trust: &'a Trust,
+    /// What the destination has of what the task does not create.
+    pub available: &'a [Object],
+    /// Code that it has applied, as it was then.
+    pub applied: &'a HashSet<(Object, String)>,
+}
+
+/// Whose code a task creates, besides that of superusers.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    pub task_id: String,
+    /// Roles of the source.
+    pub roles: HashSet<String>,
+}
+
 impl Captured {
-    /// The image as a task has it that follows `tables`, on a destination that has `available` of what no task creates: parts that need
-    /// anything else are blocked, and what nobody needs is left out.
-    pub fn for_task(&self, tables: &[u32], available: &[Object]) -> Image {
+    /// The image as the task has it: parts that need what is not there are blocked, as is code of people whom nobody vouches for; what
+    /// nobody needs is left out.
+    ///
+    /// `tables` are those that it follows.
+    pub fn for_task(&self, tables: &[u32], taker: &Taker) -> Image {
+        let untrusted: HashSet<Object> = self.untrusted(taker).into_iter().map(|owned| owned.object).collect();
+        let scope = self.scope_for(tables, taker, &untrusted);
         let selected: HashSet<u32> = tables.iter().copied().collect();
-        // What only other tables need is nobody's.
-        let is_of_others = |of: &&Dependency| of.table.is_some_and(|table| !selected.contains(&table));
-        let dependencies: Vec<Dependency> = self.dependencies.iter().filter(|of| !is_of_others(of)).cloned().collect();
-        let scope = Scope::of(tables, &dependencies, available);
         let touched: HashSet<Object> = self.touched.iter().copied().collect();
         let is_wanted =
             |class: Class, oid: u32, reached: &[u32]| touched.contains(&(class, oid)) || reached.contains(&oid);
@@ -94,9 +137,60 @@ impl Captured {
             }
             None => is_wanted(Class::Relation, sequence.oid, &scope.sequences),
         });
-        image.tables.iter_mut().for_each(|table| block_table(table, &scope, &selected));
+        image.tables.iter_mut().for_each(|table| {
+            block_table(table, &scope, &selected);
+            block_rules(table, &untrusted);
+        });
         image.types.iter_mut().for_each(|of| block_type(of, &scope));
+        let is_blocked = |object: Object| untrusted.contains(&object) || scope.is_blocked(object.0, object.1);
+        image.routines.iter_mut().for_each(|of| of.blocked = is_blocked((Class::Proc, of.oid)));
+        for view in &mut image.views {
+            view.blocked = is_blocked((Class::Relation, view.oid()));
+            block_table(&mut view.relation, &scope, &selected);
+            block_rules(&mut view.relation, &untrusted);
+        }
         image
+    }
+
+    /// Code in the image whose owners the task does not trust, and nobody has approved.
+    pub fn untrusted(&self, taker: &Taker) -> Vec<&Owned> {
+        let approved = self.approval.iter().filter(|approval| approval.task == taker.trust.task_id);
+        let approved: HashSet<&(Object, String)> = approved.flat_map(|approval| &approval.code).collect();
+        let is_trusted = |owned: &Owned| owned.is_superuser || taker.trust.roles.contains(&owned.role);
+        let is_approved = |owned: &Owned| {
+            let code = self.code_of(owned.object).map(|code| (owned.object, code));
+            code.is_some_and(|code| approved.contains(&code) || taker.applied.contains(&code))
+        };
+        self.owners.iter().filter(|owned| !is_trusted(owned) && !is_approved(owned)).collect()
+    }
+
+    /// What one reads of it.
+    pub fn code_of(&self, object: Object) -> Option<String> {
+        code_of(&self.image, object)
+    }
+
+    /// Code that is to be created counts as there, unless it is blocked itself.
+    fn scope_for(&self, tables: &[u32], taker: &Taker, untrusted: &HashSet<Object>) -> Scope {
+        let is_open = |object: &Object| !untrusted.contains(object);
+        let routines = self.image.routines.iter().map(|of| (Class::Proc, of.oid));
+        let mut routines: Vec<Object> = routines.filter(is_open).collect();
+        let mut views: Vec<u32> = self.image.views.iter().map(View::oid).collect();
+        // What only other tables need is nobody's.
+        let taken: HashSet<u32> = tables.iter().chain(&views).copied().collect();
+        let is_of_others = |of: &&Dependency| of.table.is_some_and(|table| !taken.contains(&table));
+        let dependencies: Vec<Dependency> = self.dependencies.iter().filter(|of| !is_of_others(of)).cloned().collect();
+        views.retain(|oid| is_open(&(Class::Relation, *oid)));
+        loop {
+            let relations: Vec<u32> = tables.iter().chain(&views).copied().collect();
+            let available: Vec<Object> = taker.available.iter().chain(&routines).copied().collect();
+            let scope = Scope::of(&relations, &dependencies, &available);
+            let before = routines.len() + views.len();
+            routines.retain(|(class, oid)| !scope.is_blocked(*class, *oid));
+            views.retain(|oid| !scope.is_blocked(Class::Relation, *oid));
+            if routines.len() + views.len() == before {
+                return scope;
+            }
+        }
     }
 }
 
@@ -112,6 +206,18 @@ impl Captured {
     }
 }
 
+/// What one reads of a routine or a view, or of the rules of a table.
+pub fn code_of(image: &Image, (class, oid): Object) -> Option<String> {
+    let routine = image.routines.iter().find(|of| class == Class::Proc && of.oid == oid);
+    let rules = |table: &Table| table.rules.iter().map(|rule| format!("{};\n", rule.definition)).collect::<String>();
+    let view = image.views.iter().find(|view| class == Class::Relation && view.oid() == oid);
+    let table = image.tables.iter().find(|table| class == Class::Relation && table.oid == oid);
+    routine
+        .map(|of| of.definition.clone())
+        .or_else(|| view.map(|view| format!("{}\n{}", view.definition, rules(&view.relation))))
+        .or_else(|| table.map(rules))
+}
+
 fn block_table(table: &mut Table, scope: &Scope, selected: &HashSet<u32>) {
     table.level = scope.level(Class::Relation, table.oid);
     table.parents.retain(|parent| selected.contains(&parent.oid));
@@ -125,10 +231,18 @@ fn block_table(table: &mut Table, scope: &Scope, selected: &HashSet<u32>) {
     table.indexes.iter_mut().for_each(|of| of.blocked = is_blocked(Class::Relation, of.oid));
     table.statistics.iter_mut().for_each(|of| of.blocked = is_blocked(Class::Statistics, of.oid));
     table.policies.iter_mut().for_each(|of| of.blocked = is_blocked(Class::Policy, of.oid));
+    table.rules.iter_mut().for_each(|of| of.blocked = is_blocked(Class::Rewrite, of.oid));
     let is_part = table.is_partition && !table.parents.is_empty();
     for trigger in &mut table.triggers {
         trigger.blocked = is_blocked(Class::Trigger, trigger.oid);
         trigger.inherited = trigger.inherited.filter(|_| is_part);
+    }
+}
+
+/// A rule acts with the rights of the owner of its table.
+fn block_rules(table: &mut Table, untrusted: &HashSet<Object>) {
+    if untrusted.contains(&(Class::Relation, table.oid)) {
+        table.rules.iter_mut().for_each(|rule| rule.blocked = true);
     }
 }
 
@@ -155,17 +269,18 @@ mod tests {
     const FUNCTION: Object = (Class::Proc, 900);
 
     fn captured(image: Image, dependencies: Vec<Dependency>) -> Captured {
-        Captured {
-            form: FORM,
-            is_unread: false,
-            touched: image.tables.iter().map(|table| (Class::Relation, table.oid)).collect(),
-            created: Vec::new(),
-            image,
-            dropped: Vec::new(),
-            dependencies,
-            causes: Vec::new(),
-            rewrite: None,
-        }
+        let touched = image.tables.iter().map(|table| (Class::Relation, table.oid)).collect();
+        Captured { form: FORM, touched, image, dependencies, ..Captured::default() }
+    }
+
+    fn for_task(captured: &Captured, tables: &[u32], available: &[Object]) -> Image {
+        for_trusting_task(captured, tables, available, &[])
+    }
+
+    fn for_trusting_task(captured: &Captured, tables: &[u32], available: &[Object], trusted: &[&str]) -> Image {
+        let roles = trusted.iter().map(|role| (*role).to_owned()).collect();
+        let trust = Trust { task_id: "a".to_owned(), roles };
+        captured.for_task(tables, &Taker { trust: &trust, available, applied: &HashSet::new() })
     }
 
     #[test]
@@ -187,9 +302,9 @@ mod tests {
             needs((Class::Constraint, 71), Some(1), FUNCTION),
         ];
         let captured = captured(Image { tables: vec![of], ..Image::default() }, dependencies);
-        let without = captured.for_task(&[1], &[]);
+        let without = for_task(&captured, &[1], &[]);
         assert!(without.tables[0].constraints[0].blocked && without.tables[0].columns[2].expression.is_none());
-        let with = captured.for_task(&[1], &[FUNCTION]);
+        let with = for_task(&captured, &[1], &[FUNCTION]);
         assert!(!with.tables[0].constraints[0].blocked && with.tables[0].columns[2].expression.is_some());
     }
 
@@ -200,8 +315,8 @@ mod tests {
         let mut captured = captured(image, Vec::new());
         captured.touched.push((Class::Relation, 5));
         captured.dependencies.push(needs((Class::AttributeDefault, 70), Some(1), (Class::Relation, 5)));
-        assert_eq!(captured.for_task(&[1], &[]).sequences.len(), 1);
-        assert!(captured.for_task(&[], &[]).sequences.is_empty(), "although it was touched");
+        assert_eq!(for_task(&captured, &[1], &[]).sequences.len(), 1);
+        assert!(for_task(&captured, &[], &[]).sequences.is_empty(), "although it was touched");
     }
 
     fn owner(table: &Table) -> Owner {
@@ -213,11 +328,69 @@ mod tests {
         let own = Sequence { owner: None, ..sequence(5, "free") };
         let image = Image { tables: vec![table(1, "t"), child(2, "c", 1)], sequences: vec![own], ..Image::default() };
         let captured = captured(image, Vec::new());
-        let seen = captured.for_task(&[2], &[]);
+        let seen = for_task(&captured, &[2], &[]);
         assert_eq!(seen.tables.iter().map(|table| table.oid).collect::<Vec<_>>(), [2]);
         assert!(seen.tables[0].parents.is_empty(), "its parent is not followed");
         assert!(seen.sequences.is_empty());
         let touched = Captured { touched: vec![(Class::Relation, 5)], ..captured };
-        assert_eq!(touched.for_task(&[], &[]).sequences.len(), 1, "what was touched is the caller's to judge");
+        assert_eq!(for_task(&touched, &[], &[]).sequences.len(), 1, "what was touched is the caller's to judge");
+    }
+
+    /// Function 900 of role `low`; view 5 calls it, view 6 reads view 5.
+    fn code() -> Captured {
+        let view = |oid, name: &str| View {
+            relation: table(oid, name),
+            form: crate::schema::image::ViewForm::Plain,
+            definition: "SELECT 1".to_owned(),
+            blocked: false,
+        };
+        let routine = crate::schema::image::Routine {
+            oid: 900,
+            level: 0,
+            name: Name::new("s", "f"),
+            is_procedure: false,
+            arguments: String::new(),
+            definition: "() RETURNS int".to_owned(),
+            blocked: false,
+        };
+        let image = Image { views: vec![view(5, "v"), view(6, "w")], routines: vec![routine], ..Image::default() };
+        let reads = crate::schema::scope::Dependency {
+            relation: Some(5),
+            relation_kind: Some(crate::schema::scope::RelationKind::View),
+            at_table: false,
+            ..needs((Class::Relation, 6), Some(6), (Class::Relation, 5))
+        };
+        let owned = |object, role: &str| Owned { object, role: role.to_owned(), is_superuser: role == "postgres" };
+        let owners = vec![
+            owned(FUNCTION, "low"),
+            owned((Class::Relation, 5), "postgres"),
+            owned((Class::Relation, 6), "postgres"),
+        ];
+        let dependencies = vec![needs((Class::Relation, 5), Some(5), FUNCTION), reads];
+        Captured { form: FORM, touched: image.roots().collect(), image, dependencies, owners, ..Captured::default() }
+    }
+
+    fn blocked(image: &Image) -> (Vec<bool>, Vec<bool>) {
+        (image.routines.iter().map(|of| of.blocked).collect(), image.views.iter().map(|of| of.blocked).collect())
+    }
+
+    #[test]
+    fn code_of_a_stranger_waits_and_so_does_what_needs_it() {
+        let captured = code();
+        assert_eq!(blocked(&for_task(&captured, &[], &[])), (vec![true], vec![true, true]));
+        assert_eq!(blocked(&for_trusting_task(&captured, &[], &[], &["low"])), (vec![false], vec![false, false]));
+        assert_eq!(blocked(&for_task(&captured, &[], &[FUNCTION])), (vec![true], vec![false, false]), "an older one");
+    }
+
+    #[test]
+    fn what_was_approved_is_what_was_read_and_by_whom() {
+        let approved = |task: &str, text: &str| Captured {
+            approval: Some(Approval { task: task.to_owned(), code: vec![(FUNCTION, text.to_owned())] }),
+            ..code()
+        };
+        let is_open = |captured: &Captured| !for_task(captured, &[], &[]).routines[0].blocked;
+        assert!(is_open(&approved("a", "() RETURNS int")));
+        assert!(!is_open(&approved("a", "() RETURNS text")), "another text");
+        assert!(!is_open(&approved("b", "() RETURNS int")), "another task");
     }
 }

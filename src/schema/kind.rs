@@ -25,7 +25,9 @@ pub enum Kind {
     // Under former names.
     SequenceFree,
     Detach,
+    DropView,
     DropPart,
+    DropRoutine,
     Drop,
     RenameSchema,
     // In the order in which an empty destination takes them.
@@ -45,6 +47,7 @@ pub enum Kind {
     Type,
     Domain,
     Table,
+    Routine,
     TypeChange,
     DomainChange,
     Column,
@@ -87,10 +90,16 @@ pub enum Kind {
     ForeignKey,
     ConstraintChange,
     ReplicaIdentity,
+    /// Also in place of one that is there.
+    View,
+    ViewDefault,
+    Rule,
+    RuleState,
     Trigger,
     TriggerState,
     RowLevelSecurity,
     Policy,
+    Refresh,
     Comment,
     /// What was granted before.
     TakeBack,
@@ -123,11 +132,33 @@ impl Kind {
         if self.phase() < POST_DATA { Section::PreData } else { Section::PostData }
     }
 
+    /// No row needs it: where the destination does not take it, the rest goes on.
+    pub fn can_wait(self) -> bool {
+        matches!(
+            self,
+            Kind::Routine
+                | Kind::View
+                | Kind::ViewDefault
+                | Kind::Rule
+                | Kind::RuleState
+                | Kind::Trigger
+                | Kind::TriggerState
+                | Kind::Refresh
+        )
+    }
+
+    /// Something goes, once nothing needs it.
+    pub fn is_drop(self) -> bool {
+        matches!(self, Kind::DropView | Kind::DropPart | Kind::DropRoutine | Kind::Drop | Kind::DropNeeded)
+    }
+
     fn row(self) -> (u16, &'static str) {
         match self {
             Kind::SequenceFree => (8, "sequence owned by"),
             Kind::Detach => (9, "detach"),
+            Kind::DropView => (9, "drop"),
             Kind::DropPart => (10, "drop"),
+            Kind::DropRoutine => (19, "drop"),
             Kind::Drop => (20, "drop"),
             Kind::RenameSchema => (28, "rename"),
             Kind::Schema => (29, "schema"),
@@ -144,6 +175,7 @@ impl Kind {
             Kind::Type => (140, "type"),
             Kind::Domain => (140, "domain"),
             Kind::Table => (140, "table"),
+            Kind::Routine => (140, "routine"),
             Kind::TypeChange => (141, "type change"),
             Kind::DomainChange => (142, "domain change"),
             Kind::Column => (145, "column"),
@@ -181,10 +213,15 @@ impl Kind {
             Kind::ForeignKey => (260, "foreign key"),
             Kind::ConstraintChange => (265, "constraint change"),
             Kind::ReplicaIdentity => (270, "replica identity"),
+            Kind::View => (226, "view"),
+            Kind::ViewDefault => (227, "view default"),
+            Kind::Rule => (278, "rule"),
+            Kind::RuleState => (279, "rule state"),
             Kind::Trigger => (280, "trigger"),
             Kind::TriggerState => (285, "trigger state"),
             Kind::RowLevelSecurity => (290, "row level security"),
             Kind::Policy => (291, "policy"),
+            Kind::Refresh => (295, "refresh"),
             Kind::Comment => (300, "comment"),
             Kind::TakeBack => (305, "revoke"),
             Kind::Grant => (310, "grant"),

@@ -13,6 +13,7 @@
 //! one of `deparse`.
 
 #[allow(dead_code, reason = "written and read by what comes next")]
+pub mod apart;
 pub mod captured;
 pub mod deparse;
 pub mod diff;

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::deparse::postgres::Foreign;
-use super::image::{Address, Class, Image, Name, Table, TypeForm};
+use super::image::{Address, Class, Image, Name, Routine, Table, View};
 use super::scope::{Dependency, Object};
 use crate::logicalrep::CopySnapshot;
 
@@ -32,7 +32,7 @@ pub enum Facet {
     Privileges(Class, u32, i16),
 }
 
-/// One object (a table, sequence, type, collation, extension or schema) with everything that belongs to it.
+/// One object (a table, sequence, type, collation, extension, schema, routine or view) with everything that belongs to it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Kept {
@@ -111,115 +111,34 @@ impl Witness<'_> {
     }
 }
 
-/// Takes an image apart: each object with what belongs to it.
-pub fn apart(image: &Image, dependencies: &[Dependency], causes: &[(Object, Foreign)]) -> HashMap<Object, Kept> {
-    let mut kept: HashMap<Object, Kept> = HashMap::new();
-    for table in &image.tables {
-        kept.entry((Class::Relation, table.oid)).or_default().image.tables.push(table.clone());
-    }
-    for sequence in &image.sequences {
-        kept.entry((Class::Relation, sequence.oid)).or_default().image.sequences.push(sequence.clone());
-    }
-    for of in &image.types {
-        kept.entry((Class::Type, of.oid)).or_default().image.types.push(of.clone());
-    }
-    for of in &image.collations {
-        kept.entry((Class::Collation, of.oid)).or_default().image.collations.push(of.clone());
-    }
-    for of in &image.extensions {
-        kept.entry((Class::Extension, of.oid)).or_default().image.extensions.push(of.clone());
-    }
-    for of in &image.schemas {
-        kept.entry((Class::Namespace, of.oid)).or_default().image.schemas.push(of.clone());
-    }
-    let whole = wholes(image);
-    let root_of = |address: &Address| whole.get(&(address.0, address.1)).copied().unwrap_or((address.0, address.1));
-    for (address, text) in &image.comments {
-        if let Some(of) = kept.get_mut(&root_of(address)) {
-            of.image.comments.insert(*address, text.clone());
-        }
-    }
-    for (address, privileges) in &image.privileges {
-        if let Some(of) = kept.get_mut(&root_of(address)) {
-            of.image.privileges.insert(*address, privileges.clone());
-        }
-    }
-    for dependency in dependencies {
-        let root = match (dependency.table, dependency.domain) {
-            (Some(table), _) => (Class::Relation, table),
-            (None, Some(domain)) => (Class::Type, domain),
-            (None, None) => dependency.part,
-        };
-        if let Some(of) = kept.get_mut(&root) {
-            of.dependencies.push(dependency.clone());
-        }
-    }
-    for of in kept.values_mut() {
-        let on: HashSet<Object> = of.dependencies.iter().flat_map(|d| [Some(d.on), cause_of(d)]).flatten().collect();
-        of.causes = causes.iter().filter(|(object, _)| on.contains(object)).cloned().collect();
-    }
-    kept
-}
-
-fn cause_of(dependency: &Dependency) -> Option<Object> {
-    let relation = dependency.relation.map(|oid| (Class::Relation, oid));
-    relation.or(dependency.element.map(|oid| (dependency.on.0, oid)))
-}
-
-/// Puts objects together again.
-pub fn together<'a>(kept: impl IntoIterator<Item = &'a Kept>) -> Image {
-    let mut whole = Image::default();
-    kept.into_iter().for_each(|kept| whole.extend(&kept.image));
-    whole
-}
-
-/// The parts of objects, and which object each belongs to.
-pub fn wholes(image: &Image) -> HashMap<Object, Object> {
-    let mut whole = HashMap::new();
-    for table in &image.tables {
-        let root = (Class::Relation, table.oid);
-        whole.extend(parts(table).map(|part| (part, root)));
-        let identities = table.columns.iter().filter_map(|c| c.identity.as_ref()?.sequence.as_ref());
-        whole.extend(identities.map(|sequence| ((Class::Relation, sequence.oid), root)));
-    }
-    for of in &image.types {
-        let root = (Class::Type, of.oid);
-        match &of.form {
-            TypeForm::Domain(domain) => {
-                whole.extend(domain.constraints.iter().map(|k| ((Class::Constraint, k.oid), root)));
-            }
-            TypeForm::Composite { relation, .. } => drop(whole.insert((Class::Relation, *relation), root)),
-            TypeForm::Enum { .. } | TypeForm::Range(_) => {}
-        }
-    }
-    whole
-}
-
-/// The parts of a table that are objects of their own.
-fn parts(table: &Table) -> impl Iterator<Item = Object> {
-    let constraints = table.constraints.iter().map(|of| (Class::Constraint, of.oid));
-    let indexes = table.indexes.iter().map(|of| (Class::Relation, of.oid));
-    let statistics = table.statistics.iter().map(|of| (Class::Statistics, of.oid));
-    let triggers = table.triggers.iter().map(|of| (Class::Trigger, of.oid));
-    constraints
-        .chain(indexes)
-        .chain(statistics)
-        .chain(triggers)
-        .chain(table.policies.iter().map(|of| (Class::Policy, of.oid)))
-}
-
 impl Kept {
     /// The schema, if it is in one, and the name.
     pub fn name(&self) -> (Option<&str>, &str) {
         let image = &self.image;
         let named = image.tables.iter().map(|of| &of.name).chain(image.sequences.iter().map(|of| &of.name));
-        let mut named =
+        let named =
             named.chain(image.types.iter().map(|of| &of.name)).chain(image.collations.iter().map(|of| &of.name));
+        let code = image.routines.iter().map(|of| &of.name).chain(image.views.iter().map(View::name));
+        let mut named = named.chain(code);
         let mut unnamed = image.schemas.iter().map(|of| &of.name).chain(image.extensions.iter().map(|of| &of.name));
         match (named.next(), unnamed.next()) {
             (Some(Name { schema, name }), _) => (Some(schema), name),
             (None, name) => (None, name.map_or("", String::as_str)),
         }
+    }
+
+    /// Is it code that is not there?
+    pub fn is_blocked(&self) -> bool {
+        self.image.routines.iter().any(|of| of.blocked) || self.image.views.iter().any(|of| of.blocked)
+    }
+
+    /// The table or the view.
+    pub fn relation(&self) -> Option<&Table> {
+        self.image.tables.first().or(self.image.views.first().map(|view| &view.relation))
+    }
+
+    pub fn relation_mut(&mut self) -> Option<&mut Table> {
+        self.image.tables.first_mut().or(self.image.views.first_mut().map(|view| &mut view.relation))
     }
 
     /// The same in a schema of another name.
@@ -239,6 +158,8 @@ impl Kept {
         }
         image.types.iter_mut().for_each(|of| rename(&mut of.name));
         image.collations.iter_mut().for_each(|of| rename(&mut of.name));
+        image.routines.iter_mut().for_each(|of| rename(&mut of.name));
+        image.views.iter_mut().for_each(|of| rename(&mut of.relation.name));
         kept
     }
 
@@ -254,6 +175,8 @@ impl Kept {
         };
         if let (Some(old), Some(new)) = (self.image.tables.first(), heard.image.tables.first_mut()) {
             table(old, new, &mut note);
+        } else if let (Some(old), Some(new)) = (self.image.views.first(), heard.image.views.first_mut()) {
+            view(old, new, &mut note);
         } else if !note(Facet::Own, !same_own(&self.image, &heard.image)) {
             take_own(&mut heard.image, &self.image);
         }
@@ -283,20 +206,42 @@ impl Kept {
 
 fn table(old: &Table, new: &mut Table, note: &mut impl FnMut(Facet, bool) -> bool) {
     if !note(Facet::Own, own(old) != own(new)) {
-        *new = Table {
-            constraints: std::mem::take(&mut new.constraints),
-            indexes: std::mem::take(&mut new.indexes),
-            statistics: std::mem::take(&mut new.statistics),
-            triggers: std::mem::take(&mut new.triggers),
-            policies: std::mem::take(&mut new.policies),
-            ..own(old)
-        };
+        take_own_of(new, old);
     }
+    listed_parts(old, new, note);
+}
+
+/// Its query is of the same lock as its columns.
+fn view(old: &View, new: &mut View, note: &mut impl FnMut(Facet, bool) -> bool) {
+    let same = own(&old.relation) == own(&new.relation)
+        && (&old.definition, old.form, old.blocked) == (&new.definition, new.form, new.blocked);
+    if !note(Facet::Own, !same) {
+        take_own_of(&mut new.relation, &old.relation);
+        new.definition.clone_from(&old.definition);
+        (new.form, new.blocked) = (old.form, old.blocked);
+    }
+    listed_parts(&old.relation, &mut new.relation, note);
+}
+
+fn take_own_of(new: &mut Table, old: &Table) {
+    *new = Table {
+        constraints: std::mem::take(&mut new.constraints),
+        indexes: std::mem::take(&mut new.indexes),
+        statistics: std::mem::take(&mut new.statistics),
+        triggers: std::mem::take(&mut new.triggers),
+        policies: std::mem::take(&mut new.policies),
+        rules: std::mem::take(&mut new.rules),
+        ..own(old)
+    };
+}
+
+fn listed_parts(old: &Table, new: &mut Table, note: &mut impl FnMut(Facet, bool) -> bool) {
     listed(&old.constraints, &mut new.constraints, Class::Constraint, |of| of.oid, note);
     listed(&old.indexes, &mut new.indexes, Class::Relation, |of| of.oid, note);
     listed(&old.statistics, &mut new.statistics, Class::Statistics, |of| of.oid, note);
     listed(&old.triggers, &mut new.triggers, Class::Trigger, |of| of.oid, note);
     listed(&old.policies, &mut new.policies, Class::Policy, |of| of.oid, note);
+    listed(&old.rules, &mut new.rules, Class::Rewrite, |of| of.oid, note);
 }
 
 /// The table without its parts, and without what is said about it only.
@@ -308,6 +253,7 @@ fn own(table: &Table) -> Table {
         statistics: Vec::new(),
         triggers: Vec::new(),
         policies: Vec::new(),
+        rules: Vec::new(),
         ..table.clone()
     };
     for column in &mut own.columns {
@@ -329,7 +275,13 @@ fn same_own(old: &Image, new: &Image) -> bool {
             .map(|x| (x.oid, x.name.clone(), x.schema.clone(), x.version.clone()))
             .collect::<Vec<_>>()
     };
+    let routines = |image: &Image| {
+        let mut routines: Vec<Routine> = image.routines.clone();
+        routines.iter_mut().for_each(|of| of.level = 0);
+        routines
+    };
     old.schemas == new.schemas
+        && routines(old) == routines(new)
         && old.collations == new.collations
         && old.sequences == new.sequences
         && extensions(old) == extensions(new)
@@ -342,6 +294,7 @@ fn take_own(image: &mut Image, old: &Image) {
     image.sequences.clone_from(&old.sequences);
     image.extensions.clone_from(&old.extensions);
     image.types.clone_from(&old.types);
+    image.routines.clone_from(&old.routines);
 }
 
 /// Puts into `new` what of `old` is newer, and takes out what has gone since.
@@ -389,7 +342,7 @@ fn keyed<T: Clone + PartialEq>(
 mod tests {
     use super::*;
     use crate::schema::image::{Grant, Privileges};
-    use crate::schema::samples::{image, index, table};
+    use crate::schema::samples::{index, table};
 
     fn snapshot(text: &str) -> CopySnapshot {
         CopySnapshot::of_moment(text).unwrap()
@@ -410,18 +363,6 @@ mod tests {
         let mut oids: Vec<u32> = kept.image.tables[0].indexes.iter().map(|of| of.oid).collect();
         oids.sort_unstable();
         oids
-    }
-
-    #[test]
-    fn an_image_taken_apart_is_put_together_again() {
-        let whole = image();
-        let apart = apart(&whole, &[], &[]);
-        let again = together(apart.values());
-        assert_eq!((again.tables, again.sequences, again.types), (whole.tables, whole.sequences, whole.types));
-        assert!(apart.values().all(|kept| {
-            kept.image.tables.len() + kept.image.sequences.len() + kept.image.types.len() + kept.image.schemas.len()
-                <= 1
-        }));
     }
 
     /// Of two indexes that are created side by side each image lacks the other's.

@@ -51,6 +51,7 @@ pub fn table(oid: u32, name: &str) -> Table {
         statistics: Vec::new(),
         triggers: Vec::new(),
         policies: Vec::new(),
+        rules: Vec::new(),
     }
 }
 

@@ -18,7 +18,9 @@ pub type Object = (Class, u32);
 pub enum RelationKind {
     Table,
     Sequence,
-    /// A view, a materialized view, a foreign table: no task creates them.
+    /// A view or a materialized view.
+    View,
+    /// A foreign table: no task creates one.
     Other,
 }
 
@@ -80,6 +82,8 @@ pub struct Scope {
 
 impl Scope {
     /// `available` are causes that the destination has: what waits for them is not blocked.
+    ///
+    /// `tables` are the relations that are created: views with them.
     pub fn of(tables: &[u32], dependencies: &[Dependency], available: &[Object]) -> Scope {
         let selected: HashSet<u32> = tables.iter().copied().collect();
         let mut scope = Scope::default();
@@ -137,7 +141,8 @@ impl Scope {
         }
         let is_start = |d: &&Dependency| {
             let is_table = d.table.is_some_and(|table| d.part == (Class::Relation, table));
-            d.table.is_some() && (is_table || !self.blocked.contains_key(&d.part))
+            let is_routine = d.part.0 == Class::Proc;
+            (d.table.is_some() || is_routine) && (is_table || !self.blocked.contains_key(&d.part))
         };
         let start: HashSet<Object> = dependencies.iter().filter(is_start).map(|d| d.part).collect();
         let mut waiting: Vec<Object> = start.iter().copied().collect();
@@ -176,6 +181,7 @@ impl Scope {
         let is_node = |object: &Object| match object.0 {
             Class::Relation => selected.contains(&object.1),
             Class::Type => types.contains(&object.1),
+            Class::Proc => true,
             _ => false,
         };
         let mut edges: Vec<(Object, Object)> = dependencies.iter().filter_map(Dependency::edge).collect();
@@ -226,7 +232,8 @@ impl Dependency {
     /// multirange for its range, a table's row type for the table.
     fn edge(&self) -> Option<(Object, Object)> {
         let at_table = self.table.is_some_and(|table| self.part.1 == table && self.part.0 == Class::Relation);
-        let is_inside = matches!(self.part.0, Class::Type | Class::AttributeDefault) || at_table || self.is_check;
+        let is_inside =
+            matches!(self.part.0, Class::Type | Class::AttributeDefault | Class::Proc) || at_table || self.is_check;
         // What an extension brings is there before.
         if !is_inside || self.extension.is_some() {
             return None;
@@ -236,8 +243,10 @@ impl Dependency {
             (None, Some(domain)) => (Class::Type, domain),
             (None, None) => self.part,
         };
-        let table = self.relation.filter(|_| self.relation_kind == Some(RelationKind::Table));
+        let is_made = matches!(self.relation_kind, Some(RelationKind::Table | RelationKind::View));
+        let table = self.relation.filter(|_| is_made);
         let to = match (self.on.0, table) {
+            (Class::Proc, _) => self.on,
             (Class::Relation | Class::Type, Some(table)) => (Class::Relation, table),
             (Class::Type, None) => (Class::Type, self.element.or(self.range).unwrap_or(self.on.1)),
             _ => return None,
@@ -250,10 +259,10 @@ impl Dependency {
 fn is_blocking(class: Class) -> bool {
     use Class::*;
     match class {
-        Proc | Operator | OperatorClass | OperatorFamily | AccessMethod => true,
+        Proc | Operator | OperatorClass | OperatorFamily | AccessMethod | Language => true,
         SearchConfiguration | SearchDictionary | SearchParser | SearchTemplate => true,
         Type | Relation | AttributeDefault | Constraint | Namespace | Trigger | Extension | Policy | Statistics
-        | Collation => false,
+        | Collation | Rewrite => false,
     }
 }
 

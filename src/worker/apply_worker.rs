@@ -276,6 +276,7 @@ impl AtStart {
             skip: task.skip_lsn,
             decisions: commands::decisions(task.id)?,
             stops_at_commands: task.ddl == DdlPolicy::Stop,
+            trust: task.trust(),
             temporary: disk::temporary_directory(),
             serial_until: Lsn(status.serial_until.load(Relaxed)),
         };

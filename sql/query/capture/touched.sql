@@ -39,8 +39,8 @@ WITH RECURSIVE root (class, oid, is_root, is_alone) AS (
         UNION ALL
         SELECT 1259, s.stxrelid FROM pg_statistic_ext s WHERE a.class = 3381 AND s.oid = a.oid
         UNION ALL
-        -- Schemas, extensions, collations.
-        SELECT a.class, a.oid WHERE a.class IN (2615, 3079, 3456)
+        -- Schemas, extensions, collations, functions.
+        SELECT a.class, a.oid WHERE a.class IN (2615, 3079, 3456, 1255)
      ) AS r
 ), family (class, oid, is_root, is_alone) AS (
     SELECT r.class, r.oid, r.is_root, r.is_alone FROM root r
@@ -58,11 +58,12 @@ WITH RECURSIVE root (class, oid, is_root, is_alone) AS (
 )
 SELECT f.class, f.oid, bool_or(f.is_root) AS is_root,
        -- Of what is gone there is no row here.
-       bool_or(COALESCE(c.relpersistence = 't', false) OR COALESCE(n.nspname IN ('courier', 'courier_applied'), false)) AS is_ours
+       bool_or(COALESCE(c.relpersistence = 't', false) OR COALESCE(n.nspname IN ('courier', 'courier_applied') OR n.nspname LIKE 'pg\_temp%', false)) AS is_ours
   FROM family f
   LEFT JOIN pg_class c ON f.class = 1259 AND c.oid = f.oid
   LEFT JOIN pg_type y ON f.class = 1247 AND y.oid = f.oid
-  LEFT JOIN pg_namespace n ON n.oid = CASE f.class WHEN 1259 THEN c.relnamespace WHEN 1247 THEN y.typnamespace WHEN 2615 THEN f.oid END
- WHERE f.class <> 1259 OR c.relkind IN ('r', 'p', 'S')
+  LEFT JOIN pg_proc p ON f.class = 1255 AND p.oid = f.oid
+  LEFT JOIN pg_namespace n ON n.oid = CASE f.class WHEN 1259 THEN c.relnamespace WHEN 1247 THEN y.typnamespace WHEN 1255 THEN p.pronamespace WHEN 2615 THEN f.oid END
+ WHERE f.class <> 1259 OR c.relkind IN ('r', 'p', 'S', 'v', 'm')
  GROUP BY f.class, f.oid
  ORDER BY f.class, f.oid

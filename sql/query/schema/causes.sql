@@ -34,6 +34,10 @@ SELECT a.classid, a.objid, pg_describe_object(a.classid, a.objid, 0) AS descript
       FROM pg_am m
      WHERE a.classid = 'pg_am'::regclass AND m.oid = a.objid
     UNION ALL
+    SELECT NULL, l.lanname, NULL, NULL, NULL, NULL, NULL
+      FROM pg_language l
+     WHERE a.classid = 'pg_language'::regclass AND l.oid = a.objid
+    UNION ALL
     SELECT n.nspname, o.cfgname, NULL, NULL, NULL, NULL, NULL
       FROM pg_ts_config o
       JOIN pg_namespace n ON n.oid = o.cfgnamespace

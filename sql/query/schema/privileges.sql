@@ -1,6 +1,6 @@
 -- Privileges of other roles than the owner, as far as they differ from what a new object has. The owner's own are left alone, because the
--- owner on the destination is another role. A type that everybody lost has a row of its own. $1: oids of relations, $2: of types,
--- $3: of schemas.
+-- owner on the destination is another role. A type or a routine that everybody lost has a row of its own. $1: oids of relations, $2: of
+-- types, $3: of schemas, $4: of routines.
 WITH secured AS MATERIALIZED (
     SELECT 'pg_class'::regclass::oid AS classid, c.oid AS objid, 0::smallint AS objsubid, c.relacl AS acl, c.relowner AS owner,
            CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END AS kind
@@ -18,9 +18,14 @@ WITH secured AS MATERIALIZED (
       JOIN pg_namespace n ON n.oid = r.oid
      WHERE n.nspacl IS NOT NULL
     UNION ALL
+    SELECT 'pg_proc'::regclass, p.oid, 0, p.proacl, p.proowner, 'f'
+      FROM unnest($4::oid[]) AS r (oid)
+      JOIN pg_proc p ON p.oid = r.oid
+     WHERE p.proacl IS NOT NULL
+    UNION ALL
     SELECT 'pg_class'::regclass, c.oid, a.attnum, a.attacl, c.relowner, 'c'
       FROM unnest($1::oid[]) AS r (oid)
-      JOIN pg_class c ON c.oid = r.oid AND c.relkind IN ('r', 'p')
+      JOIN pg_class c ON c.oid = r.oid AND c.relkind IN ('r', 'p', 'v', 'm')
       JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attacl IS NOT NULL
 )
 SELECT s.classid, s.objid, s.objsubid, false AS public_revoked, r.rolname AS grantee, x.is_grantable,
@@ -39,5 +44,5 @@ SELECT s.classid, s.objid, s.objsubid, false AS public_revoked, r.rolname AS gra
 UNION ALL
 SELECT s.classid, s.objid, 0, true, NULL, false, NULL, 0
   FROM secured s
- WHERE s.kind = 'T' AND NOT EXISTS (SELECT FROM aclexplode(s.acl) AS x WHERE x.grantee = 0)
+ WHERE s.kind IN ('T', 'f') AND NOT EXISTS (SELECT FROM aclexplode(s.acl) AS x WHERE x.grantee = 0)
  ORDER BY 1, 2, 3, 8

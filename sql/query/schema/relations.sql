@@ -1,4 +1,4 @@
--- Those of the given relations that are tables of a user, without what is in them. $1: oids.
+-- Those of the given relations that a user made, without what is in them. $1: oids, $2: their kinds.
 SELECT c.oid, n.nspname, c.relname, c.relkind = 'p' AS is_partitioned, c.relispartition, c.relpersistence = 'u' AS is_unlogged,
        CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) END AS of_type,
        CASE WHEN am.amname <> 'heap' OR c.relkind = 'p' THEN am.amname END AS amname,
@@ -10,7 +10,7 @@ SELECT c.oid, n.nspname, c.relname, c.relkind = 'p' AS is_partitioned, c.relispa
   JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_class toast ON toast.oid = c.reltoastrelid
   LEFT JOIN pg_am am ON am.oid = c.relam
- WHERE c.relkind IN ('r', 'p')
+ WHERE c.relkind::text = ANY ($2::text[])
    AND c.relpersistence <> 't'
    AND c.oid >= 16384
    AND n.nspname NOT IN ('courier', 'courier_applied')

@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::logicalrep::{CopySnapshot, TableName};
-use crate::schema::captured::Captured;
-use crate::schema::image::{Class, Image, Name, Schema, Table};
-use crate::schema::model::{Kept, Known, Standing, Witness, apart, together};
+use crate::schema::apart::{apart, together};
+use crate::schema::captured::{Captured, Owned, Taker, Trust, code_of};
+use crate::schema::image::{Class, Image, Name, Schema, Table, View};
+use crate::schema::model::{Kept, Known, Standing, Witness};
 use crate::schema::scope::Object;
 
 /// What a task knows, as far as a command concerns it.
@@ -34,6 +35,9 @@ pub struct Said<'a> {
     pub captured: &'a Captured,
     /// A table whose rows come behind it, all of them.
     pub loads: Option<u32>,
+    pub trust: &'a Trust,
+    /// What the destination has of what no task creates.
+    pub available: &'a [Object],
 }
 
 /// What is to be done.
@@ -51,20 +55,25 @@ pub struct Decided {
     pub enter: Vec<(u32, TableName)>,
     /// Those of them that are there, from before they left, under these names.
     pub empty: Vec<Name>,
+    /// Code that somebody wrote whom the task does not trust.
+    pub untrusted: Vec<Owned>,
+    /// Materialized views that get new rows.
+    pub refresh: Vec<View>,
 }
 
 /// `names` says whether the task's patterns name a table.
 pub fn decide(
     said: &Said<'_>,
     mut known: ModelBefore,
-    available: &[Object],
     names: impl Fn(&Name, &[u32]) -> bool,
 ) -> Result<Decided, String> {
     let mut decided = Decided::default();
     let standings = standings(said, &known, &names, &mut decided)?;
     let joining = decided.follow.iter().map(|(oid, ..)| *oid).chain(decided.enter.iter().map(|(oid, _)| *oid));
     let there: Vec<u32> = known.followed.iter().copied().chain(joining).collect();
-    let image = said.captured.for_task(&there, available);
+    let applied: HashSet<(Object, String)> = known.model.iter().filter_map(applied_code).collect();
+    let taker = Taker { trust: said.trust, available: said.available, applied: &applied };
+    let image = said.captured.for_task(&there, &taker);
     let described = apart(&image, &said.captured.dependencies, &said.captured.causes);
     let touched: HashSet<&Object> = said.captured.touched.iter().collect();
     let renamed = renamed_schemas(said, &known);
@@ -79,7 +88,16 @@ pub fn decide(
             known.model.extend(before.map(|before| (object, before)));
             continue;
         }
-        let after = heard(said, before.as_ref(), kept, standings.get(&object).copied());
+        let owned = said.captured.untrusted(&taker).into_iter().filter(|owned| owned.object == object);
+        decided.untrusted.extend(owned.cloned());
+        if before.as_ref().is_some_and(|before| applied_code((&object, before)).is_some()) && kept.is_blocked() {
+            // What is there stays as it is.
+            known.model.extend(before.map(|before| (object, before)));
+            continue;
+        }
+        let mut after = heard(said, before.as_ref(), kept, standings.get(&object).copied());
+        keep_rules(before.as_ref(), &mut after);
+        decided.refresh.extend(after.kept.image.views.iter().filter(|view| is_refreshed(said, view)).cloned());
         let befores = before.iter().map(|known| &known.kept);
         decided.before.extend(&together(befores));
         decided.after.extend(&together([&after.kept]));
@@ -93,6 +111,28 @@ pub fn decide(
     decided.before.extend(&rest);
     decided.after.extend(&rest);
     Ok(decided)
+}
+
+/// Of a routine, a view or rules that the destination has.
+fn applied_code((object, known): (&Object, &Known)) -> Option<(Object, String)> {
+    let is_there = !known.kept.is_blocked() && known.standing == Standing::Followed;
+    let code = code_of(&known.kept.image, *object).filter(|code| is_there && !code.is_empty());
+    code.map(|code| (*object, code))
+}
+
+/// Rules that are there stay as they are where their new text is nobody's whom the task trusts.
+fn keep_rules(before: Option<&Known>, after: &mut Known) {
+    let Some(old) = before.and_then(|before| before.kept.relation()).cloned() else { return };
+    let Some(new) = after.kept.relation_mut() else { return };
+    for rule in new.rules.iter_mut().filter(|rule| rule.blocked) {
+        if let Some(kept) = old.rules.iter().find(|old| old.oid == rule.oid && !old.blocked) {
+            rule.clone_from(kept);
+        }
+    }
+}
+
+fn is_refreshed(said: &Said<'_>, view: &View) -> bool {
+    said.captured.refreshed.contains(&view.oid()) && !view.blocked
 }
 
 /// Does the snapshot that an object came into the model with show the transaction?
@@ -240,7 +280,8 @@ fn drops(said: &Said<'_>, known: &mut ModelBefore, decided: &mut Decided) -> Res
         if is_in(&before.base, said.xid)? {
             continue;
         }
-        if let Some(before) = known.model.remove(&object) {
+        if let Some(mut before) = known.model.remove(&object) {
+            before.kept.image.routines.iter_mut().for_each(|routine| routine.is_called(&dropped.identity));
             // What the task has left is not its own any more.
             if before.standing != Standing::Left {
                 decided.before.extend(&together([&before.kept]));
@@ -278,10 +319,14 @@ mod tests {
     }
 
     fn decided(xid: u64, captured: &Captured) -> Decided {
-        let snapshot = CopySnapshot::of_moment("100:100:").unwrap();
-        let said = Said { xid, snapshot: &snapshot, captured, loads: None };
+        decided_at("100:100:", xid, captured, before())
+    }
+
+    fn decided_at(snapshot: &str, xid: u64, captured: &Captured, before: ModelBefore) -> Decided {
+        let (snapshot, trust) = (CopySnapshot::of_moment(snapshot).unwrap(), Trust::default());
+        let said = Said { xid, snapshot: &snapshot, captured, loads: None, trust: &trust, available: &[] };
         let names = |name: &Name, _: &[u32]| name.schema == "s";
-        decide(&said, before(), &[], names).unwrap()
+        decide(&said, before, names).unwrap()
     }
 
     fn in_schema(mut table: Table, schema: &str) -> Table {
@@ -331,9 +376,7 @@ mod tests {
         before.model.values_mut().for_each(|known| known.standing = Standing::Entering);
         let dropped = vec![Dropped { class: Class::Relation, oid: 10, identity: String::new() }];
         let captured = Captured { form: FORM, dropped, ..Captured::default() };
-        let snapshot = CopySnapshot::of_moment("100:100:").unwrap();
-        let said = Said { xid: 100, snapshot: &snapshot, captured: &captured, loads: None };
-        let decided = decide(&said, before, &[], |_, _| true).unwrap();
+        let decided = decided_at("100:100:", 100, &captured, before);
         assert_eq!((oids(&decided.before), oids(&decided.after)), (vec![10], vec![]));
     }
 
@@ -349,12 +392,7 @@ mod tests {
     /// Others have committed meanwhile, so that the snapshot ends behind the transaction's own id.
     #[test]
     fn a_transaction_goes_on_with_what_it_has_made() {
-        let snapshot = CopySnapshot::of_moment("95:110:95").unwrap();
-        let names = |name: &Name, _: &[u32]| name.schema == "s";
-        let decided = |captured: &Captured, before: ModelBefore| {
-            let said = Said { xid: 100, snapshot: &snapshot, captured, loads: None };
-            decide(&said, before, &[], names).unwrap()
-        };
+        let decided = |captured: &Captured, before| decided_at("95:110:95", 100, captured, before);
         let made = decided(&captured(vec![table(20, "n")], &[20]), before());
         let mut before = before();
         before.model.extend(made.store);

@@ -8,10 +8,11 @@ use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::logicalrep::TableName;
 use crate::pg::compat;
-use crate::schema::captured::Captured;
+use crate::schema::apart::{apart, together};
+use crate::schema::captured::{Captured, Taker, Trust};
 use crate::schema::diff;
 use crate::schema::image::Class;
-use crate::schema::model::{Known, Standing, apart, together};
+use crate::schema::model::{Known, Standing};
 use crate::schema::plan;
 use crate::schema::scope::Object;
 use crate::schema::{Item, Section};
@@ -37,13 +38,15 @@ pub struct OneTable<'a> {
 }
 
 /// `tables`: those of the task.
-pub fn define(destination: &mut Destination, task_id: &str, tables: &[u32], at: &OneTable<'_>) -> Result<Defined> {
+pub fn define(destination: &mut Destination, trust: &Trust, tables: &[u32], at: &OneTable<'_>) -> Result<Defined> {
+    let task_id = trust.task_id.as_str();
     if !at.is_named {
         destination.leave_table(task_id, at.oid)?;
         return Ok(Defined::Left);
     }
     let available = destination.available(&at.captured.causes)?;
-    let image = at.captured.for_task(tables, &available);
+    let taker = Taker { trust, available: &available, applied: &HashSet::new() };
+    let image = at.captured.for_task(tables, &taker);
     let Some(table) = image.tables.iter().find(|table| table.oid == at.oid) else { return Ok(Defined::Gone) };
     let name = TableName::new(&table.name.schema, &table.name.name);
     let described = apart(&image, &at.captured.dependencies, &at.captured.causes);

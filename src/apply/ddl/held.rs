@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::Command;
 use super::decide::Decided;
 use crate::destination::Destination;
 use crate::error::Result;
@@ -13,9 +12,14 @@ use crate::schema::scope::Object;
 
 /// Those that the later image leaves out, and the earlier one did not know of.
 pub(super) fn parts(before: &Image, after: &Image) -> Vec<String> {
-    let known: HashSet<(u32, &str, u32)> = before.tables.iter().flat_map(left_out).map(|part| part.key()).collect();
-    let new = after.tables.iter().flat_map(left_out).filter(|part| !known.contains(&part.key()));
+    let known: HashSet<(u32, &str, u32)> = relations(before).flat_map(left_out).map(|part| part.key()).collect();
+    let new = relations(after).flat_map(left_out).filter(|part| !known.contains(&part.key()));
     new.map(|part| format!("{} {} on {}", part.what, shown(part.name), part.table.name.shown())).collect()
+}
+
+/// Those that are there.
+fn relations(image: &Image) -> impl Iterator<Item = &Table> {
+    image.tables.iter().chain(image.views.iter().filter(|view| !view.blocked).map(|view| &view.relation))
 }
 
 /// Roles to which something is granted, or for which a policy is, that was not before.
@@ -33,11 +37,6 @@ fn named(image: &Image) -> BTreeSet<(Object, &str)> {
     let of_policies =
         policies.flat_map(|policy| policy.roles.iter().map(move |role| ((Class::Policy, policy.oid), role.as_str())));
     grantees.chain(of_policies).collect()
-}
-
-/// Rules have no image: where they stand is all that is known of them.
-pub(super) fn is_of_a_rule(tag: &str) -> bool {
-    matches!(tag, "CREATE RULE" | "ALTER RULE" | "DROP RULE")
 }
 
 struct LeftOut<'a> {
@@ -60,6 +59,7 @@ fn left_out(table: &Table) -> impl Iterator<Item = LeftOut<'_>> {
     let triggers = table.triggers.iter().filter(|of| of.blocked);
     let policies = table.policies.iter().filter(|of| of.blocked);
     let statistics = table.statistics.iter().filter(|of| of.blocked);
+    let rules = table.rules.iter().filter(|of| of.blocked);
     // A default that is left out is one that is not there, but known.
     let defaults = table.columns.iter().filter(|of| of.default_oid.is_some() && of.expression.is_none());
     constraints
@@ -67,12 +67,13 @@ fn left_out(table: &Table) -> impl Iterator<Item = LeftOut<'_>> {
         .chain(indexes.map(move |of| part("index", of.name.as_str(), of.oid)))
         .chain(triggers.map(move |of| part("trigger", of.name.as_str(), of.oid)))
         .chain(policies.map(move |of| part("policy", of.name.as_str(), of.oid)))
+        .chain(rules.map(move |of| part("rule", of.name.as_str(), of.oid)))
         .chain(statistics.map(move |of| part("statistics", of.name.name.as_str(), of.oid)))
         .chain(defaults.map(move |of| part("default of column", of.name.as_str(), of.default_oid.unwrap_or_default())))
 }
 
 /// What is left out of a command, in sentences.
-pub(super) fn held(destination: &mut Destination, command: &Command, decided: &Decided) -> Result<Vec<String>> {
+pub(super) fn held(destination: &mut Destination, decided: &Decided) -> Result<Vec<String>> {
     let (before, after) = (&decided.before, &decided.after);
     let mut held = Vec::new();
     let left_out = parts(before, after);
@@ -89,9 +90,6 @@ pub(super) fn held(destination: &mut Destination, command: &Command, decided: &D
             "Left out: what is granted to roles that are not on the destination: {}.",
             missing.join(", ")
         ));
-    }
-    if is_of_a_rule(&command.tag) && !decided.store.is_empty() {
-        held.push("Rules are not carried over.".to_owned());
     }
     Ok(held)
 }

@@ -8,8 +8,10 @@
 //! and the next group begins when this one has committed, so that a label which an enum got can be used there. A lock that is not to be
 //! had within two seconds is given up, so that nobody there waits behind us for longer, and tried again: the order of everything stays.
 
+mod code;
 mod decide;
 pub mod define;
+mod done;
 mod held;
 mod notice;
 mod refuse;
@@ -20,15 +22,17 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Instant;
 
 use self::decide::{Decided, ModelBefore, Said, decide};
+use self::done::Done;
 use super::applier::Applier;
 use super::definitions::RowsAnew;
 use crate::destination::{CommandDone, Destination};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::{CopySnapshot, TableName, Transaction};
 use crate::pg::compat;
+use crate::schema::Kind;
 use crate::schema::captured::Captured;
 use crate::schema::deparse::postgres::{self, Emptying};
-use crate::schema::diff;
+use crate::schema::diff::{self, Action, Step};
 use crate::schema::image::{Class, Name, Table};
 use crate::schema::model::Known;
 use crate::schema::plan;
@@ -102,26 +106,38 @@ impl Applier {
         let before = ModelBefore { model: model(destination, &task_id, &captured)?, followed };
         refuse::check_read(command, &captured, &before)?;
         let loads = self.loads(xid, &captured, &before)?;
-        let said =
-            Said { xid, snapshot: &snapshot, captured: &captured, loads: loads.as_ref().map(|(table, _)| *table) };
         let destination = self.writer.lanes.plain()?.exchange();
         let available = destination.available(&captured.causes)?;
+        let said = Said {
+            xid,
+            snapshot: &snapshot,
+            captured: &captured,
+            loads: loads.as_ref().map(|(table, _)| *table),
+            trust: &self.trust,
+            available: &available,
+        };
         let left_behind = left_behind(&selection, &captured);
         let names = |name: &Name, parents: &[u32]| {
             !left_behind.contains(name) && selection.names(&TableName::new(&name.schema, &name.name), parents)
         };
-        let decided = decide(&said, before, &available, names).map_err(Error::internal)?;
+        let mut decided = decide(&said, before, names).map_err(Error::internal)?;
         refuse::refuse_taken(destination, &decided)?;
         let emptied = loads.as_ref().and_then(|(table, name)| Some((*table, name.as_ref()?)));
-        let (objects, statements) = match &by_hand {
+        let (objects, done) = match &by_hand {
             None => apply(destination, command, &decided, emptied)?,
             Some(statement) => {
                 let emptyings = emptyings(&decided, emptied);
-                (Vec::new(), run::run_by_hand(destination, command, &emptyings, statement)?)
+                let said = run::run_by_hand(destination, command, &emptyings, statement)?;
+                (Vec::new(), Done { said, ..Done::default() })
             }
         };
-        let concerns = !decided.store.is_empty() || !decided.forget.is_empty() || emptied.is_some();
-        let held = held::held(destination, command, &decided)?;
+        code::note_not_taken(&mut decided, &done.not_taken);
+        let concerns = !decided.untrusted.is_empty()
+            || !decided.store.is_empty()
+            || !decided.forget.is_empty()
+            || emptied.is_some();
+        let mut held = held::held(destination, &decided)?;
+        held.extend(code::left_out(command.id, &decided, &done.not_taken));
         let state = match (by_hand.is_some(), concerns, held.is_empty()) {
             (true, ..) => State::Replaced,
             (_, false, _) => State::Filtered,
@@ -137,7 +153,7 @@ impl Applier {
             state: state.as_str(),
             note: left_out.as_deref(),
             objects: &objects,
-            statements: &statements,
+            statements: &done.said,
             ms,
         };
         destination.note_command(&task_id, &note)?;
@@ -275,7 +291,7 @@ fn apply(
     command: &Command,
     decided: &Decided,
     emptied: Option<(u32, &Name)>,
-) -> Result<(Vec<String>, Vec<String>)> {
+) -> Result<(Vec<String>, Done)> {
     let options = diff::Options { drops_schemas: true, ..diff::Options::default() };
     let difference = diff::diff_with(&decided.before, &decided.after, compat::MAJOR, options);
     if let Some(subject) = difference.unsaid.first() {
@@ -285,11 +301,13 @@ fn apply(
     if let Some((table, _)) = emptied {
         steps.iter_mut().for_each(|step| step.of_empty(table));
     }
+    let refresh = |view| Step { kind: Kind::Refresh, level: 0, action: Action::RefreshView(view) };
+    steps.extend(decided.refresh.iter().map(refresh));
     let items = plan::in_order(&steps, compat::MAJOR);
-    let statements = run::run(destination, command, &emptyings(decided, emptied), &items)?;
+    let done = run::run(destination, command, &emptyings(decided, emptied), &items)?;
     let mut objects: Vec<String> = items.iter().map(|item| item.object.clone()).collect();
     objects.dedup();
-    Ok((objects, statements))
+    Ok((objects, done))
 }
 
 /// Tables whose rows all come anew, in the stream or by a copy.

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::Command;
+use super::done::{Done, NotTaken};
 use crate::destination::Destination;
-use crate::error::{Error, Origin, Result, sqlstate};
+use crate::error::{Error, Origin, Remedy, Result, sqlstate};
 use crate::logicalrep::TableName;
 use crate::pg::{bgworker, latch};
 use crate::schema::deparse::postgres::Emptying;
@@ -12,6 +13,9 @@ use crate::schema::{Item, Kind, SchemaSql};
 
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 const DEADLOCK_DETECTED: &str = "40P01";
+const DEPENDENT_OBJECTS_STILL_EXIST: &str = "2BP01";
+/// Undefined table, function, object: all of this class.
+const UNDEFINED: &str = "42";
 /// Nobody there waits behind us for longer.
 const PATIENCE: &str = "2s";
 /// Between two attempts.
@@ -24,18 +28,18 @@ pub(super) fn run(
     command: &Command,
     emptyings: &[Emptying],
     items: &[Item],
-) -> Result<Vec<String>> {
+) -> Result<Done> {
     if items.is_empty() && emptyings.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Done::default());
     }
     let mut pause = FIRST_PAUSE;
     let since = Instant::now();
     loop {
         destination.begin_definitions(PATIENCE)?;
         match attempt(destination, emptyings, items) {
-            Ok(statements) => {
+            Ok(done) => {
                 destination.end_definitions()?;
-                return Ok(statements);
+                return Ok(done);
             }
             Err(Refused { statement, error, .. }) if is_busy(&error) => {
                 destination.undo_definitions()?;
@@ -59,7 +63,7 @@ pub(super) fn run_by_hand(
     emptyings: &[Emptying],
     statement: &str,
 ) -> Result<Vec<String>> {
-    let mut said = attempt(destination, emptyings, &[]).map_err(|refused| explain(command, refused))?;
+    let mut said = attempt(destination, emptyings, &[]).map_err(|refused| explain(command, refused))?.said;
     destination.run_by_hand(statement).map_err(|error| {
         error.context(format!("While running in place of command {} of courier.ddl: {statement}", command.id)).or_hint(
             "SELECT courier.ddl_replace() with another statement, or courier.ddl_skip(); see SELECT * FROM courier.ddl WHERE state = 'failed';",
@@ -86,44 +90,109 @@ struct Refused {
     error: Error,
 }
 
+/// One pass over the statements of a command.
+struct Attempt<'a> {
+    destination: &'a mut Destination,
+    done: Done,
+    /// What something else still needs, that may go later.
+    postponed: Vec<(&'a Item, Refused)>,
+}
+
 fn attempt(
     destination: &mut Destination,
     emptyings: &[Emptying],
     items: &[Item],
-) -> std::result::Result<Vec<String>, Refused> {
-    let mut said = Vec::new();
-    let mut run = |destination: &mut Destination, about: String, statement: &SchemaSql| {
-        let outcome = destination.define(statement);
-        said.push(statement.to_string());
-        outcome.map_err(|error| Refused { statement: statement.clone(), about, error })
-    };
-    for of in emptyings {
+) -> std::result::Result<Done, Refused> {
+    let mut attempt = Attempt { destination, done: Done::default(), postponed: Vec::new() };
+    emptyings.iter().try_for_each(|of| attempt.empty(of))?;
+    items.iter().try_for_each(|item| attempt.item(item))?;
+    match attempt.postponed.into_iter().next() {
+        Some((_, refused)) => Err(refused),
+        None => Ok(attempt.done),
+    }
+}
+
+impl<'a> Attempt<'a> {
+    fn empty(&mut self, of: &Emptying) -> std::result::Result<(), Refused> {
         let about = || format!("rows of {}", of.table);
         let refused = |error| Refused { statement: of.truncate.clone(), about: about(), error };
-        let is_referenced = destination.ask_whether(std::iter::once(&of.is_referenced)).map_err(refused)?;
+        let is_referenced = self.destination.ask_whether(std::iter::once(&of.is_referenced)).map_err(refused)?;
         let is_referenced = is_referenced.first() == Some(&true);
-        if is_referenced && !destination.replica_role {
+        if is_referenced && !self.destination.replica_role {
             // Foreign keys would take rows of other tables along.
-            return Err(refused(destination.replica_role_error()));
+            return Err(refused(self.destination.replica_role_error()));
         }
         let statement = if is_referenced { &of.delete } else { &of.truncate };
-        run(destination, about(), statement)?;
+        self.say(statement).map_err(|error| Refused { statement: statement.clone(), about: about(), error })
     }
-    for item in items {
-        let about = || format!("{} {}", item.kind, item.object);
-        let is_there = destination.ask_whether(std::iter::once(&item.present_sql));
-        let is_there =
-            is_there.map_err(|error| Refused { statement: item.statement.clone(), about: about(), error })?;
-        match is_there.first() {
-            Some(true) => is_the_same(destination, item).map_err(|error| Refused {
-                statement: item.statement.clone(),
-                about: about(),
-                error,
-            })?,
-            _ => run(destination, about(), &item.statement)?,
+
+    fn say(&mut self, statement: &SchemaSql) -> Result<()> {
+        self.done.said.push(statement.to_string());
+        self.destination.define(statement)
+    }
+
+    fn item(&mut self, item: &'a Item) -> std::result::Result<(), Refused> {
+        let refused = |error| Refused {
+            statement: item.statement.clone(),
+            about: format!("{} {}", item.kind, item.object),
+            error,
+        };
+        let is_there = self.destination.ask_whether(std::iter::once(&item.present_sql)).map_err(refused)?;
+        if is_there.first() == Some(&true) {
+            return is_the_same(self.destination, item).map_err(refused);
+        }
+        // Nothing else is undone by itself.
+        if !item.kind.can_wait() && !item.kind.is_drop() && self.done.not_taken.is_empty() {
+            return self.say(&item.statement).map_err(refused);
+        }
+        match self.step(&item.statement).map_err(refused)? {
+            None => self.again(),
+            Some(error) if item.kind.is_drop() && error.sqlstate() == DEPENDENT_OBJECTS_STILL_EXIST => {
+                self.postponed.push((item, refused(error)));
+                Ok(())
+            }
+            Some(error) if item.kind.can_wait() => {
+                self.done.not_taken.push(NotTaken { kind: item.kind, object: item.object.clone(), error });
+                Ok(())
+            }
+            // What is said about something that was not taken.
+            Some(error) if error.sqlstate().starts_with(UNDEFINED) && !self.done.not_taken.is_empty() => Ok(()),
+            Some(error) => Err(refused(error)),
         }
     }
-    Ok(said)
+
+    /// Runs a statement; the error that it has failed with, if nothing is left of it.
+    fn step(&mut self, statement: &SchemaSql) -> Result<Option<Error>> {
+        self.destination.begin_step()?;
+        match self.destination.define(statement) {
+            Ok(()) => {
+                self.done.said.push(statement.to_string());
+                self.destination.end_step()?;
+                Ok(None)
+            }
+            // What may pass is tried again with everything.
+            Err(error) if error.is_from(Origin::Destination) && error.remedy() == Remedy::Stop => {
+                self.destination.undo_step()?;
+                Ok(Some(error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What could not go yet may go now.
+    fn again(&mut self) -> std::result::Result<(), Refused> {
+        let mut waiting = std::mem::take(&mut self.postponed);
+        while let Some((item, refused)) = waiting.pop() {
+            match self.step(&item.statement) {
+                Ok(None) => {
+                    waiting.append(&mut self.postponed);
+                }
+                Ok(Some(_)) => self.postponed.push((item, refused)),
+                Err(error) => return Err(Refused { error, ..refused }),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A name that belongs to something else is no reason to go on.

@@ -84,6 +84,7 @@ fn foreign(class: Class, row: &Row) -> Result<Foreign> {
         Class::OperatorClass => Foreign::OperatorClass { name: named()?, access_method: row.string("qualifier")? },
         Class::OperatorFamily => Foreign::OperatorFamily { name: named()?, access_method: row.string("qualifier")? },
         Class::AccessMethod => Foreign::AccessMethod { name: row.string("name")? },
+        Class::Language => Foreign::Language { name: row.string("name")? },
         Class::SearchConfiguration | Class::SearchDictionary | Class::SearchParser | Class::SearchTemplate => {
             Foreign::TextSearch { class, name: named()? }
         }
@@ -100,6 +101,7 @@ fn foreign(class: Class, row: &Row) -> Result<Foreign> {
         | Class::Extension
         | Class::Policy
         | Class::Statistics
+        | Class::Rewrite
         | Class::Collation => return Err(Error::internal(format!("a part waits for a {class:?}"))),
     })
 }

@@ -12,11 +12,12 @@ use super::needs::Needs;
 use super::{ask as causes, image, privileges};
 use crate::destination::data_settings;
 use crate::error::{Error, Result};
+use crate::logicalrep::Row;
 use crate::logicalrep::array::{oid_array, text_array};
 use crate::pg::{spi, xact};
-use crate::schema::captured::{Captured, FORM};
-use crate::schema::image::{Class, Image};
-use crate::schema::model::wholes;
+use crate::schema::apart::wholes;
+use crate::schema::captured::{Captured, FORM, Owned};
+use crate::schema::image::{Class, Image, View};
 use crate::schema::scope::Object;
 
 /// What the catalogs say after a command, as they are at one moment that is later than everything the command did.
@@ -103,14 +104,15 @@ pub fn describe(objects: &[Object]) -> Result<Captured> {
     let of = |class| objects.iter().filter(move |object| object.0 == class).map(|object| object.1);
     let tables: Vec<u32> = of(Class::Relation).collect();
     let types: Vec<u32> = of(Class::Type).collect();
-    let needs = Needs::of_few(&tables, &types)?;
+    let routines: Vec<u32> = of(Class::Proc).collect();
+    let needs = Needs::of_few(&tables, &types, &routines)?;
     let mut scope = needs.whole_scope(&types);
     scope.extensions.extend(of(Class::Extension));
     scope.collations.extend(of(Class::Collation));
-    // A relation that is no table is a sequence, or nothing that travels.
-    let here: HashSet<u32> = needs.oids().into_iter().collect();
+    // A relation that is neither a table nor a view is a sequence, or nothing that travels.
+    let here: HashSet<u32> = needs.oids().into_iter().chain(needs.views.iter().map(View::oid)).collect();
     let sequences: Vec<u32> = tables.into_iter().filter(|oid| !here.contains(oid)).collect();
-    let mut image = image::load_few(needs.tables.clone(), &scope, &sequences)?;
+    let mut image = image::load_few(&needs, &scope, &sequences)?;
     schemas(&mut image, &of(Class::Namespace).collect::<Vec<_>>())?;
     comments(&mut image)?;
     image.privileges = privileges::load(&image)?;
@@ -119,11 +121,31 @@ pub fn describe(objects: &[Object]) -> Result<Captured> {
     Ok(Captured {
         form: FORM,
         touched: objects.iter().copied().filter(|object| known.contains(object)).collect(),
+        owners: owners(&image)?,
         image,
         dependencies: needs.into_dependencies(),
         causes,
         ..Captured::default()
     })
+}
+
+/// Of what runs with the rights of its owner.
+fn owners(image: &Image) -> Result<Vec<Owned>> {
+    let with_rules = image.tables.iter().filter(|table| !table.rules.is_empty());
+    let relations = with_rules.map(|table| table.oid).chain(image.views.iter().map(View::oid));
+    let routines = image.routines.iter().map(|routine| (Class::Proc, routine.oid));
+    let objects: Vec<Object> = relations.map(|oid| (Class::Relation, oid)).chain(routines).collect();
+    if objects.is_empty() {
+        return Ok(Vec::new());
+    }
+    let [classes, oids] = address_arrays(&objects);
+    let rows = ask(include_str!("../../../sql/query/capture/owners.sql"), &[&classes, &oids])?;
+    let owned = |row: &Row| {
+        let Some(class) = class(row, "class")? else { return Ok(None) };
+        let (role, is_superuser) = (row.string("rolname")?, row.bool("rolsuper")?);
+        Ok(Some(Owned { object: (class, row.parse("oid")?), role, is_superuser }))
+    };
+    rows.iter().map(owned).filter_map(Result::transpose).collect()
 }
 
 /// Adds those that the command touched to those that the objects are in.

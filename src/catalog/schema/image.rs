@@ -7,8 +7,9 @@ use serde_json::Value;
 use super::facts::{
     ask, class, letter, list, name, number, opt_letter, opt_name, opt_parse, parts, string, unexpected,
 };
+use super::needs::Needs;
 use super::tables::Parents;
-use super::{missing, privileges, tables};
+use super::{code, missing, privileges, tables};
 use crate::error::Result;
 use crate::logicalrep::Row;
 use crate::logicalrep::array::oid_array;
@@ -38,18 +39,26 @@ pub fn load(mut tables: Vec<Table>, scope: &Scope, sequences: &[u32], with_privi
     Ok(image)
 }
 
-/// Of a few tables in a database that may be large: parents are named whether they are in the image or not. Without comments and
+/// Of a few objects in a database that may be large: parents are named whether they are in the image or not. Without comments and
 /// privileges.
-pub fn load_few(mut tables: Vec<Table>, scope: &Scope, sequences: &[u32]) -> Result<Image> {
+pub fn load_few(needs: &Needs, scope: &Scope, sequences: &[u32]) -> Result<Image> {
+    let (mut tables, mut views, mut routines) = (needs.tables.clone(), needs.views.clone(), needs.routines.clone());
     if !tables.is_empty() {
         tables::fill(&mut tables, scope, Parents::All)?;
+        code::rules(&mut tables, scope)?;
         missing::fill(&mut tables)?;
     }
+    if !views.is_empty() {
+        code::fill(&mut views, scope)?;
+    }
+    routines.iter_mut().for_each(|routine| routine.level = scope.level(Class::Proc, routine.oid));
     let mut image = Image {
         collations: if scope.collations.is_empty() { Vec::new() } else { collations(scope)? },
         types: if scope.types.is_empty() { Vec::new() } else { types(scope)? },
         sequences: load_sequences(&mut tables, scope, sequences)?,
         extensions: extensions(scope)?,
+        views,
+        routines,
         ..Image::default()
     };
     image.tables = tables;
@@ -66,6 +75,8 @@ fn schemas(image: &Image) -> Result<Vec<Schema>> {
     names.extend(image.types.iter().map(|t| t.name.schema.as_str()));
     names.extend(image.collations.iter().map(|c| c.name.schema.as_str()));
     names.extend(image.extensions.iter().map(|x| x.schema.as_str()));
+    names.extend(image.views.iter().map(|of| of.name().schema.as_str()));
+    names.extend(image.routines.iter().map(|of| of.name.schema.as_str()));
     let names = serde_json::json!(names).to_string();
     let rows = ask(include_str!("../../../sql/query/schema/schemas.sql"), &[&names])?;
     rows.iter().map(schema).collect()

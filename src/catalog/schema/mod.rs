@@ -2,6 +2,7 @@
 //! have. The catalogs are asked here (`sql/query/schema`), `crate::schema` makes statements of the answers.
 
 mod ask;
+mod code;
 pub mod command;
 mod facts;
 mod image;

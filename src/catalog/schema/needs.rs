@@ -3,18 +3,19 @@
 use std::collections::HashSet;
 
 use super::facts::{self, ask, class, opt_letter, opt_parse};
-use super::tables;
+use super::{code, tables};
 use crate::error::Result;
 use crate::logicalrep::Row;
 use crate::logicalrep::array::oid_array;
-use crate::schema::image::{Class, Table};
+use crate::schema::image::{Class, Routine, Table, View};
 use crate::schema::scope::{Dependency, Object, RelationKind, Scope, TypeKind};
 
 macro_rules! dependencies {
-    ($types:literal, $members:literal) => {
+    ($types:literal, $code:literal, $members:literal) => {
         concat!(
             include_str!("../../../sql/query/schema/dependencies/of_tables.sql"),
             include_str!(concat!("../../../sql/query/schema/dependencies/", $types)),
+            include_str!(concat!("../../../sql/query/schema/dependencies/", $code)),
             include_str!("../../../sql/query/schema/dependencies/mentions.sql"),
             $members,
             include_str!("../../../sql/query/schema/dependencies/found.sql")
@@ -22,15 +23,18 @@ macro_rules! dependencies {
     };
 }
 
-/// What belongs to extensions is read once for all tables of a database, and looked up for few.
-const OF_ALL_TYPES: &str = dependencies!("of_all_types.sql", "MATERIALIZED ");
-const OF_THESE_TYPES: &str = dependencies!("of_these_types.sql", "NOT MATERIALIZED ");
+/// What belongs to extensions is read once for all tables of a database, and looked up for few. Code is of no task's first image.
+const OF_ALL_TYPES: &str = dependencies!("of_all_types.sql", "of_no_code.sql", "MATERIALIZED ");
+const OF_FEW: &str = dependencies!("of_these_types.sql", "of_code.sql", "NOT MATERIALIZED ");
 
 /// Tables, still empty, with everything that the server says they and all types of users depend on.
 #[derive(Debug)]
 pub struct Needs {
     /// By oid.
     pub tables: Vec<Table>,
+    /// As empty; by oid.
+    pub views: Vec<View>,
+    pub routines: Vec<Routine>,
     dependencies: Vec<Dependency>,
 }
 
@@ -41,26 +45,31 @@ impl Needs {
         let oids = oid_array(tables.iter().map(|table| table.oid));
         let rows = ask(OF_ALL_TYPES, &[&oids])?;
         let dependencies = rows.iter().map(dependency).filter_map(Result::transpose).collect::<Result<_>>()?;
-        Ok(Needs { tables, dependencies })
+        Ok(Needs { tables, views: Vec::new(), routines: Vec::new(), dependencies })
     }
 
-    /// The same of a few tables and types in a database that may be large: of types only what these lead to.
-    pub fn of_few(relations: &[u32], types: &[u32]) -> Result<Needs> {
-        let tables = if relations.is_empty() { Vec::new() } else { tables::bare(relations)? };
+    /// The same of a few tables, views, types and routines in a database that may be large: of types only what these lead to.
+    pub fn of_few(relations: &[u32], types: &[u32], routines: &[u32]) -> Result<Needs> {
+        let (tables, views) = match relations.is_empty() {
+            true => (Vec::new(), Vec::new()),
+            false => (tables::bare(relations)?, code::bare_views(relations)?),
+        };
+        let routines = if routines.is_empty() { Vec::new() } else { code::routines(routines)? };
         let mut dependencies: Vec<Dependency> = Vec::new();
         let mut seen: HashSet<u32> = HashSet::new();
         let mut waiting: Vec<u32> = types.iter().copied().filter(|oid| seen.insert(*oid)).collect();
-        let mut of = oid_array(tables.iter().map(|table| table.oid));
-        while of != "{}" || !waiting.is_empty() {
-            let rows = ask(OF_THESE_TYPES, &[&of, &oid_array(waiting.drain(..))])?;
+        let mut of = oid_array(tables.iter().map(|table| table.oid).chain(views.iter().map(View::oid)));
+        let mut of_code = oid_array(routines.iter().map(|routine| routine.oid));
+        while of != "{}" || of_code != "{}" || !waiting.is_empty() {
+            let rows = ask(OF_FEW, &[&of, &oid_array(waiting.drain(..)), &of_code])?;
             let found: Vec<Dependency> =
                 rows.iter().map(dependency).filter_map(Result::transpose).collect::<Result<_>>()?;
             let types = found.iter().filter(|dependency| dependency.on.0 == Class::Type).map(|d| d.on.1);
             waiting.extend(types.filter(|oid| seen.insert(*oid)));
             dependencies.extend(found);
-            of = oid_array([]);
+            (of, of_code) = (oid_array([]), oid_array([]));
         }
-        Ok(Needs { tables, dependencies })
+        Ok(Needs { tables, views, routines, dependencies })
     }
 
     pub fn oids(&self) -> Vec<u32> {
@@ -74,7 +83,8 @@ impl Needs {
 
     /// In which nothing is blocked, with `types` besides those that the tables need.
     pub fn whole_scope(&self, types: &[u32]) -> Scope {
-        Scope::whole(&self.oids(), types, &self.dependencies)
+        let relations: Vec<u32> = self.oids().into_iter().chain(self.views.iter().map(View::oid)).collect();
+        Scope::whole(&relations, types, &self.dependencies)
     }
 
     pub fn into_dependencies(self) -> Vec<Dependency> {
@@ -89,6 +99,7 @@ fn dependency(row: &Row) -> Result<Option<Dependency>> {
         Some(match code {
             'r' | 'p' => RelationKind::Table,
             'S' => RelationKind::Sequence,
+            'v' | 'm' => RelationKind::View,
             _ => RelationKind::Other,
         })
     };

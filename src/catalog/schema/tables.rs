@@ -14,8 +14,13 @@ use crate::schema::scope::Scope;
 
 /// Those of the relations that are tables of a user, without what is in them: by oid.
 pub fn bare(relations: &[u32]) -> Result<Vec<Table>> {
+    bare_of(relations, "{r,p}")
+}
+
+/// Those that have one of the kinds.
+pub fn bare_of(relations: &[u32], kinds: &str) -> Result<Vec<Table>> {
     let oids = oid_array(relations.iter().copied());
-    ask(include_str!("../../../sql/query/schema/relations.sql"), &[&oids])?.iter().map(table).collect()
+    ask(include_str!("../../../sql/query/schema/relations.sql"), &[&oids, kinds])?.iter().map(table).collect()
 }
 
 /// Which parents of tables count.
@@ -78,7 +83,7 @@ fn triggers(tables: &mut [Table], scope: &Scope, oids: &str, parents: Parents) -
 }
 
 /// Puts each row into a list of its table.
-fn each<T>(
+pub fn each<T>(
     tables: &mut [Table],
     rows: &[Row],
     column: &str,
@@ -128,6 +133,7 @@ fn table(row: &Row) -> Result<Table> {
         statistics: Vec::new(),
         triggers: Vec::new(),
         policies: Vec::new(),
+        rules: Vec::new(),
     })
 }
 
@@ -266,7 +272,7 @@ fn trigger(row: &Row, scope: &Scope, is_inherited: bool) -> Result<Trigger> {
     })
 }
 
-fn firing(code: char) -> Option<Firing> {
+pub fn firing(code: char) -> Option<Firing> {
     match code {
         'O' | 'A' => Some(Firing::Enabled),
         'D' | 'R' => Some(Firing::Disabled),

@@ -7,7 +7,7 @@ use super::Subject;
 use super::table::{ColumnDefinition, Element};
 use crate::schema::image::{
     Attribute, Collation, Column, Constraint, DomainConstraint, Extension, Grant, Identity, Index, IndexStatistics,
-    Name, Owner, Policy, Schema, Sequence, Statistics, StorageOption, Table, Trigger, Type,
+    Name, Owner, Policy, Routine, Rule, Schema, Sequence, Statistics, StorageOption, Table, Trigger, Type, View,
 };
 
 #[derive(Clone, Debug)]
@@ -155,6 +155,20 @@ pub enum Action<'a> {
     ResetOptions {
         table: &'a Table,
         options: Vec<&'a StorageOption>,
+    },
+    /// Or replaces the one of this name.
+    CreateRoutine(&'a Routine),
+    /// A plain one replaces the one of this name.
+    CreateView(&'a View),
+    /// A materialized view gets the rows of now.
+    RefreshView(&'a View),
+    CreateRule {
+        table: &'a Table,
+        rule: &'a Rule,
+    },
+    SetRule {
+        table: &'a Table,
+        rule: &'a Rule,
     },
     CreatePolicy {
         table: &'a Table,

@@ -13,6 +13,7 @@
 mod action;
 mod alter;
 mod casts;
+mod code;
 mod columns;
 mod constraints;
 mod containers;
@@ -36,6 +37,7 @@ use super::inherit::Family;
 use super::kind::Kind;
 use super::scope::Object;
 use matching::pairs;
+use names::RELATIONS;
 use renames::Renames;
 
 pub use action::{
@@ -118,7 +120,9 @@ pub fn diff_with<'a>(before: &'a Image, after: &'a Image, major: u32, options: O
     comparison.containers();
     comparison.types();
     comparison.sequences();
+    comparison.routines();
     comparison.tables();
+    comparison.views();
     comparison.rename();
     comparison.comments();
     comparison.privileges();

@@ -70,14 +70,19 @@ impl<'a> Comparison<'a> {
             }
         }
         for table in &image.tables {
-            self.subjects_of(table, &mut all);
+            self.subjects_of(table, Subject::Table(table.name.cow()), &mut all);
         }
+        for view in image.views.iter().filter(|view| !view.blocked) {
+            self.subjects_of(&view.relation, Subject::view(view, view.name().cow()), &mut all);
+        }
+        let routines = image.routines.iter().filter(|routine| !routine.blocked);
+        all.extend(routines.map(|of| ((Class::Proc, of.oid, 0), Subject::routine(of, of.name.cow()))));
         all
     }
 
-    fn subjects_of(&self, table: &'a Table, all: &mut Vec<(Address, Subject<'a>)>) {
+    fn subjects_of(&self, table: &'a Table, subject: Subject<'a>, all: &mut Vec<(Address, Subject<'a>)>) {
         let name = &table.name;
-        all.push(((Class::Relation, table.oid, 0), Subject::Table(name.cow())));
+        all.push(((Class::Relation, table.oid, 0), subject));
         all.extend(
             table.columns.iter().map(|c| ((Class::Relation, table.oid, c.attnum), Subject::column(name, &c.name))),
         );
@@ -92,6 +97,8 @@ impl<'a> Comparison<'a> {
         all.extend(statistics.map(|s| ((Class::Statistics, s.oid, 0), Subject::Statistics(s.name.cow()))));
         let triggers = table.triggers.iter().filter(|g| !g.blocked && g.inherited.is_none());
         all.extend(triggers.map(|g| ((Class::Trigger, g.oid, 0), Subject::trigger(name, &g.name))));
+        let rules = table.rules.iter().filter(|r| !r.blocked);
+        all.extend(rules.map(|r| ((Class::Rewrite, r.oid, 0), Subject::rule(name, &r.name))));
         let is_unsafe = table.missing_restriction().is_some();
         let policies = table.policies.iter().filter(|p| !(p.blocked || p.permissive && is_unsafe));
         all.extend(policies.map(|p| ((Class::Policy, p.oid, 0), Subject::policy(name, &p.name))));

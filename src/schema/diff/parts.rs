@@ -18,6 +18,7 @@ impl<'a> Comparison<'a> {
         self.statistics(old, table);
         self.triggers(old, table);
         self.policies(old, table);
+        self.rules(old, table);
         if old.map_or(table.replica_identity != ReplicaIdentity::Default, |old| self.is_known_otherwise(old, table)) {
             self.replica_identity(table);
         }
@@ -212,6 +213,6 @@ pub(super) fn drop_unless<'a>(subject: Subject<'a>, another: Option<&'a str>) ->
 }
 
 /// A list of the former table, if there was one.
-fn of<T>(table: Option<&Table>, list: impl Fn(&Table) -> &Vec<T>) -> &[T] {
+pub(super) fn of<T>(table: Option<&Table>, list: impl Fn(&Table) -> &Vec<T>) -> &[T] {
     table.map_or(&[], |table| list(table))
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::schema::image::{Name, Type};
+use crate::schema::image::{Name, Routine, Type, View};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject<'a> {
@@ -21,6 +21,12 @@ pub enum Subject<'a> {
     DomainConstraint(&'a Name, Cow<'a, str>),
     Trigger(&'a Name, Cow<'a, str>),
     Policy(&'a Name, Cow<'a, str>),
+    Rule(&'a Name, Cow<'a, str>),
+    View(Cow<'a, Name>),
+    MaterializedView(Cow<'a, Name>),
+    /// With the types of its arguments.
+    Function(Cow<'a, Name>, &'a str),
+    Procedure(Cow<'a, Name>, &'a str),
 }
 
 impl<'a> Subject<'a> {
@@ -46,6 +52,21 @@ impl<'a> Subject<'a> {
 
     pub fn policy(table: &'a Name, name: &'a str) -> Subject<'a> {
         Subject::Policy(table, name.into())
+    }
+
+    pub fn rule(table: &'a Name, name: &'a str) -> Subject<'a> {
+        Subject::Rule(table, name.into())
+    }
+
+    pub fn view(view: &View, name: Cow<'a, Name>) -> Subject<'a> {
+        if view.is_materialized() { Subject::MaterializedView(name) } else { Subject::View(name) }
+    }
+
+    pub fn routine(routine: &'a Routine, name: Cow<'a, Name>) -> Subject<'a> {
+        match routine.is_procedure {
+            true => Subject::Procedure(name, &routine.arguments),
+            false => Subject::Function(name, &routine.arguments),
+        }
     }
 
     pub fn of_type(of: &'a Type) -> Subject<'a> {
@@ -74,7 +95,16 @@ impl<'a> Subject<'a> {
             Subject::Constraint(..) | Subject::DomainConstraint(..) => "CONSTRAINT",
             Subject::Trigger(..) => "TRIGGER",
             Subject::Policy(..) => "POLICY",
+            Subject::Rule(..) => "RULE",
+            Subject::View(_) => "VIEW",
+            Subject::MaterializedView(_) => "MATERIALIZED VIEW",
+            Subject::Function(..) => "FUNCTION",
+            Subject::Procedure(..) => "PROCEDURE",
         }
+    }
+
+    pub fn is_routine(&self) -> bool {
+        matches!(self, Subject::Function(..) | Subject::Procedure(..))
     }
 
     /// The same object under another name.
@@ -87,6 +117,7 @@ impl<'a> Subject<'a> {
             Subject::DomainConstraint(domain, _) => Subject::DomainConstraint(domain, to.clone()),
             Subject::Trigger(table, _) => Subject::Trigger(table, to.clone()),
             Subject::Policy(table, _) => Subject::Policy(table, to.clone()),
+            Subject::Rule(table, _) => Subject::Rule(table, to.clone()),
             named => named.with(|name| Name::new(&name.schema, &**to)),
         }
     }
@@ -105,6 +136,10 @@ impl<'a> Subject<'a> {
             Subject::Table(name) => Subject::Table(Cow::Owned(change(&name))),
             Subject::Index(name) => Subject::Index(Cow::Owned(change(&name))),
             Subject::Statistics(name) => Subject::Statistics(Cow::Owned(change(&name))),
+            Subject::View(name) => Subject::View(Cow::Owned(change(&name))),
+            Subject::MaterializedView(name) => Subject::MaterializedView(Cow::Owned(change(&name))),
+            Subject::Function(name, of) => Subject::Function(Cow::Owned(change(&name)), of),
+            Subject::Procedure(name, of) => Subject::Procedure(Cow::Owned(change(&name)), of),
             other => other,
         }
     }

@@ -3,6 +3,7 @@
 //! Definitions that only the server can write (expressions, constraints, indexes) are its text, everything else is a field. A part that
 //! cannot be created on the destination, because it depends on something that is not there, is in the image and *blocked*.
 
+mod code;
 mod table;
 
 use std::borrow::Cow;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::logicalrep::names::shown_qualified;
 
+pub use code::{Routine, Rule, View, ViewForm};
 pub use table::{
     Column, Compression, Constraint, ConstraintKind, Firing, Generated, Identity, Index, IndexStatistics, Parent,
     Policy, PolicyCommand, ReplicaIdentity, Statistics, Storage, StorageOption, Table, Trigger,
@@ -27,6 +29,8 @@ pub struct Image {
     /// Those of identity columns are with their column.
     pub sequences: Vec<Sequence>,
     pub tables: Vec<Table>,
+    pub routines: Vec<Routine>,
+    pub views: Vec<View>,
     #[serde(with = "as_pairs")]
     pub comments: HashMap<Address, String>,
     #[serde(with = "as_pairs")]
@@ -61,7 +65,10 @@ impl Image {
         let collations = self.collations.iter().map(|of| (Class::Collation, of.oid));
         let extensions = self.extensions.iter().map(|of| (Class::Extension, of.oid));
         let schemas = self.schemas.iter().map(|of| (Class::Namespace, of.oid));
-        tables.chain(sequences).chain(types).chain(collations).chain(extensions).chain(schemas)
+        let routines = self.routines.iter().map(|of| (Class::Proc, of.oid));
+        let views = self.views.iter().map(|of| (Class::Relation, of.oid()));
+        let containers = extensions.chain(schemas);
+        tables.chain(sequences).chain(types).chain(collations).chain(containers).chain(routines).chain(views)
     }
 
     /// Adds the objects of another image.
@@ -72,6 +79,8 @@ impl Image {
         self.types.extend(more.types.iter().cloned());
         self.sequences.extend(more.sequences.iter().cloned());
         self.tables.extend(more.tables.iter().cloned());
+        self.routines.extend(more.routines.iter().cloned());
+        self.views.extend(more.views.iter().cloned());
         self.comments.extend(more.comments.iter().map(|(address, text)| (*address, text.clone())));
         self.privileges.extend(more.privileges.iter().map(|(address, of)| (*address, of.clone())));
     }
@@ -88,9 +97,11 @@ pub enum Class {
     AccessMethod = 2601,
     AttributeDefault = 2604,
     Constraint = 2606,
+    Language = 2612,
     Namespace = 2615,
     OperatorClass = 2616,
     Operator = 2617,
+    Rewrite = 2618,
     Trigger = 2620,
     OperatorFamily = 2753,
     Extension = 3079,
@@ -104,16 +115,18 @@ pub enum Class {
 }
 
 impl Class {
-    const ALL: [Class; 19] = [
+    const ALL: [Class; 21] = [
         Class::Type,
         Class::Proc,
         Class::Relation,
         Class::AccessMethod,
         Class::AttributeDefault,
         Class::Constraint,
+        Class::Language,
         Class::Namespace,
         Class::OperatorClass,
         Class::Operator,
+        Class::Rewrite,
         Class::Trigger,
         Class::OperatorFamily,
         Class::Extension,

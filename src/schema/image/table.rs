@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Name, Sequence};
+use super::{Name, Rule, Sequence};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReplicaIdentity {
@@ -40,6 +40,8 @@ pub struct Table {
     pub statistics: Vec<Statistics>,
     pub triggers: Vec<Trigger>,
     pub policies: Vec<Policy>,
+    #[serde(default)]
+    pub rules: Vec<Rule>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,7 +175,7 @@ pub struct Statistics {
     pub blocked: bool,
 }
 
-/// For whom a trigger fires: ALWAYS and REPLICA would fire for what a task applies. For everybody else it is as if ALWAYS were an
+/// For whom a trigger or a rule fires: ALWAYS and REPLICA would fire for what a task applies. For everybody else it is as if ALWAYS were an
 /// ordinary trigger, and REPLICA a disabled one: so they are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Firing {

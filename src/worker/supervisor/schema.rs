@@ -1,6 +1,7 @@
 //! The objects of the task on the destination: tables before the copy, indexes and constraints after it, foreign keys when
 //! the tables are one state of the source.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::context::{Context, Outcome, show};
@@ -13,7 +14,9 @@ use crate::failpoint;
 use crate::logicalrep::words::counted;
 use crate::pg::xact;
 use crate::schema::Item;
-use crate::schema::model::{Known, Standing, apart, together};
+use crate::schema::apart::{apart, together};
+use crate::schema::captured::Taker;
+use crate::schema::model::{Known, Standing};
 use crate::schema::scope::Object;
 use crate::schema_sync::{self, IfThere, When};
 
@@ -131,7 +134,9 @@ fn keep_model(task: &Task, destination: &mut Destination) -> Result<()> {
         Ok((oids, schema::moment(&extent)?))
     })?;
     let available = destination.available(&moment.captured.causes)?;
-    let image = moment.captured.for_task(&oids, &available);
+    let trust = task.trust();
+    let taker = Taker { trust: &trust, available: &available, applied: &HashSet::new() };
+    let image = moment.captured.for_task(&oids, &taker);
     let known: Vec<(Object, Known)> = apart(&image, &moment.captured.dependencies, &moment.captured.causes)
         .into_iter()
         .map(|(object, kept)| (object, Known { standing: Standing::Followed, base: moment.snapshot.clone(), kept }))

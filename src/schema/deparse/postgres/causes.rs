@@ -32,6 +32,9 @@ pub enum Foreign {
     AccessMethod {
         name: String,
     },
+    Language {
+        name: String,
+    },
     /// A configuration, dictionary, parser or template.
     TextSearch {
         class: Class,
@@ -74,6 +77,9 @@ pub fn there(what: &Foreign) -> SchemaSql {
         Foreign::OperatorFamily { name, access_method } => of_method("pg_opfamily", "opf", name, access_method),
         Foreign::AccessMethod { name } => {
             format!("SELECT NULL::pg_catalog.text FROM pg_catalog.pg_am o WHERE o.amname = {}", literal(name))
+        }
+        Foreign::Language { name } => {
+            format!("SELECT NULL::pg_catalog.text FROM pg_catalog.pg_language o WHERE o.lanname = {}", literal(name))
         }
         Foreign::TextSearch { class: Class::SearchConfiguration, name } => owned("pg_ts_config", "cfg", name, ""),
         Foreign::TextSearch { class: Class::SearchDictionary, name } => owned("pg_ts_dict", "dict", name, ""),

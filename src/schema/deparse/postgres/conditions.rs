@@ -102,6 +102,9 @@ pub(super) fn is_defined(subject: &Subject, definition: &str) -> String {
         Subject::Trigger(..) => "pg_get_triggerdef",
         Subject::Index(_) => "pg_get_indexdef",
         Subject::Statistics(_) => "pg_get_statisticsobjdef",
+        Subject::Rule(..) => {
+            return format!("pg_catalog.rtrim(pg_catalog.pg_get_ruledef(o.oid), ';') = {}", quote_literal(definition));
+        }
         _ => "pg_get_constraintdef",
     };
     format!("pg_catalog.{function}(o.oid) = {}", quote_literal(definition))
@@ -151,9 +154,10 @@ pub(super) fn commented(subject: &Subject, text: Option<&str>) -> String {
     }
 }
 
-/// May everybody use a type?
-pub(super) fn is_public() -> String {
-    format!("EXISTS (SELECT FROM pg_catalog.aclexplode({}) AS x WHERE x.grantee = 0)", default_list("typ", 'T'))
+/// May everybody use a type, or execute a routine?
+pub(super) fn is_public(subject: &Subject) -> String {
+    let list = if subject.is_routine() { default_list("pro", 'f') } else { default_list("typ", 'T') };
+    format!("EXISTS (SELECT FROM pg_catalog.aclexplode({list}) AS x WHERE x.grantee = 0)")
 }
 
 pub(super) fn schema_oid(name: &str) -> String {
@@ -175,6 +179,7 @@ pub(super) fn privileges_of(subject: &Subject, grant: &Grant) -> String {
         Subject::Schema(_) => default_list("nsp", 'n'),
         Subject::Type(_) | Subject::Domain(_) => default_list("typ", 'T'),
         Subject::Sequence(_) => default_list("rel", 's'),
+        Subject::Function(..) | Subject::Procedure(..) => default_list("pro", 'f'),
         _ => default_list("rel", 'r'),
     };
     let grantee = match &grant.grantee {

@@ -4,6 +4,7 @@
 
 mod causes;
 mod changes;
+mod code;
 mod conditions;
 mod differs;
 mod names;
@@ -182,12 +183,20 @@ fn statement(action: &Action) -> String {
             let list: Vec<String> = options.iter().map(|option| table::option_name(option)).collect();
             format!("ALTER TABLE {} RESET ({})", table.name.shown(), list.join(", "))
         }
+        Action::CreateRoutine(routine) => code::create_routine(routine),
+        Action::CreateView(view) => code::create_view(view),
+        Action::RefreshView(view) => code::refresh(view),
+        Action::CreateRule { rule, .. } => code::create_rule(rule),
+        Action::SetRule { table, rule } => code::set_rule(table, rule),
         Action::CreatePolicy { table, policy } => parts::create_policy(table, policy),
         Action::AlterPolicy { table, policy } => parts::alter_policy(table, policy),
         Action::Grant { subject, grant } => parts::give(subject, grant),
         Action::TakeBack { subject, grant } => parts::take_back(subject, grant),
         Action::RevokePublic { subject } => format!("REVOKE ALL ON {} FROM PUBLIC", subject::secured(subject)),
-        Action::GrantPublic { subject } => format!("GRANT USAGE ON {} TO PUBLIC", subject::secured(subject)),
+        Action::GrantPublic { subject } => {
+            let word = if subject.is_routine() { "EXECUTE" } else { "USAGE" };
+            format!("GRANT {word} ON {} TO PUBLIC", subject::secured(subject))
+        }
     }
 }
 
@@ -276,6 +285,11 @@ fn object(action: &Action) -> String {
         Action::CreateTrigger { table, trigger }
         | Action::ReplaceTrigger { table, trigger }
         | Action::SetTrigger { table, trigger } => subject::object(&Subject::trigger(&table.name, &trigger.name)),
+        Action::CreateRoutine(routine) => subject::object(&Subject::routine(routine, routine.name.cow())),
+        Action::CreateView(view) | Action::RefreshView(view) => view.name().shown(),
+        Action::CreateRule { table, rule } | Action::SetRule { table, rule } => {
+            subject::object(&Subject::rule(&table.name, &rule.name))
+        }
         Action::CreatePolicy { table, policy } | Action::AlterPolicy { table, policy } => {
             subject::object(&Subject::policy(&table.name, &policy.name))
         }

@@ -2,7 +2,7 @@
 
 use super::conditions::*;
 use super::objects::{bounded, changed, domain_changed, is_owned, owned_by, sequence_changed, type_changed};
-use super::subject;
+use super::{code, subject};
 use crate::logicalrep::array::text_array;
 use crate::logicalrep::names::quote_literal;
 use crate::schema::diff::{Action, SequenceChange, Subject, TypeChange};
@@ -171,6 +171,18 @@ fn place<'a>(action: &'a Action<'a>) -> (Subject<'a>, Option<String>) {
                 format!("pg_catalog.split_part(x.option, '=', 1) = {}", quote_literal(&option.name))
             })),
         ),
+        Action::CreateRoutine(routine) => {
+            (Subject::routine(routine, routine.name.cow()), Some(code::is_routine(routine)))
+        }
+        Action::CreateView(view) => (Subject::view(view, view.name().cow()), Some(code::is_view(view))),
+        Action::RefreshView(view) => (Subject::view(view, view.name().cow()), is("false")),
+        Action::CreateRule { table, rule } => {
+            (Subject::rule(&table.name, &rule.name), Some(code::is_rule(table, rule)))
+        }
+        Action::SetRule { table, rule } => (
+            Subject::rule(&table.name, &rule.name),
+            Some(format!("o.ev_enabled = '{}'", super::parts::firing_code(rule.firing))),
+        ),
         Action::CreatePolicy { table, policy } => (Subject::policy(&table.name, &policy.name), None),
         Action::AlterPolicy { table, policy } => {
             (Subject::policy(&table.name, &policy.name), Some(policy_altered(policy)))
@@ -185,8 +197,8 @@ fn place<'a>(action: &'a Action<'a>) -> (Subject<'a>, Option<String>) {
                 privileges_of(subject, grant)
             )),
         ),
-        Action::RevokePublic { subject } => (subject.clone(), Some(format!("NOT {}", is_public()))),
-        Action::GrantPublic { subject } => (subject.clone(), Some(is_public())),
+        Action::RevokePublic { subject } => (subject.clone(), Some(format!("NOT {}", is_public(subject)))),
+        Action::GrantPublic { subject } => (subject.clone(), Some(is_public(subject))),
         Action::Drop(subject) | Action::DropOnly(subject) | Action::DropUnless { subject, .. } => {
             (subject.clone(), None)
         }

@@ -14,10 +14,18 @@ pub(super) fn object(subject: &Subject) -> String {
         | Subject::Domain(name)
         | Subject::Sequence(name)
         | Subject::Table(name)
+        | Subject::View(name)
+        | Subject::MaterializedView(name)
         | Subject::Statistics(name) => name.shown(),
+        Subject::Function(name, arguments) | Subject::Procedure(name, arguments) => {
+            format!("{}({arguments})", name.shown())
+        }
         Subject::Index(name) => name.shown(),
         Subject::Column(table, column) => format!("{}.{}", table.shown(), shown(column)),
-        Subject::Constraint(table, name) | Subject::Trigger(table, name) | Subject::Policy(table, name) => {
+        Subject::Constraint(table, name)
+        | Subject::Trigger(table, name)
+        | Subject::Rule(table, name)
+        | Subject::Policy(table, name) => {
             format!("{} on {}", shown(name), table.shown())
         }
         Subject::DomainConstraint(domain, name) => format!("{} on domain {}", shown(name), domain.shown()),
@@ -28,7 +36,10 @@ pub(super) fn object(subject: &Subject) -> String {
 pub(super) fn target(subject: &Subject) -> String {
     let word = subject.word();
     match subject {
-        Subject::Constraint(table, name) | Subject::Trigger(table, name) | Subject::Policy(table, name) => {
+        Subject::Constraint(table, name)
+        | Subject::Trigger(table, name)
+        | Subject::Rule(table, name)
+        | Subject::Policy(table, name) => {
             format!("{word} {} ON {}", shown(name), table.shown())
         }
         Subject::DomainConstraint(domain, name) => format!("{word} {} ON DOMAIN {}", shown(name), domain.shown()),
@@ -40,6 +51,7 @@ pub(super) fn target(subject: &Subject) -> String {
 pub(super) fn secured(subject: &Subject) -> String {
     match subject {
         Subject::Column(table, _) => format!("TABLE {}", table.shown()),
+        Subject::View(name) | Subject::MaterializedView(name) => format!("TABLE {}", name.shown()),
         _ => target(subject),
     }
 }
@@ -52,6 +64,9 @@ pub(super) fn catalog(subject: &Subject) -> &'static str {
         Subject::Collation(_) => "pg_collation",
         Subject::Type(_) | Subject::Domain(_) => "pg_type",
         Subject::Sequence(_) | Subject::Table(_) | Subject::Index(_) | Subject::Column(..) => "pg_class",
+        Subject::View(_) | Subject::MaterializedView(_) => "pg_class",
+        Subject::Function(..) | Subject::Procedure(..) => "pg_proc",
+        Subject::Rule(..) => "pg_rewrite",
         Subject::Statistics(_) => "pg_statistic_ext",
         Subject::Constraint(..) | Subject::DomainConstraint(..) => "pg_constraint",
         Subject::Trigger(..) => "pg_trigger",
@@ -67,7 +82,11 @@ pub(super) fn row(subject: &Subject) -> String {
         Subject::Collation(name) => named("pg_collation", "coll", name),
         Subject::Type(name) | Subject::Domain(name) => named("pg_type", "typ", name),
         Subject::Sequence(name) | Subject::Table(name) => named("pg_class", "rel", name),
-        Subject::Index(name) => named("pg_class", "rel", name),
+        Subject::Index(name) | Subject::View(name) | Subject::MaterializedView(name) => named("pg_class", "rel", name),
+        Subject::Function(name, arguments) | Subject::Procedure(name, arguments) => {
+            super::code::routine_row(name, arguments)
+        }
+        Subject::Rule(table, name) => inside("pg_rewrite", "ev_class", "rulename", table, name),
         Subject::Statistics(name) => named("pg_statistic_ext", "stx", name),
         Subject::Column(table, column) => {
             format!("{} AND NOT o.attisdropped", inside("pg_attribute", "attrelid", "attname", table, column))
@@ -85,7 +104,7 @@ pub(super) fn row(subject: &Subject) -> String {
     }
 }
 
-fn named(catalog: &str, prefix: &str, name: &Name) -> String {
+pub(super) fn named(catalog: &str, prefix: &str, name: &Name) -> String {
     format!(
         "pg_catalog.{catalog} o JOIN pg_catalog.pg_namespace n ON n.oid = o.{prefix}namespace WHERE n.nspname = {} AND o.{prefix}name = {}",
         quote_literal(&name.schema),

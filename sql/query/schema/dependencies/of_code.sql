@@ -1,0 +1,14 @@
+    UNION ALL
+    -- What a view needs is recorded at the rule that makes it one.
+    SELECT 'pg_class'::regclass, t.oid, t.oid, 'pg_rewrite'::regclass, w.oid, NULL, false
+      FROM unnest($1::oid[]) AS t (oid)
+      JOIN pg_rewrite w ON w.ev_class = t.oid AND w.rulename = '_RETURN'
+    UNION ALL
+    SELECT 'pg_rewrite'::regclass, w.oid, t.oid, 'pg_rewrite'::regclass, w.oid, NULL, false
+      FROM unnest($1::oid[]) AS t (oid)
+      JOIN pg_rewrite w ON w.ev_class = t.oid AND w.rulename <> '_RETURN'
+    -- $3: oids of functions and procedures.
+    UNION ALL
+    SELECT 'pg_proc'::regclass, p.oid, NULL, 'pg_proc'::regclass, p.oid, NULL, false
+      FROM unnest($3::oid[]) AS t (oid)
+      JOIN pg_proc p ON p.oid = t.oid

@@ -1,0 +1,1 @@
+    -- What code needs is asked only where a command is captured.

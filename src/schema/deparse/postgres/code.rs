@@ -1,0 +1,98 @@
+//! Functions, procedures, views and rules.
+
+use super::conditions::{self, has_options};
+use super::{options, subject};
+use crate::logicalrep::names::{quote_literal, shown};
+use crate::schema::diff::Subject;
+use crate::schema::image::{Firing, Routine, Rule, Table, View, ViewForm};
+
+pub(super) fn create_routine(routine: &Routine) -> String {
+    let word = if routine.is_procedure { "PROCEDURE" } else { "FUNCTION" };
+    format!("CREATE OR REPLACE {word} {}{}", routine.name.shown(), routine.definition)
+}
+
+pub(super) fn create_view(view: &View) -> String {
+    let (start, end) = match view.form {
+        ViewForm::Plain => ("CREATE OR REPLACE VIEW", ""),
+        ViewForm::Materialized { populated: true } => ("CREATE MATERIALIZED VIEW", " WITH DATA"),
+        ViewForm::Materialized { populated: false } => ("CREATE MATERIALIZED VIEW", " WITH NO DATA"),
+    };
+    let relation = &view.relation;
+    let columns: Vec<String> = relation.columns.iter().map(|column| shown(&column.name)).collect();
+    let list = if columns.is_empty() { String::new() } else { format!(" ({})", columns.join(", ")) };
+    let method = relation.access_method.as_ref().map(|method| format!(" USING {}", shown(method)));
+    let with = own_options(relation);
+    let with = if with.is_empty() { String::new() } else { format!(" WITH ({})", options(&with)) };
+    let name = relation.name.shown();
+    format!("{start} {name}{list}{}{with} AS {}{end}", method.unwrap_or_default(), view.definition)
+}
+
+/// CONCURRENTLY, so that readers go on, where there is an index for it and there are rows.
+pub(super) fn refresh(view: &View) -> String {
+    let is_whole = |index: &&crate::schema::image::Index| {
+        // The server wants columns, and all rows.
+        let text = index.definition.as_deref().unwrap_or_default();
+        let (_, of) = text.split_once(" USING btree (").unwrap_or_default();
+        index.unique && index.is_made() && !of.is_empty() && !of.contains('(') && !text.contains(" WHERE ")
+    };
+    let is_populated = matches!(view.form, ViewForm::Materialized { populated: true });
+    let has_key = view.relation.indexes.iter().any(|index| is_whole(&index));
+    let word = if is_populated && has_key { "CONCURRENTLY " } else { "" };
+    let rows = if is_populated { "" } else { " WITH NO DATA" };
+    format!("REFRESH MATERIALIZED VIEW {word}{}{rows}", view.name().shown())
+}
+
+pub(super) fn create_rule(rule: &Rule) -> String {
+    rule.definition.replacen("CREATE RULE", "CREATE OR REPLACE RULE", 1)
+}
+
+pub(super) fn set_rule(table: &Table, rule: &Rule) -> String {
+    let verb = match rule.firing {
+        Firing::Enabled => "ENABLE",
+        Firing::Disabled => "DISABLE",
+    };
+    format!("ALTER TABLE {} {verb} RULE {}", table.name.shown(), shown(&rule.name))
+}
+
+pub(super) fn is_routine(routine: &Routine) -> String {
+    let written = create_routine(routine);
+    format!("pg_catalog.rtrim(pg_catalog.pg_get_functiondef(o.oid), E'\\n') = {}", quote_literal(&written))
+}
+
+pub(super) fn is_view(view: &View) -> String {
+    let kind = if view.is_materialized() { 'm' } else { 'v' };
+    let wanted = own_options(&view.relation);
+    let options = match (view.is_materialized(), wanted.is_empty()) {
+        (true, _) => String::new(),
+        (false, true) => " AND o.reloptions IS NULL".to_owned(),
+        (false, false) => {
+            format!(
+                " AND {} AND pg_catalog.cardinality(o.reloptions) = {}",
+                has_options("o.reloptions", &wanted),
+                wanted.len()
+            )
+        }
+    };
+    format!(
+        "o.relkind = '{kind}' AND pg_catalog.rtrim(pg_catalog.pg_get_viewdef(o.oid), ';') = {}{options}",
+        quote_literal(&view.definition)
+    )
+}
+
+pub(super) fn is_rule(table: &Table, rule: &Rule) -> String {
+    conditions::is_defined(&Subject::rule(&table.name, &rule.name), &rule.definition)
+}
+
+fn own_options(relation: &Table) -> Vec<(String, String)> {
+    let own = relation.options.iter().filter(|option| !option.of_toast);
+    own.map(|option| (option.name.clone(), option.value.clone())).collect()
+}
+
+/// The row of a routine, which is named `o`.
+pub(super) fn routine_row(name: &crate::schema::image::Name, arguments: &str) -> String {
+    format!(
+        "{} AND pg_catalog.oidvectortypes(o.proargtypes) = {}",
+        subject::named("pg_proc", "pro", name),
+        quote_literal(arguments)
+    )
+}
