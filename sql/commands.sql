@@ -3,7 +3,7 @@
 CREATE VIEW courier.ddl WITH (security_barrier) AS
 SELECT l.id, l.at, t.name AS task, l.author, l.tag, l.command, d.objects, d.statements,
        CASE WHEN d.state IS NOT NULL THEN d.state WHEN t.failed AND t.command_under_way = l.id THEN 'failed' ELSE 'pending' END AS state,
-       CASE WHEN d.state IS NOT NULL THEN d.note WHEN t.failed AND t.command_under_way = l.id
+       CASE WHEN d.state IS NOT NULL THEN pg_catalog.replace(d.note, '{task}', pg_catalog.quote_literal(t.name)) WHEN t.failed AND t.command_under_way = l.id
             THEN pg_catalog.concat_ws(E'\n', t.last_error, t.last_error_detail) END AS error,
        CASE WHEN d.state IS NULL AND t.failed AND t.command_under_way = l.id THEN t.last_error_sqlstate END AS error_sqlstate,
        d.ms, d.at AS applied_at
@@ -40,3 +40,21 @@ CREATE FUNCTION courier.ddl_replace(task text, id bigint, statement text) RETURN
     AS 'MODULE_PATHNAME', 'ddl_replace_wrapper';
 COMMENT ON FUNCTION courier.ddl_replace(text, bigint, text) IS
 'Lets a task that has stopped at a command (courier.ddl, state failed) run this statement on the destination in its place, with the rights of the task''s user there and in the transaction of the command, and go on. Errors: 55000 the task has not stopped at a command, 22023 at another one.';
+
+CREATE FUNCTION courier.approve_ddl(task text, id bigint) RETURNS void
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'approve_ddl_wrapper';
+COMMENT ON FUNCTION courier.approve_ddl(text, bigint) IS
+'Lets a task create the functions, views and rules of a command (courier.ddl, state held) whose owners it does not trust, as they were in that command, and what waits for them. They run with the rights of whoever uses them on the destination, and as the task''s user where they are SECURITY DEFINER, views or rules: read them first. Errors: 55000 nothing of the command waits for that, or something has changed since.';
+
+CREATE FUNCTION courier.trust_role(task text, role text) RETURNS void
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'trust_role_wrapper';
+COMMENT ON FUNCTION courier.trust_role(text, text) IS
+'Lets a task create functions, views and rules that this role of the source owns, those that are held included. Superusers of the source and the owner of the task are trusted anyway. What runs with the rights of its owner runs with those of the task''s user on the destination. The task must not be running. Errors: 55000 it is, 42704 there is no such role.';
+
+CREATE FUNCTION courier.distrust_role(task text, role text) RETURNS void
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'distrust_role_wrapper';
+COMMENT ON FUNCTION courier.distrust_role(text, text) IS
+'Lets a task create nothing any more that this role owns; what it has created stays as it is. The task must not be running. Errors: 55000 it is.';

@@ -9,7 +9,7 @@ use crate::pg::report;
 use crate::pg::text::Text;
 use crate::task::create::NewTask;
 use crate::task::options::{self, Changes};
-use crate::task::{adopt, commands, drop, skip, start, stop, tables};
+use crate::task::{adopt, code, commands, drop, skip, start, stop, tables};
 
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments)]
@@ -100,6 +100,21 @@ fn ddl_replace(task: Option<Text>, id: Option<i64>, statement: Option<Text>) {
         commands::decide(&task, given("id", id)?, Some(&given("statement", statement)?))
     };
     report::unwrap(decide());
+}
+
+#[pg_extern(sql = false)]
+fn approve_ddl(task: Option<Text>, id: Option<i64>) {
+    report::unwrap(given_task(task).and_then(|task| code::approve(&task, given("id", id)?)));
+}
+
+#[pg_extern(sql = false)]
+fn trust_role(task: Option<Text>, role: Option<Text>) {
+    report::unwrap(given_task(task).and_then(|task| code::trust(&task, &given("role", role)?)));
+}
+
+#[pg_extern(sql = false)]
+fn distrust_role(task: Option<Text>, role: Option<Text>) {
+    report::unwrap(given_task(task).and_then(|task| code::distrust(&task, &given("role", role)?)));
 }
 
 #[pg_extern(sql = false)]

@@ -86,6 +86,20 @@ pub fn note_tables(task: &Task, tables: &[ModelTable]) -> Result<()> {
     Ok(())
 }
 
+/// Commands of which something is left out.
+pub fn held(task: i32) -> Result<Vec<i64>> {
+    let sql = "SELECT id FROM courier.ddl_done WHERE task_id = $1::int AND state = 'held' ORDER BY id";
+    let rows = spi::as_extension(|| spi::query(sql, &[Some(&task.to_string())]))?;
+    rows.iter().map(|row| row.parse("id")).collect()
+}
+
+/// Nothing of the command waits for a person any more; what the destination makes of it is said of the command that brings it.
+pub fn note_approved(task: i32, id: i64, by: &str) -> Result<()> {
+    let sql = "UPDATE courier.ddl_done SET state = 'applied', note = pg_catalog.format('Approved by role %s.', $3::text) \
+               WHERE task_id = $1::int AND id = $2::bigint";
+    spi::as_extension(|| spi::execute(sql, &[Some(&task.to_string()), Some(&id.to_string()), Some(by)])).map(drop)
+}
+
 /// The command at which the task has stopped.
 pub fn stopped_at(task: i32) -> Result<Option<i64>> {
     let sql = "SELECT command_under_way FROM courier.task WHERE id = $1::int";

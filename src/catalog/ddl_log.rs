@@ -27,6 +27,16 @@ pub fn text(captured: &Captured) -> Result<String> {
     serde_json::to_string(captured).map_err(|e| Error::internal(format!("an image has no text: {e}")))
 }
 
+/// What a command has left behind, if it is still known.
+pub fn image(id: i64) -> Result<Option<Captured>> {
+    let sql = "SELECT image FROM courier.ddl_log WHERE id = $1::bigint";
+    let row = spi::as_extension(|| spi::query_opt(sql, &[Some(&id.to_string())]))?;
+    let Some(row) = row else { return Ok(None) };
+    serde_json::from_str(row.text(0)?)
+        .map(Some)
+        .map_err(|e| Error::internal(format!("command {id} of courier.ddl_log cannot be read: {e}")))
+}
+
 pub fn write(entry: &LogEntry) -> Result<()> {
     let LogEntry { snapshot, image, tag, author, command } = entry;
     let parameters = [Some(snapshot), Some(image), Some(tag), Some(author), command.as_ref()];

@@ -5,10 +5,12 @@ use std::collections::HashSet;
 
 use super::effects::Effects;
 use super::row::{self, About, Noted};
-use crate::catalog::schema::command::TouchedObject;
+use crate::catalog::schema::command::{self, TouchedObject};
 use crate::error::{Error, Result, sqlstate};
 use crate::pg::spi;
+use crate::schema::captured::Approval;
 use crate::schema::image::Class;
+use crate::schema::scope::Object;
 
 const TAG: &str = "CAPTURE";
 
@@ -18,7 +20,7 @@ pub fn object(name: &str) -> Result<()> {
         spi::as_extension(|| spi::query_opt(include_str!("../../sql/query/capture/object.sql"), &[Some(name)]))?;
     let Some(found) = found else {
         return Err(Error::new(sqlstate::UNDEFINED_OBJECT, format!("object \"{name}\" does not exist")).detail(
-            "It has to be the name of a table, a sequence, a type (each with its schema) or a schema, or an oid.",
+            "It has to be the name of a table, a view, a sequence, a type, a function with its arguments (each with its schema) or a schema, or an oid.",
         ));
     };
     let object = TouchedObject { class: found.parse("class")?, oid: found.parse("oid")?, is_alone: false };
@@ -49,6 +51,23 @@ pub fn tables(relations: &[u32]) -> Result<i64> {
         written.extend(touched.into_iter().filter(|object| object.0 == Class::Relation).map(|object| object.1));
     }
     Ok(rows)
+}
+
+/// Code that a person lets a task create, and then what waits for it. An error if something else is there by now than what was read.
+pub fn approve(approval: &Approval) -> Result<()> {
+    let touched = |(class, oid): &Object| TouchedObject { class: class.oid(), oid: *oid, is_alone: true };
+    let code: Vec<Object> = approval.code.iter().map(|(object, _)| *object).collect();
+    let noted = |objects: Vec<TouchedObject>, approval: Option<Approval>| {
+        let effects = Effects { objects, approval, is_any: true, ..Effects::default() };
+        row::read(&Noted::by_hand("APPROVE", About::Effects(effects)))
+    };
+    let Some(ready) = noted(code.iter().map(touched).collect(), Some(approval.clone()))? else { return Ok(()) };
+    row::write(ready)?;
+    let waiting = command::dependents(&code)?;
+    match noted(waiting, None)? {
+        Some(ready) => row::write(ready).map(drop),
+        None => Ok(()),
+    }
 }
 
 fn write(objects: Vec<TouchedObject>) -> Result<Vec<(Class, u32)>> {

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::logicalrep::helper::HELPER_SCHEMA;
 use crate::pg::event_trigger::{self, Affected, Lost};
 use crate::pg::{compat, xact};
-use crate::schema::captured::Dropped;
+use crate::schema::captured::{Approval, Dropped};
 use crate::schema::image::Class;
 
 /// Parts, still, of what they belong to.
@@ -20,6 +20,8 @@ pub struct Effects {
     pub dropped: Vec<Dropped>,
     /// Materialized views that have got new rows.
     pub refreshed: Vec<u32>,
+    /// A person lets a task create them.
+    pub approval: Option<Approval>,
     /// Is there anything that is worth a row?
     pub is_any: bool,
 }

@@ -23,6 +23,7 @@
 
 pub mod adopt;
 pub mod beat;
+pub mod code;
 pub mod commands;
 pub mod conflicts;
 pub mod create;

@@ -86,6 +86,21 @@ pub fn roots(objects: &[TouchedObject]) -> Result<CommandRoots> {
     Ok(roots)
 }
 
+/// What needs the objects, and they themselves, as parts of what they belong to.
+pub fn dependents(objects: &[Object]) -> Result<Vec<TouchedObject>> {
+    let [classes, oids] = address_arrays(objects);
+    let sql = include_str!("../../../sql/query/capture/dependents.sql");
+    let rows = spi::as_extension(|| ask(sql, &[&classes, &oids]))?;
+    let touched = |row: &Row| Ok(TouchedObject { class: row.parse("class")?, oid: row.parse("oid")?, is_alone: true });
+    rows.iter().map(touched).collect()
+}
+
+/// What the objects are now, by their code.
+pub fn code_now(objects: &[Object]) -> Result<Vec<(Object, String)>> {
+    let captured = after_command(|| describe(objects))?;
+    Ok(objects.iter().filter_map(|object| Some((*object, captured.code_of(*object)?))).collect())
+}
+
 /// Those of the ancestors of a table, or itself, that have no parent.
 pub fn tops(table: u32) -> Result<Vec<u32>> {
     let rows = ask(include_str!("../../../sql/query/capture/family.sql"), &[&table.to_string()])?;

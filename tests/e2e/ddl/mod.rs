@@ -22,6 +22,7 @@ mod scope;
 mod sessions;
 mod tables;
 mod tasks;
+mod trust;
 mod types;
 
 use pg_courier_tests::pair::DATABASE;
