@@ -77,6 +77,8 @@ pub enum Kind {
     UniqueConstraint,
     ExclusionConstraint,
     Index,
+    /// Of a table that becomes a partition itself: its own index holds then, and is not made once more.
+    IndexOfSubtree,
     /// Under a parent that is there already, whose keys and indexes the partition has by now.
     PartitionOfOld,
     IndexPartition,
@@ -201,6 +203,7 @@ impl Kind {
             Kind::UniqueConstraint => (210, "unique constraint"),
             Kind::ExclusionConstraint => (220, "exclusion constraint"),
             Kind::Index => (230, "index"),
+            Kind::IndexOfSubtree => (231, "index partition"),
             Kind::PartitionOfOld => (232, "partition"),
             Kind::IndexPartition => (235, "index partition"),
             Kind::IndexSettings => (236, "index settings"),

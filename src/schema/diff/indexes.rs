@@ -55,9 +55,7 @@ impl<'a> Comparison<'a> {
         if index.constraint.is_none() {
             self.step(Kind::Index, 0, Action::CreateIndex { table, index });
         }
-        if let Some(parent) = self.parent_index(table, index) {
-            self.step(Kind::IndexPartition, 0, Action::AttachIndex { table, index, parent });
-        }
+        self.attach_index(table, index);
         for statistics in &index.statistics {
             self.step(Kind::IndexStatistics, 0, Action::SetIndexStatistics { table, index, statistics });
         }
@@ -81,10 +79,8 @@ impl<'a> Comparison<'a> {
             let schemas = (old.name.schema.as_str(), table.name.schema.as_str());
             self.renames.follow(index.oid, schemas, (&before.name, &index.name), Subject::Index);
         }
-        if before.parent.is_none()
-            && let Some(parent) = self.parent_index(table, index)
-        {
-            self.step(Kind::IndexPartition, 0, Action::AttachIndex { table, index, parent });
+        if before.parent.is_none() {
+            self.attach_index(table, index);
         }
         if index.clustered && !before.clustered {
             self.step(Kind::Cluster, 0, Action::Cluster { table, index });
@@ -114,13 +110,24 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// The index of a partitioned table under which this one of a partition is.
-    fn parent_index(&self, table: &'a Table, index: &Index) -> Option<Name> {
-        let parent = index.parent?;
-        self.family
-            .parents(table)
-            .find_map(|(table, _)| Some((table, table.index(parent).filter(|index| index.is_made())?)))
-            .map(|(table, index)| Name::new(&table.name.schema, &index.name))
+    /// Under the index of the partitioned table that it belongs to.
+    fn attach_index(&mut self, table: &'a Table, index: &'a Index) {
+        let found = index.parent.and_then(|parent| {
+            let of = |of: &'a Table| Some((of, of.index(parent).filter(|index| index.is_made())?));
+            self.family.parents(table).find_map(|(parent, _)| of(parent))
+        });
+        if let Some((of, parent)) = found {
+            let kind = if self.is_attached_now(of) { Kind::IndexOfSubtree } else { Kind::IndexPartition };
+            let parent = Name::new(&of.name.schema, &parent.name);
+            self.step(kind, -self.depth(table), Action::AttachIndex { table, index, parent });
+        }
+    }
+
+    /// Does the table become a partition of one that is there?
+    fn is_attached_now(&self, table: &'a Table) -> bool {
+        let old = self.before.tables.iter().find(|old| old.oid == table.oid);
+        let was_under = |parent: &Table| old.is_some_and(|old| old.parents.iter().any(|p| p.oid == parent.oid));
+        table.is_partition && self.family.parents(table).any(|(parent, _)| self.is_there(parent) && !was_under(parent))
     }
 }
 

@@ -89,6 +89,43 @@ pub fn cases() -> Vec<Case> {
              create table m2 partition of m for values from (100) to (200)
              drop table m1b",
         ),
+        Case::new(
+            "rows change their leaves, and trees their shape",
+            "update m set k = 55 where id = 1
+             update m set k = k + 100, v = 'far' where id between 2 and 6
+             create table @X.low (like m1 including all)
+             begin
+             alter table m detach partition m1
+             alter table m1 rename to m_old
+             create table m1 partition of m for values from (0) to (50) partition by list (k)
+             create table m1_rest partition of m1 default
+             insert into m1 select id, k, v from m_old
+             drop table m_old
+             commit
+             create table sub (id int not null, k int not null, v text) partition by range (k)
+             create table sub1 partition of sub for values from (200) to (250)
+             create table sub2 partition of sub default
+             insert into sub select n, 200 + n, 'sub' from generate_series(1, 99) n
+             alter table m attach partition sub for values from (200) to (300)
+             insert into m values (500, 260, 'in sub2')
+             update m set k = 20 where id = 500
+             alter table m rename to mm
+             alter table mm add w int default 3
+             truncate sub
+             insert into mm values (501, 210, 'x', 4)
+             alter table sub detach partition sub1
+             drop table m2 cascade",
+        )
+        .before(
+            "create table m (id int, k int, v text default 'v', primary key (id, k)) partition by range (k); \
+             create table m1 partition of m for values from (0) to (50) partition by hash (id); \
+             create table m1a partition of m1 for values with (modulus 2, remainder 0); \
+             create table m1b partition of m1 for values with (modulus 2, remainder 1); \
+             create table m2 partition of m for values from (50) to (100); \
+             create table md partition of m default; insert into m (id, k) select n, n from generate_series(1, 49) n;",
+        )
+        .states(&["applied", "filtered"])
+        .sees("select tableoid::regclass || v from mm where id = 500", "m1_restin sub2"),
         Case::new("random values in leaves are those of the source", "alter table p add r float8 default random()")
             .before(TREE),
         Case::new(
