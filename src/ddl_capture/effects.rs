@@ -22,6 +22,8 @@ pub struct Effects {
     pub refreshed: Vec<u32>,
     /// A person lets a task create them.
     pub approval: Option<Approval>,
+    /// They may have got other names, or parts of them.
+    pub are_renamed: bool,
     /// Is there anything that is worth a row?
     pub is_any: bool,
 }

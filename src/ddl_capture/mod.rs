@@ -120,7 +120,7 @@ fn on_explained(table: u32) -> Result<()> {
 /// made.
 fn about(event: &Fired) -> Result<Option<About>> {
     let effects = match event.point {
-        FiringPoint::CommandEnd => effects::after_commands()?,
+        FiringPoint::CommandEnd => Effects { are_renamed: event.renames(), ..effects::after_commands()? },
         FiringPoint::Drop => effects::after_drop()?,
         FiringPoint::Rewrite => {
             let (table, reason) = event_trigger::rewritten()?;

@@ -14,7 +14,7 @@ pub fn check(tag: &str, effects: &Effects) -> Result<()> {
     if !ddl_log::is_any_task(DdlPolicy::Refuse) {
         return Ok(());
     }
-    let roots = command::after_command(|| command::roots(&effects.objects))?;
+    let roots = command::after_command(|| command::roots(&effects.objects, false))?;
     let touched = roots.objects.iter().filter(|object| object.0 == Class::Relation).map(|object| object.1);
     let dropped = effects.dropped.iter().filter(|dropped| dropped.class == Class::Relation).map(|dropped| dropped.oid);
     let (touched, dropped) = (oid_array(touched), oid_array(dropped));

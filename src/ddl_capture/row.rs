@@ -19,6 +19,8 @@ const LONGEST_TEXT: usize = 10_000;
 /// A longer image is not remembered: it may be written twice.
 const LONGEST_REMEMBERED: usize = 1 << 20;
 
+const ALTER_EXTENSION: &str = "ALTER EXTENSION";
+
 pub enum About {
     Effects(Effects),
     /// The rows of a table are about to be written anew.
@@ -91,7 +93,7 @@ pub fn read(noted: &Noted) -> Result<Option<Ready>> {
 fn read_effects(noted: &Noted, effects: &Effects) -> Result<Option<Ready>> {
     REWRITTEN.take();
     let (captured, snapshot) = command::after_command(|| {
-        let roots = command::roots(&effects.objects)?;
+        let roots = command::roots(&effects.objects, effects.are_renamed)?;
         if roots.are_ours && effects.dropped.is_empty() {
             return Ok((None, String::new()));
         }
@@ -99,6 +101,9 @@ fn read_effects(noted: &Noted, effects: &Effects) -> Result<Option<Ready>> {
         let made =
             |object: &Object| roots.themselves.contains(object) && effects.made.contains(&(object.0.oid(), object.1));
         captured.created = captured.touched.iter().copied().filter(made).collect();
+        if noted.tag == ALTER_EXTENSION {
+            captured.taken = without_image(&roots.objects, &captured);
+        }
         Ok((Some(captured), command::snapshot()?))
     })?;
     let Some(mut captured) = captured else { return Ok(None) };
@@ -109,6 +114,12 @@ fn read_effects(noted: &Noted, effects: &Effects) -> Result<Option<Ready>> {
     Ok((ready.touched.is_empty() || !is_repeated(&ready)).then_some(ready))
 }
 
+/// Relations that the command named and that no task creates any more.
+fn without_image(objects: &[Object], captured: &Captured) -> Vec<Object> {
+    let is_taken = |object: &&Object| object.0 == Class::Relation && !captured.touched.contains(object);
+    objects.iter().filter(is_taken).copied().collect()
+}
+
 /// Before the rows. The first row of a command has the images of all that inherit from the same table, so that no part of a family is
 /// described without the rest; those for its other members name the member only.
 fn read_rewrite(noted: &Noted, rewrite: Rewrite) -> Result<Option<Ready>> {
@@ -116,7 +127,7 @@ fn read_rewrite(noted: &Noted, rewrite: Rewrite) -> Result<Option<Ready>> {
         let tops: Vec<u32> = command::tops(rewrite.table)?.into_iter().filter(|top| is_new(noted, *top)).collect();
         let table = |oid| TouchedObject { class: Class::Relation.oid(), oid, is_alone: false };
         let objects: Vec<TouchedObject> = tops.into_iter().map(table).collect();
-        let roots = command::roots(&objects)?;
+        let roots = command::roots(&objects, false)?;
         let captured = if roots.objects.is_empty() { empty() } else { command::describe(&roots.objects)? };
         Ok(((!roots.are_ours).then_some(captured), command::snapshot()?))
     })?;

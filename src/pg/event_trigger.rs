@@ -102,6 +102,13 @@ impl Fired {
         }
     }
 
+    /// Does it give something another name, or another schema?
+    pub fn renames(&self) -> bool {
+        // SAFETY: the statement of the command, as the server's parser has made it.
+        let tag = unsafe { self.parsetree.as_ref() }.map(|tree| tree.type_);
+        matches!(tag, Some(pg_sys::NodeTag::T_RenameStmt | pg_sys::NodeTag::T_AlterObjectSchemaStmt))
+    }
+
     /// Is it an ALTER TABLE that does nothing but that?
     pub fn only_sets_identity(&self) -> bool {
         // SAFETY: the statement of the command, as the server's parser has made it.

@@ -34,6 +34,9 @@ pub struct Captured {
     pub image: Image,
     #[serde(default)]
     pub dropped: Vec<Dropped>,
+    /// What an extension has taken: its matter from now on, as if no pattern named it.
+    #[serde(default)]
+    pub taken: Vec<Object>,
     /// What the parts of the image depend on.
     #[serde(default)]
     pub dependencies: Vec<Dependency>,

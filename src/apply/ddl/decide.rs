@@ -104,6 +104,7 @@ pub fn decide(
         decided.store.insert(object, after);
     }
     drops(said, &mut known, &mut decided)?;
+    leaves(said, &known, &mut decided)?;
     move_along(&renamed, &mut known, &names, &mut decided);
     leave_schemas(&touched, &mut decided);
     // Parents and the like: there, and as they are.
@@ -230,8 +231,14 @@ fn standings(
         let is_named = names(&table.name, &parents)
             || table.is_partition && table.parents.iter().any(|parent| joined.contains(&parent.oid));
         let before = known.model.get(&object);
-        let was_followed = before.is_some_and(|known| known.standing != Standing::Left);
+        let stood = before.map(|known| known.standing);
+        let was_followed = stood.is_some_and(|standing| standing != Standing::Left);
         match (before.is_some(), is_named && !table.unlogged) {
+            // The same transaction goes on with it.
+            (true, true) if stood == Some(Standing::Entering) && said.loads != Some(table.oid) => {
+                standings.insert(object, Standing::Entering);
+                decided.enter.push((table.oid, name));
+            }
             (true, true) if was_followed => {
                 standings.insert(object, Standing::Followed);
                 decided.follow.push((table.oid, name, table.is_partitioned));
@@ -290,6 +297,21 @@ fn drops(said: &Said<'_>, known: &mut ModelBefore, decided: &mut Decided) -> Res
             if known.followed.contains(&dropped.oid) {
                 decided.unfollow.push(dropped.oid);
             }
+        }
+    }
+    Ok(())
+}
+
+/// What an extension has taken stays as it is.
+fn leaves(said: &Said<'_>, known: &ModelBefore, decided: &mut Decided) -> Result<(), String> {
+    for object in &said.captured.taken {
+        let Some(before) = known.model.get(object) else { continue };
+        if before.standing == Standing::Left || is_in(&before.base, said.xid)? {
+            continue;
+        }
+        decided.store.insert(*object, Known { standing: Standing::Left, ..before.clone() });
+        if known.followed.contains(&object.1) {
+            decided.unfollow.push(object.1);
         }
     }
     Ok(())
@@ -363,6 +385,29 @@ mod tests {
     }
 
     #[test]
+    fn a_table_that_has_entered_still_waits_for_its_copy() {
+        let entered = || {
+            let mut before = before();
+            before.model.values_mut().for_each(|known| known.standing = Standing::Entering);
+            before.followed.clear();
+            before
+        };
+        let (snapshot, trust) = (CopySnapshot::of_moment("100:100:").unwrap(), Trust::default());
+        let captured = captured(vec![table(10, "renamed")], &[]);
+        let decided = |loads| {
+            let (captured, snapshot) = (&captured, &snapshot);
+            let said = Said { xid: 100, snapshot, captured, loads, trust: &trust, available: &[] };
+            decide(&said, entered(), |name, _| name.schema == "s").unwrap()
+        };
+        let standing = |decided: &Decided| decided.store[&(Class::Relation, 10)].standing;
+        let goes_on = decided(None);
+        assert_eq!((standing(&goes_on), goes_on.follow.len(), goes_on.empty.len()), (Standing::Entering, 0, 0));
+        assert_eq!(goes_on.enter, [(10, TableName::new("s", "renamed"))]);
+        let rows_come = decided(Some(10));
+        assert_eq!((standing(&rows_come), rows_come.enter.len()), (Standing::Followed, 0));
+    }
+
+    #[test]
     fn a_table_that_goes_out_of_reach_is_renamed_and_left() {
         let leaves = decided(100, &captured(vec![in_schema(table(10, "t"), "z")], &[]));
         assert_eq!(leaves.unfollow, [10]);
@@ -399,6 +444,16 @@ mod tests {
         before.followed.insert(20);
         let renamed = decided(&captured(vec![table(20, "m")], &[]), before);
         assert_eq!(renamed.after.tables[0].name.name, "m");
+    }
+
+    #[test]
+    fn a_table_that_an_extension_takes_is_left_as_it_is() {
+        let taken = Captured { taken: vec![(Class::Relation, 10), (Class::Relation, 99)], ..captured(vec![], &[]) };
+        let leaves = decided(100, &taken);
+        assert_eq!((oids(&leaves.before), &leaves.unfollow[..]), (oids(&leaves.after), &[10][..]));
+        assert_eq!(leaves.store[&(Class::Relation, 10)].standing, Standing::Left);
+        assert_eq!(leaves.store.len(), 1);
+        assert!(decided(80, &taken).store.is_empty(), "before the table was copied");
     }
 
     #[test]

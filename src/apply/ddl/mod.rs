@@ -252,6 +252,7 @@ fn model(destination: &mut Destination, task_id: &str, captured: &Captured) -> R
     let mut objects: Vec<Object> = captured.touched.iter().copied().chain(image.roots()).collect();
     objects.extend(captured.rewrite.iter().map(|rewrite| (Class::Relation, rewrite.table)));
     objects.extend(captured.dropped.iter().map(|dropped| (dropped.class, dropped.oid)));
+    objects.extend(&captured.taken);
     objects.extend(image.tables.iter().flat_map(|of| of.parents.iter().map(|parent| (Class::Relation, parent.oid))));
     objects.sort_unstable();
     objects.dedup();

@@ -65,11 +65,12 @@ pub struct TouchedObject {
     pub is_alone: bool,
 }
 
-pub fn roots(objects: &[TouchedObject]) -> Result<CommandRoots> {
+/// With tables that name them, if they may have got other names.
+pub fn roots(objects: &[TouchedObject], are_renamed: bool) -> Result<CommandRoots> {
     let (classes, oids) = objects.iter().map(|object| (object.class, object.oid)).unzip::<_, _, Vec<_>, Vec<_>>();
     let alone = text_array(objects.iter().map(|object| if object.is_alone { "t" } else { "f" }));
     let sql = include_str!("../../../sql/query/capture/touched.sql");
-    let rows = ask(sql, &[&oid_array(classes), &oid_array(oids), &alone])?;
+    let rows = ask(sql, &[&oid_array(classes), &oid_array(oids), &alone, if are_renamed { "t" } else { "f" }])?;
     let mut roots = CommandRoots::default();
     for row in &rows {
         let Some(class) = class(row, "class")? else { continue };

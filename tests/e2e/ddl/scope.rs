@@ -1,7 +1,13 @@
 //! Names: tables and schemas get other ones, exchange them, and with that enter what a task follows or leave it.
 
+use pg_courier_tests::pair::DATABASE;
+use pg_courier_tests::{Pair, TaskOptions};
+
 use super::case::{Case, NOTHING};
+use super::equal::assert_equal;
 use super::harness::{Accident, tell};
+use super::{create_tables, followed_pair};
+use crate::common::TASK;
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -47,6 +53,21 @@ pub fn cases() -> Vec<Case> {
         )
         .before("alter table o add constraint one check (n > 0), add constraint two check (n > -1)"),
         Case::new(
+            "a key refers to a table by the name that it has",
+            "alter table t rename to t2
+             alter table o drop constraint o_t_id_fkey
+             alter table o add constraint o_t_id_fkey foreign key (t_id) references t2 on delete set null
+             alter table t2 rename id to key
+             alter table o alter constraint o_t_id_fkey deferrable
+             create schema @S_b
+             alter table t2 set schema @S_b
+             alter table o rename constraint o_t_id_fkey to fk
+             alter table o drop constraint fk, add constraint fk foreign key (t_id) references @S_b.t2
+             alter schema @S_b rename to @S_c
+             alter table o drop constraint fk, add constraint fk foreign key (t_id) references @S_c.t2 on delete cascade",
+        )
+        .killed(),
+        Case::new(
             "a table moves to another schema that is followed",
             "create schema @S_b
              alter table t set schema @S_b
@@ -76,6 +97,38 @@ pub fn cases() -> Vec<Case> {
              insert into e values (1001, 'after')",
         )
         .before("create table @X.e (id int primary key, v text); insert into @X.e select g, 'x' from generate_series(1, 1000) g"),
+        Case::new(
+            "a table comes in and goes on within a transaction",
+            "begin
+             alter table @X.e set schema @S
+             alter table e add w int default 4
+             insert into e values (1001, 'in', 5)
+             alter table e rename v to u
+             commit
+             insert into e values (1002, 'after', 6)
+             begin
+             alter table @X.f set schema @S
+             alter table f alter v type int using random() * 1000
+             insert into f values (1001, 2)
+             commit
+             begin
+             alter table o set schema @X
+             alter table @X.o set schema @S
+             alter table o add w int
+             commit
+             insert into o values (601, 1, 1)",
+        )
+        .before("create table @X.e (id int primary key, v text); insert into @X.e select g, 'x' from generate_series(1, 100) g")
+        .before("create table @X.f (id int primary key, v text); insert into @X.f select g, 'x' from generate_series(1, 100) g")
+        .killed(),
+        Case::new(
+            "a table comes in while the one that it refers to gets another name",
+            "alter table @X.e set schema @S; alter table @X.f set schema @S
+             alter table t rename to t2; alter table t2 rename id to key
+             insert into e values (1001, 3)",
+        )
+        .before("create table @X.e (id int primary key, t_id int references t); insert into @X.e values (1, 1), (2, 2)")
+        .before("create table @X.f (id int primary key, t_id int references t, check (id > 0)); create index on @X.f (t_id)"),
         Case::new("a schema gets another name that is followed", "alter schema @S_q rename to @S_r; create table @S_r.y (id int primary key)")
             .before("create schema @S_q; create table @S_q.x (id int primary key)"),
         Case::new(
@@ -103,6 +156,44 @@ pub fn cases() -> Vec<Case> {
         )
         .before("create schema @S_p"),
     ]
+}
+
+/// A foreign key has the name of the other table in its text. That table gets another name, and this one is changed otherwise: the key is
+/// not checked once more for that.
+#[test]
+fn a_key_outlives_the_name_that_it_refers_to() {
+    let pair = followed_pair();
+    let key = || pair.destination.value(DATABASE, "SELECT oid FROM pg_constraint WHERE conname = 'o_t_id_fkey'");
+    let before = key();
+    pair.source.run(DATABASE, "ALTER TABLE t RENAME TO t2; ALTER TABLE o ADD c int");
+    pair.source.run(DATABASE, "ALTER TABLE t2 RENAME id TO key");
+    pair.source.run(
+        DATABASE,
+        "COMMENT ON CONSTRAINT o_t_id_fkey ON o IS 'x'; CREATE SCHEMA public_2; ALTER TABLE t2 SET SCHEMA public_2",
+    );
+    pair.source.run(DATABASE, "ALTER TABLE o ALTER n SET DEFAULT 3");
+    pair.caught_up(DATABASE, TASK);
+    assert_eq!(key(), before);
+}
+
+/// Foreign keys come last, when the stream has passed all copies: by then the table that one refers to may have another name.
+#[test]
+fn a_key_is_made_under_the_name_of_that_moment() {
+    let pair = Pair::start();
+    create_tables(&pair);
+    pair.source.run(DATABASE, "CREATE TABLE c (t_id int REFERENCES t, o_id int REFERENCES o, id int PRIMARY KEY)");
+    pair.source.arm("supervisor_before_post_data:wait");
+    let options = TaskOptions { ddl: Some("replicate"), ..TaskOptions::default() };
+    pair.start_task_with(DATABASE, TASK, &["public.*"], &options);
+    pair.source.wait_until(DATABASE, "all is copied", "(SELECT stage = 'post_data' FROM courier.task)");
+    pair.source.run(
+        DATABASE,
+        "ALTER TABLE t RENAME TO t2; ALTER TABLE t2 RENAME id TO key; CREATE SCHEMA public_2; ALTER TABLE o SET SCHEMA public_2; \
+         ALTER TABLE public_2.o SET SCHEMA public; ALTER TABLE o RENAME id TO number",
+    );
+    pair.source.disarm();
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    assert_equal(&pair);
 }
 
 #[test]

@@ -78,7 +78,7 @@ pub fn made() -> Vec<Case> {
         ),
         Case::new(
             "many tables in one transaction",
-            "begin; do $do$ begin for n in 1 .. 40 loop \
+            "begin; do $do$ begin for n in 1 .. 200 loop \
                execute format('create table many%s (id int primary key, v text)', n); \
                execute format('insert into many%s values (1, ''x'')', n); end loop; end $do$; commit",
         ),
@@ -88,7 +88,10 @@ pub fn made() -> Vec<Case> {
              create index on x (a)
              alter table x add b int
              drop table x
-             create temp table t (a int); alter table t add b int; drop table pg_temp.t",
+             create temp table t (a int); alter table t add b int; drop table pg_temp.t
+             do $do$ begin for n in 1 .. 300 loop create temp table y (a int); create index on y (a); \
+               alter table y add b int default random(); comment on table y is 'y'; drop table y; end loop; end $do$
+             begin; create temp table z (a int) on commit drop; create view v as select * from z; commit",
         )
         .states(NOTHING),
     ]
@@ -96,6 +99,14 @@ pub fn made() -> Vec<Case> {
 
 pub fn dropped() -> Vec<Case> {
     vec![
+        Case::new(
+            "a table that an extension takes is its own, and the source's again when it lets go",
+            "alter extension plpgsql add table o
+             insert into o values (600, 1, 1)
+             alter extension plpgsql drop table o
+             insert into o values (601, 1, 1)",
+        )
+        .sees("select count(*) from o where id in (600, 601)", "2"),
         Case::new(
             "a table of the same name is another table",
             "drop table o
