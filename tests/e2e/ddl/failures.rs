@@ -169,6 +169,23 @@ fn a_pause_and_an_emptied_log_lose_nothing() {
     assert_equal(&pair);
 }
 
+/// Hundreds of commands wait while the task is paused; somebody empties the log meanwhile. The commands are in the WAL.
+#[test]
+fn a_long_pause_loses_nothing() {
+    let pair = followed_pair();
+    pair.call(DATABASE, "pause", TASK);
+    let commands = "DO $$ BEGIN FOR n IN 1 .. 250 LOOP \
+           EXECUTE format('ALTER TABLE t ADD c%s int DEFAULT %s', n, n); EXECUTE format('UPDATE t SET c%s = id WHERE id = %s', n, n % 50); \
+           IF n > 10 THEN EXECUTE format('ALTER TABLE t DROP c%s', n - 10); END IF; COMMIT; END LOOP; END $$";
+    pair.source.run(DATABASE, commands);
+    pair.source.run(DATABASE, "TRUNCATE courier.ddl_log");
+    pair.source.run(DATABASE, &commands.replace("TABLE t", "TABLE o").replace("UPDATE t", "UPDATE o"));
+    pair.source.run(DATABASE, "DELETE FROM courier.ddl_log");
+    pair.call(DATABASE, "resume", TASK);
+    assert_equal(&pair);
+    assert_eq!(pair.task(DATABASE, TASK, "state"), "synchronizing");
+}
+
 /// A command that nobody captured: the stream shows a row of another shape than the destination has, and stops before it would leave
 /// something out. Done by hand there, and captured by hand here, it is as if it had been.
 #[test]

@@ -152,6 +152,12 @@ fn four_sessions_at_random() {
                 panic!("nothing to kill in round {round}\n{}\n{}", commands(&pair), pair.source.describe(DATABASE));
             };
             pair.source.kill_process(pid);
+            // A task that is started ten times without coming to rest waits for a person.
+            if round % 8 == 7 {
+                pair.source.wait_until_accepting();
+                let rest = "(SELECT starts = 0 FROM courier.task)";
+                pair.source.wait_until_within(DATABASE, "the task has come to rest", rest, LONG);
+            }
         }
         counts.stop.store(true, Ordering::Relaxed);
     });

@@ -63,6 +63,53 @@ pub fn cases() -> Vec<Case> {
         )
         .killed(),
         Case::new(
+            "what an event trigger of the user's does is a command as well",
+            "create table secured (id int primary key, v text)
+             insert into secured values (1, 'x')
+             create table as_well as select 1 as id
+             set session_replication_role = replica
+             create table without (id int primary key)",
+        )
+        .before(
+            "create function @X.secure() returns event_trigger language plpgsql as $f$ declare r record; begin \
+               for r in select objid::regclass as t from pg_event_trigger_ddl_commands() where object_type = 'table' \
+                 and schema_name = '@S' loop \
+                 execute format('alter table %s enable row level security', r.t); \
+                 execute format('create policy everybody on %s using (true)', r.t); \
+                 execute format('comment on table %s is %L', r.t, 'secured'); end loop; end $f$; \
+             create event trigger \"@S_secure\" on ddl_command_end when tag in ('CREATE TABLE', 'CREATE TABLE AS') \
+               execute function @X.secure()",
+        )
+        .sees("select count(*) from pg_policy join pg_class c on c.oid = polrelid where relnamespace = '@S'::regnamespace", "2"),
+        Case::new(
+            "sessions of every isolation describe parts of one table side by side",
+            "begin isolation level serializable
+             select count(*) from t
+             create index w1 on t (v)
+             B: begin isolation level repeatable read
+             B: select count(*) from o
+             B: create index w2 on t (v)
+             B: comment on index w2 is 'second'
+             commit
+             B: commit
+             begin isolation level serializable
+             create statistics s1 on id, v from t
+             B: create statistics s2 on id, n from o
+             C: grant select on o to r2
+             commit
+             begin isolation level serializable
+             select count(*) from o
+             B: comment on column o.n is 'b'
+             comment on column o.id is 'a'
+             commit
+             begin isolation level repeatable read
+             select 1
+             B: alter table t drop v
+             B: insert into t values (700)
+             alter table t add w int
+             commit",
+        ),
+        Case::new(
             "a prepared transaction counts when it commits",
             "begin
              create table tp (id int primary key)
