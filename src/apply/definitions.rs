@@ -123,6 +123,7 @@ pub fn rows_anew(rewrite: Rewrite, before: Option<&Table>, after: &Table) -> Row
         return RowsAnew::Computed;
     }
     let is_computed = |column: &Column| match before.column(column.attnum) {
+        None if column.fed => false,
         None => column.generated.is_some() || (column.expression.is_none() && column.identity.is_none()),
         Some(old) => {
             let is_same = old.type_name == column.type_name && old.collation == column.collation;

@@ -9,7 +9,7 @@ use crate::logicalrep::array::{oid_array, text_array};
 use crate::logicalrep::{Row, TableName};
 use crate::schema::SchemaSql;
 use crate::schema::deparse::postgres::{Foreign, there};
-use crate::schema::image::Class;
+use crate::schema::image::{Class, Table};
 use crate::schema::model::{Kept, Known, Standing};
 use crate::schema::scope::Object;
 
@@ -45,6 +45,8 @@ pub struct ModelTable {
     pub name: TableName,
     pub is_partitioned: bool,
     pub standing: Standing,
+    /// Generated columns of the source that are plain there.
+    pub fed: Vec<String>,
 }
 
 const COLUMNS: &str = "class, oid, state, base, kept";
@@ -102,7 +104,8 @@ impl Destination {
 
     /// Tables of the model, in the order of their names.
     pub fn model_tables(&mut self, task_id: &str) -> Result<Vec<ModelTable>> {
-        let sql = "SELECT o.oid, o.schema_name, o.name, o.state, o.is_partitioned \
+        let sql = "SELECT o.oid, o.schema_name, o.name, o.state, o.is_partitioned, \
+                   CASE WHEN pg_catalog.strpos(o.kept, '\"fed\":true') > 0 THEN o.kept END AS kept \
                    FROM courier_applied.object o WHERE o.task_id = $1::uuid AND o.is_table ORDER BY o.schema_name, o.name";
         let rows = self.connection.query(sql, &[Some(task_id)])?;
         let table = |row: &Row| {
@@ -111,6 +114,7 @@ impl Destination {
                 name: TableName::new(row.text("schema_name")?, row.text("name")?),
                 is_partitioned: row.bool("is_partitioned")?,
                 standing: standing(row)?,
+                fed: row.opt("kept").map(fed).transpose()?.unwrap_or_default(),
             })
         };
         rows.iter().map(table).collect()
@@ -217,6 +221,12 @@ fn known(row: &Row) -> Result<(Object, Known)> {
     let class = Class::of(row.parse("class")?).ok_or_else(|| unreadable("its class is unknown".to_owned()))?;
     let kept: Kept = serde_json::from_str(row.text("kept")?).map_err(|error| unreadable(error.to_string()))?;
     Ok(((class, row.parse("oid")?), Known { standing: standing(row)?, base: row.string("base")?, kept }))
+}
+
+fn fed(kept: &str) -> Result<Vec<String>> {
+    let kept: Kept = serde_json::from_str(kept)
+        .map_err(|error| Error::internal(format!("invalid row of courier_applied.object: {error}")))?;
+    Ok(kept.image.tables.first().map(Table::fed).unwrap_or_default())
 }
 
 fn standing(row: &Row) -> Result<Standing> {

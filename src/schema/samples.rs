@@ -18,6 +18,7 @@ pub fn column(attnum: i16, name: &str, type_name: &str) -> Column {
         expression: None,
         default_oid: None,
         generated: None,
+        fed: false,
         missing: None,
         identity: None,
         storage: None,

@@ -16,6 +16,8 @@ pub struct Route {
     pub columns: Columns,
     pub filter: Filter,
     pub operations: Operations,
+    /// Generated columns whose values travel, as the destination does not compute them.
+    pub fed: Vec<String>,
     /// The table is not there yet: the command that makes it follows, and rows wait for it.
     pub is_awaited: bool,
 }
@@ -107,6 +109,7 @@ impl Route {
             columns: Columns::Same,
             filter: Filter::All,
             operations: Operations::ALL,
+            fed: Vec::new(),
             is_awaited: false,
         }
     }
@@ -137,7 +140,17 @@ impl Route {
             stored.table.unwrap_or_else(|| source.name.clone()),
         );
         let columns = if stored.columns.is_empty() { Columns::Same } else { Columns::Mapped(stored.columns) };
-        Ok(Route { source, target, columns, filter: Filter::All, operations, is_awaited: false })
+        Ok(Route { source, target, columns, filter: Filter::All, operations, fed: Vec::new(), is_awaited: false })
+    }
+
+    /// With the values of these generated columns.
+    pub fn feeding(self, columns: Vec<String>) -> Route {
+        Route { fed: columns, ..self }
+    }
+
+    /// Does the value of a generated column travel?
+    pub fn feeds(&self, column: &str) -> bool {
+        self.fed.iter().any(|fed| fed == column)
     }
 
     /// What a column of the source is called on the destination; `None` if it does not travel.

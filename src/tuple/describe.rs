@@ -87,10 +87,13 @@ pub(crate) unsafe fn describe(relation: pg_sys::Relation, slot: usize, route: Op
         let memory = Memory::new();
         for index in 0..natts {
             let attribute = compat::tuple_desc_attr(desc, index);
-            if (*attribute).attisdropped || (*attribute).attgenerated != 0 {
+            if (*attribute).attisdropped {
                 continue;
             }
             let source = text((*attribute).attname.data.as_ptr());
+            if (*attribute).attgenerated != 0 && !route.feeds(&source) {
+                continue;
+            }
             let Some(target) = route.column(&source) else { continue };
             if key_attributes.contains(&(*attribute).attnum) {
                 key.push(columns.len());
@@ -137,7 +140,8 @@ unsafe fn travelling(
         let index = usize::try_from(*number - 1).unwrap_or(natts);
         let attribute = (index < natts).then(|| compat::tuple_desc_attr(desc, index));
         attribute.is_some_and(|attribute| {
-            (*attribute).attgenerated != 0 || route.column(&text((*attribute).attname.data.as_ptr())).is_none()
+            let name = text((*attribute).attname.data.as_ptr());
+            (*attribute).attgenerated != 0 && !route.feeds(&name) || route.column(&name).is_none()
         })
     };
     match (key.iter().any(stays), is_full) {

@@ -162,11 +162,16 @@ fn define(task: &Task, table: &mut TaskTable, destination: &mut Destination) -> 
         Ok((tables::all_of_task(task.id)?, moment_of(table)?, is_named))
     })?;
     let at = OneTable { oid: table.relid, captured: &moment.captured, snapshot: &moment.snapshot, is_named };
-    let Defined::As(name) = ddl::define::define(destination, &task.trust(), &tables, &at)? else { return Ok(None) };
+    let Defined::As(name, fed) = ddl::define::define(destination, &task.trust(), &tables, &at)? else {
+        return Ok(None);
+    };
     if name != table.route.source {
         xact::in_transaction(|| tables::set_name(task.id, table.relid, &name))?;
         table.name = name.qualified();
         table.route = Rc::new(Route::identity(name));
+    }
+    if !fed.is_empty() {
+        table.route = Rc::new((*table.route).clone().feeding(fed));
     }
     Ok(Some(moment.captured))
 }

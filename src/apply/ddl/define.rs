@@ -20,8 +20,8 @@ use crate::schema::{Item, Section};
 /// What a table is at the moment of its copy.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Defined {
-    /// It is there, under this name.
-    As(TableName),
+    /// It is there, under this name, with these generated columns of the source as plain ones.
+    As(TableName, Vec<String>),
     /// The source has dropped it, and the stream will say so.
     Gone,
     /// It is out of the task's reach again, or never was in it: nothing of it is told there.
@@ -46,9 +46,11 @@ pub fn define(destination: &mut Destination, trust: &Trust, tables: &[u32], at: 
     }
     let available = destination.available(&at.captured.causes)?;
     let taker = Taker { trust, available: &available, applied: &HashSet::new() };
-    let image = at.captured.for_task(tables, &taker);
+    let mut captured = at.captured.clone();
+    captured.feed(tables, &taker, &HashSet::new());
+    let image = captured.for_task(tables, &taker);
     let Some(table) = image.tables.iter().find(|table| table.oid == at.oid) else { return Ok(Defined::Gone) };
-    let name = TableName::new(&table.name.schema, &table.name.name);
+    let (name, fed) = (TableName::new(&table.name.schema, &table.name.name), table.fed());
     let described = apart(&image, &at.captured.dependencies, &at.captured.causes);
     let objects: Vec<Object> = described.keys().copied().collect();
     let parents = table.parents.iter().map(|parent| (Class::Relation, parent.oid));
@@ -74,5 +76,5 @@ pub fn define(destination: &mut Destination, trust: &Trust, tables: &[u32], at: 
         run::run_once(destination, &items)?;
         destination.store_model(task_id, stored.iter().map(|(object, known)| (object, known)))
     })?;
-    Ok(Defined::As(name))
+    Ok(Defined::As(name, fed))
 }

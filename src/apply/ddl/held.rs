@@ -61,7 +61,8 @@ fn left_out(table: &Table) -> impl Iterator<Item = LeftOut<'_>> {
     let statistics = table.statistics.iter().filter(|of| of.blocked);
     let rules = table.rules.iter().filter(|of| of.blocked);
     // A default that is left out is one that is not there, but known.
-    let defaults = table.columns.iter().filter(|of| of.default_oid.is_some() && of.expression.is_none());
+    let missing = table.columns.iter().filter(|of| of.default_oid.is_some() && of.expression.is_none());
+    let (generated, defaults): (Vec<_>, Vec<_>) = missing.partition(|of| of.fed);
     constraints
         .map(move |of| part("constraint", of.name.as_str(), of.oid))
         .chain(indexes.map(move |of| part("index", of.name.as_str(), of.oid)))
@@ -69,7 +70,16 @@ fn left_out(table: &Table) -> impl Iterator<Item = LeftOut<'_>> {
         .chain(policies.map(move |of| part("policy", of.name.as_str(), of.oid)))
         .chain(rules.map(move |of| part("rule", of.name.as_str(), of.oid)))
         .chain(statistics.map(move |of| part("statistics", of.name.name.as_str(), of.oid)))
-        .chain(defaults.map(move |of| part("default of column", of.name.as_str(), of.default_oid.unwrap_or_default())))
+        .chain(
+            generated
+                .into_iter()
+                .map(move |of| part("expression of column", of.name.as_str(), of.default_oid.unwrap_or_default())),
+        )
+        .chain(
+            defaults
+                .into_iter()
+                .map(move |of| part("default of column", of.name.as_str(), of.default_oid.unwrap_or_default())),
+        )
 }
 
 /// What is left out of a command, in sentences.

@@ -30,7 +30,7 @@ use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::{CopySnapshot, TableName, Transaction};
 use crate::pg::compat;
 use crate::schema::Kind;
-use crate::schema::captured::Captured;
+use crate::schema::captured::{Captured, Taker};
 use crate::schema::deparse::postgres::{self, Emptying};
 use crate::schema::diff::{self, Action, Step};
 use crate::schema::image::{Class, Name, Table};
@@ -105,9 +105,10 @@ impl Applier {
         let destination = self.writer.lanes.plain()?.exchange();
         let before = ModelBefore { model: model(destination, &task_id, &captured)?, followed };
         refuse::check_read(command, &captured, &before)?;
+        let available = self.writer.lanes.plain()?.exchange().available(&captured.causes)?;
+        self.feed(&mut captured, &before, &available);
         let loads = self.loads(xid, &captured, &before)?;
         let destination = self.writer.lanes.plain()?.exchange();
-        let available = destination.available(&captured.causes)?;
         let said = Said {
             xid,
             snapshot: &snapshot,
@@ -167,6 +168,18 @@ impl Applier {
             None => {}
         }
         decided.follow.iter().try_for_each(|(table, ..)| self.play_awaited(transaction, *table))
+    }
+
+    /// Columns that the destination cannot generate come in the stream.
+    fn feed(&self, captured: &mut Captured, before: &ModelBefore, available: &[Object]) {
+        let columns = |known: &Known| -> Vec<(u32, i16)> {
+            let tables = known.kept.image.tables.iter();
+            tables.flat_map(|of| of.columns.iter().filter(|c| c.fed).map(|c| (of.oid, c.attnum))).collect()
+        };
+        let fed: HashSet<(u32, i16)> = before.model.values().flat_map(columns).collect();
+        let followed: Vec<u32> = before.followed.iter().copied().collect();
+        let taker = Taker { trust: &self.trust, available, applied: &HashSet::new() };
+        captured.feed(&followed, &taker, &fed);
     }
 
     /// A person has decided that nothing of it is applied. The model does not have it either: what comes next brings it.

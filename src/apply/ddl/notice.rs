@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::decide::Decided;
 use crate::destination::ModelTable;
 use crate::logicalrep::{CopySnapshot, Lsn, TableName};
-use crate::schema::image::Class;
+use crate::schema::image::{Class, Table};
 use crate::schema::model::Standing;
 use crate::select::coverage::{Coverage, Followed};
 use crate::select::interest::Interest;
@@ -23,7 +23,8 @@ pub(super) fn note(coverage: &mut Coverage, decided: &Decided) {
         // One that had left comes back with all its rows.
         let known = coverage.followed.get(oid).map(|known| known.interest.clone());
         let interest = known.filter(Interest::is_any).unwrap_or(Interest::Everything);
-        let route = Rc::new(Route::identity(name.clone()));
+        let table = decided.after.tables.iter().find(|table| table.oid == *oid);
+        let route = Rc::new(Route::identity(name.clone()).feeding(table.map(Table::fed).unwrap_or_default()));
         coverage.followed.insert(*oid, Followed { route, now: Some(name.clone()), interest });
     }
     for (oid, name) in &decided.enter {
@@ -55,7 +56,7 @@ pub(super) fn adopt(coverage: &mut Coverage, tables: &[ModelTable]) -> bool {
         // Before it is copied it gets its definition, and with that it is followed.
         lacks_copy |= table.standing == Standing::Entering;
         let interest = known.map_or(Interest::Everything, |known| known.interest);
-        let route = Rc::new(Route::identity(table.name.clone()));
+        let route = Rc::new(Route::identity(table.name.clone()).feeding(table.fed.clone()));
         coverage.followed.insert(table.oid, Followed { route, now: Some(table.name.clone()), interest });
     }
     left.into_iter().for_each(|table| coverage.leave(table.oid, table.name.clone()));

@@ -173,6 +173,7 @@ fn column(row: &Row, scope: &Scope) -> Result<Column> {
         expression: row.opt_string("expression").filter(|_| generated.is_some() || !is_blocked),
         default_oid: default,
         generated,
+        fed: false,
         missing: None,
         identity,
         storage,

@@ -95,6 +95,9 @@ pub struct Column {
     #[serde(default)]
     pub default_oid: Option<u32>,
     pub generated: Option<Generated>,
+    /// Generated on the source by what the destination has not: there it is a plain column, and its values come in the stream.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fed: bool,
     /// What rows from before the column have (`attmissingval`), as text; asked for only where a command is captured.
     #[serde(default)]
     pub missing: Option<String>,
@@ -219,6 +222,11 @@ pub struct Policy {
 impl Table {
     pub fn column(&self, attnum: i16) -> Option<&Column> {
         self.columns.iter().find(|column| column.attnum == attnum)
+    }
+
+    /// Names of the columns whose values the source computes.
+    pub fn fed(&self) -> Vec<String> {
+        self.columns.iter().filter(|column| column.fed).map(|column| column.name.clone()).collect()
     }
 
     pub fn index(&self, oid: u32) -> Option<&Index> {

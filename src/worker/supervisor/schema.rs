@@ -136,7 +136,9 @@ fn keep_model(task: &Task, destination: &mut Destination) -> Result<()> {
     let available = destination.available(&moment.captured.causes)?;
     let trust = task.trust();
     let taker = Taker { trust: &trust, available: &available, applied: &HashSet::new() };
-    let image = moment.captured.for_task(&oids, &taker);
+    let mut captured = moment.captured.clone();
+    captured.feed(&oids, &taker, &HashSet::new());
+    let image = captured.for_task(&oids, &taker);
     let known: Vec<(Object, Known)> = apart(&image, &moment.captured.dependencies, &moment.captured.causes)
         .into_iter()
         .map(|(object, kept)| (object, Known { standing: Standing::Followed, base: moment.snapshot.clone(), kept }))

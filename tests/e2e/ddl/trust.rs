@@ -62,6 +62,7 @@ fn code_of_a_low_role_waits_until_somebody_approves_it() {
     low(&pair, "CREATE TABLE lt (id int PRIMARY KEY, v text CHECK (evil(v)))");
     low(&pair, "CREATE INDEX lti ON lt (evil(v)); INSERT INTO lt VALUES (1, 'x'), (2, 'y')");
     low(&pair, "CREATE VIEW lv AS SELECT v FROM lt WHERE evil(v)");
+    low(&pair, "ALTER TABLE lt ADD g boolean GENERATED ALWAYS AS (evil(v)) STORED; INSERT INTO lt VALUES (3, 'z')");
     pair.caught_up(DATABASE, TASK);
     assert_eq!(functions(&pair), "");
     assert_eq!(difference_in_rows(&pair, "public"), None);
@@ -79,6 +80,8 @@ fn code_of_a_low_role_waits_until_somebody_approves_it() {
     // The view is code as well.
     let (view, _) = command(&pair, "CREATE VIEW", "held");
     pair.source.run(DATABASE, &format!("SELECT courier.approve_ddl('{TASK}', {view})"));
+    // What came as a plain column stays one.
+    low(&pair, "INSERT INTO lt VALUES (4, 'a'); ALTER TABLE lt ALTER g DROP EXPRESSION");
     assert_equal(&pair);
     let answer = pair.source.refuses(DATABASE, &format!("SELECT courier.approve_ddl('{TASK}', {id})"));
     assert_mentions(&answer.to_string(), &["waits for somebody's approval"]);
