@@ -100,7 +100,9 @@ impl Counts {
         let answer = Answer::from(error);
         let class = answer.sqlstate.get(..2).unwrap_or_default().to_owned();
         let expected = ["22", "23", "40", "42", "55", "57", "0A", "2B"].contains(&class.as_str());
-        assert!(expected, "{sql}\n{answer}");
+        // The server looks at the owner of a table before it locks it, which somebody may have dropped meanwhile.
+        let has_raced = answer.message.starts_with("cache lookup failed for relation");
+        assert!(expected || has_raced, "{sql}\n{answer}");
     }
 }
 

@@ -77,6 +77,40 @@ fn conflict_policies_and_commands_do_not_go_together() {
     assert_mentions(&answer.to_string(), &["do not go together"]);
 }
 
+/// Two tasks of one database, each with tables of its own. A table goes over from one to the other.
+#[test]
+fn two_tasks_follow_each_their_own() {
+    let pair = Pair::start();
+    pair.add_destination_database("other");
+    pair.add_server(DATABASE, "other", "other", pair.destination.port());
+    pair.source.run(
+        DATABASE,
+        "CREATE SCHEMA a; CREATE SCHEMA b; CREATE TABLE a.t (id int PRIMARY KEY); CREATE TABLE b.t (id int PRIMARY KEY); \
+         CREATE TABLE a.goes (id int PRIMARY KEY, v text); INSERT INTO a.goes VALUES (1, 'a')",
+    );
+    let options = TaskOptions { ddl: Some("replicate"), ..TaskOptions::default() };
+    pair.start_task_with(DATABASE, TASK, &["a.*"], &options);
+    pair.source.run(DATABASE, &pg_courier_tests::pair::create_task_sql("second", "other", &["b.*"], &options));
+    pair.call(DATABASE, "start", "second");
+    for task in [TASK, "second"] {
+        pair.wait_for_state(DATABASE, task, "synchronizing");
+    }
+    pair.source.run(
+        DATABASE,
+        "ALTER TABLE a.t ADD x int DEFAULT 1; ALTER TABLE b.t ADD y int DEFAULT 2; CREATE TABLE b.n (id int PRIMARY KEY); \
+         INSERT INTO b.n VALUES (1); INSERT INTO a.t VALUES (1); INSERT INTO b.t VALUES (1)",
+    );
+    pair.source.run(DATABASE, "ALTER TABLE a.goes SET SCHEMA b; INSERT INTO b.goes VALUES (2, 'b')");
+    pair.caught_up(DATABASE, TASK);
+    pair.caught_up(DATABASE, "second");
+    assert_eq!(pair.destination.value(DATABASE, "SELECT sum(x) FROM a.t"), "1");
+    assert_eq!(pair.destination.value(DATABASE, "SELECT to_regclass('b.t')"), "");
+    assert_eq!(pair.destination.value("other", "SELECT sum(y) FROM b.t"), "2");
+    assert_eq!(pair.destination.value("other", "SELECT to_regclass('a.t')"), "");
+    let tables = ["b.t", "b.n", "b.goes"];
+    pg_courier_tests::assert_same((&pair.source, DATABASE), (&pair.destination, "other"), &tables);
+}
+
 /// What a task has applied is a command like any other for a task of the destination.
 #[test]
 fn commands_go_on_to_a_third_server() {
