@@ -19,6 +19,12 @@ CREATE FUNCTION courier.capture_task(task text) RETURNS bigint
 COMMENT ON FUNCTION courier.capture_task(text) IS
 'The same for all tables of a task, up to a hundred with their descendants in a row of the log; returns how many rows those are. Errors: 22004 the task is null, 42704 it does not exist or is not the caller''s.';
 
+CREATE FUNCTION courier.sweep(task text) RETURNS bigint
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'sweep_wrapper';
+COMMENT ON FUNCTION courier.sweep(text) IS
+'Compares everything that a task has of this database with what it was told last, and tells it what is another now: for what no event trigger is told of (REASSIGN OWNED, ALTER ROLE RENAME, catalogs edited by hand). Tasks with ddl => ''replicate'' do it by themselves every courier.ddl_audit_interval. Returns the number of rows of the log. Errors: 22004 the task is null, 42704 it does not exist or is not the caller''s, 55000 it does not follow commands.';
+
 CREATE EVENT TRIGGER pg_courier_ddl ON ddl_command_end EXECUTE FUNCTION courier.capture_ddl();
 CREATE EVENT TRIGGER pg_courier_ddl_drop ON sql_drop EXECUTE FUNCTION courier.capture_ddl();
 CREATE EVENT TRIGGER pg_courier_ddl_rewrite ON table_rewrite EXECUTE FUNCTION courier.capture_ddl();

@@ -35,6 +35,7 @@ VALUES
     ('FUNCTION', 'courier.clear_conflicts(text, timestamptz)', 'users'),
     ('FUNCTION', 'courier.capture(text)', 'users'),
     ('FUNCTION', 'courier.capture_task(text)', 'users'),
+    ('FUNCTION', 'courier.sweep(text)', 'users'),
     ('FUNCTION', 'courier.adopt(text)', 'users'),
     ('FUNCTION', 'courier.drop_task(text, boolean)', 'users'),
     -- Before a task starts.

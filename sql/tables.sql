@@ -235,3 +235,17 @@ CREATE TABLE courier.ddl_decision (
     PRIMARY KEY (task_id, id)
 );
 COMMENT ON TABLE courier.ddl_decision IS 'Internal: commands that a person has skipped, or replaced by a statement. See courier.ddl_skip() and courier.ddl_replace().';
+
+CREATE TABLE courier.swept (
+    class oid NOT NULL,
+    oid   oid NOT NULL,
+    print text NOT NULL,
+    PRIMARY KEY (class, oid)
+);
+COMMENT ON TABLE courier.swept IS 'Internal: how objects of tasks were when these were told of them last, as fingerprints. See courier.sweep().';
+
+CREATE TABLE courier.sweep (
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    log_id    bigint NOT NULL
+);
+COMMENT ON TABLE courier.sweep IS 'Internal: the last row of courier.ddl_log that courier.swept takes into account.';

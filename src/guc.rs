@@ -12,6 +12,7 @@ static CONNECTION_RETRY_TIME: GucSetting<i32> = GucSetting::<i32>::new(720);
 static OTHER_RETRY_TIME: GucSetting<i32> = GucSetting::<i32>::new(10);
 static SYNC_WORKERS: GucSetting<i32> = GucSetting::<i32>::new(2);
 static SEQUENCE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(10);
+static DDL_AUDIT_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(600);
 static HEARTBEAT_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(10);
 static HEALTH_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(60);
 static MAX_RETAINED_WAL: GucSetting<i32> = GucSetting::<i32>::new(-1);
@@ -95,6 +96,16 @@ pub fn define() {
         GucContext::Sighup,
         GucFlags::UNIT_S,
     );
+    GucRegistry::define_int_guc(
+        c"courier.ddl_audit_interval",
+        c"How often a task that follows commands looks for what has changed without one.",
+        c"In seconds; 0 leaves it to courier.sweep().",
+        &DDL_AUDIT_INTERVAL,
+        0,
+        86_400,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
     GucRegistry::define_enum_guc(
         c"courier.on_capture_error",
         c"What happens to a command whose effect could not be written into courier.ddl_log.",
@@ -114,6 +125,12 @@ pub fn define() {
             GucFlags::NO_SHOW_ALL,
         );
     }
+}
+
+/// `None` when tasks do not look by themselves.
+pub fn ddl_audit_interval() -> Option<Duration> {
+    let seconds = DDL_AUDIT_INTERVAL.get();
+    (seconds > 0).then(|| Duration::from_secs(seconds as u64))
 }
 
 pub fn on_capture_error() -> OnCaptureError {

@@ -85,3 +85,15 @@ ALTER TABLE courier.task ADD COLUMN command_under_way bigint;
 COMMENT ON COLUMN courier.task.command_under_way IS 'The command of courier.ddl_log at which the task has stopped.';
 ALTER TABLE courier.task ADD COLUMN trusted_roles text[] NOT NULL DEFAULT '{}';
 COMMENT ON COLUMN courier.task.trusted_roles IS 'Roles of this server whose functions, views and rules the task creates on the destination, besides those of superusers and of its owner.';
+CREATE TABLE courier.swept (
+    class oid NOT NULL,
+    oid   oid NOT NULL,
+    print text NOT NULL,
+    PRIMARY KEY (class, oid)
+);
+COMMENT ON TABLE courier.swept IS 'Internal: how objects of tasks were when these were told of them last, as fingerprints. See courier.sweep().';
+CREATE TABLE courier.sweep (
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    log_id    bigint NOT NULL
+);
+COMMENT ON TABLE courier.sweep IS 'Internal: the last row of courier.ddl_log that courier.swept takes into account.';

@@ -1,9 +1,9 @@
-//! What the event triggers of `sql/ddl.sql` call, and `courier.capture()`, `courier.capture_task()`.
+//! What the event triggers of `sql/ddl.sql` call, and `courier.capture()`, `courier.capture_task()`, `courier.sweep()`.
 
 use pgrx::prelude::*;
 
 use super::arguments::{given, seen_task};
-use crate::ddl_capture::{self, by_hand};
+use crate::ddl_capture::{self, by_hand, sweep as sweeping};
 use crate::error::{Error, sqlstate};
 use crate::pg::text::Text;
 use crate::pg::{event_trigger, report};
@@ -26,4 +26,9 @@ fn capture(object: Option<Text>) {
 fn capture_task(task: Option<Text>) -> i64 {
     let tables = seen_task(task).and_then(|task| identity::relations(&task));
     report::unwrap(tables.and_then(|tables| by_hand::tables(&tables)))
+}
+
+#[pg_extern(sql = false)]
+fn sweep(task: Option<Text>) -> i64 {
+    report::unwrap(seen_task(task).and_then(|task| sweeping::task(&task)))
 }

@@ -11,6 +11,7 @@ mod scope;
 pub mod select;
 pub mod sequences;
 mod states;
+pub mod swept;
 pub mod tables;
 mod task;
 pub mod version;

@@ -16,6 +16,7 @@ pub mod by_hand;
 mod effects;
 mod refuse;
 mod row;
+pub mod sweep;
 mod tags;
 
 use std::cell::Cell;

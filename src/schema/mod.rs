@@ -17,6 +17,7 @@ pub mod apart;
 pub mod captured;
 pub mod deparse;
 pub mod diff;
+pub mod fingerprint;
 pub mod image;
 pub mod inherit;
 mod kind;

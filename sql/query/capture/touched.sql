@@ -1,7 +1,7 @@
 -- What objects are parts of, by catalog ($1) and oid ($2): the table of an index, the type of a domain's constraint; an object that is no
 -- part stands for itself, and a sequence of a column for both. With all descendants of tables, which get what their parents get, but for
--- those that the command left alone ($3), the tables of a composite type, and, where a name may have changed ($4), the tables whose foreign
--- keys have it in their definitions. Nothing for what no task creates. `is_root`: it is what was
+-- those that the command left alone ($3), the tables of a composite type, and, where a name may have changed ($4), the tables and views
+-- whose foreign keys, rules and queries have it in their texts. Nothing for what no task creates. `is_root`: it is what was
 -- asked about. `is_ours`: temporary, or of this extension.
 WITH RECURSIVE root (class, oid, is_root, is_alone) AS (
     SELECT r.class, r.oid, (r.class, r.oid) = (a.class, a.oid), a.is_alone
@@ -57,6 +57,12 @@ WITH RECURSIVE root (class, oid, is_root, is_alone) AS (
       JOIN pg_depend d ON d.refclassid = 1259 AND d.refobjid = r.oid AND d.classid = 2606
       JOIN pg_constraint k ON k.oid = d.objid AND k.confrelid = r.oid AND k.conrelid <> r.oid
      WHERE $4::boolean AND r.class = 1259
+    UNION
+    SELECT 1259, w.ev_class, false, true
+      FROM root r
+      JOIN pg_depend d ON d.refclassid = r.class AND d.refobjid = r.oid AND d.classid = 2618
+      JOIN pg_rewrite w ON w.oid = d.objid AND w.ev_class <> r.oid
+     WHERE $4::boolean
     UNION
     SELECT 1259, h.inhrelid, false, false
       FROM family f

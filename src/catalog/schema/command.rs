@@ -22,12 +22,17 @@ use crate::schema::scope::Object;
 
 /// What the catalogs say after a command, as they are at one moment that is later than everything the command did.
 pub fn after_command<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
-    thread_local! {
-        static SETTINGS: Rc<[(CString, CString)]> = settings();
-    }
     // The transaction is older than the snapshot: whoever reads the row knows that the snapshot does not show what came after.
     xact::assign_number();
     xact::make_visible();
+    at_this_moment(f)
+}
+
+/// What they say now, for a transaction that has done nothing, and may not have to.
+pub fn at_this_moment<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
+    thread_local! {
+        static SETTINGS: Rc<[(CString, CString)]> = settings();
+    }
     let settings = SETTINGS.with(Rc::clone);
     spi::as_extension_with(&settings, || spi::with_kept_plans(|| spi::with_latest_snapshot(f)))
 }

@@ -8,6 +8,7 @@ use super::following::Following;
 use super::owner::check_owner;
 use super::retry::{FOLLOW_EVERY, Retry};
 use super::sequences::SequenceSync;
+use super::sweep::Sweep;
 use super::wanted::Asked;
 use super::workers::{EarlyWorker, Workers};
 use crate::catalog::{Stage, Task, tables};
@@ -57,6 +58,7 @@ pub type Outcome<T = ()> = std::result::Result<T, Stop>;
 pub struct Life {
     pub retry: Retry,
     pub health: HealthCheck,
+    pub sweep: Sweep,
 }
 
 pub struct Context<'a> {

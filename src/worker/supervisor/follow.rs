@@ -148,6 +148,7 @@ impl Following {
         }
         self.note_commands(context)?;
         self.tidy(context.task)?;
+        context.life.sweep.go_on(context.task);
         context.serve_sequences()?;
         context.heart.beat(context.task, &context.status);
         context.life.health.run_now_and_then();
@@ -195,6 +196,7 @@ impl Following {
             context.guard.due_in(),
             context.life.health.due_in(),
             context.look_due_in(),
+            context.life.sweep.due_in(context.task),
         ];
         due.into_iter().min().unwrap_or(FOLLOW_EVERY)
     }

@@ -21,6 +21,7 @@ mod serve;
 mod slot;
 mod step;
 mod steps;
+mod sweep;
 mod wanted;
 mod workers;
 
@@ -41,6 +42,7 @@ use crate::task::processes::Argument;
 use crate::task::status::TaskStatus;
 use context::{Context, Ended, Life, Stop, show};
 use retry::{Next, Retry, Windows};
+use sweep::Sweep;
 use wanted::{Asked, crashes_too_often, end_for_guard, end_unwanted, is_stopping};
 use workers::{EarlyWorker, Workers};
 
@@ -64,7 +66,7 @@ fn supervisor_main() {
 fn supervise(argument: &Argument) -> Result<()> {
     super::apply_data_settings()?;
     let Some((mut task, memory)) = take_up(argument)? else { return Ok(()) };
-    let mut life = Life { retry: Retry::default(), health: HealthCheck::from_now() };
+    let mut life = Life { retry: Retry::default(), health: HealthCheck::from_now(), sweep: Sweep::new() };
     loop {
         if task.lease.is_none() {
             // Before the destination's row gets it.

@@ -8,6 +8,7 @@ use super::context::{Context, Outcome, show};
 use super::step::Step;
 use crate::catalog::schema::{self, Extent};
 use crate::catalog::{Stage, Task, tables};
+use crate::ddl_capture::sweep;
 use crate::destination::{Destination, Purpose};
 use crate::error::Result;
 use crate::failpoint;
@@ -131,7 +132,9 @@ fn keep_model(task: &Task, destination: &mut Destination) -> Result<()> {
     let (oids, moment) = xact::in_transaction(|| {
         let oids = tables::all_of_task(task.id)?;
         let extent = Extent::of(&task.scope, &oids)?;
-        Ok((oids, schema::moment(&extent)?))
+        let moment = schema::moment(&extent)?;
+        sweep::begin(&moment.captured)?;
+        Ok((oids, moment))
     })?;
     let available = destination.available(&moment.captured.causes)?;
     let trust = task.trust();

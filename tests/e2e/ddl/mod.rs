@@ -20,6 +20,7 @@ mod partitions;
 mod random;
 mod scope;
 mod sessions;
+mod sweep;
 mod tables;
 mod tasks;
 mod trust;

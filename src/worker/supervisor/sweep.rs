@@ -1,0 +1,60 @@
+//! Looking, beside the stream, for what has changed without a command (`ddl_capture::sweep`). A few objects at a time, each in a transaction
+//! of its own, so that nobody waits for it; what fails is tried again the next time.
+
+use std::time::{Duration, Instant};
+
+use crate::catalog::schema::command::TouchedObject;
+use crate::catalog::{DdlPolicy, Task, swept};
+use crate::ddl_capture::sweep;
+use crate::error::Result;
+use crate::guc;
+use crate::pg::{report, spi, xact};
+
+/// A place in the list of objects, or when the next look is due.
+pub struct Sweep {
+    began: Instant,
+    left: Vec<TouchedObject>,
+}
+
+impl Sweep {
+    /// What a task begins with is what it was told of; the first look comes after the first interval.
+    pub fn new() -> Sweep {
+        Sweep { began: Instant::now(), left: Vec::new() }
+    }
+
+    /// Does a little of it, if it is due.
+    pub fn go_on(&mut self, task: &Task) {
+        if task.ddl != DdlPolicy::Replicate || self.due_in(task) > Duration::ZERO {
+            return;
+        }
+        let step = if self.left.is_empty() { self.start(task) } else { self.compare() };
+        if let Err(error) = step {
+            report::log(&error, "pg_courier could not look for changes without a command");
+        }
+    }
+
+    pub fn due_in(&self, task: &Task) -> Duration {
+        match guc::ddl_audit_interval() {
+            _ if task.ddl != DdlPolicy::Replicate => Duration::MAX,
+            _ if !self.left.is_empty() => Duration::ZERO,
+            Some(interval) => interval.saturating_sub(self.began.elapsed()),
+            None => Duration::MAX,
+        }
+    }
+
+    fn start(&mut self, task: &Task) -> Result<()> {
+        self.began = Instant::now();
+        while xact::in_transaction(sweep::read_log)? {}
+        self.left = xact::in_transaction(|| swept::objects(task.id))?;
+        Ok(())
+    }
+
+    fn compare(&mut self) -> Result<()> {
+        let some = self.left.split_off(self.left.len().saturating_sub(sweep::AT_ONCE));
+        xact::in_transaction(|| {
+            // Who holds a lock on what is described here is in the middle of a command.
+            spi::as_extension(|| spi::execute("SET LOCAL lock_timeout = '200ms'", &[]))?;
+            sweep::compare(&some).map(drop)
+        })
+    }
+}
