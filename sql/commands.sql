@@ -58,3 +58,21 @@ CREATE FUNCTION courier.distrust_role(task text, role text) RETURNS void
     AS 'MODULE_PATHNAME', 'distrust_role_wrapper';
 COMMENT ON FUNCTION courier.distrust_role(text, text) IS
 'Lets a task create nothing any more that this role owns; what it has created stays as it is. The task must not be running. Errors: 55000 it is.';
+
+CREATE FUNCTION courier.set_ddl_policy(task text, kind text, policy text, pattern text DEFAULT '*.*') RETURNS void
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'set_ddl_policy_wrapper';
+COMMENT ON FUNCTION courier.set_ddl_policy(text, text, text, text) IS
+'What a task with ddl => ''replicate'' does about commands on things of a kind whose table, view or function the pattern names; of several patterns the one with most letters counts. kind: table, drop table, view, materialized view, function, index, check, foreign key, trigger, rule, policy, statistics, comment, privileges. policy: replicate; hold leaves the destination as it is and says so in courier.ddl; ignore leaves it as it is; stop stops the task before the command; refuse lets the command fail on the source. Tables cannot be held or ignored, as rows need them; with drop table held or ignored, a table that is dropped stays there. After hold or ignore, courier.capture() brings what is missing. The task must not be running. Errors: 22023 unknown kind, policy or bad pattern, 55000 the task is running.';
+
+CREATE VIEW courier.ddl_policies WITH (security_barrier) AS
+SELECT t.name AS task, p.kind, p.pattern, p.policy
+  FROM courier.ddl_policy p
+  JOIN courier.task t ON t.id = p.task_id
+ WHERE pg_catalog.pg_has_role(t.owner, 'USAGE')
+ ORDER BY t.name, p.kind, p.pattern;
+COMMENT ON VIEW courier.ddl_policies IS 'What tasks do about commands on things of a kind, as far as that was said with courier.set_ddl_policy(). For those who may use the task.';
+COMMENT ON COLUMN courier.ddl_policies.task IS 'Name of the task.';
+COMMENT ON COLUMN courier.ddl_policies.kind IS 'Kind of things.';
+COMMENT ON COLUMN courier.ddl_policies.pattern IS 'Names of tables, views or functions.';
+COMMENT ON COLUMN courier.ddl_policies.policy IS 'replicate, hold, ignore, stop or refuse.';

@@ -234,6 +234,14 @@ CREATE TABLE courier.ddl_decision (
     at         timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     PRIMARY KEY (task_id, id)
 );
+CREATE TABLE courier.ddl_policy (
+    task_id integer NOT NULL REFERENCES courier.task ON DELETE CASCADE,
+    kind    text NOT NULL,
+    pattern text NOT NULL,
+    policy  text NOT NULL CHECK (policy IN ('replicate', 'hold', 'ignore', 'stop', 'refuse')),
+    PRIMARY KEY (task_id, kind, pattern)
+);
+COMMENT ON TABLE courier.ddl_policy IS 'Internal: what tasks do about commands on things of a kind. See courier.set_ddl_policy().';
 COMMENT ON TABLE courier.ddl_decision IS 'Internal: commands that a person has skipped, or replaced by a statement. See courier.ddl_skip() and courier.ddl_replace().';
 
 CREATE TABLE courier.swept (

@@ -9,7 +9,7 @@ use crate::pg::report;
 use crate::pg::text::Text;
 use crate::task::create::NewTask;
 use crate::task::options::{self, Changes};
-use crate::task::{adopt, code, commands, drop, skip, start, stop, tables};
+use crate::task::{adopt, code, commands, drop, policies, skip, start, stop, tables};
 
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments)]
@@ -115,6 +115,15 @@ fn trust_role(task: Option<Text>, role: Option<Text>) {
 #[pg_extern(sql = false)]
 fn distrust_role(task: Option<Text>, role: Option<Text>) {
     report::unwrap(given_task(task).and_then(|task| code::distrust(&task, &given("role", role)?)));
+}
+
+#[pg_extern(sql = false)]
+fn set_ddl_policy(task: Option<Text>, kind: Option<Text>, policy: Option<Text>, pattern: Option<Text>) {
+    let set = || {
+        let task = given_task(task)?;
+        policies::set(&task, &given("kind", kind)?, &given("policy", policy)?, &given("pattern", pattern)?)
+    };
+    report::unwrap(set());
 }
 
 #[pg_extern(sql = false)]

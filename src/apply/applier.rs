@@ -25,6 +25,7 @@ use super::definitions::Definitions;
 use super::flights::Flights;
 pub use super::flights::Round;
 use super::lanes::Lanes;
+use super::policies::KindPolicies;
 use super::second::{Open, Second};
 use super::session::fits::There;
 use super::writer::{Writer, WriterIdentity};
@@ -61,6 +62,7 @@ pub struct Plan {
     pub stops_at_commands: bool,
     /// Whose code is created.
     pub trust: Trust,
+    pub policies: KindPolicies,
     /// For what has to wait and is too large for memory.
     pub temporary: PathBuf,
 }
@@ -78,6 +80,7 @@ pub struct Applier {
     pub(super) decisions: HashMap<i64, Option<String>>,
     pub(super) stops_at_commands: bool,
     pub(super) trust: Trust,
+    pub(super) policies: KindPolicies,
     pub(super) definitions: Definitions,
     /// The definitions that changes came with last, by table.
     generations: FastMap<u32, u64>,
@@ -141,6 +144,7 @@ impl Applier {
             decisions: plan.decisions,
             stops_at_commands: plan.stops_at_commands,
             trust: plan.trust,
+            policies: plan.policies,
             definitions: Definitions::new(plan.temporary),
             generations: FastMap::default(),
         })

@@ -5,6 +5,7 @@
 //!   serial               one by one, when merging has failed
 //!   ddl/                 commands of the source
 //!   definitions          rows that they are about
+//!   policies             what the task does about commands on things of each kind
 //!   applier              collects transactions into groups, and says when a group goes and which way
 //!   conflicts            what becomes of a change that the destination refuses
 //!   writer/              a group there: its fence, its rows, its end
@@ -26,6 +27,7 @@ mod early;
 mod encode;
 mod flights;
 mod lanes;
+pub mod policies;
 mod second;
 mod serial;
 mod session;

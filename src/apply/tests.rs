@@ -74,6 +74,7 @@ impl Stage {
             decisions: Default::default(),
             stops_at_commands: false,
             trust: Default::default(),
+            policies: Default::default(),
             temporary: std::env::temp_dir(),
         };
         change(&mut plan);

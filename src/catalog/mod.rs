@@ -4,6 +4,7 @@ pub mod commands;
 pub mod connection;
 pub mod coverage;
 pub mod ddl_log;
+pub mod ddl_policies;
 pub mod locks;
 pub mod marks;
 pub mod schema;

@@ -18,6 +18,7 @@ pub mod captured;
 pub mod deparse;
 pub mod diff;
 pub mod fingerprint;
+pub mod governed;
 pub mod image;
 pub mod inherit;
 mod kind;

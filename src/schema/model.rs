@@ -127,6 +127,12 @@ impl Kept {
         }
     }
 
+    /// Its name in its schema; one that is in none has an empty schema.
+    pub fn qualified(&self) -> Name {
+        let (schema, name) = self.name();
+        Name::new(schema.unwrap_or_default(), name)
+    }
+
     /// Is it code that is not there?
     pub fn is_blocked(&self) -> bool {
         self.image.routines.iter().any(|of| of.blocked) || self.image.views.iter().any(|of| of.blocked)

@@ -3,6 +3,7 @@
 //! ```text
 //!   pattern     public.*, "My-Shop"."Order*"
 //!   coverage    which tables are followed, which are named and not followed (an error), which are nobody's
+//!   kinds       rules by patterns, of which the one that says most counts
 //!   interest    all of a table's changes, or what its copy does not have; as long as which answer holds
 //!   origins     transactions that came by replication; whose word counts for that (marks)
 //!   own         rows by which the extension itself speaks: heartbeats, rewritten tables
@@ -16,6 +17,7 @@ use std::collections::HashSet;
 
 pub mod coverage;
 pub mod interest;
+pub mod kinds;
 pub mod leftovers;
 pub mod marks;
 pub mod origins;

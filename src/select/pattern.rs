@@ -52,6 +52,11 @@ impl Pattern {
         says(&self.schema) && says(&self.table) && self.matches(schema, table)
     }
 
+    /// How many letters of a name does it say?
+    pub fn letters(&self) -> usize {
+        self.schema.iter().chain(&self.table).filter(|token| matches!(token, Token::Char(_))).count()
+    }
+
     /// As the user wrote it.
     pub fn text(&self) -> &str {
         &self.text

@@ -31,6 +31,7 @@ pub mod drop;
 pub mod guards;
 pub mod identity;
 pub mod options;
+pub mod policies;
 pub mod processes;
 pub mod skip;
 pub mod start;

@@ -13,8 +13,9 @@ use std::time::Duration;
 use super::rounds::Rounds;
 use crate::apply::applier::{Acquainted, Applied, Applier, Plan};
 use crate::apply::ddl::Command;
+use crate::apply::policies::KindPolicies;
 use crate::catalog::tables::{self, TaskTable};
-use crate::catalog::{DdlPolicy, Task, commands, coverage, locks, marks};
+use crate::catalog::{DdlPolicy, Task, commands, coverage, ddl_policies, locks, marks};
 use crate::decode::{ChangeSink, EarlySink, Event};
 use crate::destination::Endpoint;
 use crate::destination::{self, Purpose};
@@ -277,6 +278,9 @@ impl AtStart {
             decisions: commands::decisions(task.id)?,
             stops_at_commands: task.ddl == DdlPolicy::Stop,
             trust: task.trust(),
+            policies: KindPolicies::of(
+                ddl_policies::of_task(task.id)?.into_iter().map(|row| (row.kind, row.pattern, row.policy)),
+            )?,
             temporary: disk::temporary_directory(),
             serial_until: Lsn(status.serial_until.load(Relaxed)),
         };

@@ -6,9 +6,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::leave::{applied_code, is_refreshed, keep_rules, kind_of, left_by_policy};
 use crate::logicalrep::{CopySnapshot, TableName};
 use crate::schema::apart::{apart, together};
-use crate::schema::captured::{Captured, Owned, Taker, Trust, code_of};
+use crate::schema::captured::{Captured, Owned, Taker, Trust};
+use crate::schema::governed::{Frozen, Governed, KindPolicy, Policies, freeze};
 use crate::schema::image::{Class, Image, Name, Schema, Table, View};
 use crate::schema::model::{Kept, Known, Standing, Witness};
 use crate::schema::scope::Object;
@@ -36,6 +38,7 @@ pub struct Said<'a> {
     /// A table whose rows come behind it, all of them.
     pub loads: Option<u32>,
     pub trust: &'a Trust,
+    pub policies: Policies<'a>,
     /// What the destination has of what no task creates.
     pub available: &'a [Object],
 }
@@ -55,6 +58,8 @@ pub struct Decided {
     pub enter: Vec<(u32, TableName)>,
     /// Those of them that are there, from before they left, under these names.
     pub empty: Vec<Name>,
+    /// What stays as it is by the task's policies.
+    pub frozen: Frozen,
     /// Code that somebody wrote whom the task does not trust.
     pub untrusted: Vec<Owned>,
     /// Materialized views that get new rows.
@@ -88,6 +93,13 @@ pub fn decide(
             known.model.extend(before.map(|before| (object, before)));
             continue;
         }
+        if let Some(policy) = left_by_policy(said.policies, &kept) {
+            if policy == KindPolicy::Hold {
+                decided.frozen.held.extend(kind_of(&kept).map(|kind| (kind, kept.qualified().shown())));
+            }
+            known.model.extend(before.map(|before| (object, before)));
+            continue;
+        }
         let owned = said.captured.untrusted(&taker).into_iter().filter(|owned| owned.object == object);
         decided.untrusted.extend(owned.cloned());
         if before.as_ref().is_some_and(|before| applied_code((&object, before)).is_some()) && kept.is_blocked() {
@@ -96,8 +108,9 @@ pub fn decide(
             continue;
         }
         let mut after = heard(said, before.as_ref(), kept, standings.get(&object).copied());
+        freeze(before.as_ref().map(|known| &known.kept), &mut after.kept, said.policies, &mut decided.frozen);
         keep_rules(before.as_ref(), &mut after);
-        decided.refresh.extend(after.kept.image.views.iter().filter(|view| is_refreshed(said, view)).cloned());
+        decided.refresh.extend(after.kept.image.views.iter().filter(|view| is_refreshed(said.captured, view)).cloned());
         let befores = before.iter().map(|known| &known.kept);
         decided.before.extend(&together(befores));
         decided.after.extend(&together([&after.kept]));
@@ -112,28 +125,6 @@ pub fn decide(
     decided.before.extend(&rest);
     decided.after.extend(&rest);
     Ok(decided)
-}
-
-/// Of a routine, a view or rules that the destination has.
-fn applied_code((object, known): (&Object, &Known)) -> Option<(Object, String)> {
-    let is_there = !known.kept.is_blocked() && known.standing == Standing::Followed;
-    let code = code_of(&known.kept.image, *object).filter(|code| is_there && !code.is_empty());
-    code.map(|code| (*object, code))
-}
-
-/// Rules that are there stay as they are where their new text is nobody's whom the task trusts.
-fn keep_rules(before: Option<&Known>, after: &mut Known) {
-    let Some(old) = before.and_then(|before| before.kept.relation()).cloned() else { return };
-    let Some(new) = after.kept.relation_mut() else { return };
-    for rule in new.rules.iter_mut().filter(|rule| rule.blocked) {
-        if let Some(kept) = old.rules.iter().find(|old| old.oid == rule.oid && !old.blocked) {
-            rule.clone_from(kept);
-        }
-    }
-}
-
-fn is_refreshed(said: &Said<'_>, view: &View) -> bool {
-    said.captured.refreshed.contains(&view.oid()) && !view.blocked
 }
 
 /// Does the snapshot that an object came into the model with show the transaction?
@@ -289,8 +280,14 @@ fn drops(said: &Said<'_>, known: &mut ModelBefore, decided: &mut Decided) -> Res
         }
         if let Some(mut before) = known.model.remove(&object) {
             before.kept.image.routines.iter_mut().for_each(|routine| routine.is_called(&dropped.identity));
+            let kind = kind_of(&before.kept).or(before.kept.image.tables.first().map(|_| Governed::DropTable));
+            let name = before.kept.qualified();
+            let policy = kind.map_or(KindPolicy::Replicate, |kind| (said.policies)(kind, &name));
+            if policy == KindPolicy::Hold {
+                decided.frozen.held.extend(kind.map(|kind| (kind, dropped.identity.clone())));
+            }
             // What the task has left is not its own any more.
-            if before.standing != Standing::Left {
+            if before.standing != Standing::Left && !matches!(policy, KindPolicy::Hold | KindPolicy::Ignore) {
                 decided.before.extend(&together([&before.kept]));
             }
             decided.forget.push(object);
@@ -346,7 +343,15 @@ mod tests {
 
     fn decided_at(snapshot: &str, xid: u64, captured: &Captured, before: ModelBefore) -> Decided {
         let (snapshot, trust) = (CopySnapshot::of_moment(snapshot).unwrap(), Trust::default());
-        let said = Said { xid, snapshot: &snapshot, captured, loads: None, trust: &trust, available: &[] };
+        let said = Said {
+            xid,
+            snapshot: &snapshot,
+            captured,
+            loads: None,
+            trust: &trust,
+            policies: &|_, _| KindPolicy::Replicate,
+            available: &[],
+        };
         let names = |name: &Name, _: &[u32]| name.schema == "s";
         decide(&said, before, names).unwrap()
     }
@@ -396,7 +401,15 @@ mod tests {
         let captured = captured(vec![table(10, "renamed")], &[]);
         let decided = |loads| {
             let (captured, snapshot) = (&captured, &snapshot);
-            let said = Said { xid: 100, snapshot, captured, loads, trust: &trust, available: &[] };
+            let said = Said {
+                xid: 100,
+                snapshot,
+                captured,
+                loads,
+                trust: &trust,
+                policies: &|_, _| KindPolicy::Replicate,
+                available: &[],
+            };
             decide(&said, entered(), |name, _| name.schema == "s").unwrap()
         };
         let standing = |decided: &Decided| decided.store[&(Class::Relation, 10)].standing;

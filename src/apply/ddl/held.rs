@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use super::Command;
 use super::decide::Decided;
 use crate::destination::Destination;
 use crate::error::Result;
@@ -11,9 +12,11 @@ use crate::schema::image::{Class, Image, Table};
 use crate::schema::scope::Object;
 
 /// Those that the later image leaves out, and the earlier one did not know of.
-pub(super) fn parts(before: &Image, after: &Image) -> Vec<String> {
+pub(super) fn parts(before: &Image, after: &Image, frozen: &HashSet<Object>) -> Vec<String> {
     let known: HashSet<(u32, &str, u32)> = relations(before).flat_map(left_out).map(|part| part.key()).collect();
-    let new = relations(after).flat_map(left_out).filter(|part| !known.contains(&part.key()));
+    let new = relations(after)
+        .flat_map(left_out)
+        .filter(|part| !known.contains(&part.key()) && !frozen.contains(&part.object()));
     new.map(|part| format!("{} {} on {}", part.what, shown(part.name), part.table.name.shown())).collect()
 }
 
@@ -40,6 +43,7 @@ fn named(image: &Image) -> BTreeSet<(Object, &str)> {
 }
 
 struct LeftOut<'a> {
+    class: Class,
     table: &'a Table,
     what: &'static str,
     name: &'a str,
@@ -50,10 +54,14 @@ impl<'a> LeftOut<'a> {
     fn key(&self) -> (u32, &'a str, u32) {
         (self.table.oid, self.what, self.oid)
     }
+
+    fn object(&self) -> Object {
+        (self.class, self.oid)
+    }
 }
 
 fn left_out(table: &Table) -> impl Iterator<Item = LeftOut<'_>> {
-    let part = move |what, name, oid| LeftOut { table, what, name, oid };
+    let part = move |class, what, name, oid| LeftOut { class, table, what, name, oid };
     let constraints = table.constraints.iter().filter(|of| of.blocked);
     let indexes = table.indexes.iter().filter(|of| of.blocked && of.constraint.is_none());
     let triggers = table.triggers.iter().filter(|of| of.blocked);
@@ -64,34 +72,34 @@ fn left_out(table: &Table) -> impl Iterator<Item = LeftOut<'_>> {
     let missing = table.columns.iter().filter(|of| of.default_oid.is_some() && of.expression.is_none());
     let (generated, defaults): (Vec<_>, Vec<_>) = missing.partition(|of| of.fed);
     constraints
-        .map(move |of| part("constraint", of.name.as_str(), of.oid))
-        .chain(indexes.map(move |of| part("index", of.name.as_str(), of.oid)))
-        .chain(triggers.map(move |of| part("trigger", of.name.as_str(), of.oid)))
-        .chain(policies.map(move |of| part("policy", of.name.as_str(), of.oid)))
-        .chain(rules.map(move |of| part("rule", of.name.as_str(), of.oid)))
-        .chain(statistics.map(move |of| part("statistics", of.name.name.as_str(), of.oid)))
-        .chain(
-            generated
-                .into_iter()
-                .map(move |of| part("expression of column", of.name.as_str(), of.default_oid.unwrap_or_default())),
-        )
-        .chain(
-            defaults
-                .into_iter()
-                .map(move |of| part("default of column", of.name.as_str(), of.default_oid.unwrap_or_default())),
-        )
+        .map(move |of| part(Class::Constraint, "constraint", of.name.as_str(), of.oid))
+        .chain(indexes.map(move |of| part(Class::Relation, "index", of.name.as_str(), of.oid)))
+        .chain(triggers.map(move |of| part(Class::Trigger, "trigger", of.name.as_str(), of.oid)))
+        .chain(policies.map(move |of| part(Class::Policy, "policy", of.name.as_str(), of.oid)))
+        .chain(rules.map(move |of| part(Class::Rewrite, "rule", of.name.as_str(), of.oid)))
+        .chain(statistics.map(move |of| part(Class::Statistics, "statistics", of.name.name.as_str(), of.oid)))
+        .chain(generated.into_iter().map(move |of| {
+            part(Class::AttributeDefault, "expression of column", of.name.as_str(), of.default_oid.unwrap_or_default())
+        }))
+        .chain(defaults.into_iter().map(move |of| {
+            part(Class::AttributeDefault, "default of column", of.name.as_str(), of.default_oid.unwrap_or_default())
+        }))
 }
 
 /// What is left out of a command, in sentences.
-pub(super) fn held(destination: &mut Destination, decided: &Decided) -> Result<Vec<String>> {
+pub(super) fn held(destination: &mut Destination, command: &Command, decided: &Decided) -> Result<Vec<String>> {
     let (before, after) = (&decided.before, &decided.after);
     let mut held = Vec::new();
-    let left_out = parts(before, after);
+    let left_out = parts(before, after, &decided.frozen.parts);
     if !left_out.is_empty() {
         held.push(format!(
             "Left out: {}. They need what is not on the destination, or belongs there to somebody whom the user of the task does not trust.",
             left_out.join(", ")
         ));
+    }
+    let by_policy = decided.frozen.held_by(&command.tag);
+    if !by_policy.is_empty() {
+        held.push(format!("Held by the task's policies, see courier.set_ddl_policy(): {}.", by_policy.join(", ")));
     }
     let named = roles(before, after);
     let missing = if named.is_empty() { named } else { destination.missing_roles(&named)? };
@@ -120,9 +128,9 @@ mod tests {
             let table = Table { constraints: blocked.iter().map(key).collect(), ..table(1, "t") };
             Image { tables: vec![table], ..Image::default() }
         };
-        assert_eq!(parts(&image(&[]), &image(&[5])), ["constraint k5 on s.t"]);
-        assert_eq!(parts(&image(&[5]), &image(&[5, 6])), ["constraint k6 on s.t"]);
-        assert!(parts(&image(&[5]), &image(&[5])).is_empty());
+        assert_eq!(parts(&image(&[]), &image(&[5]), &HashSet::new()), ["constraint k5 on s.t"]);
+        assert_eq!(parts(&image(&[5]), &image(&[5, 6]), &HashSet::new()), ["constraint k6 on s.t"]);
+        assert!(parts(&image(&[5]), &image(&[5]), &HashSet::new()).is_empty());
     }
 
     #[test]

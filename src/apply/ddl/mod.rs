@@ -13,6 +13,7 @@ mod decide;
 pub mod define;
 mod done;
 mod held;
+mod leave;
 mod notice;
 mod refuse;
 mod rows;
@@ -95,7 +96,7 @@ impl Applier {
         if decision.is_none() && self.stops_at_commands {
             return self.stop_at(command, &captured);
         }
-        let by_hand = decision.flatten();
+        let by_hand = decision.clone().flatten();
         let snapshot = CopySnapshot::of_moment(&command.snapshot).map_err(Error::internal)?;
         let xid = snapshot.full(transaction.xid);
         self.stand_still()?;
@@ -105,6 +106,10 @@ impl Applier {
         let destination = self.writer.lanes.plain()?.exchange();
         let before = ModelBefore { model: model(destination, &task_id, &captured)?, followed };
         refuse::check_read(command, &captured, &before)?;
+        if decision.is_none() {
+            let is_named = |name: &Name| selection.names(&TableName::new(&name.schema, &name.name), &[]);
+            refuse::check_policies(&self.policies, command, &captured, &before, is_named)?;
+        }
         let available = self.writer.lanes.plain()?.exchange().available(&captured.causes)?;
         self.feed(&mut captured, &before, &available);
         let loads = self.loads(xid, &captured, &before)?;
@@ -115,6 +120,7 @@ impl Applier {
             captured: &captured,
             loads: loads.as_ref().map(|(table, _)| *table),
             trust: &self.trust,
+            policies: &|kind, name| self.policies.policy(kind, name),
             available: &available,
         };
         let left_behind = left_behind(&selection, &captured);
@@ -133,11 +139,12 @@ impl Applier {
             }
         };
         code::note_not_taken(&mut decided, &done.not_taken);
-        let concerns = !decided.untrusted.is_empty()
+        let concerns = !decided.frozen.held_by(&command.tag).is_empty()
+            || !decided.untrusted.is_empty()
             || !decided.store.is_empty()
             || !decided.forget.is_empty()
             || emptied.is_some();
-        let mut held = held::held(destination, &decided)?;
+        let mut held = held::held(destination, command, &decided)?;
         held.extend(code::left_out(command.id, &decided, &done.not_taken));
         let state = match (by_hand.is_some(), concerns, held.is_empty()) {
             (true, ..) => State::Replaced,

@@ -2,11 +2,13 @@
 
 use super::Command;
 use super::decide::{Decided, ModelBefore};
+use crate::apply::policies::KindPolicies;
 use crate::destination::Destination;
 use crate::error::{Error, Origin, Result, sqlstate};
 use crate::logicalrep::names::{quote_literal, shown_qualified};
 use crate::schema::captured::{Captured, FORM};
-use crate::schema::image::Class;
+use crate::schema::governed::{Governed, KindPolicy};
+use crate::schema::image::{Class, Name, View};
 
 pub(super) fn read(command: &Command) -> Result<Captured> {
     let invalid = |why: String| {
@@ -69,4 +71,43 @@ pub(super) fn unsaid(subject: &str, command: &Command) -> Error {
     )
     .detail(format!("It is command {} of courier.ddl. Nothing of its transaction has been applied.", command.id))
     .hint("Change it on the destination, then SELECT courier.resume({task});")
+}
+
+/// An error where the task stops at commands on what this one is about.
+pub(super) fn check_policies(
+    policies: &KindPolicies,
+    command: &Command,
+    captured: &Captured,
+    before: &ModelBefore,
+    is_named: impl Fn(&Name) -> bool,
+) -> Result<()> {
+    let Some(kind) = Governed::of_tag(&command.tag) else { return Ok(()) };
+    let image = &captured.image;
+    let tables = image.tables.iter().map(|of| ((Class::Relation, of.oid), of.name.clone()));
+    let views = image.views.iter().map(|of: &View| ((Class::Relation, of.oid()), of.name().clone()));
+    let routines = image.routines.iter().map(|of| ((Class::Proc, of.oid), of.name.clone()));
+    // Tables that are left without a foreign key are not dropped.
+    let is_touched = |object: &(Class, u32)| kind != Governed::DropTable && captured.touched.contains(object);
+    let touched = tables.chain(views).chain(routines).filter(|(object, _)| is_touched(object));
+    let dropped = captured.dropped.iter().filter_map(|dropped| {
+        let object = (dropped.class, dropped.oid);
+        Some((object, before.model.get(&object)?.kept.qualified()))
+    });
+    let is_of_task = |(object, name): &((Class, u32), Name)| before.model.contains_key(object) || is_named(name);
+    let mut stopping = touched.chain(dropped).filter(is_of_task);
+    let Some((_, name)) = stopping.find(|(_, name)| policies.policy(kind, name) == KindPolicy::Stop) else {
+        return Ok(());
+    };
+    Err(Error::new(
+        sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("{} concerns {}, and the task stops at commands on things of kind {}", command.tag, name.shown(), quote_literal(kind.as_str())),
+    )
+    .detail(format!("It is command {} of courier.ddl. Nothing of its transaction has been applied.", command.id))
+    .hint(format!(
+        "SELECT courier.set_ddl_policy({{task}}, {}, 'replicate', {}); and SELECT courier.resume({{task}}); apply it; SELECT courier.ddl_skip({{task}}, {}); \
+         goes on without it.",
+        quote_literal(kind.as_str()),
+        quote_literal(&name.shown()),
+        command.id
+    )))
 }

@@ -17,6 +17,7 @@ mod killed;
 mod locks;
 mod lying;
 mod partitions;
+mod policies;
 mod random;
 mod scope;
 mod sessions;
