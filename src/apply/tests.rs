@@ -106,6 +106,7 @@ impl Stage {
             end_lsn: Lsn(self.at + 8),
             commit_time: 1,
             change_lsn: Lsn(self.at - 8),
+            is_echo: false,
         }
     }
 

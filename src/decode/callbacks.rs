@@ -136,7 +136,7 @@ unsafe extern "C-unwind" fn change(
             return reader.change(context, relation, change);
         }
         let Some(decoder) = decoder(context) else { return };
-        if decoder.left_out {
+        if decoder.leaves_out(relation) {
             return;
         }
         if let Err(error) = decoder.change(relation, change) {

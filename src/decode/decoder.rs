@@ -84,6 +84,7 @@ impl Decoder {
                 let mark = Mark { table: self.tables.at(table).oid, owner, source };
                 let outcome = self.selection.leave_out(&self.transaction, &mark);
                 self.left_out = outcome.map_err(|error| error.context(where_committed(&self.transaction)))?;
+                self.transaction.is_echo = self.left_out && self.selection.origins().comes_from_destination(&mark);
             }
             Ok(())
         }
@@ -95,6 +96,18 @@ impl Decoder {
         self.transaction = transaction;
         self.left_out = false;
         self.tables.enter(&transaction);
+    }
+
+    /// Is nothing of a change wanted, whatever it is, as its transaction is left out? What became of commands is heard, also of those that
+    /// the destination has run: its tables are others by them.
+    ///
+    /// # Safety
+    /// The relation is open.
+    pub(super) unsafe fn leaves_out(&self, relation: pg_sys::Relation) -> bool {
+        let commands = self.selection.own().commands;
+        // SAFETY: by contract.
+        let is_command = || commands != 0 && unsafe { (*relation).rd_id.to_u32() } == commands;
+        self.left_out && !(self.transaction.is_echo && is_command())
     }
 
     /// # Safety

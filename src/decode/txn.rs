@@ -52,6 +52,7 @@ impl From<Commit> for Transaction {
             end_lsn: commit.end_lsn,
             commit_time: commit.time,
             change_lsn: Lsn::INVALID,
+            is_echo: false,
         }
     }
 }

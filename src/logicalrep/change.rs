@@ -14,6 +14,8 @@ pub struct Transaction {
     pub commit_time: i64,
     /// Where the record of the change under way starts.
     pub change_lsn: Lsn,
+    /// It came from where the changes go to: its rows are left out, and its commands are done there.
+    pub is_echo: bool,
 }
 
 /// A row change; rows and keys in the field encoding of `logicalrep::relation`.

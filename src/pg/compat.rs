@@ -218,6 +218,7 @@ pub unsafe fn transaction(txn: *const pg_sys::ReorderBufferTXN) -> Transaction {
             end_lsn: Lsn((*txn).end_lsn),
             commit_time,
             change_lsn: Lsn::INVALID,
+            is_echo: false,
         }
     }
 }

@@ -19,11 +19,15 @@ impl Origins {
         !self.forward
     }
 
+    /// Did a transaction with this mark come from where our changes go to?
+    pub fn comes_from_destination(&self, mark: &Mark<'_>) -> bool {
+        self.destination.as_ref().is_some_and(|id| mark.source == id.as_bytes())
+    }
+
     /// Is the rest of a transaction with this mark left out? What came from where our changes go to would go round in
     /// circles. An error if that cannot be told.
     pub fn leave_out(&self, transaction: &Transaction, mark: &Mark<'_>) -> Result<bool> {
-        let comes_from_there = self.destination.as_ref().is_some_and(|id| mark.source == id.as_bytes());
-        let matters = self.only_local() || comes_from_there;
+        let matters = self.only_local() || self.comes_from_destination(mark);
         if matters { self.marks.believe(mark, transaction.commit_lsn) } else { Ok(false) }
     }
 }

@@ -9,6 +9,7 @@ const TRANSACTION: Transaction = Transaction {
     end_lsn: Lsn(0x1030),
     commit_time: 848_552_826_250_000,
     change_lsn: Lsn::INVALID,
+    is_echo: false,
 };
 const LSN: Lsn = Lsn(0x0f00);
 

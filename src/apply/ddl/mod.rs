@@ -12,6 +12,7 @@ mod code;
 mod decide;
 pub mod define;
 mod done;
+mod echo;
 mod held;
 mod leave;
 mod notice;
@@ -89,6 +90,9 @@ impl Applier {
         let begin = Instant::now();
         let mut captured = refuse::read(command)?;
         captured.becomes_logged();
+        if transaction.is_echo {
+            return self.hear_echo(transaction, command, captured);
+        }
         let decision = self.decisions.get(&command.id).cloned();
         if matches!(decision, Some(None)) || self.definitions.is_skipped(&captured) {
             return self.skip_command(command, &captured);

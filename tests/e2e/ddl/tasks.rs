@@ -1,7 +1,7 @@
 //! Several tasks, each with its own answer to commands, and a destination that is a source itself.
 
 use pg_courier_tests::pair::{DATABASE, SERVER};
-use pg_courier_tests::{Pair, TaskOptions};
+use pg_courier_tests::{Install, Pair, TaskOptions};
 
 use super::equal::assert_equal;
 use super::{create_tables, follow, followed_pair};
@@ -109,6 +109,89 @@ fn two_tasks_follow_each_their_own() {
     assert_eq!(pair.destination.value("other", "SELECT to_regclass('a.t')"), "");
     let tables = ["b.t", "b.n", "b.goes"];
     pg_courier_tests::assert_same((&pair.source, DATABASE), (&pair.destination, "other"), &tables);
+}
+
+/// Each of two databases is the source of the other, commands included: what one has from the other does not go back, and both go on.
+#[test]
+fn commands_do_not_go_back_to_where_they_came_from() {
+    // Before, only superusers may apply as a replica.
+    if Install::get().major() < 15 {
+        return;
+    }
+    let pair = Pair::builder().destination_is_a_source().start();
+    create_tables(&pair);
+    follow(&pair);
+    back(&pair);
+    let settle = || {
+        for (cluster, task) in [(&pair.source, TASK), (&pair.destination, BACK), (&pair.source, TASK)] {
+            cluster.run(DATABASE, &format!("SELECT courier.wait_for('{task}', '60 s')"));
+        }
+    };
+    pair.source.run(
+        DATABASE,
+        "SET ROLE courier; ALTER TABLE t ADD a int DEFAULT 1; CREATE TABLE n (id int PRIMARY KEY, v text); INSERT INTO n VALUES (1, 'there')",
+    );
+    settle();
+    pair.destination.run(DATABASE, "INSERT INTO t VALUES (1001, 'x', 2); INSERT INTO n VALUES (1002, 'back')");
+    settle();
+    pair.destination.run(
+        DATABASE,
+        "ALTER TABLE t RENAME a TO b; ALTER TABLE n ADD w int DEFAULT 4; CREATE INDEX ON n (v); INSERT INTO n VALUES (1003, 'y', 5)",
+    );
+    settle();
+    pair.source.run(
+        DATABASE,
+        "SET ROLE courier; UPDATE t SET b = 7 WHERE id = 1001; ALTER TABLE n DROP v; INSERT INTO n VALUES (4, 6)",
+    );
+    settle();
+    pair.destination.run(DATABASE, "INSERT INTO n VALUES (1005, 8); DELETE FROM t WHERE id = 30");
+    settle();
+    pair.destination.run(
+        DATABASE,
+        "SET ROLE courier; ALTER TABLE t ADD r float8 DEFAULT random(); CREATE TABLE cc AS SELECT id FROM t; \
+         ALTER TABLE cc ADD PRIMARY KEY (id); INSERT INTO cc VALUES (2000)",
+    );
+    settle();
+    pair.source
+        .run(DATABASE, "SET ROLE courier; INSERT INTO cc VALUES (2001); DROP TABLE n; UPDATE t SET r = 1 WHERE id = 2");
+    settle();
+    assert_equal(&pair);
+    assert_eq!(
+        pair.source.value(DATABASE, "SELECT count(*) FROM courier.ddl WHERE state NOT IN ('applied', 'filtered')"),
+        "0"
+    );
+}
+
+const BACK: &str = "back";
+
+/// A task from the destination to the source, onto the tables that are there.
+fn back(pair: &Pair) {
+    use pg_courier_tests::pair::{PASSWORD, ROLE};
+    let password = pg_courier_tests::sql::literal(PASSWORD);
+    pair.source.run(
+        DATABASE,
+        &format!(
+            "CREATE ROLE {ROLE} LOGIN PASSWORD {password}; GRANT SET ON PARAMETER session_replication_role TO {ROLE}; \
+             GRANT ALL ON SCHEMA public TO {ROLE}; GRANT CREATE ON DATABASE {DATABASE} TO {ROLE}; \
+             ALTER TABLE t OWNER TO {ROLE}; ALTER TABLE o OWNER TO {ROLE}"
+        ),
+    );
+    pair.destination.run(
+        DATABASE,
+        &format!(
+            "CREATE EXTENSION pg_courier; \
+             CREATE SERVER back FOREIGN DATA WRAPPER pg_courier OPTIONS (host '127.0.0.1', port '{}', dbname '{DATABASE}'); \
+             CREATE USER MAPPING FOR CURRENT_USER SERVER back OPTIONS (user '{ROLE}', password {password}); \
+             SELECT courier.create_task('{BACK}', 'back', '{{public.*}}', schema_sync => false, full_copy => false, ddl => 'replicate'); \
+             SELECT courier.start('{BACK}')",
+            pair.source.port(),
+        ),
+    );
+    pair.destination.wait_until(
+        DATABASE,
+        "the task back is synchronizing",
+        &format!("(SELECT state = 'synchronizing' FROM courier.tasks WHERE task = '{BACK}')"),
+    );
 }
 
 /// What a task has applied is a command like any other for a task of the destination.

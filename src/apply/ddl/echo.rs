@@ -1,0 +1,47 @@
+//! Commands that came from the destination: two databases, each the source of the other. There they are done, and here they were applied by
+//! the other task; what is left is that this task knows of it. Nothing is run, and whatever has come into its reach is there with its rows.
+
+use super::decide::{ModelBefore, Said, decide};
+use super::{Command, State, model};
+use crate::apply::applier::Applier;
+use crate::destination::CommandDone;
+use crate::error::{Error, Result};
+use crate::logicalrep::{CopySnapshot, TableName, Transaction};
+use crate::schema::captured::Captured;
+use crate::schema::image::Name;
+
+impl Applier {
+    pub(super) fn hear_echo(
+        &mut self,
+        transaction: &Transaction,
+        command: &Command,
+        mut captured: Captured,
+    ) -> Result<()> {
+        captured.created = captured.image.roots().collect();
+        let snapshot = CopySnapshot::of_moment(&command.snapshot).map_err(Error::internal)?;
+        let xid = snapshot.full(transaction.xid);
+        self.stand_still()?;
+        let task_id = self.writer.task_id().to_owned();
+        let selection = self.selection.clone();
+        let destination = self.writer.lanes.plain()?.exchange();
+        let followed = selection.known().into_iter().collect();
+        let before = ModelBefore { model: model(destination, &task_id, &captured)?, followed };
+        let available = destination.available(&captured.causes)?;
+        let (trust, captured) = (&self.trust, &captured);
+        let said = Said { xid, snapshot: &snapshot, captured, loads: None, trust, available: &available };
+        let names = |name: &Name, parents: &[u32]| selection.names(&TableName::new(&name.schema, &name.name), parents);
+        let decided = decide(&said, before, names).map_err(Error::internal)?;
+        let concerns = !decided.store.is_empty() || !decided.forget.is_empty();
+        destination.store_model(&task_id, decided.store.iter())?;
+        destination.forget_model(&task_id, &decided.forget)?;
+        let state = if concerns { State::Applied } else { State::Filtered }.as_str();
+        let done = CommandDone { id: command.id, state, note: None, objects: &[], statements: &[], ms: 0 };
+        destination.note_command(&task_id, &done)?;
+        self.stands_alone = true;
+        self.take_notice(&decided);
+        if captured.rewrite.is_none() {
+            self.command_ends();
+        }
+        Ok(())
+    }
+}
