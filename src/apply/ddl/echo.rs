@@ -8,6 +8,7 @@ use crate::destination::CommandDone;
 use crate::error::{Error, Result};
 use crate::logicalrep::{CopySnapshot, TableName, Transaction};
 use crate::schema::captured::Captured;
+use crate::schema::governed::{KindPolicy, Policies};
 use crate::schema::image::Name;
 
 impl Applier {
@@ -18,6 +19,8 @@ impl Applier {
         mut captured: Captured,
     ) -> Result<()> {
         captured.created = captured.image.roots().collect();
+        // It is there already, whoever owns it here.
+        captured.owners.clear();
         let snapshot = CopySnapshot::of_moment(&command.snapshot).map_err(Error::internal)?;
         let xid = snapshot.full(transaction.xid);
         self.stand_still()?;
@@ -28,7 +31,8 @@ impl Applier {
         let before = ModelBefore { model: model(destination, &task_id, &captured)?, followed };
         let available = destination.available(&captured.causes)?;
         let (trust, captured) = (&self.trust, &captured);
-        let said = Said { xid, snapshot: &snapshot, captured, loads: None, trust, available: &available };
+        let policies: Policies = &|_, _| KindPolicy::Replicate;
+        let said = Said { xid, snapshot: &snapshot, captured, loads: None, trust, policies, available: &available };
         let names = |name: &Name, parents: &[u32]| selection.names(&TableName::new(&name.schema, &name.name), parents);
         let decided = decide(&said, before, names).map_err(Error::internal)?;
         let concerns = !decided.store.is_empty() || !decided.forget.is_empty();

@@ -1,5 +1,6 @@
 //! Differences of images, as statements.
 
+mod code;
 mod columns;
 mod names;
 mod notes;
