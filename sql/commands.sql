@@ -14,7 +14,7 @@ SELECT l.id, l.at, t.name AS task, l.author, l.tag, l.command, d.objects, d.stat
    AND pg_catalog.pg_has_role(t.owner, 'USAGE')
  ORDER BY l.id, t.name;
 COMMENT ON VIEW courier.ddl IS
-'Commands that changed definitions, and what became of them on the destination of each task: pending, applied, filtered (nothing of it concerns the task), held, failed. For those who may use the task.';
+'Commands that changed definitions, and what became of them on the destination of each task: pending, applied, aside (indexes and validations of large tables are left to another session), failed aside, filtered (nothing of it concerns the task), held, failed. For those who may use the task.';
 COMMENT ON COLUMN courier.ddl.id IS 'Number of the command; in the order in which they were run, which is not always that of their commits.';
 COMMENT ON COLUMN courier.ddl.at IS 'When it was run.';
 COMMENT ON COLUMN courier.ddl.task IS 'Name of the task.';
@@ -22,9 +22,9 @@ COMMENT ON COLUMN courier.ddl.author IS 'The role that ran it.';
 COMMENT ON COLUMN courier.ddl.tag IS 'What kind of command it is.';
 COMMENT ON COLUMN courier.ddl.command IS 'Its text, where that is known.';
 COMMENT ON COLUMN courier.ddl.objects IS 'What was changed on the destination.';
-COMMENT ON COLUMN courier.ddl.statements IS 'By which statements.';
-COMMENT ON COLUMN courier.ddl.state IS 'pending, applied, filtered, held (parts of tables are left out, see error), failed.';
-COMMENT ON COLUMN courier.ddl.error IS 'Why it failed, or is held.';
+COMMENT ON COLUMN courier.ddl.statements IS 'By which statements, those that are still to be run aside included.';
+COMMENT ON COLUMN courier.ddl.state IS 'pending, applied, aside (something of it is still to be done by another session, while the stream goes on), failed aside (that fails, see error, and is tried again), filtered, held (parts of tables are left out, see error), skipped, replaced, failed.';
+COMMENT ON COLUMN courier.ddl.error IS 'Why it failed, here or aside, or is held.';
 COMMENT ON COLUMN courier.ddl.error_sqlstate IS 'SQLSTATE of the failure.';
 COMMENT ON COLUMN courier.ddl.ms IS 'Milliseconds that it took on the destination, waiting for locks included.';
 COMMENT ON COLUMN courier.ddl.applied_at IS 'When that was.';
@@ -33,7 +33,7 @@ CREATE FUNCTION courier.ddl_skip(task text, id bigint) RETURNS void
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'ddl_skip_wrapper';
 COMMENT ON FUNCTION courier.ddl_skip(text, bigint) IS
-'Lets a task that has stopped at a command (courier.ddl, state failed) go on without it. What the command changed is missing on the destination until the next command on the same object brings it, and rows that need it stop the task. Errors: 55000 the task has not stopped at a command, 22023 at another one.';
+'Lets a task that has stopped at a command (courier.ddl, state failed) go on without it, or gives up what a command has left to be done aside (states aside, failed aside). What the command changed is missing on the destination until the next command on the same object brings it, and rows that need it stop the task. Errors: 55000 the task has not stopped at a command and has nothing of it to do aside, 22023 at another one.';
 
 CREATE FUNCTION courier.ddl_replace(task text, id bigint, statement text) RETURNS void
     LANGUAGE c VOLATILE

@@ -42,6 +42,19 @@ SELECT t.name AS task, c.relid, c.rows, c.bytes, c.seconds, c.pid, c.moved_at
  WHERE pg_catalog.pg_has_role(t.owner, 'USAGE') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE');
 COMMENT ON VIEW courier.copying IS 'Internal: tables that are being copied now.';
 
+CREATE VIEW courier.left_aside WITH (security_barrier) AS
+SELECT t.name AS task, f.failed, f.waiting, f.id, f.error
+  FROM courier.task t
+ CROSS JOIN LATERAL (SELECT pg_catalog.count(*) FILTER (WHERE d.state = 'failed aside') AS failed,
+                            pg_catalog.count(*) FILTER (WHERE d.state = 'aside') AS waiting,
+                            pg_catalog.min(d.id) FILTER (WHERE d.state = 'failed aside') AS id,
+                            (pg_catalog.array_agg(d.note ORDER BY d.id) FILTER (WHERE d.state = 'failed aside'))[1] AS error
+                       FROM courier.ddl_done d
+                      WHERE d.task_id = t.id AND d.state IN ('aside', 'failed aside')) AS f
+ WHERE t.ddl = 'replicate' AND t.incremental
+   AND (pg_catalog.pg_has_role(t.owner, 'USAGE') OR pg_catalog.pg_has_role('pg_monitor', 'USAGE'));
+COMMENT ON VIEW courier.left_aside IS 'Internal: how many commands have left something to be done aside, and the first that fails.';
+
 CREATE FUNCTION courier.health(OUT item text, OUT status text, OUT task text, OUT detail text, OUT hint text) RETURNS SETOF record
     LANGUAGE sql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -88,6 +101,15 @@ CREATE FUNCTION courier.health(OUT item text, OUT status text, OUT task text, OU
                 WHEN t.state = 'starting' AND COALESCE(t.on_for > interval '1 min', true)
                 THEN format('SELECT * FROM courier.test_connection(%L);', t.server) END
       FROM t
+    UNION ALL
+    SELECT 'commands_aside', CASE WHEN f.failed > 0 THEN 'warning' ELSE 'ok' END, t.task,
+           CASE WHEN f.failed > 0 THEN format('What %s command(s) left to be done aside fails, and is tried again: %s', f.failed, f.error)
+                WHEN f.waiting > 0 THEN format('%s command(s) have left something to be done aside.', f.waiting)
+                ELSE 'Nothing is left to be done aside.' END,
+           CASE WHEN f.failed > 0
+                THEN format('Remove the cause on the destination; or, to go on without it: SELECT courier.ddl_skip(%L, %s);', t.task, f.id) END
+      FROM t
+      JOIN courier.left_aside f ON f.task = t.task
     UNION ALL
     SELECT 'destination',
            CASE WHEN t.state IN ('created', 'finished') THEN 'ok'

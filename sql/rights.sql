@@ -83,6 +83,7 @@ VALUES
     ('VIEW', 'courier.unidentified', 'monitoring'),
     ('VIEW', 'courier.rewritten', 'monitoring'),
     ('VIEW', 'courier.copying', 'monitoring'),
+    ('VIEW', 'courier.left_aside', 'monitoring'),
     ('FUNCTION', 'courier.task_status()', 'users'),
     ('FUNCTION', 'courier.copy_status()', 'users'),
     ('FUNCTION', 'courier.lag_status()', 'users'),

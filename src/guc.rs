@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 
-/// Tablesync workers a task may have; one place is kept for the worker that holds a snapshot.
+/// Tablesync workers a task may have; one place is kept for the worker that holds a snapshot, or does things aside.
 pub const MAX_SYNC_WORKERS: usize = 16;
 
 static CONNECTION_RETRY_TIME: GucSetting<i32> = GucSetting::<i32>::new(720);
@@ -28,6 +28,7 @@ static LONG_TRANSACTION: GucSetting<i32> = GucSetting::<i32>::new(300);
 static XID_AGE_WARNING: GucSetting<i32> = GucSetting::<i32>::new(1_000_000_000);
 static EVENTS_KEPT: GucSetting<i32> = GucSetting::<i32>::new(10_000);
 static ON_CAPTURE_ERROR: GucSetting<OnCaptureError> = GucSetting::<OnCaptureError>::new(OnCaptureError::Warn);
+static DDL_INLINE_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(256);
 static FAILPOINTS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
 /// What happens when a task's slot keeps more WAL than `courier.max_retained_wal`.
@@ -114,6 +115,16 @@ pub fn define() {
         GucContext::Suset,
         GucFlags::default(),
     );
+    GucRegistry::define_int_guc(
+        c"courier.ddl_inline_limit",
+        c"Indexes and validations of tables that are larger than this on the destination do not hold up the stream.",
+        c"In megabytes; another session builds them CONCURRENTLY. 0: whatever their size; -1: none, each is waited for.",
+        &DDL_INLINE_LIMIT,
+        -1,
+        i32::MAX,
+        GucContext::Sighup,
+        GucFlags::UNIT_MB,
+    );
     define_health();
     if cfg!(feature = "failpoints") {
         GucRegistry::define_string_guc(
@@ -131,6 +142,16 @@ pub fn define() {
 pub fn ddl_audit_interval() -> Option<Duration> {
     let seconds = DDL_AUDIT_INTERVAL.get();
     (seconds > 0).then(|| Duration::from_secs(seconds as u64))
+}
+
+/// In bytes: what is larger is done aside; none where nothing is.
+pub fn ddl_inline_limit() -> Option<i64> {
+    match DDL_INLINE_LIMIT.get() {
+        ..0 => None,
+        // An empty table, too.
+        0 => Some(-1),
+        megabytes => Some(i64::from(megabytes) << 20),
+    }
 }
 
 pub fn on_capture_error() -> OnCaptureError {

@@ -81,6 +81,8 @@ pub struct Applier {
     pub(super) stops_at_commands: bool,
     pub(super) trust: Trust,
     pub(super) policies: KindPolicies,
+    /// May something wait aside?
+    pub(super) has_asides: bool,
     pub(super) definitions: Definitions,
     /// The definitions that changes came with last, by table.
     generations: FastMap<u32, u64>,
@@ -145,6 +147,7 @@ impl Applier {
             stops_at_commands: plan.stops_at_commands,
             trust: plan.trust,
             policies: plan.policies,
+            has_asides: false,
             definitions: Definitions::new(plan.temporary),
             generations: FastMap::default(),
         })

@@ -1,8 +1,9 @@
 //! `courier.ddl_done`: what has become of commands on the destination, and of the tables that they made, renamed or dropped.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Task;
+use crate::destination::aside::{ASIDE, FAILED_ASIDE};
 use crate::destination::{CommandNote, ModelTable};
 use crate::error::Result;
 use crate::pg::spi;
@@ -35,6 +36,24 @@ pub fn note(task: i32, notes: &[CommandNote]) -> Result<()> {
                 ],
             )
         })?;
+    }
+    Ok(())
+}
+
+/// Commands of which something is still to be done aside.
+pub fn with_asides(task: i32) -> Result<Vec<i64>> {
+    let sql = "SELECT id FROM courier.ddl_done WHERE task_id = $1::int AND state IN ($2, $3)";
+    let rows = spi::as_extension(|| spi::query(sql, &[Some(&task.to_string()), Some(ASIDE), Some(FAILED_ASIDE)]))?;
+    rows.iter().map(|row| row.parse(0)).collect()
+}
+
+/// What has become of commands meanwhile.
+pub fn note_states(task: i32, notes: &[CommandNote]) -> Result<()> {
+    let sql = "UPDATE courier.ddl_done SET state = $3, note = $4 WHERE task_id = $1::int AND id = $2::bigint \
+               AND (state, note) IS DISTINCT FROM ($3, $4)";
+    for note in notes {
+        let (task, id) = (task.to_string(), note.id.to_string());
+        spi::as_extension(|| spi::execute(sql, &[Some(&task), Some(&id), Some(&note.state), note.note.as_deref()]))?;
     }
     Ok(())
 }
@@ -125,6 +144,12 @@ pub fn decisions(task: i32) -> Result<HashMap<i64, Option<String>>> {
     let sql = "SELECT id, statement FROM courier.ddl_decision WHERE task_id = $1::int";
     let rows = spi::as_extension(|| spi::query(sql, &[Some(&task.to_string())]))?;
     rows.iter().map(|row| Ok((row.parse("id")?, row.opt_string("statement")))).collect()
+}
+
+/// Commands that somebody does not want any more.
+pub fn skipped(task: i32) -> Result<HashSet<i64>> {
+    let decisions = decisions(task)?.into_iter();
+    Ok(decisions.filter(|(_, statement)| statement.is_none()).map(|(id, _)| id).collect())
 }
 
 /// Rows of the log travel in the WAL; here they are kept for people, and not for ever.

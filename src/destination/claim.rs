@@ -251,6 +251,7 @@ impl Destination {
             if let Some(found) = destination.find(claim.task_id)? {
                 claim.check_owner(&found)?;
             }
+            destination.abandon_items(claim.task_id)?;
             let connection = &mut destination.connection;
             for table in TABLES {
                 let sql = format!("DELETE FROM courier_applied.{table} WHERE task_id = $1::uuid");

@@ -31,7 +31,7 @@ struct Step {
 }
 
 /// The steps, the first one to version 1. New ones come at the end.
-const STEPS: [Step; 3] = [
+const STEPS: [Step; 4] = [
     Step {
         tables: &["progress", "table_progress", "conflicts"],
         statements: &[
@@ -87,6 +87,18 @@ const STEPS: [Step; 3] = [
                PRIMARY KEY (task_id, id))",
             "COMMENT ON TABLE courier_applied.command IS \
                'What became of the commands of courier.ddl_log on the source; written in the transaction that carries them'",
+        ],
+    },
+    Step {
+        tables: &["pending"],
+        statements: &[
+            "CREATE TABLE IF NOT EXISTS courier_applied.pending ( \
+               task_id uuid NOT NULL, id bigint GENERATED ALWAYS AS IDENTITY, commands bigint[] NOT NULL, relid oid NOT NULL, object text NOT NULL, \
+               statements text[] NOT NULL, item text NOT NULL, state text NOT NULL DEFAULT 'waiting', tries integer NOT NULL DEFAULT 0, error text, \
+               next_try timestamptz, origins text NOT NULL, added_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), \
+               PRIMARY KEY (task_id, id))",
+            "COMMENT ON TABLE courier_applied.pending IS \
+               'What commands have left for another session of pg_courier to do: indexes of large tables, validations; one row each until it is done'",
         ],
     },
 ];
@@ -181,8 +193,8 @@ pub fn removal_of(task_id: &str) -> String {
 }
 
 /// All of them, in the order in which a task's rows go.
-pub(super) const TABLES: [&str; 7] =
-    ["progress", "table_progress", "marks", "conflicts", "writer", "object", "command"];
+pub(super) const TABLES: [&str; 8] =
+    ["progress", "table_progress", "marks", "conflicts", "writer", "object", "command", "pending"];
 
 impl Destination {
     /// Runs `f` in a transaction that no other task's coming or going can disturb. (A creation under way is not waited

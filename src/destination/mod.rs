@@ -13,6 +13,7 @@
 //! | `table.rs`, `catalog.rs`, `inspect.rs` | questions: about tables, about the rest of the catalogs, of prechecks |
 //! | `fingerprint.rs` | questions that the source answers as well, to compare rows |
 //! | `model.rs` | what has been applied of the source's definitions, and of its commands |
+//! | `aside.rs` | what commands have left for another session to do |
 //! | `conflicts.rs` | what was decided about changes that did not fit |
 //! | `definitions.rs` | making objects, in the words of the schema generator |
 //! | `fake/`, `fixture.rs` | a destination and a table for unit tests |
@@ -23,6 +24,7 @@
 //! its transaction follows the one before without a gap. A batch of a killed worker that the destination still had in its
 //! socket can therefore commit before the next worker takes over, or fail; never twice, never out of order.
 
+pub mod aside;
 mod catalog;
 mod claim;
 mod claimant;

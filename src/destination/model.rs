@@ -190,20 +190,30 @@ impl Destination {
         let sql = "SELECT c.id, c.seq, c.state, c.note, c.objects, c.statements, c.ms, c.at FROM courier_applied.command c \
                    WHERE c.task_id = $1::uuid AND c.seq > $2::bigint ORDER BY c.seq LIMIT 1000";
         let rows = self.connection.query(sql, &[Some(task_id), Some(&after.to_string())])?;
-        let note = |row: &Row| {
-            Ok(CommandNote {
-                id: row.parse("id")?,
-                seq: row.parse("seq")?,
-                state: row.string("state")?,
-                note: row.opt_string("note"),
-                objects: row.string("objects")?,
-                statements: row.string("statements")?,
-                ms: row.parse("ms")?,
-                at: row.string("at")?,
-            })
-        };
-        rows.iter().map(note).collect()
+        rows.iter().map(command_note).collect()
     }
+
+    /// The same of these commands.
+    pub fn commands_now(&mut self, task_id: &str, ids: &[i64]) -> Result<Vec<CommandNote>> {
+        let sql = "SELECT c.id, c.seq, c.state, c.note, c.objects, c.statements, c.ms, c.at FROM courier_applied.command c \
+                   WHERE c.task_id = $1::uuid AND c.id = ANY ($2::bigint[])";
+        let ids = text_array(ids.iter().map(ToString::to_string));
+        let rows = self.connection.query(sql, &[Some(task_id), Some(&ids)])?;
+        rows.iter().map(command_note).collect()
+    }
+}
+
+fn command_note(row: &Row) -> Result<CommandNote> {
+    Ok(CommandNote {
+        id: row.parse("id")?,
+        seq: row.parse("seq")?,
+        state: row.string("state")?,
+        note: row.opt_string("note"),
+        objects: row.string("objects")?,
+        statements: row.string("statements")?,
+        ms: row.parse("ms")?,
+        at: row.string("at")?,
+    })
 }
 
 fn row_of((class, oid): Object, known: &Known) -> serde_json::Value {

@@ -14,6 +14,7 @@
 
 #[allow(dead_code, reason = "written and read by what comes next")]
 pub mod apart;
+pub mod aside;
 pub mod captured;
 pub mod deparse;
 pub mod diff;

@@ -1,4 +1,5 @@
-//! `courier.ddl_skip()`, `courier.ddl_replace()`: what a person decides about the command at which a task stopped.
+//! `courier.ddl_skip()`, `courier.ddl_replace()`: what a person decides about the command at which a task stopped, or of which something
+//! is left to be done aside.
 
 use super::start::run;
 use crate::catalog::{Task, commands};
@@ -8,6 +9,10 @@ use crate::logicalrep::names::quote_literal;
 /// Without `sql` nothing of the command is applied; otherwise this is, in its place.
 pub fn decide(task: &Task, id: i64, sql: Option<&str>) -> Result<()> {
     let name = quote_literal(&task.name);
+    if sql.is_none() && commands::with_asides(task.id)?.contains(&id) {
+        // The task runs, and whoever does things aside hears of it.
+        return commands::decide(task.id, id, None);
+    }
     let Some(stopped_at) = commands::stopped_at(task.id)?.filter(|_| task.failed) else {
         return Err(Error::new(
             sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,

@@ -13,7 +13,7 @@ use crate::pg::dsm::Condition;
 use crate::pg::latch::Process;
 use crate::pg::xact;
 
-const MAGIC: u64 = 0x7067_636f_7572_0006;
+const MAGIC: u64 = 0x7067_636f_7572_0007;
 
 /// May an apply worker take the destination over?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub struct TaskStatus {
     /// Commands of the source that were applied, and the one that is being applied.
     pub commands: AtomicU64,
     pub command: AtomicI64,
+    /// Looks that the aside worker has taken at its items; each may have changed what becomes of a command.
+    pub asides: AtomicU64,
     /// Rates of the last full second, and when it ended.
     pub changes_per_second: AtomicU64,
     pub bytes_per_second: AtomicU64,
@@ -80,7 +82,8 @@ pub struct TaskStatus {
     snapshot: Text<64>,
     /// The way of the last heartbeat.
     pub beat: Beat,
-    /// The apply worker's place is the first.
+    /// The apply worker's place is the first. The last is that of the worker that holds a snapshot, which only a task without a stream
+    /// has, and of the aside worker, which only a task with one has.
     pub workers: [WorkerStatus; MAX_SYNC_WORKERS + 1],
 }
 
@@ -226,6 +229,9 @@ impl TaskStatus {
     pub fn processes(&self) -> impl Iterator<Item = &Process> {
         std::iter::once(&self.supervisor).chain(self.workers.iter().map(|worker| &worker.process))
     }
+
+    /// The number of its place.
+    pub const ASIDE_WORKER: u32 = MAX_SYNC_WORKERS as u32;
 
     pub fn apply_worker(&self) -> &WorkerStatus {
         &self.workers[0]

@@ -5,9 +5,11 @@
 //!   pg_courier supervisor: <task>       everything that needs SQL on the source; starts and stops the others
 //!     pg_courier apply worker: <task>   slot and destination; decodes and applies; no SQL on the source meanwhile
 //!     pg_courier tablesync worker: <task> <n>   copies tables, one after the other
+//!     pg_courier aside worker: <task>     builds what no row waits for, while there is something
 //! ```
 
 pub mod apply_worker;
+pub mod aside_worker;
 pub mod health;
 pub mod heartbeat;
 pub mod launcher;

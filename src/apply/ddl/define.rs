@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::run;
 use crate::destination::Destination;
+use crate::destination::aside::Pending;
 use crate::error::{Error, Result};
 use crate::logicalrep::TableName;
 use crate::pg::compat;
@@ -73,8 +74,23 @@ pub fn define(destination: &mut Destination, trust: &Trust, tables: &[u32], at: 
         .map(|(object, kept)| (object, Known { standing: Standing::Followed, base: at.snapshot.to_owned(), kept }))
         .collect();
     destination.in_transaction(|destination| {
+        take_back(destination, task_id, at.oid)?;
         run::run_once(destination, &items)?;
         destination.store_model(task_id, stored.iter().map(|(object, known)| (object, known)))
     })?;
     Ok(Defined::As(name, fed))
+}
+
+/// What was to be done aside is done after the copy, as all else that follows the rows.
+fn take_back(destination: &mut Destination, task_id: &str, table: u32) -> Result<()> {
+    let is_its = |item: &Pending| item.aside.table == table;
+    if !destination.pending(task_id)?.iter().any(is_its) {
+        return Ok(());
+    }
+    destination.hold_items(task_id, table)?;
+    for item in destination.pending(task_id)?.into_iter().filter(is_its) {
+        destination.remove_half_built(&item.aside)?;
+        destination.unqueue(task_id, &item)?;
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 //! the other task; what is left is that this task knows of it. Nothing is run, and whatever has come into its reach is there with its rows.
 
 use super::decide::{ModelBefore, Said, decide};
-use super::{Command, State, model};
+use super::{Command, State, aside, model};
 use crate::apply::applier::Applier;
 use crate::destination::CommandDone;
 use crate::error::{Error, Result};
@@ -26,9 +26,10 @@ impl Applier {
         self.stand_still()?;
         let task_id = self.writer.task_id().to_owned();
         let selection = self.selection.clone();
+        let pending = self.pending()?;
         let destination = self.writer.lanes.plain()?.exchange();
         let followed = selection.known().into_iter().collect();
-        let before = ModelBefore { model: model(destination, &task_id, &captured)?, followed };
+        let before = ModelBefore { model: model(destination, &task_id, &captured, &pending)?, followed };
         let available = destination.available(&captured.causes)?;
         let (trust, captured) = (&self.trust, &captured);
         let policies: Policies = &|_, _| KindPolicy::Replicate;
@@ -36,6 +37,7 @@ impl Applier {
         let names = |name: &Name, parents: &[u32]| selection.names(&TableName::new(&name.schema, &name.name), parents);
         let decided = decide(&said, before, names).map_err(Error::internal)?;
         let concerns = !decided.store.is_empty() || !decided.forget.is_empty();
+        aside::forget_gone(destination, &task_id, &decided, &pending)?;
         destination.store_model(&task_id, decided.store.iter())?;
         destination.forget_model(&task_id, &decided.forget)?;
         let state = if concerns { State::Applied } else { State::Filtered }.as_str();

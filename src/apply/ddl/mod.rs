@@ -7,7 +7,9 @@
 //! Rows before the command are sent first, the second session is closed (its locks would be a deadlock that the destination cannot see),
 //! and the next group begins when this one has committed, so that a label which an enum got can be used there. A lock that is not to be
 //! had within two seconds is given up, so that nobody there waits behind us for longer, and tried again: the order of everything stays.
+//! What takes long and no row needs (an index of a large table, a validation) is left to another session (`aside.rs`).
 
+mod aside;
 mod code;
 mod decide;
 pub mod define;
@@ -27,17 +29,15 @@ use self::decide::{Decided, ModelBefore, Said, decide};
 use self::done::Done;
 use super::applier::Applier;
 use super::definitions::RowsAnew;
+use crate::destination::aside::{LeftBy, Pending};
 use crate::destination::{CommandDone, Destination};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::{CopySnapshot, TableName, Transaction};
-use crate::pg::compat;
-use crate::schema::Kind;
+use crate::schema::aside::Aside;
 use crate::schema::captured::{Captured, Taker};
 use crate::schema::deparse::postgres::{self, Emptying};
-use crate::schema::diff::{self, Action, Step};
 use crate::schema::image::{Class, Name, Table};
 use crate::schema::model::Known;
-use crate::schema::plan;
 use crate::schema::scope::Object;
 use crate::select::Selection;
 
@@ -107,8 +107,9 @@ impl Applier {
         let task_id = self.writer.task_id().to_owned();
         let selection = self.selection.clone();
         let followed = selection.known().into_iter().collect();
+        let pending = self.pending()?;
         let destination = self.writer.lanes.plain()?.exchange();
-        let before = ModelBefore { model: model(destination, &task_id, &captured)?, followed };
+        let before = ModelBefore { model: model(destination, &task_id, &captured, &pending)?, followed };
         refuse::check_read(command, &captured, &before)?;
         if decision.is_none() {
             let is_named = |name: &Name| selection.names(&TableName::new(&name.schema, &name.name), &[]);
@@ -134,11 +135,13 @@ impl Applier {
         let mut decided = decide(&said, before, names).map_err(Error::internal)?;
         refuse::refuse_taken(destination, &decided)?;
         let emptied = loads.as_ref().and_then(|(table, name)| Some((*table, name.as_ref()?)));
+        let queue = aside::Queue { task_id: &task_id, pending, emptied: emptied.map(|(table, _)| table) };
+        let divided = aside::divide(destination, command, &decided, queue)?;
+        let work = Work { command, task_id: &task_id, emptyings: &emptyings(&decided, emptied), divided: &divided };
         let (objects, done) = match &by_hand {
-            None => apply(destination, command, &decided, emptied)?,
+            None => apply(destination, &work)?,
             Some(statement) => {
-                let emptyings = emptyings(&decided, emptied);
-                let said = run::run_by_hand(destination, command, &emptyings, statement)?;
+                let said = run::run_by_hand(destination, &work, statement)?;
                 (Vec::new(), Done { said, ..Done::default() })
             }
         };
@@ -160,15 +163,19 @@ impl Applier {
         destination.store_model(&task_id, decided.store.iter())?;
         destination.forget_model(&task_id, &decided.forget)?;
         let ms = begin.elapsed().as_millis() as i64;
+        let left = &divided.left;
         let note = CommandDone {
             id: command.id,
-            state: state.as_str(),
+            state: aside::state(left, state.as_str()),
             note: left_out.as_deref(),
             objects: &objects,
             statements: &done.said,
             ms,
         };
         destination.note_command(&task_id, &note)?;
+        let at_last = LeftBy { command: command.id, state_after: state.as_str().to_owned(), note_after: left_out };
+        left.store(destination, &task_id, &at_last)?;
+        self.has_asides |= left.waits();
         crate::failpoint::hit("apply_after_ddl")?;
         self.stands_alone = true;
         self.brings_copies |= !decided.enter.is_empty();
@@ -242,6 +249,8 @@ impl Applier {
         if tables.is_empty() {
             return Ok(());
         }
+        // Whether that is so is asked when it matters.
+        self.has_asides = true;
         let mut lacks_copy = false;
         self.selection.change(|coverage| lacks_copy = notice::adopt(coverage, &tables));
         self.copies = lacks_copy;
@@ -271,7 +280,12 @@ impl Applier {
 }
 
 /// What the model has of everything that the command is about.
-fn model(destination: &mut Destination, task_id: &str, captured: &Captured) -> Result<BTreeMap<Object, Known>> {
+fn model(
+    destination: &mut Destination,
+    task_id: &str,
+    captured: &Captured,
+    pending: &[Pending],
+) -> Result<BTreeMap<Object, Known>> {
     let image = &captured.image;
     let mut objects: Vec<Object> = captured.touched.iter().copied().chain(image.roots()).collect();
     objects.extend(captured.rewrite.iter().map(|rewrite| (Class::Relation, rewrite.table)));
@@ -298,6 +312,7 @@ fn model(destination: &mut Destination, task_id: &str, captured: &Captured) -> R
     if !parents.is_empty() {
         known.extend(destination.model_of(task_id, &parents)?);
     }
+    aside::know(destination, task_id, &mut known, pending)?;
     Ok(known)
 }
 
@@ -310,27 +325,21 @@ fn left_behind(selection: &Selection, captured: &Captured) -> HashSet<Name> {
     captured.image.tables.iter().filter(is_left).map(|table| table.name.clone()).collect()
 }
 
-/// Runs what makes one image of the other; what was said there, and about what.
-fn apply(
-    destination: &mut Destination,
-    command: &Command,
-    decided: &Decided,
-    emptied: Option<(u32, &Name)>,
-) -> Result<(Vec<String>, Done)> {
-    let options = diff::Options { drops_schemas: true, ..diff::Options::default() };
-    let difference = diff::diff_with(&decided.before, &decided.after, compat::MAJOR, options);
-    if let Some(subject) = difference.unsaid.first() {
-        return Err(refuse::unsaid(&postgres::shown_subject(subject), command));
-    }
-    let mut steps = difference.steps;
-    if let Some((table, _)) = emptied {
-        steps.iter_mut().for_each(|step| step.of_empty(table));
-    }
-    let refresh = |view| Step { kind: Kind::Refresh, level: 0, action: Action::RefreshView(view) };
-    steps.extend(decided.refresh.iter().map(refresh));
-    let items = plan::in_order(&steps, compat::MAJOR);
-    let done = run::run(destination, command, &emptyings(decided, emptied), &items)?;
-    let mut objects: Vec<String> = items.iter().map(|item| item.object.clone()).collect();
+/// What is to be said about a command.
+struct Work<'a> {
+    command: &'a Command,
+    task_id: &'a str,
+    emptyings: &'a [Emptying],
+    divided: &'a aside::Divided,
+}
+
+/// Runs what makes one image of the other; what was said there or is going to be, and about what.
+fn apply(destination: &mut Destination, work: &Work<'_>) -> Result<(Vec<String>, Done)> {
+    let mut done = run::run(destination, work)?;
+    let asides = work.divided.left.asides();
+    done.said.extend(asides.iter().flat_map(Aside::statements).map(str::to_owned));
+    let at_once = work.divided.items.iter().map(|item| item.object.clone());
+    let mut objects: Vec<String> = at_once.chain(asides.iter().map(|aside| aside.object.clone())).collect();
     objects.dedup();
     Ok((objects, done))
 }

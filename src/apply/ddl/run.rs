@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::Command;
 use super::done::{Done, NotTaken};
+use super::{Command, Work};
 use crate::destination::Destination;
 use crate::error::{Error, Origin, Remedy, Result, sqlstate};
 use crate::logicalrep::TableName;
 use crate::pg::{bgworker, latch};
+use crate::schema::aside::Leftover;
 use crate::schema::deparse::postgres::Emptying;
 use crate::schema::{Item, Kind, SchemaSql};
 
@@ -23,26 +24,26 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Runs what is not there yet; what was run.
-pub(super) fn run(
-    destination: &mut Destination,
-    command: &Command,
-    emptyings: &[Emptying],
-    items: &[Item],
-) -> Result<Done> {
-    if items.is_empty() && emptyings.is_empty() {
+pub(super) fn run(destination: &mut Destination, work: &Work<'_>) -> Result<Done> {
+    let divided = work.divided;
+    if divided.items.is_empty() && work.emptyings.is_empty() && divided.leftovers.is_empty() {
         return Ok(Done::default());
     }
     let mut pause = FIRST_PAUSE;
     let since = Instant::now();
     loop {
         destination.begin_definitions(PATIENCE)?;
-        match attempt(destination, emptyings, items) {
+        match attempt(destination, &divided.leftovers, work.emptyings, &divided.items) {
             Ok(done) => {
                 destination.end_definitions()?;
                 return Ok(done);
             }
             Err(Refused { statement, error, .. }) if is_busy(&error) => {
                 destination.undo_definitions()?;
+                if destination.cancel_aside(work.task_id, &statement)? {
+                    // It rests for longer than we wait for its locks.
+                    continue;
+                }
                 let blockers = destination.who_locks(&statement)?;
                 bgworker::report_activity(&format!(
                     "waiting for a lock on the destination for {} s, held by {blockers}: {statement}",
@@ -51,19 +52,16 @@ pub(super) fn run(
                 latch::wait_for(pause);
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
-            Err(refused) => return Err(explain(command, refused)),
+            Err(refused) => return Err(explain(work.command, refused)),
         }
     }
 }
 
 /// Runs what a person wants in place of a command.
-pub(super) fn run_by_hand(
-    destination: &mut Destination,
-    command: &Command,
-    emptyings: &[Emptying],
-    statement: &str,
-) -> Result<Vec<String>> {
-    let mut said = attempt(destination, emptyings, &[]).map_err(|refused| explain(command, refused))?.said;
+pub(super) fn run_by_hand(destination: &mut Destination, work: &Work<'_>, statement: &str) -> Result<Vec<String>> {
+    let (command, leftovers) = (work.command, &work.divided.leftovers);
+    let mut said =
+        attempt(destination, leftovers, work.emptyings, &[]).map_err(|refused| explain(command, refused))?.said;
     destination.run_by_hand(statement).map_err(|error| {
         error.context(format!("While running in place of command {} of courier.ddl: {statement}", command.id)).or_hint(
             "SELECT courier.ddl_replace() with another statement, or courier.ddl_skip(); see SELECT * FROM courier.ddl WHERE state = 'failed';",
@@ -80,7 +78,7 @@ pub(super) fn run_once(destination: &mut Destination, items: &[Item]) -> Result<
             "Remove the cause on the destination, or do it there yourself, then SELECT courier.resume({task}); what is there counts as done.",
         )
     };
-    attempt(destination, &[], items).map(drop).map_err(refused)
+    attempt(destination, &[], &[], items).map(drop).map_err(refused)
 }
 
 /// What the destination has refused.
@@ -100,10 +98,12 @@ struct Attempt<'a> {
 
 fn attempt(
     destination: &mut Destination,
+    leftovers: &[Leftover],
     emptyings: &[Emptying],
     items: &[Item],
 ) -> std::result::Result<Done, Refused> {
     let mut attempt = Attempt { destination, done: Done::default(), postponed: Vec::new() };
+    leftovers.iter().try_for_each(|leftover| attempt.remove(leftover))?;
     emptyings.iter().try_for_each(|of| attempt.empty(of))?;
     items.iter().try_for_each(|item| attempt.item(item))?;
     match attempt.postponed.into_iter().next() {
@@ -113,6 +113,11 @@ fn attempt(
 }
 
 impl<'a> Attempt<'a> {
+    fn remove(&mut self, leftover: &Leftover) -> std::result::Result<(), Refused> {
+        let about = "index that was not built to its end".to_owned();
+        self.say(&leftover.drop).map_err(|error| Refused { statement: leftover.drop.clone(), about, error })
+    }
+
     fn empty(&mut self, of: &Emptying) -> std::result::Result<(), Refused> {
         let about = || format!("rows of {}", of.table);
         let refused = |error| Refused { statement: of.truncate.clone(), about: about(), error };

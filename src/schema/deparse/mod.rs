@@ -2,11 +2,14 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 pub mod postgres;
 
 /// A statement, or a question, that the generator has written: nobody else can make one, so a destination that takes only these is told
-/// nothing else about its objects.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// nothing else about its objects. It is read back from where that destination keeps it for later.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct SchemaSql(String);
 
 impl SchemaSql {

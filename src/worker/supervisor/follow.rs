@@ -6,6 +6,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use super::aside::AsideWork;
 use super::context::{Context, Ended, Outcome, Stop};
 use super::following::Following;
 use super::retry::FOLLOW_EVERY;
@@ -14,7 +15,7 @@ use super::schema;
 use super::step::Step;
 use crate::catalog::{DdlPolicy, Stage, Task, commands, tables};
 use crate::destination::{Destination, ModelTable};
-use crate::error::{Remedy, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::failpoint;
 use crate::pg::bgworker::Handle;
 use crate::pg::{latch, report, xact};
@@ -68,7 +69,8 @@ impl Step for Follow {
         loop {
             following.look(context)?;
             following.attend(context)?;
-            let due = if following.has_uncaught { FOLLOW_EVERY } else { following.due_in(context) };
+            let is_soon = following.has_uncaught || following.aside.is_wanted();
+            let due = if is_soon { FOLLOW_EVERY } else { following.due_in(context) };
             latch::wait(Some(due));
         }
     }
@@ -110,6 +112,7 @@ impl Following {
             in_trouble: task.in_trouble || task.last_error.is_some(),
             is_at_rest: false,
             commands: None,
+            aside: AsideWork::default(),
             tidied: None,
         })
     }
@@ -147,6 +150,7 @@ impl Following {
             self.in_trouble = false;
         }
         self.note_commands(context)?;
+        self.aside.attend(context.workers)?;
         self.tidy(context.task)?;
         context.life.sweep.go_on(context.task);
         context.serve_sequences()?;
@@ -157,12 +161,17 @@ impl Following {
 
     /// What has become of commands, and of tables by them, is noted here when it has happened there.
     fn note_commands(&mut self, context: &mut Context<'_>) -> Outcome {
-        let (task, applied) = (context.task, context.status.commands.load(Relaxed));
-        if task.ddl == DdlPolicy::Ignore || self.commands == Some(applied) {
+        let status = &context.status;
+        let (task, seen) = (context.task, (status.commands.load(Relaxed), status.asides.load(Relaxed)));
+        if task.ddl == DdlPolicy::Ignore || self.commands == Some(seen) {
             return Ok(());
         }
-        let tables = context.with_destination(|_, destination| read_commands(task, destination))?;
-        self.commands = Some(applied);
+        let tables = context.with_destination(|_, destination| {
+            let tables = read_commands(task, destination)?;
+            self.aside.note(task, destination)?;
+            Ok::<_, Error>(tables)
+        })?;
+        self.commands = Some(seen);
         if tables.iter().all(|table| table.standing != Standing::Entering) {
             return Ok(());
         }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::aside::AsideWork;
 use crate::logicalrep::Lsn;
 use crate::pg::bgworker::Handle;
 
@@ -18,6 +19,7 @@ pub struct Following {
     pub(super) is_at_rest: bool,
     /// When rows about commands were looked through for old ones.
     pub(super) tidied: Option<Instant>,
-    /// How many commands had been applied when their outcome was read.
-    pub(super) commands: Option<u64>,
+    /// How many commands had been applied, and what was done aside, when their outcome was read.
+    pub(super) commands: Option<(u64, u64)>,
+    pub(super) aside: AsideWork,
 }

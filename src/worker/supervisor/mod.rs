@@ -7,6 +7,7 @@
 //! error ends the attempt: passing ones are tried again with growing pauses ([`retry`]), the others fail the task and wait for
 //! `courier.resume()`.
 
+mod aside;
 mod claim;
 mod context;
 mod copy;

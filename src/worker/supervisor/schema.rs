@@ -1,7 +1,7 @@
 //! The objects of the task on the destination: tables before the copy, indexes and constraints after it, foreign keys when
 //! the tables are one state of the source.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::rc::Rc;
 
 use super::context::{Context, Outcome, show};
@@ -9,6 +9,7 @@ use super::step::Step;
 use crate::catalog::schema::{self, Extent};
 use crate::catalog::{Stage, Task, tables};
 use crate::ddl_capture::sweep;
+use crate::destination::aside::Pending;
 use crate::destination::{Destination, Purpose};
 use crate::error::Result;
 use crate::failpoint;
@@ -16,6 +17,7 @@ use crate::logicalrep::words::counted;
 use crate::pg::xact;
 use crate::schema::Item;
 use crate::schema::apart::{apart, together};
+use crate::schema::aside::{LatePart, nothing_of, without};
 use crate::schema::captured::Taker;
 use crate::schema::model::{Known, Standing};
 use crate::schema::scope::Object;
@@ -159,6 +161,9 @@ fn items_of(task: &Task, destination: &mut Destination) -> Result<Vec<Item>> {
     let mut image = together(known.iter().map(|(_, known)| &known.kept));
     // What other roles may do is not carried over with the tables.
     image.privileges.clear();
+    // What commands have left to be done aside is done there.
+    let aside: BTreeSet<LatePart> = destination.pending(&task.uuid)?.iter().map(Pending::part).collect();
+    let image = without(&image, &nothing_of(&aside));
     schema::statements_of(&image)
 }
 

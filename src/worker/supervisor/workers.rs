@@ -59,6 +59,17 @@ impl Workers<'_> {
         })
     }
 
+    pub fn start_aside_worker(&self) -> Result<Handle> {
+        bgworker::start(&Spec {
+            name: &format!("pg_courier aside worker: {}", self.task.name),
+            kind: "pg_courier aside worker",
+            function: "pg_courier_aside_worker_main",
+            argument: &self.argument(TaskStatus::ASIDE_WORKER, WorkerMode::Run),
+            restart_seconds: None,
+            notify: true,
+        })
+    }
+
     pub fn take_apply_error(&self) -> Result<()> {
         self.status.apply_worker().take_error().map_or(Ok(()), |(_, error)| Err(error))
     }

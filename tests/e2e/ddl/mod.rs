@@ -5,6 +5,7 @@
 //! says why, and is still held to be seen by somebody: nothing may be different in silence. `COURIER_CASE=words` tells only stories
 //! whose name has these words.
 
+mod aside;
 mod case;
 mod code;
 mod columns;

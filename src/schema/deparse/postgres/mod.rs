@@ -2,6 +2,7 @@
 //!
 //! Names are quoted where they have to be, as the server's own functions do: the expressions inside come from them.
 
+mod aside;
 mod causes;
 mod changes;
 mod code;
@@ -20,6 +21,7 @@ use crate::logicalrep::names::{quote_literal, shown};
 use crate::schema::diff::{Action, Step, Subject};
 use crate::schema::image::{Extension, Firing, Name, Sequence};
 
+pub use aside::{concurrently, key_index, leftover};
 pub use causes::{Foreign, there};
 pub use names::{TakenName, names};
 

@@ -49,7 +49,7 @@ pub(super) fn use_index(table: &Table, constraint: &Constraint, index: &Index) -
     )
 }
 
-fn deferring(constraint: &Constraint) -> &'static str {
+pub(super) fn deferring(constraint: &Constraint) -> &'static str {
     match (constraint.deferrable, constraint.deferred) {
         (true, true) => " DEFERRABLE INITIALLY DEFERRED",
         (true, false) => " DEFERRABLE",

@@ -1,0 +1,289 @@
+//! What a command leaves for the session aside, and what it takes back of what earlier ones have left; `schema::aside` has the rule.
+//!
+//! - A command that changes a table takes back all items that speak of it: what runs of them is canceled, what is half built is dropped, and
+//!   what is still wanted is put there again, in the words that are right from now on. So nothing is built twice at once or under an old
+//!   name, no step meets an index that is half there, and the stream does not stand still behind a build. The price is that a build which
+//!   has begun begins anew.
+//! - A command that changes nothing but privileges, and leaves every item as it is, lets them alone.
+//! - An index that is complete by then gets at once what only its last statements would have brought.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::decide::Decided;
+use super::{Command, refuse};
+use crate::apply::applier::Applier;
+use crate::destination::Destination;
+use crate::destination::aside::{ASIDE, IndexThere, LeftBy, Pending};
+use crate::error::{Error, Result};
+use crate::guc;
+use crate::logicalrep::TableName;
+use crate::pg::compat;
+use crate::schema::aside::{
+    Aside, Facts, LatePart, LateParts, Leftover, There, candidates, items, nothing_of, set_aside, without,
+};
+use crate::schema::deparse::postgres;
+use crate::schema::diff::{self, Action, Step};
+use crate::schema::image::{Class, Image, Table};
+use crate::schema::model::Known;
+use crate::schema::plan;
+use crate::schema::scope::Object;
+use crate::schema::{Item, Kind};
+
+/// What is to be done at once, and what is left.
+pub(super) struct Divided {
+    pub items: Vec<Item>,
+    pub leftovers: Vec<Leftover>,
+    pub left: Left,
+}
+
+/// How the queue changes with a command.
+#[derive(Default)]
+pub(super) struct Left {
+    taken_back: Vec<Pending>,
+    asides: Vec<Aside>,
+}
+
+/// What is known of the queue, and of tables whose rows come anew: they are empty by then.
+pub(super) struct Queue<'a> {
+    pub task_id: &'a str,
+    pub pending: Vec<Pending>,
+    pub emptied: Option<u32>,
+}
+
+pub(super) fn divide(
+    destination: &mut Destination,
+    command: &Command,
+    decided: &Decided,
+    queue: Queue<'_>,
+) -> Result<Divided> {
+    let changed = changed(decided);
+    let mut concerned: Vec<Pending> = queue.pending.iter().filter(|item| speaks_of(item, &changed)).cloned().collect();
+    let nothing: BTreeSet<LatePart> = concerned.iter().map(Pending::part).collect();
+    let (mut at_once, mut asides) = split(destination, command, decided, &queue, &nothing_of(&nothing))?;
+    let mut leftovers = Vec::new();
+    if !concerned.is_empty() {
+        if queue.emptied.is_none() && lets_alone(&at_once, &asides, &concerned) {
+            return Ok(Divided { items: at_once, leftovers, left: Left::default() });
+        }
+        let parts;
+        (concerned, parts, leftovers) = take_back(destination, queue.task_id, &concerned, &changed)?;
+        (at_once, asides) = split(destination, command, decided, &queue, &parts)?;
+    }
+    Ok(Divided { items: at_once, leftovers, left: Left { taken_back: concerned, asides } })
+}
+
+/// Tables that are not as they were, and those of which something else was told.
+fn changed(decided: &Decided) -> HashSet<u32> {
+    let tables = |image: &'_ Image| -> BTreeMap<u32, Table> {
+        image.tables.iter().map(|table| (table.oid, table.clone())).collect()
+    };
+    let (before, after) = (tables(&decided.before), tables(&decided.after));
+    let differ = before.keys().chain(after.keys()).filter(|oid| before.get(oid) != after.get(oid)).copied();
+    let told = decided.store.keys().chain(&decided.forget).filter(|(class, _)| *class == Class::Relation);
+    differ.chain(told.map(|(_, oid)| *oid)).collect()
+}
+
+fn speaks_of(item: &Pending, changed: &HashSet<u32>) -> bool {
+    item.aside.tables.iter().any(|table| changed.contains(table))
+}
+
+/// Is there nothing that has to be done, or undone, about the items?
+fn lets_alone(at_once: &[Item], asides: &[Aside], concerned: &[Pending]) -> bool {
+    let is_harmless = |item: &Item| matches!(item.kind, Kind::Grant | Kind::TakeBack | Kind::Revoke);
+    let is_there = |aside: &Aside| concerned.iter().any(|item| item.is_wanted() && item.aside == *aside);
+    at_once.iter().all(is_harmless) && asides.len() == concerned.len() && asides.iter().all(is_there)
+}
+
+/// The items as they are when nothing runs of them any more: how much of each is there, and what has to go.
+fn take_back(
+    destination: &mut Destination,
+    task_id: &str,
+    concerned: &[Pending],
+    changed: &HashSet<u32>,
+) -> Result<(Vec<Pending>, LateParts, Vec<Leftover>)> {
+    let tables: BTreeSet<u32> = concerned.iter().map(|item| item.aside.table).collect();
+    for table in tables {
+        destination.hold_items(task_id, table)?;
+    }
+    // Some may have come to their end meanwhile.
+    let mut concerned = destination.pending(task_id)?;
+    concerned.retain(|item| speaks_of(item, changed));
+    let (mut parts, mut leftovers) = (LateParts::new(), Vec::new());
+    for item in &concerned {
+        let there = destination.index_there(&item.aside)?;
+        parts.insert(item.part(), if there == IndexThere::Valid { There::Bare } else { There::Nothing });
+        leftovers.extend(item.aside.leftover.clone().filter(|_| there == IndexThere::Invalid));
+    }
+    Ok((concerned, parts, leftovers))
+}
+
+/// What is done at once, and what aside; `parts` is how much there is of what waits.
+fn split(
+    destination: &mut Destination,
+    command: &Command,
+    decided: &Decided,
+    queue: &Queue<'_>,
+    parts: &LateParts,
+) -> Result<(Vec<Item>, Vec<Aside>)> {
+    let before = without(&decided.before, parts);
+    let steps = difference(command, &before, &decided.after)?;
+    let limit = guc::ddl_inline_limit();
+    let sized = limit.map_or_else(BTreeSet::new, |_| candidates(&steps));
+    let large = large(destination, &before, sized, queue.emptied, limit.unwrap_or_default())?;
+    let waiting: BTreeSet<LatePart> = queue.pending.iter().filter(|item| item.is_wanted()).map(Pending::part).collect();
+    let aside = set_aside(&steps, &Facts { waiting: &waiting, large: &large });
+    if aside.is_empty() {
+        return Ok((in_order(steps, decided, queue.emptied), Vec::new()));
+    }
+    let at_once = without(&decided.after, &nothing_of(&aside));
+    let asides = items(&decided.after, &aside, compat::MAJOR)
+        .map_err(|what| Error::internal(format!("nobody knows how to do aside: {what}")))?;
+    Ok((in_order(difference(command, &before, &at_once)?, decided, queue.emptied), asides))
+}
+
+fn in_order<'a>(mut steps: Vec<Step<'a>>, decided: &'a Decided, emptied: Option<u32>) -> Vec<Item> {
+    if let Some(table) = emptied {
+        steps.iter_mut().for_each(|step| step.of_empty(table));
+    }
+    let refresh = |view| Step { kind: Kind::Refresh, level: 0, action: Action::RefreshView(view) };
+    steps.extend(decided.refresh.iter().map(refresh));
+    plan::in_order(&steps, compat::MAJOR)
+}
+
+fn difference<'a>(command: &Command, before: &'a Image, after: &'a Image) -> Result<Vec<Step<'a>>> {
+    let options = diff::Options { drops_schemas: true, ..diff::Options::default() };
+    let difference = diff::diff_with(before, after, compat::MAJOR, options);
+    match difference.unsaid.first() {
+        Some(subject) => Err(refuse::unsaid(&postgres::shown_subject(subject), command)),
+        None => Ok(difference.steps),
+    }
+}
+
+/// Those that are there, and large, under the names that they have before the command.
+fn large(
+    destination: &mut Destination,
+    before: &Image,
+    candidates: BTreeSet<u32>,
+    emptied: Option<u32>,
+    limit: i64,
+) -> Result<HashSet<u32>> {
+    let there = before.tables.iter().filter(|table| candidates.contains(&table.oid) && emptied != Some(table.oid));
+    let there: Vec<(u32, TableName)> =
+        there.map(|table| (table.oid, TableName::new(&table.name.schema, &table.name.name))).collect();
+    if there.is_empty() {
+        return Ok(HashSet::new());
+    }
+    Ok(destination.tables_above(&there, limit)?.into_iter().collect())
+}
+
+impl Left {
+    /// Does the command wait for something that is done aside?
+    pub(super) fn is_of(&self) -> bool {
+        self.asides.iter().any(|aside| self.before(aside).is_none_or(|item| item.aside != *aside))
+    }
+
+    /// Is there anything for the session aside?
+    pub(super) fn waits(&self) -> bool {
+        !self.asides.is_empty()
+    }
+
+    pub(super) fn asides(&self) -> &[Aside] {
+        &self.asides
+    }
+
+    /// The item that was there for the same part.
+    fn before(&self, aside: &Aside) -> Option<&Pending> {
+        self.taken_back.iter().find(|item| item.is_wanted() && item.part() == aside.part)
+    }
+
+    /// Who wants it: whoever did before, and the command if something comes of it.
+    fn origins(&self, aside: &Aside, of_command: &LeftBy) -> Vec<LeftBy> {
+        let before = self.before(aside);
+        let is_new = before.is_none_or(|item| item.aside != *aside);
+        let origins = before.map_or(&[][..], |item| &item.origins).iter();
+        origins.chain(Some(of_command).filter(|_| is_new)).cloned().collect()
+    }
+
+    /// Writes the queue down, in the transaction of the command.
+    pub(super) fn store(&self, destination: &mut Destination, task_id: &str, of_command: &LeftBy) -> Result<()> {
+        for aside in &self.asides {
+            destination.queue(task_id, &self.origins(aside, of_command), aside)?;
+        }
+        self.taken_back.iter().try_for_each(|item| destination.unqueue(task_id, item))
+    }
+}
+
+/// The state of a command in the meantime.
+pub(super) fn state(left: &Left, at_last: &'static str) -> &'static str {
+    if left.is_of() { ASIDE } else { at_last }
+}
+
+/// Adds what the items name of which one speaks of something known.
+pub(super) fn know(
+    destination: &mut Destination,
+    task_id: &str,
+    known: &mut BTreeMap<Object, Known>,
+    pending: &[Pending],
+) -> Result<()> {
+    let is_known = |table: &u32| known.contains_key(&(Class::Relation, *table));
+    let concerned = pending.iter().filter(|item| item.aside.tables.iter().any(is_known));
+    let missing: BTreeSet<u32> =
+        concerned.flat_map(|item| &item.aside.tables).filter(|table| !is_known(table)).copied().collect();
+    if !missing.is_empty() {
+        let missing: Vec<Object> = missing.into_iter().map(|table| (Class::Relation, table)).collect();
+        known.extend(destination.model_of(task_id, &missing)?);
+    }
+    Ok(())
+}
+
+/// What somebody has dropped there himself is not built any more.
+pub(super) fn forget_gone(
+    destination: &mut Destination,
+    task_id: &str,
+    decided: &Decided,
+    pending: &[Pending],
+) -> Result<()> {
+    let changed = changed(decided);
+    let there: HashSet<LatePart> = decided.after.tables.iter().flat_map(late_parts).collect();
+    let is_gone = |item: &&Pending| changed.contains(&item.aside.table) && !there.contains(&item.part());
+    for item in pending.iter().filter(is_gone) {
+        destination.hold_items(task_id, item.aside.table)?;
+        destination.remove_half_built(&item.aside)?;
+        destination.unqueue(task_id, item)?;
+    }
+    Ok(())
+}
+
+/// All that could wait.
+fn late_parts(table: &Table) -> impl Iterator<Item = LatePart> + '_ {
+    let indexes = table.indexes.iter().map(|index| LatePart::Index(index.oid));
+    let constraints = table.constraints.iter().map(|k| k.oid);
+    indexes.chain(constraints.flat_map(|oid| [LatePart::ForeignKey(oid), LatePart::Validation(oid)]))
+}
+
+impl Applier {
+    /// What waits aside; asked only while there may be something.
+    pub(super) fn pending(&mut self) -> Result<Vec<Pending>> {
+        if !self.has_asides {
+            return Ok(Vec::new());
+        }
+        let task_id = self.writer.task_id().to_owned();
+        let pending = self.writer.lanes.plain()?.exchange().pending(&task_id)?;
+        self.has_asides = !pending.is_empty();
+        Ok(pending)
+    }
+
+    /// A statement of the stream takes locks that no build lets through (TRUNCATE): what runs on these tables ends, and begins anew when
+    /// the transaction has committed.
+    pub(in crate::apply) fn asides_give_way(&mut self, tables: impl Iterator<Item = u32>) -> Result<()> {
+        if !self.has_asides {
+            return Ok(());
+        }
+        self.stand_still()?;
+        let pending = self.pending()?;
+        let task_id = self.writer.task_id().to_owned();
+        let destination = self.writer.lanes.plain()?.exchange();
+        let mut tables = tables.filter(|table| pending.iter().any(|item| item.aside.table == *table));
+        tables.try_for_each(|table| destination.hold_items(&task_id, table))
+    }
+}

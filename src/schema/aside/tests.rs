@@ -1,0 +1,159 @@
+//! From a command's images to the queue, and back.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::*;
+use crate::schema::diff::diff;
+use crate::schema::samples::{constraint, index, table};
+
+const MAJOR: u32 = 15;
+
+fn image(tables: Vec<Table>) -> Image {
+    Image { tables, ..Image::default() }
+}
+
+/// Table 10 with these indexes.
+fn with_indexes(indexes: Vec<Index>) -> Table {
+    Table { indexes, ..table(10, "t") }
+}
+
+fn an_index(oid: u32, name: &str) -> Index {
+    index(oid, name, &format!("CREATE INDEX {name} ON s.t USING btree (note)"))
+}
+
+/// Index 11 as that of a unique key (12).
+fn key(name: &str) -> (Constraint, Index) {
+    let key = constraint(12, name, ConstraintKind::Unique, "UNIQUE (note)");
+    let index = Index { constraint: Some(12), definition: None, unique: true, ..index(11, name, "") };
+    (Constraint { index: Some(11), ..key }, index)
+}
+
+fn check(oid: u32, name: &str) -> Constraint {
+    constraint(oid, name, ConstraintKind::Check, "CHECK ((id > 0))")
+}
+
+/// What waits when the one becomes the other, table 10 being large or not.
+fn chosen(before: &Image, after: &Image, waiting: &[LatePart], is_large: bool) -> Vec<LatePart> {
+    let large: HashSet<u32> = if is_large { HashSet::from([10]) } else { HashSet::new() };
+    let waiting: BTreeSet<LatePart> = waiting.iter().copied().collect();
+    let before = without(before, &nothing_of(&waiting));
+    let steps = diff(&before, after, MAJOR).steps;
+    set_aside(&steps, &Facts { waiting: &waiting, large: &large }).into_iter().collect()
+}
+
+fn said(after: &Image, parts: &[LatePart]) -> Vec<String> {
+    let items = items(after, &parts.iter().copied().collect(), MAJOR).unwrap();
+    items.iter().flat_map(Aside::statements).map(str::to_owned).collect()
+}
+
+#[test]
+fn an_index_waits_where_the_table_is_large() {
+    let (before, after) = (image(vec![table(10, "t")]), image(vec![with_indexes(vec![an_index(11, "i")])]));
+    assert_eq!(chosen(&before, &after, &[], true), [LatePart::Index(11)]);
+    assert_eq!(chosen(&before, &after, &[], false), []);
+    // What has waited before goes on, and what is not wanted any more does not.
+    assert_eq!(chosen(&after, &after, &[LatePart::Index(11)], false), [LatePart::Index(11)]);
+    assert_eq!(chosen(&after, &before, &[LatePart::Index(11)], true), []);
+    assert_eq!(said(&after, &[LatePart::Index(11)]), ["CREATE INDEX CONCURRENTLY i ON s.t USING btree (note)"]);
+}
+
+#[test]
+fn what_rows_need_is_made_at_once() {
+    let (unique, of_unique) = key("k");
+    let keyed = Table { constraints: vec![unique], ..with_indexes(vec![of_unique]) };
+    let identity = Index { is_replica_identity: true, ..an_index(13, "r") };
+    let identified = Table { replica_identity: ReplicaIdentity::Index, ..with_indexes(vec![identity]) };
+    let root = Table { is_partitioned: true, ..with_indexes(vec![an_index(14, "p")]) };
+    for after in [keyed, identified, root] {
+        let before = Table { indexes: Vec::new(), constraints: Vec::new(), ..after.clone() };
+        let before = Table { replica_identity: ReplicaIdentity::Default, ..before };
+        assert_eq!(chosen(&image(vec![before]), &image(vec![after]), &[], true), []);
+    }
+}
+
+#[test]
+fn a_constraint_is_added_at_once_and_validated_aside() {
+    let constrained = |constraint: Constraint| image(vec![Table { constraints: vec![constraint], ..table(10, "t") }]);
+    let (before, after) = (image(vec![table(10, "t")]), constrained(check(12, "c")));
+    let parts = [LatePart::Validation(12)];
+    assert_eq!(chosen(&before, &after, &[], true), parts);
+    let at_once = without(&after, &nothing_of(&parts.into()));
+    assert_eq!(at_once.tables[0].constraints[0].definition, "CHECK ((id > 0)) NOT VALID");
+    assert_eq!(said(&after, &parts), ["ALTER TABLE s.t VALIDATE CONSTRAINT c"]);
+    // Never validated on the source either.
+    let never = Constraint { validated: false, ..check(12, "c") };
+    assert_eq!(chosen(&before, &constrained(never.clone()), &[], true), []);
+    // Validated there by a command of its own.
+    assert_eq!(chosen(&constrained(never), &after, &[], true), parts);
+    // It gets another name while it waits.
+    let renamed = constrained(check(12, "d"));
+    assert_eq!(chosen(&after, &renamed, &parts, true), parts);
+    assert_eq!(said(&renamed, &parts), ["ALTER TABLE s.t VALIDATE CONSTRAINT d"]);
+}
+
+#[test]
+fn a_key_takes_the_index_that_waits() {
+    let before = image(vec![with_indexes(vec![Index { unique: true, ..an_index(11, "i") }])]);
+    let (key, index) = key("k");
+    let after = image(vec![Table {
+        constraints: vec![key],
+        replica_identity: ReplicaIdentity::Index,
+        ..with_indexes(vec![Index { is_replica_identity: true, clustered: true, ..index }])
+    }]);
+    let parts = chosen(&before, &after, &[LatePart::Index(11)], false);
+    assert_eq!(parts, [LatePart::Index(11)]);
+    assert_eq!(
+        said(&after, &parts),
+        [
+            "CREATE UNIQUE INDEX CONCURRENTLY k ON s.t USING btree (note)",
+            "ALTER TABLE s.t ADD CONSTRAINT k UNIQUE USING INDEX k",
+            "ALTER TABLE s.t CLUSTER ON k",
+            "ALTER TABLE ONLY s.t REPLICA IDENTITY USING INDEX k",
+        ]
+    );
+    let at_once = without(&after, &nothing_of(&parts.into_iter().collect()));
+    assert!(diff(&without(&before, &nothing_of(&[LatePart::Index(11)].into())), &at_once, MAJOR).steps.is_empty());
+}
+
+#[test]
+fn an_index_that_is_built_gets_what_is_missing_at_once() {
+    let of_root = index(21, "r", "CREATE INDEX r ON ONLY s.root USING btree (note)");
+    let root = Table { is_partitioned: true, indexes: vec![of_root], ..table(20, "root") };
+    let leaf = Table { is_partition: true, ..crate::schema::samples::child(10, "t", 20) };
+    let leaf = Table { indexes: vec![Index { parent: Some(21), ..an_index(11, "i") }], ..leaf };
+    let after = image(vec![root, leaf]);
+    let parts: BTreeSet<LatePart> = [LatePart::Index(11)].into();
+    let items = items(&after, &parts, MAJOR).unwrap();
+    assert_eq!(items[0].tables, BTreeSet::from([10, 20]), "whoever changes the parent has to look at it, too");
+    assert_eq!(items[0].then[0].sql.as_str(), "ALTER INDEX s.r ATTACH PARTITION s.i");
+    let bare = without(&after, &[(LatePart::Index(11), There::Bare)].into());
+    let steps = diff(&bare, &after, MAJOR).steps;
+    assert!(matches!(steps.as_slice(), [Step { action: Action::AttachIndex { .. }, .. }]), "{steps:?}");
+}
+
+#[test]
+fn a_foreign_key_waits_for_the_key_it_refers_to() {
+    let (unique, of_unique) = key("k");
+    let referred = Table { constraints: vec![unique], ..with_indexes(vec![of_unique]) };
+    let reference = constraint(32, "f", ConstraintKind::ForeignKey, "FOREIGN KEY (note) REFERENCES s.t(note)");
+    let reference = Constraint { index: Some(11), ..reference };
+    let other = Table { constraints: vec![reference], ..table(30, "o") };
+    let before = image(vec![referred.clone(), table(30, "o")]);
+    let after = image(vec![referred, other]);
+    let parts: BTreeSet<LatePart> = chosen(&before, &after, &[LatePart::Index(11)], false).into_iter().collect();
+    assert_eq!(parts, BTreeSet::from([LatePart::Index(11), LatePart::ForeignKey(32)]));
+    let items = items(&after, &parts, MAJOR).unwrap();
+    let item = &items[1];
+    assert_eq!((item.waits_for, item.first.is_none()), (Some(LatePart::Index(11)), true));
+    assert_eq!(item.tables, BTreeSet::from([10, 30]));
+}
+
+#[test]
+fn comments_go_where_their_object_is() {
+    let mut after = image(vec![with_indexes(vec![an_index(11, "i")])]);
+    after.comments.insert((Class::Relation, 11, 0), "mine".to_owned());
+    after.comments.insert((Class::Relation, 10, 0), "the table".to_owned());
+    let at_once = without(&after, &nothing_of(&[LatePart::Index(11)].into()));
+    assert_eq!(at_once.comments.len(), 1);
+    assert_eq!(said(&after, &[LatePart::Index(11)])[1], "COMMENT ON INDEX s.i IS 'mine'");
+}
