@@ -65,7 +65,7 @@ help:
 	@echo 'make bench-growth            how the cost of applying grows with tables, columns, rows'
 	@echo 'make bench-precheck          time and queries of a precheck of 10,000 tables'
 	@echo 'make bench-schema            writing the definitions of 10,000 tables, against pg_dump'
-	@echo 'make bench-ddl               what sessions pay for their commands on definitions while tasks follow them'
+	@echo 'make bench-ddl               what sessions pay for their commands on definitions while tasks follow them, and how long rows wait behind these'
 	@echo 'make prereqs                 install what the build needs (Debian, Ubuntu)'
 
 prereqs:

@@ -21,6 +21,7 @@ mod arena;
 mod candidate;
 mod copy;
 mod ddl;
+mod ddl_delay;
 mod latency;
 mod meter;
 mod precheck;
@@ -66,7 +67,10 @@ fn main() -> ExitCode {
         "copy" => copy::run(&options),
         "precheck" => precheck::run(&options),
         "schema" => schema::run(&options),
-        "ddl" => ddl::run(&options),
+        "ddl" => {
+            let wanted = |part: &str| options.only.is_empty() || options.only.iter().any(|only| only == part);
+            (!wanted("capture") || ddl::run(&options)) && (!wanted("delay") || ddl_delay::run(&options))
+        }
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

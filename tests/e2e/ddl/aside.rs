@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pg_courier_tests::cluster::Stop;
 use pg_courier_tests::pair::{APPLY, DATABASE};
-use pg_courier_tests::{Pair, wait};
+use pg_courier_tests::{Pair, TaskOptions, wait};
 use postgres::Client;
 
 use super::equal::assert_equal;
@@ -105,6 +105,8 @@ fn a_later_command_comes_before_the_index_is_built() {
         "ALTER INDEX i SET (fillfactor = 50); ALTER TABLE t CLUSTER ON i; COMMENT ON INDEX i IS 'x'; ALTER INDEX i RENAME TO j3",
         "TRUNCATE t CASCADE; INSERT INTO t SELECT g, 'n' || g FROM generate_series(1, 9) g; DROP INDEX i",
         "ALTER TABLE t DROP extra",
+        "ALTER TABLE t SET SCHEMA other; ALTER TABLE other.t SET SCHEMA public; DROP INDEX i",
+        "ALTER TABLE t ADD CONSTRAINT c CHECK (id > 0); ALTER TABLE t DROP CONSTRAINT c; DROP INDEX i",
     ];
     for (n, story) in stories.iter().enumerate() {
         let mut holder = hold_builds(&pair);
@@ -316,6 +318,59 @@ fn a_task_is_paused_and_dropped_while_an_index_is_built() {
                 + (SELECT count(*) FROM pg_class WHERE relname = 'o_n') + (SELECT count(*) FROM pg_index WHERE NOT indisvalid)";
     assert_eq!(pair.destination.value(DATABASE, left), "0");
     pair.destination.stop(Stop::Fast);
+}
+
+/// Two tasks with one destination: what the one has left aside is none of the other's affair, nor does it go with it.
+#[test]
+fn two_tasks_leave_each_others_items_alone() {
+    let pair = Pair::builder().source_conf("courier.ddl_inline_limit", "0").start();
+    pair.source
+        .run(DATABASE, "CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE o (id int PRIMARY KEY, n int)");
+    let options = TaskOptions { ddl: Some("replicate"), ..TaskOptions::default() };
+    for (task, table) in [(TASK, "public.t"), ("other", "public.o")] {
+        pair.start_task_with(DATABASE, task, &[table], &options);
+        pair.wait_for_state(DATABASE, task, "synchronizing");
+    }
+    let mut holder = hold_builds(&pair);
+    pair.source.run(DATABASE, "CREATE INDEX t_v ON t (v); CREATE INDEX o_n ON o (n)");
+    let both = "(SELECT count(*) FROM pg_stat_progress_create_index WHERE phase = 'waiting for old snapshots') = 2";
+    pair.destination.wait_until(DATABASE, "both are built", both);
+    let pid = "SELECT pid FROM pg_stat_progress_create_index WHERE relid = 'public.t'::regclass";
+    let builds = pair.destination.value(DATABASE, pid);
+    pair.source.run(DATABASE, "ALTER TABLE o ADD c int");
+    pair.caught_up(DATABASE, "other");
+    pair.call(DATABASE, "drop_task", "other");
+    assert_eq!(pair.destination.value(DATABASE, "SELECT count(*) FROM pg_class WHERE relname = 'o_n'"), "0");
+    assert_eq!(pair.destination.value(DATABASE, pid), builds, "it goes on");
+    holder.batch_execute("COMMIT").expect("its end");
+    pair.source.wait_until(
+        DATABASE,
+        "the index of the other task is there",
+        &format!("(SELECT string_agg(DISTINCT state, ' ') FROM courier.ddl WHERE task = '{TASK}' AND 't_v' = ANY (string_to_array(command, ' '))) = 'applied'"),
+    );
+    pair.destination.wait_until(DATABASE, "nothing waits", "NOT EXISTS (SELECT FROM courier_applied.pending)");
+    assert_eq!(
+        pair.destination.value(DATABASE, "SELECT indisvalid FROM pg_index WHERE indexrelid = 't_v'::regclass"),
+        "t"
+    );
+}
+
+/// A build takes a lock that a command on another table wants: it gives way.
+#[test]
+fn a_build_gives_way_to_a_command_that_does_not_know_of_it() {
+    let pair = pair_with_large_tables();
+    pair.source.run(DATABASE, "CREATE TABLE r (id int PRIMARY KEY, t_id int)");
+    let mut holder = hold_builds(&pair);
+    pair.source.run(DATABASE, "CREATE INDEX t_v ON t (v)");
+    wait_for_a_build(&pair);
+    pair.source.run(
+        DATABASE,
+        "ALTER TABLE r ADD CONSTRAINT r_t FOREIGN KEY (t_id) REFERENCES t NOT VALID; INSERT INTO r VALUES (1, 1)",
+    );
+    pair.caught_up(DATABASE, TASK);
+    assert_eq!(pair.destination.value(DATABASE, "SELECT count(*) FROM r"), "1");
+    holder.batch_execute("COMMIT").expect("its end");
+    assert_done(&pair);
 }
 
 /// By default a table has to be large for it.
