@@ -246,6 +246,40 @@ CREATE FUNCTION courier.health(OUT item text, OUT status text, OUT task text, OU
      WHERE t.incremental AND t.is_on
      GROUP BY t.task
     UNION ALL
+    -- Commands on definitions: those that are not captured, and those that do not get through.
+    SELECT 'commands',
+           CASE WHEN u.number > 0 OR a.failed > 0 THEN 'critical'
+                WHEN a.locked_since < clock_timestamp() - courier.threshold('ddl_lock_alert') * interval '1 s' OR a.held > 0
+                     OR a.copying_since < clock_timestamp() - courier.threshold('lag_warning') * interval '1 s' THEN 'warning'
+                ELSE 'ok' END,
+           t.task,
+           CASE WHEN u.number > 0 THEN format('%s: %s', u.object, u.detail)
+                WHEN a.failed > 0 THEN format('The task has stopped at command %s.', a.failed)
+                WHEN a.locked > 0 THEN format('Command %s has waited for locks on the destination since %s, held by %s; everything behind it waits.',
+                                              a.locked, date_trunc('second', a.locked_since), a.holders)
+                WHEN a.held > 0 THEN concat_ws(' ', format('Of command %s parts are left out.', a.first_held), a.note,
+                                               CASE WHEN a.held > 1 THEN format('%s such commands in all.', a.held) END)
+                WHEN a.copying > 0 THEN format('Command %s waits for the copy of tables, since %s.', a.copying, date_trunc('second', a.copying_since))
+                ELSE 'Commands are captured, and none of them waits.' END,
+           CASE WHEN u.number > 0 THEN u.fix
+                WHEN a.failed > 0 THEN format('SELECT * FROM courier.ddl WHERE task = %L AND state = ''failed'';', t.task)
+                WHEN a.locked > 0
+                THEN format('SELECT waits_since, waits_for FROM courier.ddl WHERE task = %L AND state = ''waiting for lock''; -- then, on the destination: SELECT pg_terminate_backend(pid), or wait', t.task)
+                WHEN a.held > 0 THEN format('SELECT * FROM courier.ddl WHERE task = %L AND state = ''held'';', t.task)
+                WHEN a.copying > 0 THEN format('SELECT * FROM courier.progress WHERE task = %L;', t.task) END
+      FROM t
+     CROSS JOIN (SELECT count(*) AS number, (array_agg(c.object))[1] AS object, (array_agg(c.detail))[1] AS detail, (array_agg(c.fix))[1] AS fix
+                   FROM courier.uncaptured c) AS u
+     CROSS JOIN LATERAL (
+           SELECT max(x.id) FILTER (WHERE x.what = 'failed') AS failed,
+                  max(x.id) FILTER (WHERE x.what = 'waiting for lock') AS locked, max(x.since) FILTER (WHERE x.what = 'waiting for lock') AS locked_since,
+                  max(x.detail) FILTER (WHERE x.what = 'waiting for lock') AS holders,
+                  max(x.id) FILTER (WHERE x.what = 'waiting for copy') AS copying, max(x.since) FILTER (WHERE x.what = 'waiting for copy') AS copying_since,
+                  count(*) FILTER (WHERE x.what = 'held') AS held, min(x.id) FILTER (WHERE x.what = 'held') AS first_held,
+                  (array_agg(x.detail ORDER BY x.id) FILTER (WHERE x.what = 'held'))[1] AS note
+             FROM courier.ddl_attention x WHERE x.task = t.task) AS a
+     WHERE t.ddl <> 'ignore' AND t.incremental AND t.is_on
+    UNION ALL
     SELECT 'launcher',
            CASE WHEN courier.is_preloaded() AND EXISTS (SELECT FROM pg_stat_activity a WHERE a.backend_type = 'pg_courier launcher') THEN 'ok' ELSE 'warning' END,
            NULL,
@@ -314,7 +348,7 @@ CREATE FUNCTION courier.health(OUT item text, OUT status text, OUT task text, OU
     HAVING EXISTS (SELECT FROM watches)
     $$;
 COMMENT ON FUNCTION courier.health() IS
-'How things are: one row for each check and task of the caller, and for members of pg_monitor one for each check of the server; status is ok, warning, critical, unknown (in the first minute after a start or resume), or on a standby skipped; what is not known is never ok. Members of pg_monitor see every task. Thresholds are settings: courier.lag_warning, courier.lag_critical, courier.retained_wal_warning, courier.retained_wal_critical, courier.disk_free_warning, courier.disk_free_critical, courier.disk_full_warning, courier.long_transaction.';
+'How things are: one row for each check and task of the caller, and for members of pg_monitor one for each check of the server; status is ok, warning, critical, unknown (in the first minute after a start or resume), or on a standby skipped; what is not known is never ok. Members of pg_monitor see every task. Thresholds are settings: courier.lag_warning, courier.lag_critical, courier.retained_wal_warning, courier.retained_wal_critical, courier.disk_free_warning, courier.disk_free_critical, courier.disk_full_warning, courier.ddl_lock_alert, courier.long_transaction.';
 
 CREATE VIEW courier.alerts WITH (security_barrier) AS
 SELECT a.check_name AS item, a.task, a.status,

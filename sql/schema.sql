@@ -108,6 +108,7 @@ SELECT t.name AS task,
        t.incremental,
        t.conflict,
        t.forward_origins,
+       t.ddl,
        t.include,
        t.exclude,
        t.created_at,
@@ -282,7 +283,7 @@ COMMENT ON FUNCTION courier.create_task(text, text, text[], text[], boolean, boo
 'Describes a task and returns the number of tables it covers now; nothing happens before courier.start(). Patterns are schema.table with * and ?, double quotes keep capitals. The caller becomes the owner. Errors: 42602 bad name, 42710 name taken, 42704 unknown server, 22023 bad pattern, 42P01 no table matches.';
 
 CREATE FUNCTION courier.alter_task(
-    task text, conflict text DEFAULT NULL, forward_origins boolean DEFAULT NULL, exclude text[] DEFAULT NULL
+    task text, conflict text DEFAULT NULL, forward_origins boolean DEFAULT NULL, exclude text[] DEFAULT NULL, ddl text DEFAULT NULL
 ) RETURNS void
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'alter_options_wrapper';

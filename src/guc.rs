@@ -26,6 +26,7 @@ static DISK_FREE_CRITICAL: GucSetting<i32> = GucSetting::<i32>::new(10);
 static DISK_FULL_WARNING: GucSetting<i32> = GucSetting::<i32>::new(1440);
 static LONG_TRANSACTION: GucSetting<i32> = GucSetting::<i32>::new(300);
 static XID_AGE_WARNING: GucSetting<i32> = GucSetting::<i32>::new(1_000_000_000);
+static DDL_LOCK_ALERT: GucSetting<i32> = GucSetting::<i32>::new(10);
 static EVENTS_KEPT: GucSetting<i32> = GucSetting::<i32>::new(10_000);
 static ON_CAPTURE_ERROR: GucSetting<OnCaptureError> = GucSetting::<OnCaptureError>::new(OnCaptureError::Warn);
 static DDL_INLINE_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(256);
@@ -281,6 +282,16 @@ fn define_health() {
         GucFlags::default(),
     );
     GucRegistry::define_int_guc(
+        c"courier.ddl_lock_alert",
+        c"A command that waits longer for locks on the destination is a warning, and an event.",
+        c"In seconds.",
+        &DDL_LOCK_ALERT,
+        0,
+        86_400,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
         c"courier.events_kept",
         c"How many rows courier.events and courier.alerts keep.",
         c"The oldest go first.",
@@ -336,6 +347,10 @@ pub fn max_retained_wal() -> Option<u64> {
     u64::try_from(MAX_RETAINED_WAL.get()).ok().map(|megabytes| megabytes << 20)
 }
 
+pub fn ddl_lock_alert() -> Duration {
+    Duration::from_secs(DDL_LOCK_ALERT.get().max(0) as u64)
+}
+
 /// In megabytes.
 pub fn retained_wal_warning() -> i32 {
     RETAINED_WAL_WARNING.get()
@@ -356,7 +371,7 @@ pub fn xid_age_warning() -> i32 {
 }
 
 /// The thresholds of `courier.health()` by the names of their settings.
-pub fn thresholds() -> [(&'static str, i32); 10] {
+pub fn thresholds() -> [(&'static str, i32); 11] {
     [
         ("health_interval", HEALTH_INTERVAL.get()),
         ("max_retained_wal", MAX_RETAINED_WAL.get()),
@@ -367,6 +382,7 @@ pub fn thresholds() -> [(&'static str, i32); 10] {
         ("disk_free_warning", DISK_FREE_WARNING.get()),
         ("disk_free_critical", DISK_FREE_CRITICAL.get()),
         ("disk_full_warning", DISK_FULL_WARNING.get()),
+        ("ddl_lock_alert", DDL_LOCK_ALERT.get()),
         ("long_transaction", LONG_TRANSACTION.get()),
     ]
 }

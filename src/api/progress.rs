@@ -1,5 +1,6 @@
 //! What the views show from shared memory. Internal functions: the views filter by owner.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use pgrx::prelude::*;
@@ -102,6 +103,40 @@ fn copy_figures() -> TableIterator<
         }
     }
     TableIterator::new(rows)
+}
+
+/// Commands that wait for locks on the destination. What those who hold them run is for who may use the task.
+#[pg_extern(sql = false)]
+fn command_waits() -> TableIterator<
+    'static,
+    (
+        name!(task_id, i32),
+        name!(command, i64),
+        name!(waits_since, Option<TimestampWithTimeZone>),
+        name!(holders, Text),
+        name!(statements, Option<Text>),
+    ),
+> {
+    let caller = xact::user_id().to_string();
+    let rows = report::unwrap(spi::as_extension(|| {
+        let sql = "SELECT t.id, pg_has_role($1::oid, t.owner, 'USAGE') FROM courier.task t \
+                   WHERE pg_has_role($1::oid, t.owner, 'USAGE') OR pg_has_role($1::oid, 'pg_monitor', 'USAGE')";
+        spi::query(sql, &[Some(&caller)])
+    }));
+    let mut seen: HashMap<i32, bool> = HashMap::new();
+    for row in &rows {
+        seen.insert(report::unwrap(row.parse(0)), report::unwrap(row.bool(1)));
+    }
+    let mut waits = Vec::new();
+    for (id, status) in report::unwrap(statuses()) {
+        let (Some(is_mine), Some(since)) = (seen.get(&id), status.lock_wait.since()) else { continue };
+        if status.apply_worker().process.pid().is_some() {
+            let statements = is_mine.then(|| status.lock_wait.statements().into());
+            let (command, holders) = (status.command.load(Relaxed), status.lock_wait.holders().into());
+            waits.push((id, command, timestamp(since), holders, statements));
+        }
+    }
+    TableIterator::new(waits)
 }
 
 /// A position that is known.

@@ -30,7 +30,7 @@ use super::second::{Open, Second};
 use super::session::fits::There;
 use super::writer::{Writer, WriterIdentity};
 use crate::catalog::ConflictPolicy;
-use crate::destination::Destination;
+use crate::destination::{Destination, OnLockWait};
 use crate::error::Result;
 use crate::libpq::Watch;
 use crate::logicalrep::{Change, FastMap, Lsn, Relation, Transaction};
@@ -84,6 +84,7 @@ pub struct Applier {
     /// May something wait aside?
     pub(super) has_asides: bool,
     pub(super) definitions: Definitions,
+    pub(super) on_wait: Box<OnLockWait>,
     /// The definitions that changes came with last, by table.
     generations: FastMap<u32, u64>,
 }
@@ -129,6 +130,7 @@ impl Applier {
         plan: Plan,
         selection: Rc<Selection>,
         on_applied: Box<dyn Fn(&Applied)>,
+        on_wait: Box<OnLockWait>,
     ) -> Result<Applier> {
         let (epoch, start) = destination.take_over(&plan.task_id, plan.leases.each_ref().map(String::as_str))?;
         let identity = WriterIdentity::new(plan.task_id, epoch)?;
@@ -149,6 +151,7 @@ impl Applier {
             policies: plan.policies,
             has_asides: false,
             definitions: Definitions::new(plan.temporary),
+            on_wait,
             generations: FastMap::default(),
         })
     }

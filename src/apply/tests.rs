@@ -90,7 +90,9 @@ impl Stage {
         let acquainted = Acquainted::with(fake::destination(&script), &[]).expect("a session");
         let again = script.clone();
         let open = Box::new(move || Ok(fake::destination(&again)));
-        let applier = Applier::new(acquainted, open, plan, Rc::new(selection), Box::new(|_| ())).expect("an applier");
+        let (on_applied, on_wait) = (Box::new(|_: &_| ()), Box::new(|_: Option<&_>| ()));
+        let applier =
+            Applier::new(acquainted, open, plan, Rc::new(selection), on_applied, on_wait).expect("an applier");
         Stage { script, applier, at: 0x1000 }
     }
 

@@ -70,18 +70,13 @@ impl Destination {
         self.connection.exec_all("ROLLBACK TO SAVEPOINT courier_step; RELEASE SAVEPOINT courier_step")
     }
 
-    /// Who holds locks on tables that a statement names, for people.
-    pub fn who_locks(&mut self, statement: &SchemaSql) -> Result<String> {
-        let rows = self.connection.query(
-            "SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format('pid %s (%s)', l.pid, COALESCE(a.usename, '?')), ', ') \
-             FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
-             JOIN pg_catalog.pg_class c ON c.oid = l.relation \
-             WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_catalog.pg_backend_pid() \
-             AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()) \
-             AND c.oid >= 16384 AND pg_catalog.strpos($1, c.relname) > 0",
-            &[Some(statement.as_str())],
-        )?;
-        Ok(rows.first().and_then(|row| row.opt_string(0)).unwrap_or_else(|| "nobody any more".to_owned()))
+    /// Who holds locks on what a statement names, for people; of many the first.
+    pub fn who_locks(&mut self, statement: &SchemaSql) -> Result<Vec<LockHolder>> {
+        let sql = include_str!("../../sql/query/destination/lock_holders.sql");
+        let rows = self.connection.query(sql, &[Some(statement.as_str())])?;
+        rows.iter()
+            .map(|row| Ok(LockHolder { who: row.string("who")?, statement: row.opt_string("statement") }))
+            .collect()
     }
 
     /// Runs `f` in a transaction. After an error the session is of no use any more.
@@ -129,6 +124,16 @@ impl Destination {
         self.connection.query("SELECT pg_catalog.pg_advisory_unlock($1::bigint)", &[Some(&key)]).map(drop)
     }
 }
+
+/// A session that holds locks, and the beginning of the statement that it runs or ran last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockHolder {
+    pub who: String,
+    pub statement: Option<String>,
+}
+
+/// Hears who holds the locks that a command waits for, as long as it does; none once it has them.
+pub type OnLockWait = dyn Fn(Option<&[LockHolder]>);
 
 /// A session that works on the schema: the id of its process there, 0 when that is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

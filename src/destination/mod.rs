@@ -56,6 +56,7 @@ use crate::libpq::{Connection, refuse_shared};
 pub use catalog::SequenceTo;
 pub use claim::{Claim, Missing, behind, taken_over};
 pub use claimant::Claimant;
+pub use definitions::{LockHolder, OnLockWait};
 pub use endpoint::Endpoint;
 pub use helper_schema::{HelperProblem, removal_of};
 pub use model::{CommandDone, CommandNote, ModelTable};

@@ -3,9 +3,11 @@
 //! One writer for each field, except the requests of `wait_for`. Made by the supervisor, gone with the last process.
 
 use std::sync::atomic::Ordering::{Acquire, Release};
-use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use super::beat::Beat;
+use super::lock_wait::LockWait;
+use super::shared_text::SharedText;
 use crate::error::{Error, Origin, Remedy};
 use crate::guc::MAX_SYNC_WORKERS;
 use crate::logicalrep::Lsn;
@@ -50,6 +52,8 @@ pub struct TaskStatus {
     /// Commands of the source that were applied, and the one that is being applied.
     pub commands: AtomicU64,
     pub command: AtomicI64,
+    /// What that one waits for.
+    pub lock_wait: LockWait,
     /// Looks that the aside worker has taken at its items; each may have changed what becomes of a command.
     pub asides: AtomicU64,
     /// Rates of the last full second, and when it ended.
@@ -72,14 +76,14 @@ pub struct TaskStatus {
     pub waiters: AtomicU32,
     pub changed: Condition,
     /// What the supervisor is doing, for people, and since when.
-    phase: Text<256>,
+    phase: SharedText<256>,
     /// The process on the destination whose end is waited for: 0 for nobody, -1 for one whose process is gone.
     awaited_there: AtomicI32,
     pub phase_since: AtomicI64,
     /// Why sequences did not arrive when they were asked for last; empty when they did.
-    sequences_trouble: Text<512>,
+    sequences_trouble: SharedText<512>,
     /// The exported snapshot that a copy without a stream uses.
-    snapshot: Text<64>,
+    snapshot: SharedText<64>,
     /// The way of the last heartbeat.
     pub beat: Beat,
     /// The apply worker's place is the first. The last is that of the worker that holds a snapshot, which only a task without a stream
@@ -101,36 +105,10 @@ pub struct WorkerStatus {
     lsn: AtomicU64,
     remedy: AtomicU32,
     origin: AtomicU32,
-    sqlstate: Text<8>,
-    message: Text<1024>,
-    detail: Text<3072>,
-    hint: Text<1024>,
-}
-
-/// A short text of atomics: written by one process before it ends, read by another afterwards.
-#[repr(C)]
-struct Text<const N: usize> {
-    length: AtomicU32,
-    bytes: [AtomicU8; N],
-}
-
-impl<const N: usize> Text<N> {
-    fn set(&self, text: &str) {
-        let mut length = text.len().min(N);
-        while !text.is_char_boundary(length) {
-            length -= 1;
-        }
-        for (to, from) in self.bytes.iter().zip(text.bytes().take(length)) {
-            to.store(from, Relaxed);
-        }
-        self.length.store(length as u32, Relaxed);
-    }
-
-    fn get(&self) -> String {
-        let length = (self.length.load(Relaxed) as usize).min(N);
-        let bytes: Vec<u8> = self.bytes[..length].iter().map(|b| b.load(Relaxed)).collect();
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
+    sqlstate: SharedText<8>,
+    message: SharedText<1024>,
+    detail: SharedText<3072>,
+    hint: SharedText<1024>,
 }
 
 // Atomics, arrays of them, a Process, and a Condition; zero bytes are valid values.

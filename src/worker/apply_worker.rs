@@ -18,7 +18,7 @@ use crate::catalog::tables::{self, TaskTable};
 use crate::catalog::{DdlPolicy, Task, commands, coverage, ddl_policies, locks, marks};
 use crate::decode::{ChangeSink, EarlySink, Event};
 use crate::destination::Endpoint;
-use crate::destination::{self, Purpose};
+use crate::destination::{self, OnLockWait, Purpose};
 use crate::error::{Error, Remedy, Result, sqlstate};
 use crate::failpoint;
 use crate::logicalrep::{Change, Lsn, Relation, Transaction, names};
@@ -188,12 +188,13 @@ fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
     task.log_line(&format!("decodes slot \"{}\"", names::slot_name(&task.name)));
     let observer = status.clone();
     let on_applied = Box::new(move |applied: &Applied| note_applied(&observer, applied));
+    let on_wait = tells_of_waits(status.clone());
     let endpoint = endpoint.for_extras();
     let open = Box::new(move || endpoint.open(Purpose::Apply));
     let destination = session.destination_id().map(str::to_owned);
     let origins = Origins { forward: task.forward_origins, destination, marks };
     let selection = Rc::new(Selection::new(coverage, origins, own));
-    let mut applier = Applier::new(session, open, plan, selection.clone(), on_applied)?;
+    let mut applier = Applier::new(session, open, plan, selection.clone(), on_applied, on_wait)?;
     if task.ddl == DdlPolicy::Replicate {
         applier.follow_model()?;
     }
@@ -299,6 +300,20 @@ fn own_tables(task: &Task) -> Result<Own> {
     let is_read = matches!(task.ddl, DdlPolicy::Replicate | DdlPolicy::Stop);
     let commands = if is_read { row.parse("commands")? } else { 0 };
     Ok(Own { heartbeat: row.parse("heartbeat")?, rewritten: row.parse("rewritten")?, commands, task: task.id })
+}
+
+/// A command that waits for locks there keeps this process from anything else.
+fn tells_of_waits(status: Rc<Segment<TaskStatus>>) -> Box<OnLockWait> {
+    // Whoever told of it last is gone.
+    status.lock_wait.is_over();
+    Box::new(move |holders| {
+        match holders {
+            Some(holders) => status.lock_wait.goes_on(holders),
+            None if status.lock_wait.since().is_none() => return,
+            None => status.lock_wait.is_over(),
+        }
+        status.supervisor.nudge();
+    })
 }
 
 fn note_applied(status: &TaskStatus, applied: &Applied) {

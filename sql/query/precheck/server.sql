@@ -132,28 +132,6 @@ SELECT 'health_check', NULL, NULL,
   LEFT JOIN courier.health_last h ON true
  WHERE courier.threshold('health_interval') = 0 AND COALESCE(h.ran_at < clock_timestamp() - interval '5 min', true)
 UNION ALL
-SELECT 'ddl_event_triggers', NULL, w.name,
-       CASE WHEN e.evtname IS NULL THEN 'The event trigger does not exist: commands are not captured.'
-            WHEN e.evtenabled = 'D' THEN 'The event trigger is disabled: commands are not captured.'
-            ELSE 'The event trigger does not fire in every session (session_replication_role): commands of some are not captured.' END,
-       concat(CASE WHEN e.evtname IS NULL THEN format('CREATE EVENT TRIGGER %I ON %s EXECUTE FUNCTION courier.capture_ddl(); ', w.name, w.event) END,
-              format('ALTER EVENT TRIGGER %I ENABLE ALWAYS;', w.name)), 'source'
-  FROM s, (VALUES ('pg_courier_ddl', 'ddl_command_end'), ('pg_courier_ddl_drop', 'sql_drop'), ('pg_courier_ddl_rewrite', 'table_rewrite')) AS w(name, event)
-  LEFT JOIN pg_catalog.pg_event_trigger e ON e.evtname = w.name
- WHERE commands AND e.evtenabled IS DISTINCT FROM 'A'
-UNION ALL
--- From 17 on a setting switches all of them off.
-SELECT 'ddl_event_triggers', NULL, 'event_triggers', 'Setting event_triggers is off: no event trigger fires, and commands are not captured.',
-       'ALTER SYSTEM SET event_triggers = on; SELECT pg_reload_conf();', 'reload'
-  FROM s, pg_catalog.pg_settings g
- WHERE commands AND g.name = 'event_triggers' AND g.reset_val = 'off' AND g.source NOT IN ('database', 'user', 'database user', 'client')
-UNION ALL
-SELECT 'ddl_event_triggers', NULL, COALESCE('role ' || quote_ident(r.rolname), 'database ' || quote_ident(d.datname)),
-       'Its sessions have event_triggers = off: their commands are not captured.',
-       CASE WHEN r.rolname IS NULL THEN format('ALTER DATABASE %I RESET event_triggers;', d.datname)
-            ELSE format('ALTER ROLE %I%s RESET event_triggers;', r.rolname, ' IN DATABASE ' || quote_ident(d.datname)) END, 'source'
-  FROM s, pg_catalog.pg_db_role_setting g
-  LEFT JOIN pg_catalog.pg_database d ON d.oid = g.setdatabase
-  LEFT JOIN pg_catalog.pg_roles r ON r.oid = g.setrole
- WHERE commands AND (g.setdatabase = 0 OR d.datname = current_database())
-   AND EXISTS (SELECT FROM unnest(g.setconfig) AS c WHERE split_part(c, '=', 1) = 'event_triggers' AND NOT split_part(c, '=', 2)::boolean)
+SELECT 'ddl_event_triggers', NULL, u.object, u.detail, u.fix, u.place
+  FROM s, courier.uncaptured u
+ WHERE commands

@@ -30,7 +30,7 @@ use self::done::Done;
 use super::applier::Applier;
 use super::definitions::RowsAnew;
 use crate::destination::aside::{LeftBy, Pending};
-use crate::destination::{CommandDone, Destination};
+use crate::destination::{CommandDone, Destination, OnLockWait};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::{CopySnapshot, TableName, Transaction};
 use crate::schema::aside::Aside;
@@ -137,7 +137,9 @@ impl Applier {
         let emptied = loads.as_ref().and_then(|(table, name)| Some((*table, name.as_ref()?)));
         let queue = aside::Queue { task_id: &task_id, pending, emptied: emptied.map(|(table, _)| table) };
         let divided = aside::divide(destination, command, &decided, queue)?;
-        let work = Work { command, task_id: &task_id, emptyings: &emptyings(&decided, emptied), divided: &divided };
+        let emptyings = emptyings(&decided, emptied);
+        let work =
+            Work { command, task_id: &task_id, emptyings: &emptyings, divided: &divided, on_wait: &*self.on_wait };
         let (objects, done) = match &by_hand {
             None => apply(destination, &work)?,
             Some(statement) => {
@@ -331,6 +333,7 @@ struct Work<'a> {
     task_id: &'a str,
     emptyings: &'a [Emptying],
     divided: &'a aside::Divided,
+    on_wait: &'a OnLockWait,
 }
 
 /// Runs what makes one image of the other; what was said there or is going to be, and about what.

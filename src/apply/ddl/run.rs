@@ -1,6 +1,6 @@
 //! The statements of a command, run on the destination inside the group's transaction.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::done::{Done, NotTaken};
 use super::{Command, Work};
@@ -30,12 +30,12 @@ pub(super) fn run(destination: &mut Destination, work: &Work<'_>) -> Result<Done
         return Ok(Done::default());
     }
     let mut pause = FIRST_PAUSE;
-    let since = Instant::now();
     loop {
         destination.begin_definitions(PATIENCE)?;
         match attempt(destination, &divided.leftovers, work.emptyings, &divided.items) {
             Ok(done) => {
                 destination.end_definitions()?;
+                (work.on_wait)(None);
                 return Ok(done);
             }
             Err(Refused { statement, error, .. }) if is_busy(&error) => {
@@ -44,15 +44,15 @@ pub(super) fn run(destination: &mut Destination, work: &Work<'_>) -> Result<Done
                     // It rests for longer than we wait for its locks.
                     continue;
                 }
-                let blockers = destination.who_locks(&statement)?;
-                bgworker::report_activity(&format!(
-                    "waiting for a lock on the destination for {} s, held by {blockers}: {statement}",
-                    since.elapsed().as_secs()
-                ));
+                (work.on_wait)(Some(&destination.who_locks(&statement)?));
+                bgworker::report_activity(&format!("waiting for locks on the destination: {statement}"));
                 latch::wait_for(pause);
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
-            Err(refused) => return Err(explain(work.command, refused)),
+            Err(refused) => {
+                (work.on_wait)(None);
+                return Err(explain(work.command, refused));
+            }
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::catalog::{DdlPolicy, Stage, Task, commands, tables};
 use crate::destination::{Destination, ModelTable};
 use crate::error::{Error, Remedy, Result};
 use crate::failpoint;
+use crate::guc;
 use crate::pg::bgworker::Handle;
 use crate::pg::{latch, report, xact};
 use crate::schema::model::Standing;
@@ -111,6 +112,8 @@ impl Following {
             has_caught_up: false,
             in_trouble: task.in_trouble || task.last_error.is_some(),
             is_at_rest: false,
+            lock_wait: None,
+            recorded_wait: None,
             commands: None,
             aside: AsideWork::default(),
             tidied: None,
@@ -150,6 +153,7 @@ impl Following {
             self.in_trouble = false;
         }
         self.note_commands(context)?;
+        self.watch_locks(context)?;
         self.aside.attend(context.workers)?;
         self.tidy(context.task)?;
         context.life.sweep.go_on(context.task);
@@ -157,6 +161,29 @@ impl Following {
         context.heart.beat(context.task, &context.status);
         context.life.health.run_now_and_then();
         context.look_around()
+    }
+
+    /// A command that waits for locks on the destination, and everything behind it, waits for whoever holds them.
+    fn watch_locks(&mut self, context: &Context<'_>) -> Result<()> {
+        let wait = &context.status.lock_wait;
+        let (Some(since), holders) = (wait.since(), wait.holders()) else {
+            if self.lock_wait.take().is_some() {
+                context.show(WATCHING);
+            }
+            return Ok(());
+        };
+        self.lock_wait = Some(since);
+        let id = context.status.command.load(Relaxed);
+        context.show(&format!("command {id} of courier.ddl waits for locks on the destination, held by {holders}"));
+        let waited = Duration::from_micros(u64::try_from(xact::now() - since).unwrap_or_default());
+        if self.recorded_wait == Some(since) || waited < guc::ddl_lock_alert() {
+            return Ok(());
+        }
+        self.recorded_wait = Some(since);
+        let what =
+            format!("command {id} of courier.ddl has waited {} s for locks on the destination", waited.as_secs());
+        context.task.log_line(&format!("{what}, held by {holders}"));
+        xact::in_transaction(|| context.task.record_event("waiting", &what, Some(&format!("Held by {holders}."))))
     }
 
     /// What has become of commands, and of tables by them, is noted here when it has happened there.
@@ -207,7 +234,8 @@ impl Following {
             context.look_due_in(),
             context.life.sweep.due_in(context.task),
         ];
-        due.into_iter().min().unwrap_or(FOLLOW_EVERY)
+        let soon = self.lock_wait.map(|_| FOLLOW_EVERY);
+        due.into_iter().chain(soon).min().unwrap_or(FOLLOW_EVERY)
     }
 }
 

@@ -22,4 +22,7 @@ pub struct Following {
     /// How many commands had been applied, and what was done aside, when their outcome was read.
     pub(super) commands: Option<(u64, u64)>,
     pub(super) aside: AsideWork,
+    /// Since when a command waits for locks there, as it was seen last, and as it was recorded.
+    pub(super) lock_wait: Option<i64>,
+    pub(super) recorded_wait: Option<i64>,
 }

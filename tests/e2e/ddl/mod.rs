@@ -28,6 +28,7 @@ mod tasks;
 mod trust;
 mod types;
 
+mod watching;
 use pg_courier_tests::pair::DATABASE;
 use pg_courier_tests::{Pair, TaskOptions};
 
