@@ -66,9 +66,9 @@ SELECT e.at, e.task, e.kind,
  WHERE e.is_ours OR pg_catalog.pg_has_role('pg_monitor', 'USAGE')
  ORDER BY e.id DESC;
 COMMENT ON VIEW courier.events IS
-'What happened to the tasks of this database that the current role may use, the latest first: kind is created, running, paused, finished, stage, error, failed, dropped, adopted, waiting, wal_guard, slot, conflicts. courier.events_kept rows are kept. Errors of tasks may name keys and values of rows: they are for those who may use the task, while members of pg_monitor see that there was one.';
+'What happened to the tasks of this database that the current role may use, the latest first: kind is created, running, paused, finished, stage, error, failed, dropped, adopted, waiting, wal_guard, slot, conflicts, definitions. courier.events_kept rows are kept. Errors of tasks may name keys and values of rows: they are for those who may use the task, while members of pg_monitor see that there was one.';
 COMMENT ON COLUMN courier.events.at IS 'When it happened.';
 COMMENT ON COLUMN courier.events.task IS 'Name of the task; null for what concerns the server.';
-COMMENT ON COLUMN courier.events.kind IS 'created, running, paused, finished, stage, error, failed, dropped, adopted, waiting, wal_guard, slot, conflicts.';
+COMMENT ON COLUMN courier.events.kind IS 'created, running, paused, finished, stage, error, failed, dropped, adopted, waiting, wal_guard, slot, conflicts, definitions.';
 COMMENT ON COLUMN courier.events.message IS 'What happened.';
 COMMENT ON COLUMN courier.events.detail IS 'More about it.';

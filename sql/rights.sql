@@ -18,7 +18,7 @@ VALUES
     -- Tasks, in the order of their lives.
     ('FUNCTION', 'courier.test_connection(text)', 'users'),
     ('FUNCTION', 'courier.create_task(text, text, text[], text[], boolean, boolean, boolean, text, boolean, text)', 'users'),
-    ('FUNCTION', 'courier.alter_task(text, text, boolean, text[])', 'users'),
+    ('FUNCTION', 'courier.alter_task(text, text, boolean, text[], text)', 'users'),
     ('FUNCTION', 'courier.add_table(text, regclass)', 'users'),
     ('FUNCTION', 'courier.plan(text)', 'users'),
     ('FUNCTION', 'courier.start(text)', 'users'),

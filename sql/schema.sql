@@ -156,6 +156,7 @@ COMMENT ON COLUMN courier.task_details.full_copy IS 'Does it copy the rows that 
 COMMENT ON COLUMN courier.task_details.incremental IS 'Does it follow changes?';
 COMMENT ON COLUMN courier.task_details.conflict IS 'What becomes of a change that meets another row than expected: error, ignore, overwrite.';
 COMMENT ON COLUMN courier.task_details.forward_origins IS 'Are changes sent on that came to the source by replication?';
+COMMENT ON COLUMN courier.task_details.ddl IS 'What becomes of commands that change definitions: replicate, ignore, stop, refuse.';
 COMMENT ON COLUMN courier.task_details.include IS 'Patterns of tables that it covers.';
 COMMENT ON COLUMN courier.task_details.exclude IS 'Patterns of tables that it leaves out.';
 COMMENT ON COLUMN courier.task_details.created_at IS 'When it was created.';
@@ -287,8 +288,8 @@ CREATE FUNCTION courier.alter_task(
 ) RETURNS void
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'alter_options_wrapper';
-COMMENT ON FUNCTION courier.alter_task(text, text, boolean, text[]) IS
-'Changes options of a task that is not running; null leaves an option as it is. conflict: error stops at a change that meets another row than expected, ignore keeps the destination''s row, overwrite lets the source''s row win. forward_origins: whether changes are sent on that came to this database by replication. exclude: patterns of tables that the task leaves out from now on, besides those it leaves out already; their rows on the destination stay. Errors: 22023 unknown value, bad pattern or no table left, 55000 the task is running.';
+COMMENT ON FUNCTION courier.alter_task(text, text, boolean, text[], text) IS
+'Changes options of a task that is not running; null leaves an option as it is. conflict: error stops at a change that meets another row than expected, ignore keeps the destination''s row, overwrite lets the source''s row win. forward_origins: whether changes are sent on that came to this database by replication. exclude: patterns of tables that the task leaves out from now on, besides those it leaves out already; their rows on the destination stay. ddl: what becomes of commands that change definitions (see courier.create_task()); a running task is restarted for it. From another value to replicate, definitions of the followed tables are compared with those of the destination, which has to have what rows need; tables that the patterns name and that are not followed are copied. From replicate to another value, commands that have not been applied are not any more. Errors: 22023 unknown value, bad pattern or no table left, 55000 the task is running, or (ddl) copies tables, or its destination has other definitions.';
 
 CREATE FUNCTION courier.coverage(
     task text, OUT table_name text, OUT problem text, OUT detail text, OUT hint text

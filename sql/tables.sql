@@ -69,11 +69,13 @@ CREATE TABLE courier.task (
     -- What the task does about commands on definitions.
     ddl                 text NOT NULL DEFAULT 'ignore' CHECK (ddl IN ('replicate', 'ignore', 'stop', 'refuse')),
     command_under_way   bigint,
-    trusted_roles       text[] NOT NULL DEFAULT '{}'
+    trusted_roles       text[] NOT NULL DEFAULT '{}',
+    capture_due         boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE courier.task IS 'Internal: one row a task. See view courier.tasks.';
 COMMENT ON COLUMN courier.task.command_under_way IS 'The command of courier.ddl_log at which the task has stopped.';
 COMMENT ON COLUMN courier.task.trusted_roles IS 'Roles of this server whose functions, views and rules the task creates on the destination, besides those of superusers and of its owner.';
+COMMENT ON COLUMN courier.task.capture_due IS 'Commands are applied since a moment ago; definitions are to be captured when transactions of before are over.';
 COMMENT ON COLUMN courier.task.asked_at IS 'When courier.start() or courier.resume() was called last.';
 COMMENT ON COLUMN courier.task.reached IS 'Has the task reached its destination since then?';
 COMMENT ON COLUMN courier.task.trouble_since IS 'Since when errors have kept it from getting further; null while none does.';

@@ -105,3 +105,5 @@ CREATE TABLE courier.sweep (
     log_id    bigint NOT NULL
 );
 COMMENT ON TABLE courier.sweep IS 'Internal: the last row of courier.ddl_log that courier.swept takes into account.';
+ALTER TABLE courier.task ADD COLUMN capture_due boolean NOT NULL DEFAULT false;
+COMMENT ON COLUMN courier.task.capture_due IS 'Commands are applied since a moment ago; definitions are to be captured when transactions of before are over.';

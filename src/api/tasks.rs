@@ -73,12 +73,14 @@ fn alter_options(
     conflict: Option<Text>,
     forward_origins: Option<bool>,
     exclude: Option<Vec<Option<Text>>>,
+    ddl: Option<Text>,
 ) {
     let alter = || {
         let task = given_task(task)?;
         let conflict = conflict.map(|text| ConflictPolicy::given(&text)).transpose()?;
         let exclude = exclude.map(|patterns| all_given("exclude", Some(patterns))).transpose()?;
-        options::alter(&task, Changes { conflict, forward_origins, exclude })
+        let ddl = ddl.map(|text| DdlPolicy::given(&text)).transpose()?;
+        options::alter(&task, Changes { conflict, forward_origins, exclude, ddl })
     };
     report::unwrap(alter())
 }

@@ -31,6 +31,8 @@ pub struct Task {
     pub ddl: DdlPolicy,
     /// Roles whose code is created on the destination, besides the owner and superusers.
     pub trusted_roles: Vec<String>,
+    /// Commands are applied since a moment ago; those of before that left no word are to be over first.
+    pub capture_due: bool,
     /// The change that `courier.skip_change` leaves out.
     pub skip_lsn: Lsn,
     /// Are changes sent on that came here by replication?
@@ -62,7 +64,7 @@ impl Deref for Task {
 const COLUMNS: &str = "t.id, t.uuid, t.name, t.owner, pg_get_userbyid(t.owner) AS owner_name, t.server, \
      to_json(t.include) AS include, to_json(t.exclude) AS exclude, t.schema_sync, t.full_copy, t.incremental, t.wanted, t.failed, \
      t.stage, t.slot_lsn, t.older_gone, COALESCE(t.segment, 0) AS segment, t.needs_replica_role, t.last_error, t.last_error_hint, \
-     t.conflict, t.ddl, to_json(t.trusted_roles) AS trusted_roles, t.skip_lsn, t.forward_origins, t.last_error_lsn, t.trouble_since IS NOT NULL AS in_trouble, \
+     t.conflict, t.ddl, t.capture_due, to_json(t.trusted_roles) AS trusted_roles, t.skip_lsn, t.forward_origins, t.last_error_lsn, t.trouble_since IS NOT NULL AS in_trouble, \
      t.source_id, t.destination_id, t.lease, t.next_lease";
 
 impl Task {
@@ -93,6 +95,7 @@ impl Task {
             conflict: ConflictPolicy::parse(row.text("conflict")?)?,
             ddl: DdlPolicy::parse(row.text("ddl")?)?,
             trusted_roles: list(row.text("trusted_roles")?)?,
+            capture_due: row.bool("capture_due")?,
             skip_lsn: row.lsn("skip_lsn")?,
             forward_origins: row.bool("forward_origins")?,
             last_error_lsn: row.lsn("last_error_lsn")?,

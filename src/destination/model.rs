@@ -153,6 +153,13 @@ impl Destination {
             .map(drop)
     }
 
+    /// With what was left to be done aside.
+    pub fn forget_whole_model(&mut self, task_id: &str) -> Result<()> {
+        let sql = "WITH aside AS (DELETE FROM courier_applied.pending WHERE task_id = $1::uuid) \
+                   DELETE FROM courier_applied.object WHERE task_id = $1::uuid";
+        self.connection.execute(sql, &[Some(task_id)]).map(drop)
+    }
+
     pub fn forget_model(&mut self, task_id: &str, objects: &[Object]) -> Result<()> {
         let (classes, oids): (Vec<u32>, Vec<u32>) = objects.iter().map(|(class, oid)| (class.oid(), *oid)).unzip();
         self.connection

@@ -3,6 +3,8 @@
 //! The statements come from the schema generator (`crate::schema`), each with a query that tells whether its object is
 //! there already; so a run that was cut short goes on where it stopped. One session at a time does so for a task.
 
+pub mod compare;
+
 use crate::destination::Destination;
 use crate::error::{Error, Origin, Result, sqlstate};
 use crate::schema::{Item, Kind, Section};

@@ -3,7 +3,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `create.rs`, `start.rs`, `stop.rs`, `drop.rs` | the life of a task |
-//! | `options.rs`, `tables.rs` | changing one that is not running: options, tables that join or leave |
+//! | `options.rs`, `tables.rs`, `definitions.rs` | changing one: options, tables that join or leave, who sees to definitions |
 //! | `skip.rs`, `conflicts.rs`, `adopt.rs` | decisions of a person: a change that is left out, what was decided, which server is the right one |
 //! | `identity.rs` | replica identities that were changed for it |
 //! | `wait.rs` | waiting until the destination has everything |
@@ -27,6 +27,7 @@ pub mod code;
 pub mod commands;
 pub mod conflicts;
 pub mod create;
+mod definitions;
 pub mod drop;
 pub mod guards;
 pub mod identity;

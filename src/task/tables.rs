@@ -46,6 +46,14 @@ pub fn add(task: &Task, oid: u32) -> Result<()> {
     Ok(())
 }
 
+/// Tables that the patterns name are copied, and followed from then on.
+pub fn begin(task: &Task, tables: &[u32]) -> Result<()> {
+    for found in select::candidates()?.into_iter().filter(|found| tables.contains(&found.table.oid)) {
+        insert(task, &found.table.with_a_name()?)?;
+    }
+    note_triggers(task)
+}
+
 /// The tables that are to be followed from now on: the one that is asked for, or what is missing below it.
 fn asked_for(task: &Task, oid: u32, followed: &[FollowedTable]) -> Result<Vec<Candidate>> {
     let patterns = coverage::patterns(task, followed)?;
@@ -83,14 +91,19 @@ fn asked_for(task: &Task, oid: u32, followed: &[FollowedTable]) -> Result<Vec<Ca
     Ok(tables)
 }
 
-/// Each table has to be there, and empty; of a former copy nothing is known any more.
-fn prepare_destination(task: &Task, tables: &[Candidate], followed: &[FollowedTable]) -> Result<()> {
+/// The destination, to change there what the task knows: a copy of the server that writes there has nothing to change.
+pub fn reach(task: &Task) -> Result<Destination> {
     let mut destination = Endpoint::of(task)?.open(Purpose::Control)?;
-    // A copy of the server that writes there has nothing to change there.
     let claimant = Claimant::of(task, source::of(task).as_mut())?;
     claimant.check_source(task)?;
     destination.check_helper_schema()?;
     destination.check_writer(&claimant.claim(task))?;
+    Ok(destination)
+}
+
+/// Each table has to be there, and empty; of a former copy nothing is known any more.
+fn prepare_destination(task: &Task, tables: &[Candidate], followed: &[FollowedTable]) -> Result<()> {
+    let mut destination = reach(task)?;
     refuse_shared(task, tables, &mut destination)?;
     for table in tables.iter().filter(|table| table.kind == 'r') {
         let known = followed.iter().find(|f| f.relid == table.oid).map(|f| f.name.clone());

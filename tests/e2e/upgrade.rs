@@ -18,8 +18,8 @@ fn a_running_task_goes_on() {
     let pair = Pair::builder().source_of(install).start();
     let source = &pair.source;
     mirror_small_tables(&pair);
-    source.run(DATABASE, "CREATE TABLE later (id int PRIMARY KEY)");
-    pair.start_task("waits", &["public.later"]);
+    source.run(DATABASE, "CREATE SCHEMA aside; CREATE TABLE aside.later (id int PRIMARY KEY)");
+    pair.start_task("waits", &["aside.later"]);
     pair.wait_for_state(DATABASE, "waits", "synchronizing");
     pair.call(DATABASE, "pause", "waits");
     source.run(
@@ -45,8 +45,18 @@ fn a_running_task_goes_on() {
     pair.assert_mirrored(TASK, &SMALL);
     assert_eq!(pair.task(DATABASE, "waits", "state"), "paused");
     pair.call(DATABASE, "resume", "waits");
-    source.run(DATABASE, "INSERT INTO later VALUES (1)");
-    pair.assert_mirrored("waits", &["public.later"]);
+    source.run(DATABASE, "INSERT INTO aside.later VALUES (1)");
+    pair.assert_mirrored("waits", &["aside.later"]);
+
+    // The task of the old release applies commands from now on.
+    source.run(DATABASE, &format!("SELECT courier.alter_task('{TASK}', ddl => 'replicate')"));
+    source.run(
+        DATABASE,
+        "ALTER TABLE items ADD added int DEFAULT 3; INSERT INTO items VALUES (5003, 1, 'commands', 4); CREATE TABLE made (id int PRIMARY KEY); \
+         INSERT INTO made VALUES (1); ALTER TABLE journal RENAME TO diary; INSERT INTO diary VALUES (1, 'with another name')",
+    );
+    pair.caught_up(DATABASE, TASK);
+    pair.assert_same(DATABASE, &["public.items", "public.diary"]);
 
     let granted = "SELECT has_function_privilege('mover', 'courier.start(text)', 'EXECUTE'), \
          has_function_privilege('watcher', 'courier.start(text)', 'EXECUTE'), \

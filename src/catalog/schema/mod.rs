@@ -14,6 +14,7 @@ mod privileges;
 mod tables;
 
 use std::cell::OnceCell;
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use self::needs::Needs;
@@ -21,8 +22,10 @@ use super::{Scope, sequences};
 use crate::error::{Error, Result, sqlstate};
 use crate::pg::{compat, encoding};
 use crate::schema::Item;
-use crate::schema::captured::Captured;
+use crate::schema::apart::apart;
+use crate::schema::captured::{Captured, Taker, Trust};
 use crate::schema::image::{Class, Image};
+use crate::schema::model::{Known, Standing};
 use crate::schema::plan;
 use crate::schema::scope::Object;
 
@@ -102,6 +105,23 @@ pub fn statements_and_privileges(extent: &Extent) -> Result<Vec<Item>> {
 pub struct ImageAt {
     pub captured: Captured,
     pub snapshot: String,
+}
+
+impl ImageAt {
+    /// The image as a task has it that follows these tables.
+    pub fn for_task(&self, tables: &[u32], trust: &Trust, available: &[Object]) -> Image {
+        let taker = Taker { trust, available, applied: &HashSet::new() };
+        let mut captured = self.captured.clone();
+        captured.feed(tables, &taker, &HashSet::new());
+        captured.for_task(tables, &taker)
+    }
+
+    /// An image of that moment, object by object: commands that the moment shows are not applied to them again.
+    pub fn known(&self, image: &Image) -> Vec<(Object, Known)> {
+        let known =
+            |(object, kept)| (object, Known { standing: Standing::Followed, base: self.snapshot.clone(), kept });
+        apart(image, &self.captured.dependencies, &self.captured.causes).into_iter().map(known).collect()
+    }
 }
 
 pub fn moment(extent: &Extent) -> Result<ImageAt> {

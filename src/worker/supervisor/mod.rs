@@ -8,6 +8,7 @@
 //! `courier.resume()`.
 
 mod aside;
+mod capture;
 mod claim;
 mod context;
 mod copy;

@@ -1,7 +1,7 @@
 //! The objects of the task on the destination: tables before the copy, indexes and constraints after it, foreign keys when
 //! the tables are one state of the source.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::context::{Context, Outcome, show};
@@ -16,11 +16,8 @@ use crate::failpoint;
 use crate::logicalrep::words::counted;
 use crate::pg::xact;
 use crate::schema::Item;
-use crate::schema::apart::{apart, together};
+use crate::schema::apart::together;
 use crate::schema::aside::{LatePart, nothing_of, without};
-use crate::schema::captured::Taker;
-use crate::schema::model::{Known, Standing};
-use crate::schema::scope::Object;
 use crate::schema_sync::{self, IfThere, When};
 
 pub struct PreData;
@@ -139,15 +136,8 @@ fn keep_model(task: &Task, destination: &mut Destination) -> Result<()> {
         Ok((oids, moment))
     })?;
     let available = destination.available(&moment.captured.causes)?;
-    let trust = task.trust();
-    let taker = Taker { trust: &trust, available: &available, applied: &HashSet::new() };
-    let mut captured = moment.captured.clone();
-    captured.feed(&oids, &taker, &HashSet::new());
-    let image = captured.for_task(&oids, &taker);
-    let known: Vec<(Object, Known)> = apart(&image, &moment.captured.dependencies, &moment.captured.causes)
-        .into_iter()
-        .map(|(object, kept)| (object, Known { standing: Standing::Followed, base: moment.snapshot.clone(), kept }))
-        .collect();
+    let image = moment.for_task(&oids, &task.trust(), &available);
+    let known = moment.known(&image);
     destination.in_transaction(|destination| {
         destination.store_model(&task.uuid, known.iter().map(|(object, known)| (object, known)))
     })

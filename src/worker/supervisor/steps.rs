@@ -5,6 +5,7 @@
 //! slot        makes the replication slot                              slot_lsn
 //! claim       makes or claims the task's row on the destination       asked anew at each attempt
 //! older gone  waits for transactions that the slot may miss           older_gone
+//! capture     says what commands of before have left unsaid            capture_due
 //! pre-data    creates tables                                          stage full_copy
 //! copy        copies each table under a snapshot                      stage post_data
 //! post-data   creates indexes, constraints, triggers                  stage catching_up
@@ -15,6 +16,7 @@
 //! An attempt goes through the list with the task's row as it found it. A step that is complete is not run again, but what
 //! it left behind is looked at: a slot can be lost, a destination put back to before the copy.
 
+use super::capture::Capture;
 use super::claim::ClaimRow;
 use super::context::{Context, Outcome};
 use super::copy::{Copy, Finish};
@@ -42,7 +44,7 @@ macro_rules! in_this_order {
     };
 }
 
-in_this_order!(Slot, ClaimRow, OlderGone, PreData, Copy, PostData, CatchUp, Follow, Finish);
+in_this_order!(Slot, ClaimRow, OlderGone, Capture, PreData, Copy, PostData, CatchUp, Follow, Finish);
 
 /// Takes the task from where it is to where it ends.
 pub fn walk(context: &mut Context<'_>) -> Outcome {
@@ -68,7 +70,7 @@ mod tests {
         let scope = Scope { incremental, ..sample.scope.clone() };
         let has_slot = incremental && stage > Stage::Created;
         let slot_lsn = if has_slot { Lsn(1) } else { Lsn::INVALID };
-        Task { scope, stage, slot_lsn, older_gone: has_slot, ..sample }
+        Task { scope, stage, slot_lsn, older_gone: has_slot, capture_due: false, ..sample }
     }
 
     #[test]
@@ -96,6 +98,12 @@ mod tests {
         // The slot is noted, and older transactions may still run.
         let task = Task { older_gone: false, slot_lsn: Lsn(1), ..task(true, Stage::Created) };
         assert_eq!(left(&task)[..2], ["claim", "older_gone"]);
+    }
+
+    #[test]
+    fn definitions_are_captured_before_the_stream_goes_on() {
+        let task = Task { capture_due: true, older_gone: false, ..task(true, Stage::Synchronizing) };
+        assert_eq!(left(&task), ["claim", "older_gone", "capture", "follow"]);
     }
 
     #[test]

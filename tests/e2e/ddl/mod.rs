@@ -5,6 +5,7 @@
 //! says why, and is still held to be seen by somebody: nothing may be different in silence. `COURIER_CASE=words` tells only stories
 //! whose name has these words.
 
+mod altered;
 mod aside;
 mod case;
 mod code;
@@ -27,8 +28,8 @@ mod tables;
 mod tasks;
 mod trust;
 mod types;
-
 mod watching;
+
 use pg_courier_tests::pair::DATABASE;
 use pg_courier_tests::{Pair, TaskOptions};
 
