@@ -39,7 +39,7 @@ use crate::schema::deparse::postgres::{self, Emptying};
 use crate::schema::image::{Class, Name, Table};
 use crate::schema::model::Known;
 use crate::schema::scope::Object;
-use crate::select::Selection;
+use crate::select::{Selection, leftovers};
 
 /// A row of `courier.ddl_log`.
 #[derive(Clone, Debug)]
@@ -318,13 +318,15 @@ fn model(
     Ok(known)
 }
 
-/// Tables that some other tool has made for itself, under names that the patterns fit.
+/// What some other tool has made for itself, under names that the patterns fit: tables, and the functions of its event triggers.
 fn left_behind(selection: &Selection, captured: &Captured) -> HashSet<Name> {
     let is_left = |table: &&Table| {
         let columns = || table.columns.iter().map(|column| column.name.clone()).collect();
         selection.leaves_behind(&TableName::new(&table.name.schema, &table.name.name), columns)
     };
-    captured.image.tables.iter().filter(is_left).map(|table| table.name.clone()).collect()
+    let tables = captured.image.tables.iter().filter(is_left).map(|table| &table.name);
+    let routines = captured.image.routines.iter().map(|routine| &routine.name);
+    tables.chain(routines.filter(|name| leftovers::tool_of_function(&name.name).is_some())).cloned().collect()
 }
 
 /// What is to be said about a command.
