@@ -63,6 +63,8 @@ fn subject(server: Option<Text>, scope: Result<Scope>, ddl: Option<Text>) -> Res
         server: connection::server_by_name(&given("server", server)?)?,
         scope: scope?,
         ddl: DdlPolicy::given(&given("ddl", ddl)?)?,
+        name: None,
+        trusted_roles: [xact::user_name()].into(),
         begun: false,
     })
 }

@@ -22,6 +22,7 @@ mod schema;
 mod source;
 mod subject;
 mod there;
+mod untrusted;
 
 use std::cell::OnceCell;
 use std::collections::HashMap;

@@ -27,6 +27,7 @@ impl Check<'_> {
         self.ask_source(include_str!("../../sql/query/precheck/tables.sql"))?;
         self.marks()?;
         self.leftovers()?;
+        self.untrusted_owners()?;
         self.left_out(selection)
     }
 

@@ -1,5 +1,7 @@
 //! What is checked: a task, or one that does not exist yet; with the facts that the questions need.
 
+use std::collections::HashSet;
+
 use serde_json::json;
 
 use crate::catalog::select::SelectedTables;
@@ -18,6 +20,10 @@ pub struct Subject {
     pub server: u32,
     pub scope: Scope,
     pub ddl: DdlPolicy,
+    /// The task's name, if it exists.
+    pub name: Option<String>,
+    /// Roles whose code is created, besides superusers.
+    pub trusted_roles: HashSet<String>,
     /// Has it begun? Then the destination's tables and the slot are its own.
     pub begun: bool,
 }
@@ -31,6 +37,8 @@ impl Subject {
             server: task.server,
             scope: task.scope.clone(),
             ddl: task.ddl,
+            name: Some(task.name.clone()),
+            trusted_roles: task.trust().roles,
             begun: task.stage > Stage::Created,
         }
     }

@@ -205,6 +205,15 @@ const SOURCE: &[Case] = &[
          CREATE EVENT TRIGGER dts_intercept_ddl ON ddl_command_end EXECUTE FUNCTION public.dts_capture_ddl()",
         "",
     ),
+    case(
+        "ddl_untrusted_owners",
+        FOLLOW,
+        "CREATE ROLE app; CREATE TABLE w.t (id int PRIMARY KEY); CREATE VIEW w.v AS SELECT 1 AS a; CREATE FUNCTION w.f() RETURNS int LANGUAGE sql AS 'SELECT 1'; \
+         ALTER VIEW w.v OWNER TO app; ALTER FUNCTION w.f() OWNER TO app",
+        "",
+    )
+    .repaired_by("ALTER VIEW w.v OWNER TO postgres; ALTER FUNCTION w.f() OWNER TO postgres")
+    .then("DROP ROLE app"),
     case("names_by_case", ALL, "CREATE TABLE w.\"Base\" (id int PRIMARY KEY)", "").repaired_by("DROP TABLE w.\"Base\""),
     case(
         "collation_version",

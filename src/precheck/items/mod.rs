@@ -108,6 +108,7 @@ mod tests {
             "source_marks",
             "coverage",
             "leftovers",
+            "ddl_untrusted_owners",
             "user_mapping",
             "destination_not_empty",
             "destination_is_source",

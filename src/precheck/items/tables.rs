@@ -1,6 +1,6 @@
 //! The selected tables on the source, and what hangs on them.
 
-use super::Concerns::{All, Incremental};
+use super::Concerns::{All, Commands, Incremental};
 use super::{Category, Item};
 
 const TABLES: Category = Category("tables");
@@ -40,6 +40,13 @@ pub const ITEMS: &[Item] = &[
         "Nothing is left of other replication tools: tables of Alibaba Cloud DTS (`dts_ddl_command`, `dts_postgres_heartbeat` and others in \
          schema `public`) and AWS DMS (`awsdms_ddl_audit`), and the event triggers that fill them. Patterns with wildcards leave such tables \
          out; one that names a table of your own exactly takes it.",
+    ),
+    OBJECTS.warning(
+        "ddl_untrusted_owners",
+        Commands,
+        "Functions, views and rules of the covered names belong to superusers, to the owner of the task, or to roles that it trusts: on the \
+         destination they run with the rights of the user there. Those of others are held when a command makes or changes them, until \
+         `courier.approve_ddl()`.",
     ),
     OBJECTS.failed(
         "coverage",
