@@ -126,19 +126,19 @@ CREATE FUNCTION courier.trust_role(task text, role text) RETURNS void
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'trust_role_wrapper';
 COMMENT ON FUNCTION courier.trust_role(text, text) IS
-'Lets a task create functions, views and rules that this role of the source owns, those that are held included. Superusers of the source and the owner of the task are trusted anyway. What runs with the rights of its owner runs with those of the task''s user on the destination. The task must not be running. Errors: 55000 it is, 42704 there is no such role.';
+'Lets a task create functions, views and rules that this role of the source owns, those that are held included. Superusers of the source and the owner of the task are trusted anyway. What runs with the rights of its owner runs with those of the task''s user on the destination. Errors: 42704 there is no such role.';
 
 CREATE FUNCTION courier.distrust_role(task text, role text) RETURNS void
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'distrust_role_wrapper';
 COMMENT ON FUNCTION courier.distrust_role(text, text) IS
-'Lets a task create nothing any more that this role owns; what it has created stays as it is. The task must not be running. Errors: 55000 it is.';
+'Lets a task create nothing any more that this role owns; what it has created stays as it is.';
 
 CREATE FUNCTION courier.set_ddl_policy(task text, kind text, policy text, pattern text DEFAULT '*.*') RETURNS void
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'set_ddl_policy_wrapper';
 COMMENT ON FUNCTION courier.set_ddl_policy(text, text, text, text) IS
-'What a task with ddl => ''replicate'' does about commands on things of a kind whose table, view or function the pattern names; of several patterns the one with most letters counts. kind: table, drop table, view, materialized view, function, index, check, foreign key, trigger, rule, policy, statistics, comment, privileges. policy: replicate; hold leaves the destination as it is and says so in courier.ddl; ignore leaves it as it is; stop stops the task before the command; refuse lets the command fail on the source. Tables cannot be held or ignored, as rows need them; with drop table held or ignored, a table that is dropped stays there. After hold or ignore, courier.capture() brings what is missing. The task must not be running. Errors: 22023 unknown kind, policy or bad pattern, 55000 the task is running.';
+'What a task with ddl => ''replicate'' does about commands on things of a kind whose table, view or function the pattern names; of several patterns the one with most letters counts. kind: table, drop table, view, materialized view, function, index, check, foreign key, trigger, rule, policy, statistics, comment, privileges. policy: replicate; hold leaves the destination as it is and says so in courier.ddl; ignore leaves it as it is; stop stops the task before the command; refuse lets the command fail on the source. Tables cannot be held or ignored, as rows need them; with drop table held or ignored, a table that is dropped stays there. After hold or ignore, courier.capture() brings what is missing. Errors: 22023 unknown kind, policy or bad pattern.';
 
 CREATE VIEW courier.ddl_policies WITH (security_barrier) AS
 SELECT t.name AS task, p.kind, p.pattern, p.policy

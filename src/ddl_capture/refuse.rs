@@ -83,7 +83,7 @@ fn check_kind(tag: &str, kind: Governed, names: &[TableName]) -> Result<()> {
             )
             .detail(format!("Its policy for things of kind {} is \"refuse\".", quote_literal(kind.as_str())))
             .hint(format!(
-                "SELECT courier.set_ddl_policy({}, {}, 'replicate', {}); while the task is paused.",
+                "SELECT courier.set_ddl_policy({}, {}, 'replicate', {});",
                 quote_literal(&task.name),
                 quote_literal(kind.as_str()),
                 quote_literal(&name.shown())

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::check_stopped;
+use super::restarted;
 use crate::catalog::schema::command;
 use crate::catalog::{Task, commands, ddl_log, to_json};
 use crate::ddl_capture::by_hand;
@@ -50,14 +50,20 @@ pub fn approve(task: &Task, id: i64) -> Result<()> {
 
 /// A role whose code the task creates from now on, what is held included.
 pub fn trust(task: &Task, role: &str) -> Result<()> {
-    check_stopped(task)?;
     let row = spi::query_one("SELECT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = $1)", &[Some(role)])?;
     if !row.bool(0)? {
         return Err(Error::new(sqlstate::UNDEFINED_OBJECT, format!("role \"{role}\" does not exist")));
     }
     let roles: BTreeSet<&String> = task.trusted_roles.iter().collect();
     let role = role.to_owned();
-    set_roles(task, roles.into_iter().chain([&role]).collect())?;
+    restarted(task, || {
+        set_roles(task, roles.into_iter().chain([&role]).collect())?;
+        bring_held(task, &role)
+    })
+}
+
+/// What is held of the role comes once more.
+fn bring_held(task: &Task, role: &str) -> Result<()> {
     for id in commands::held(task.id)? {
         let Some(captured) = ddl_log::image(id)? else { continue };
         let objects: Vec<Object> =
@@ -71,8 +77,7 @@ pub fn trust(task: &Task, role: &str) -> Result<()> {
 }
 
 pub fn distrust(task: &Task, role: &str) -> Result<()> {
-    check_stopped(task)?;
-    set_roles(task, task.trusted_roles.iter().filter(|known| *known != role).collect())
+    restarted(task, || set_roles(task, task.trusted_roles.iter().filter(|known| *known != role).collect()))
 }
 
 fn set_roles(task: &Task, roles: BTreeSet<&String>) -> Result<()> {

@@ -67,6 +67,17 @@ pub fn refuse_on_standby() -> Result<()> {
 }
 
 /// The task's description is read by its workers when they start.
+/// Changes what the workers of the task read when they start; those that run are started anew.
+pub fn restarted(task: &Task, change: impl FnOnce() -> Result<()>) -> Result<()> {
+    let runs = task.wanted == Wanted::Running && !task.failed;
+    if runs {
+        // It comes back by itself.
+        processes::stop(task)?;
+    }
+    change()?;
+    if runs { processes::start_supervisor(task.id, &task.name) } else { Ok(()) }
+}
+
 pub fn check_stopped(task: &Task) -> Result<()> {
     if task.wanted != Wanted::Running || task.failed {
         return Ok(());

@@ -1,8 +1,8 @@
 //! `courier.alter_task()`: options of a task that is not running, and what it does about commands, which a running one is restarted for.
 
 use super::create::check_policies;
-use super::{check_stopped, definitions, processes, tables};
-use crate::catalog::{ConflictPolicy, DdlPolicy, Stage, Task, Wanted};
+use super::{check_stopped, definitions, restarted, tables};
+use crate::catalog::{ConflictPolicy, DdlPolicy, Stage, Task};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::names::quote_literal;
 use crate::logicalrep::words::counted;
@@ -30,20 +30,16 @@ pub fn alter(task: &Task, changes: Changes) -> Result<()> {
     if is_about_more {
         check_stopped(task)?;
     }
-    let runs = task.wanted == Wanted::Running && !task.failed;
-    if runs {
-        // It comes back by itself.
-        processes::stop(task)?;
-    }
-    if let Some(patterns) = changes.exclude {
-        tables::exclude(task, patterns)?;
-    }
-    if is_about_ddl {
-        change_ddl(task, ddl)?;
-    }
-    let forward = if forward { "t" } else { "f" };
-    task.update("conflict = $2, forward_origins = $3::bool", &[Some(policy.as_str()), Some(forward)])?;
-    if runs { processes::start_supervisor(task.id, &task.name) } else { Ok(()) }
+    restarted(task, || {
+        if let Some(patterns) = changes.exclude {
+            tables::exclude(task, patterns)?;
+        }
+        if is_about_ddl {
+            change_ddl(task, ddl)?;
+        }
+        let forward = if forward { "t" } else { "f" };
+        task.update("conflict = $2, forward_origins = $3::bool", &[Some(policy.as_str()), Some(forward)])
+    })
 }
 
 /// What has been applied is known from the beginning of the task, or from a comparison with the destination; what an earlier time knew

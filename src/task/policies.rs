@@ -1,6 +1,6 @@
 //! `courier.set_ddl_policy()`: what a task does about commands on things of a kind.
 
-use super::check_stopped;
+use super::restarted;
 use crate::catalog::Task;
 use crate::catalog::ddl_policies::{self, PolicyRow};
 use crate::error::{Error, Result, sqlstate};
@@ -25,6 +25,5 @@ pub fn set(task: &Task, kind: &str, policy: &str, pattern: &str) -> Result<()> {
         .hint("Known are replicate, stop and refuse. A table that is to be left alone: SELECT courier.alter_task(task, exclude => '{schema.table}');"));
     }
     Pattern::parse(pattern)?;
-    check_stopped(task)?;
-    ddl_policies::set(task.id, &PolicyRow { kind, pattern: pattern.to_owned(), policy })
+    restarted(task, || ddl_policies::set(task.id, &PolicyRow { kind, pattern: pattern.to_owned(), policy }))
 }
