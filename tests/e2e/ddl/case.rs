@@ -36,8 +36,6 @@ pub struct Case {
     pub from_major: u32,
     /// Also told with the apply worker killed in the middle.
     pub killed: bool,
-    /// Why it does not hold yet. Then it has to be seen by somebody that it does not.
-    pub later: Option<&'static str>,
 }
 
 impl Case {
@@ -53,7 +51,6 @@ impl Case {
             unlike: false,
             from_major: 13,
             killed: false,
-            later: None,
         }
     }
 
@@ -89,10 +86,6 @@ impl Case {
 
     pub fn killed(self) -> Case {
         Case { killed: true, ..self }
-    }
-
-    pub fn later(self, reason: &'static str) -> Case {
-        Case { later: Some(reason), ..self }
     }
 
     pub fn steps(&self) -> Vec<Step> {

@@ -64,7 +64,7 @@ pub fn tell(cases: Vec<Case>, accident: Accident) {
         if !matches!(outcome, Outcome::AsItShould) && number + 1 < cases.len() {
             harness.begin_anew(number);
         }
-        problems.extend(judge(case, outcome).map(|problem| format!("* {}\n{problem}", case.name)));
+        problems.extend(judge(outcome).map(|problem| format!("* {}\n{problem}", case.name)));
     }
     assert!(problems.is_empty(), "{} of {} cases\n{}", problems.len(), cases.len(), problems.join("\n"));
 }
@@ -77,12 +77,11 @@ fn in_a_word(outcome: &Outcome) -> &'static str {
     }
 }
 
-fn judge(case: &Case, outcome: Outcome) -> Option<String> {
-    match (outcome, case.later) {
-        (Outcome::AsItShould, None) | (Outcome::Told(_), Some(_)) => None,
-        (Outcome::AsItShould, Some(reason)) => Some(format!("holds now, and is said not to: {reason}")),
-        (Outcome::Told(text), None) => Some(text),
-        (Outcome::Wrong(text), _) => Some(format!("nobody says so:\n{text}")),
+fn judge(outcome: Outcome) -> Option<String> {
+    match outcome {
+        Outcome::AsItShould => None,
+        Outcome::Told(text) => Some(text),
+        Outcome::Wrong(text) => Some(format!("nobody says so:\n{text}")),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::case::Case;
 use super::harness::{Accident, tell};
-use super::{columns, indexes, partitions, scope, sessions, tables, types};
+use super::{code, columns, indexes, partitions, scope, sessions, tables, types};
 
 fn cases() -> Vec<Case> {
     let all = [
@@ -16,8 +16,9 @@ fn cases() -> Vec<Case> {
         indexes::cases(),
         types::cases(),
         sessions::cases(),
+        code::code(),
     ];
-    all.into_iter().flatten().filter(|case| case.killed && case.later.is_none()).collect()
+    all.into_iter().flatten().filter(|case| case.killed).collect()
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Commands that change the schema, in the stream: after each story both sides have the same rows and the same definitions, and
 //! `courier.ddl` tells what became of each command.
 //!
-//! Stories are data (`case.rs`), told one after another to one pair of servers and one task (`harness.rs`). One that does not hold yet
-//! says why, and is still held to be seen by somebody: nothing may be different in silence. `COURIER_CASE=words` tells only stories
-//! whose name has these words.
+//! Stories are data (`case.rs`), told one after another to one pair of servers and one task (`harness.rs`). What is not as it should be
+//! must at least be said by somebody: nothing may be different in silence. `COURIER_CASE=words` tells only stories whose name has these
+//! words.
 
 mod altered;
 mod aside;
