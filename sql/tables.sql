@@ -69,7 +69,7 @@ CREATE TABLE courier.task (
     -- What the task does about commands on definitions.
     ddl                 text NOT NULL DEFAULT 'ignore' CHECK (ddl IN ('replicate', 'ignore', 'stop', 'refuse')),
     command_under_way   bigint,
-    trusted_roles       text[] NOT NULL DEFAULT '{}',
+    trusted_roles       oid[] NOT NULL DEFAULT '{}',
     capture_due         boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE courier.task IS 'Internal: one row a task. See view courier.tasks.';

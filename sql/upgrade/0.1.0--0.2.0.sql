@@ -91,7 +91,7 @@ COMMENT ON TABLE courier.ddl_policy IS 'Internal: what tasks do about commands o
 COMMENT ON TABLE courier.ddl_decision IS 'Internal: commands that a person has skipped, or replaced by a statement. See courier.ddl_skip() and courier.ddl_replace().';
 ALTER TABLE courier.task ADD COLUMN command_under_way bigint;
 COMMENT ON COLUMN courier.task.command_under_way IS 'The command of courier.ddl_log at which the task has stopped.';
-ALTER TABLE courier.task ADD COLUMN trusted_roles text[] NOT NULL DEFAULT '{}';
+ALTER TABLE courier.task ADD COLUMN trusted_roles oid[] NOT NULL DEFAULT '{}';
 COMMENT ON COLUMN courier.task.trusted_roles IS 'Roles of this server whose functions, views and rules the task creates on the destination, besides those of superusers and of its owner.';
 CREATE TABLE courier.swept (
     class oid NOT NULL,

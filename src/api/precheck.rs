@@ -3,7 +3,7 @@
 use pgrx::prelude::*;
 
 use super::arguments::{given, given_scope, seen_task};
-use crate::catalog::{DdlPolicy, Scope, connection};
+use crate::catalog::{ConflictPolicy, DdlPolicy, Scope, connection};
 use crate::error::Result;
 use crate::pg::text::Text;
 use crate::pg::{report, xact};
@@ -56,15 +56,20 @@ returns_findings! {
 
 /// A task that does not exist yet.
 fn subject(server: Option<Text>, scope: Result<Scope>, ddl: Option<Text>) -> Result<Subject> {
+    let scope = scope?;
+    let ddl = match ddl {
+        Some(text) => DdlPolicy::given(&text)?,
+        None => DdlPolicy::of_new(scope.incremental, ConflictPolicy::Error),
+    };
     Ok(Subject {
         task: None,
         slot_name: String::new(),
         owner: xact::user_id(),
         server: connection::server_by_name(&given("server", server)?)?,
-        scope: scope?,
-        ddl: DdlPolicy::given(&given("ddl", ddl)?)?,
+        scope,
+        ddl,
         name: None,
-        trusted_roles: [xact::user_name()].into(),
+        trusted_roles: [xact::user_id()].into(),
         begun: false,
     })
 }

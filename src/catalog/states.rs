@@ -108,6 +108,11 @@ impl ConflictPolicy {
 }
 
 impl DdlPolicy {
+    /// That of a task of which nobody has said it: commands are carried over wherever that can be done.
+    pub fn of_new(incremental: bool, conflict: ConflictPolicy) -> DdlPolicy {
+        if incremental && conflict == ConflictPolicy::Error { DdlPolicy::Replicate } else { DdlPolicy::Ignore }
+    }
+
     /// A word that a user has typed.
     pub fn given(word: &str) -> Result<DdlPolicy> {
         DdlPolicy::find(word).ok_or_else(|| {

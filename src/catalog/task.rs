@@ -30,7 +30,7 @@ pub struct Task {
     pub conflict: ConflictPolicy,
     pub ddl: DdlPolicy,
     /// Roles whose code is created on the destination, besides the owner and superusers.
-    pub trusted_roles: Vec<String>,
+    pub trusted_roles: Vec<u32>,
     /// Commands are applied since a moment ago; those of before that left no word are to be over first.
     pub capture_due: bool,
     /// The change that `courier.skip_change` leaves out.
@@ -94,7 +94,7 @@ impl Task {
             last_error_hint: row.opt_string("last_error_hint"),
             conflict: ConflictPolicy::parse(row.text("conflict")?)?,
             ddl: DdlPolicy::parse(row.text("ddl")?)?,
-            trusted_roles: list(row.text("trusted_roles")?)?,
+            trusted_roles: oids(row.text("trusted_roles")?)?,
             capture_due: row.bool("capture_due")?,
             skip_lsn: row.lsn("skip_lsn")?,
             forward_origins: row.bool("forward_origins")?,
@@ -109,7 +109,7 @@ impl Task {
 
     /// Whose code it creates.
     pub fn trust(&self) -> Trust {
-        let roles = self.trusted_roles.iter().chain([&self.owner_name]).cloned().collect();
+        let roles = self.trusted_roles.iter().copied().chain([self.owner]).collect();
         Trust { task_id: self.uuid.clone(), roles }
     }
 
@@ -267,6 +267,12 @@ impl Task {
 
 fn list(json: &str) -> Result<Vec<String>> {
     serde_json::from_str(json).map_err(|e| Error::internal(format!("invalid pattern list: {e}")))
+}
+
+/// OIDs are strings in JSON.
+fn oids(json: &str) -> Result<Vec<u32>> {
+    let parse = |oid: &String| oid.parse().map_err(|_| Error::internal(format!("invalid oid \"{oid}\"")));
+    list(json)?.iter().map(parse).collect()
 }
 
 /// The list as JSON, for a text parameter.

@@ -23,7 +23,7 @@ pub struct Subject {
     /// The task's name, if it exists.
     pub name: Option<String>,
     /// Roles whose code is created, besides superusers.
-    pub trusted_roles: HashSet<String>,
+    pub trusted_roles: HashSet<u32>,
     /// Has it begun? Then the destination's tables and the slot are its own.
     pub begun: bool,
 }

@@ -18,9 +18,9 @@ impl Check<'_> {
         let is_named = self.subject.scope.named()?;
         let mut by_role: BTreeMap<String, BTreeMap<String, u32>> = BTreeMap::new();
         for row in &rows {
-            let role = row.text("rolname")?;
-            if is_named(row.text("nspname")?, row.text("name")?) && !self.subject.trusted_roles.contains(role) {
-                *by_role.entry(role.to_owned()).or_default().entry(row.string("kind")?).or_default() += 1;
+            let is_trusted = self.subject.trusted_roles.contains(&row.parse::<u32>("role_oid")?);
+            if is_named(row.text("nspname")?, row.text("name")?) && !is_trusted {
+                *by_role.entry(row.string("rolname")?).or_default().entry(row.string("kind")?).or_default() += 1;
             }
         }
         for (role, kinds) in by_role {

@@ -63,6 +63,8 @@ pub struct Captured {
 pub struct Owned {
     pub object: Object,
     pub role: String,
+    /// By which it is trusted: another role may get the name.
+    pub role_oid: u32,
     pub is_superuser: bool,
 }
 
@@ -107,8 +109,8 @@ pub struct Taker<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
     pub task_id: String,
-    /// Roles of the source.
-    pub roles: HashSet<String>,
+    /// Roles of the source, by their oids.
+    pub roles: HashSet<u32>,
 }
 
 impl Captured {
@@ -179,7 +181,7 @@ impl Captured {
     pub fn untrusted(&self, taker: &Taker) -> Vec<&Owned> {
         let approved = self.approval.iter().filter(|approval| approval.task == taker.trust.task_id);
         let approved: HashSet<&(Object, String)> = approved.flat_map(|approval| &approval.code).collect();
-        let is_trusted = |owned: &Owned| owned.is_superuser || taker.trust.roles.contains(&owned.role);
+        let is_trusted = |owned: &Owned| owned.is_superuser || taker.trust.roles.contains(&owned.role_oid);
         let is_approved = |owned: &Owned| {
             let code = self.code_of(owned.object).map(|code| (owned.object, code));
             code.is_some_and(|code| approved.contains(&code) || taker.applied.contains(&code))
@@ -290,6 +292,7 @@ mod tests {
     use crate::schema::samples::{child, column, constraint, image, needs, sequence, table};
 
     const FUNCTION: Object = (Class::Proc, 900);
+    const LOW: u32 = 600;
 
     fn captured(image: Image, dependencies: Vec<Dependency>) -> Captured {
         let touched = image.tables.iter().map(|table| (Class::Relation, table.oid)).collect();
@@ -300,8 +303,8 @@ mod tests {
         for_trusting_task(captured, tables, available, &[])
     }
 
-    fn for_trusting_task(captured: &Captured, tables: &[u32], available: &[Object], trusted: &[&str]) -> Image {
-        let roles = trusted.iter().map(|role| (*role).to_owned()).collect();
+    fn for_trusting_task(captured: &Captured, tables: &[u32], available: &[Object], trusted: &[u32]) -> Image {
+        let roles = trusted.iter().copied().collect();
         let trust = Trust { task_id: "a".to_owned(), roles };
         captured.for_task(tables, &Taker { trust: &trust, available, applied: &HashSet::new() })
     }
@@ -383,7 +386,12 @@ mod tests {
             at_table: false,
             ..needs((Class::Relation, 6), Some(6), (Class::Relation, 5))
         };
-        let owned = |object, role: &str| Owned { object, role: role.to_owned(), is_superuser: role == "postgres" };
+        let owned = |object, role: &str| Owned {
+            object,
+            role: role.to_owned(),
+            role_oid: LOW,
+            is_superuser: role == "postgres",
+        };
         let owners = vec![
             owned(FUNCTION, "low"),
             owned((Class::Relation, 5), "postgres"),
@@ -401,7 +409,7 @@ mod tests {
     fn code_of_a_stranger_waits_and_so_does_what_needs_it() {
         let captured = code();
         assert_eq!(blocked(&for_task(&captured, &[], &[])), (vec![true], vec![true, true]));
-        assert_eq!(blocked(&for_trusting_task(&captured, &[], &[], &["low"])), (vec![false], vec![false, false]));
+        assert_eq!(blocked(&for_trusting_task(&captured, &[], &[], &[LOW])), (vec![false], vec![false, false]));
         assert_eq!(blocked(&for_task(&captured, &[], &[FUNCTION])), (vec![true], vec![false, false]), "an older one");
     }
 

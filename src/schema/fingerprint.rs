@@ -73,7 +73,7 @@ mod tests {
             }];
             captured.image.privileges.insert((Class::Relation, 10, 0), Privileges { grants, public_revoked: false });
         };
-        let owned = Owned { object: (Class::Relation, 20), role: "r".into(), is_superuser: false };
+        let owned = Owned { object: (Class::Relation, 20), role: "r".into(), role_oid: 5, is_superuser: false };
         for (of, after) in [
             (0, prints(|captured| captured.image.tables[0].columns.push(column(3, "x", "text")))),
             (0, prints(grant)),

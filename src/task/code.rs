@@ -1,13 +1,12 @@
 //! `courier.approve_ddl()`, `courier.trust_role()`, `courier.distrust_role()`: whose functions, views and rules a task creates on the
 //! destination.
 
-use std::collections::BTreeSet;
-
 use super::restarted;
 use crate::catalog::schema::command;
-use crate::catalog::{Task, commands, ddl_log, to_json};
+use crate::catalog::{Task, commands, ddl_log};
 use crate::ddl_capture::by_hand;
 use crate::error::{Error, Result, sqlstate};
+use crate::logicalrep::array::oid_array;
 use crate::logicalrep::names::quote_literal;
 use crate::pg::{spi, xact};
 use crate::schema::captured::{Approval, Captured, Owned};
@@ -50,24 +49,25 @@ pub fn approve(task: &Task, id: i64) -> Result<()> {
 
 /// A role whose code the task creates from now on, what is held included.
 pub fn trust(task: &Task, role: &str) -> Result<()> {
-    let row = spi::query_one("SELECT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = $1)", &[Some(role)])?;
-    if !row.bool(0)? {
-        return Err(Error::new(sqlstate::UNDEFINED_OBJECT, format!("role \"{role}\" does not exist")));
-    }
-    let roles: BTreeSet<&String> = task.trusted_roles.iter().collect();
-    let role = role.to_owned();
+    let oid = role_of(role)?
+        .ok_or_else(|| Error::new(sqlstate::UNDEFINED_OBJECT, format!("role \"{role}\" does not exist")))?;
     restarted(task, || {
-        set_roles(task, roles.into_iter().chain([&role]).collect())?;
-        bring_held(task, &role)
+        task.update("trusted_roles = trusted_roles || $2::oid[]", &[Some(&oid_array([oid]))])?;
+        bring_held(task, oid)
     })
 }
 
+fn role_of(name: &str) -> Result<Option<u32>> {
+    let sql = "SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = $1";
+    spi::query_opt(sql, &[Some(name)])?.map(|row| row.parse(0)).transpose()
+}
+
 /// What is held of the role comes once more.
-fn bring_held(task: &Task, role: &str) -> Result<()> {
+fn bring_held(task: &Task, role: u32) -> Result<()> {
     for id in commands::held(task.id)? {
         let Some(captured) = ddl_log::image(id)? else { continue };
         let objects: Vec<Object> =
-            code_of(&captured, |owned| owned.role == role).into_iter().map(|(object, _)| object).collect();
+            code_of(&captured, |owned| owned.role_oid == role).into_iter().map(|(object, _)| object).collect();
         if !objects.is_empty() {
             by_hand::approve(&Approval { task: String::new(), code: command::code_now(&objects)? })?;
             commands::note_approved(task.id, id, &xact::user_name())?;
@@ -76,17 +76,20 @@ fn bring_held(task: &Task, role: &str) -> Result<()> {
     Ok(())
 }
 
+/// With those that do not exist any more.
 pub fn distrust(task: &Task, role: &str) -> Result<()> {
-    restarted(task, || set_roles(task, task.trusted_roles.iter().filter(|known| *known != role).collect()))
-}
-
-fn set_roles(task: &Task, roles: BTreeSet<&String>) -> Result<()> {
-    let roles = to_json(&roles.into_iter().cloned().collect::<Vec<_>>())?;
-    task.update("trusted_roles = ARRAY(SELECT pg_catalog.json_array_elements_text($2::json))", &[Some(&roles)])
+    let oid = role_of(role)?.unwrap_or_default();
+    restarted(task, || {
+        task.update(
+            "trusted_roles = ARRAY(SELECT t.oid FROM pg_catalog.unnest(trusted_roles) AS t (oid) JOIN pg_catalog.pg_roles r ON r.oid = t.oid \
+             WHERE r.oid <> $2::oid)",
+            &[Some(&oid.to_string())],
+        )
+    })
 }
 
 fn is_strange(task: &Task, owned: &Owned) -> bool {
-    !owned.is_superuser && !task.trust().roles.contains(&owned.role)
+    !owned.is_superuser && !task.trust().roles.contains(&owned.role_oid)
 }
 
 fn code_of(captured: &Captured, whose: impl Fn(&Owned) -> bool) -> Vec<(Object, String)> {

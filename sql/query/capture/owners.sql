@@ -1,5 +1,5 @@
 -- Whose objects are, by catalog ($1) and oid ($2).
-SELECT a.class, a.oid, r.rolname, r.rolsuper
+SELECT a.class, a.oid, r.rolname, r.oid AS role_oid, r.rolsuper
   FROM unnest($1::oid[], $2::oid[]) AS a (class, oid)
  CROSS JOIN LATERAL (
        SELECT c.relowner FROM pg_class c WHERE a.class = 1259 AND c.oid = a.oid

@@ -1,5 +1,5 @@
 -- Functions, views and tables with rules of roles that are no superusers. Members of extensions come with those.
-SELECT o.kind, n.nspname, o.name, r.rolname
+SELECT o.kind, n.nspname, o.name, r.rolname, r.oid AS role_oid
   FROM (SELECT 'functions' AS kind, 'pg_catalog.pg_proc'::regclass AS class, p.oid, p.pronamespace AS namespace, p.proname AS name, p.proowner AS owner
           FROM pg_catalog.pg_proc p
          WHERE p.prokind <> 'a'

@@ -163,8 +163,12 @@ fn owners(image: &Image) -> Result<Vec<Owned>> {
     let rows = ask(include_str!("../../../sql/query/capture/owners.sql"), &[&classes, &oids])?;
     let owned = |row: &Row| {
         let Some(class) = class(row, "class")? else { return Ok(None) };
-        let (role, is_superuser) = (row.string("rolname")?, row.bool("rolsuper")?);
-        Ok(Some(Owned { object: (class, row.parse("oid")?), role, is_superuser }))
+        Ok(Some(Owned {
+            object: (class, row.parse("oid")?),
+            role: row.string("rolname")?,
+            role_oid: row.parse("role_oid")?,
+            is_superuser: row.bool("rolsuper")?,
+        }))
     };
     rows.iter().map(owned).filter_map(Result::transpose).collect()
 }
