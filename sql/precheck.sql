@@ -30,7 +30,7 @@ COMMENT ON FUNCTION courier.precheck(text) IS
 
 CREATE FUNCTION courier.precheck(
     server text, include text[], exclude text[] DEFAULT '{}', schema_sync boolean DEFAULT true, full_copy boolean DEFAULT true,
-    incremental boolean DEFAULT true, ddl text DEFAULT 'ignore', OUT category text, OUT item text, OUT severity text, OUT status text,
+    incremental boolean DEFAULT true, ddl text DEFAULT NULL, OUT category text, OUT item text, OUT severity text, OUT status text,
     OUT object text, OUT detail text, OUT fix text, OUT ignorable boolean
 ) RETURNS SETOF record
     LANGUAGE sql VOLATILE

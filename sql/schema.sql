@@ -276,12 +276,12 @@ COMMENT ON FUNCTION courier.test_connection(text) IS
 CREATE FUNCTION courier.create_task(
     name text, server text, include text[], exclude text[] DEFAULT '{}', schema_sync boolean DEFAULT true,
     full_copy boolean DEFAULT true, incremental boolean DEFAULT true, conflict text DEFAULT 'error',
-    forward_origins boolean DEFAULT true, ddl text DEFAULT 'ignore'
+    forward_origins boolean DEFAULT true, ddl text DEFAULT NULL
 ) RETURNS integer
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'new_task_wrapper';
 COMMENT ON FUNCTION courier.create_task(text, text, text[], text[], boolean, boolean, boolean, text, boolean, text) IS
-'Describes a task and returns the number of tables it covers now; nothing happens before courier.start(). Patterns are schema.table with * and ?, double quotes keep capitals. The caller becomes the owner. Errors: 42602 bad name, 42710 name taken, 42704 unknown server, 22023 bad pattern, 42P01 no table matches.';
+'Describes a task and returns the number of tables it covers now; nothing happens before courier.start(). Patterns are schema.table with * and ?, double quotes keep capitals. The caller becomes the owner. ddl: replicate applies commands that change definitions, ignore leaves them to people, stop stops the task at one that concerns its tables, refuse lets such a command fail; null, the default, is replicate where changes are followed and conflict is error, else ignore. Errors: 42602 bad name, 42710 name taken, 42704 unknown server, 22023 bad pattern, 42P01 no table matches.';
 
 CREATE FUNCTION courier.alter_task(
     task text, conflict text DEFAULT NULL, forward_origins boolean DEFAULT NULL, exclude text[] DEFAULT NULL, ddl text DEFAULT NULL

@@ -32,7 +32,7 @@ fn new_task(
             scope: given_scope(include, exclude, schema_sync, full_copy, incremental)?,
             conflict: ConflictPolicy::given(&given("conflict", conflict)?)?,
             forward_origins: given("forward_origins", forward_origins)?,
-            ddl: DdlPolicy::given(&given("ddl", ddl)?)?,
+            ddl: ddl.map(|text| DdlPolicy::given(&text)).transpose()?,
         };
         new.create()
     };

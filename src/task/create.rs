@@ -14,7 +14,8 @@ pub struct NewTask<'a> {
     pub scope: Scope,
     pub conflict: ConflictPolicy,
     pub forward_origins: bool,
-    pub ddl: DdlPolicy,
+    /// What nobody says is decided by the rest.
+    pub ddl: Option<DdlPolicy>,
 }
 
 impl NewTask<'_> {
@@ -24,7 +25,8 @@ impl NewTask<'_> {
         version::check()?;
         names::check_task_name(self.name)?;
         self.scope.check()?;
-        check_policies(self.ddl, self.conflict)?;
+        let ddl = self.ddl();
+        check_policies(ddl, self.conflict)?;
         let owner = xact::user_id();
         let server = connection::server_by_name(self.server)?;
         connection::parameters(owner, server)?;
@@ -52,11 +54,23 @@ impl NewTask<'_> {
                     flag(self.scope.incremental),
                     Some(self.conflict.as_str()),
                     flag(self.forward_origins),
-                    Some(self.ddl.as_str()),
+                    Some(ddl.as_str()),
                 ],
             )
         })?;
         Ok(selection.tables.len() as i32)
+    }
+
+    /// Commands are carried over wherever that can be done.
+    fn ddl(&self) -> DdlPolicy {
+        let policy = self.ddl.unwrap_or(DdlPolicy::of_new(self.scope.incremental, self.conflict));
+        if self.ddl.is_none() && self.scope.incremental && policy == DdlPolicy::Ignore {
+            report::notice(&format!(
+                "with conflict => '{}' commands that change definitions are not carried over (ddl => 'ignore')",
+                self.conflict.as_str()
+            ));
+        }
+        policy
     }
 
     fn check_free_name(&self) -> Result<()> {
@@ -92,5 +106,5 @@ pub fn check_policies(ddl: DdlPolicy, conflict: ConflictPolicy) -> Result<()> {
         format!("ddl => 'replicate' and conflict => '{}' do not go together", conflict.as_str()),
     )
     .detail("ALTER TABLE may send all rows of a table anew, into an empty table; rows that only the destination has would go.")
-    .hint("Create the task with conflict => 'error' (the default), or with ddl => 'stop'."))
+    .hint("Leave conflict at 'error' (the default), or say ddl => 'ignore' or 'stop' in the same call."))
 }
