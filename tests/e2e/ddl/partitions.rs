@@ -1,7 +1,13 @@
 //! Partitioned tables: trees that grow, lose leaves, take tables in, and what is done to a root.
 
+use pg_courier_tests::Pair;
+use pg_courier_tests::pair::DATABASE;
+
 use super::case::Case;
+use super::equal::assert_equal;
 use super::harness::{Accident, tell};
+use super::{create_tables, follow};
+use crate::common::sized;
 
 const TREE: &str = "create table p (id int, k int, v text, primary key (id, k)) partition by list (k); \
     create table p1 partition of p for values in (1); create table p2 partition of p for values in (2); \
@@ -157,6 +163,35 @@ pub fn cases() -> Vec<Case> {
         )
         .before(TREE),
     ]
+}
+
+/// What is done to the root of a large tree is one statement there, and all leaves have it.
+#[test]
+fn a_tree_with_many_leaves() {
+    let leaves = sized(100, 1000);
+    let (key, value) = ("max_locks_per_transaction", "2000");
+    let pair = Pair::builder().source_conf(key, value).destination_conf(key, value).start();
+    create_tables(&pair);
+    pair.source.run(
+        DATABASE,
+        &format!(
+            "CREATE TABLE p (id int, k int, v text, PRIMARY KEY (id, k)) PARTITION BY LIST (k); \
+             DO $$ BEGIN FOR n IN 1 .. {leaves} LOOP EXECUTE format('CREATE TABLE p%s PARTITION OF p FOR VALUES IN (%s)', n, n); \
+             END LOOP; END $$; INSERT INTO p SELECT n, 1 + n % {leaves}, 'a' FROM generate_series(1, 2000) n"
+        ),
+    );
+    follow(&pair);
+    pair.source.run(
+        DATABASE,
+        "ALTER TABLE p ADD n int DEFAULT 4; CREATE INDEX pv ON p (v); ALTER TABLE p ADD CONSTRAINT ck CHECK (k > 0)",
+    );
+    pair.source.run(DATABASE, "UPDATE p SET n = 5 WHERE id < 100");
+    let began = std::time::Instant::now();
+    assert_equal(&pair);
+    println!("{leaves} leaves: equal after {:.1} s", began.elapsed().as_secs_f64());
+    let statements = "SELECT max(cardinality(statements)) <= 2 FROM courier.ddl WHERE tag = 'ALTER TABLE'";
+    assert_eq!(pair.source.value(DATABASE, statements), "t", "none for each leaf");
+    assert_eq!(pair.destination.value(DATABASE, "SELECT count(*) FROM pg_index WHERE NOT indisvalid"), "0");
 }
 
 #[test]
