@@ -287,13 +287,16 @@ impl Destination {
 
     // ---- the end of the task -----------------------------------------------------------------------------------
 
-    /// Ends what runs, and removes what is half done; the rows go with all others of the task.
+    /// Ends what runs, removes what is half done, and forgets the queue; what commands have left there is not done any more.
     pub(super) fn abandon_items(&mut self, task_id: &str) -> Result<()> {
         for item in self.pending(task_id)? {
             self.hold_items(task_id, item.aside.table)?;
             self.remove_half_built(&item.aside)?;
         }
-        Ok(())
+        let delete = "DELETE FROM courier_applied.pending WHERE task_id = $1::uuid";
+        self.connection.execute(delete, &[Some(task_id)])?;
+        let skip = "UPDATE courier_applied.command SET state = $2 WHERE task_id = $1::uuid AND state IN ($3, $4)";
+        self.connection.execute(skip, &[Some(task_id), Some(SKIPPED), Some(ASIDE), Some(FAILED_ASIDE)]).map(drop)
     }
 
     /// Inside a transaction, when nothing runs of it any more.

@@ -155,8 +155,8 @@ impl Destination {
 
     /// With what was left to be done aside.
     pub fn forget_whole_model(&mut self, task_id: &str) -> Result<()> {
-        let sql = "WITH aside AS (DELETE FROM courier_applied.pending WHERE task_id = $1::uuid) \
-                   DELETE FROM courier_applied.object WHERE task_id = $1::uuid";
+        self.abandon_items(task_id)?;
+        let sql = "DELETE FROM courier_applied.object WHERE task_id = $1::uuid";
         self.connection.execute(sql, &[Some(task_id)]).map(drop)
     }
 

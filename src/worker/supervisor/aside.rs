@@ -23,6 +23,12 @@ pub struct AsideWork {
 }
 
 impl AsideWork {
+    /// As the source knows it from before.
+    pub fn of(task: &Task) -> Result<AsideWork> {
+        let commands = xact::in_transaction(|| commands::with_asides(task.id))?;
+        Ok(AsideWork { commands, ..AsideWork::default() })
+    }
+
     pub fn is_wanted(&self) -> bool {
         !self.commands.is_empty()
     }

@@ -115,7 +115,7 @@ impl Following {
             lock_wait: None,
             recorded_wait: None,
             commands: None,
-            aside: AsideWork::default(),
+            aside: AsideWork::of(task)?,
             tidied: None,
         })
     }
@@ -190,11 +190,13 @@ impl Following {
     fn note_commands(&mut self, context: &mut Context<'_>) -> Outcome {
         let status = &context.status;
         let (task, seen) = (context.task, (status.commands.load(Relaxed), status.asides.load(Relaxed)));
-        if task.ddl == DdlPolicy::Ignore || self.commands == Some(seen) {
+        // What was left aside is done even if no commands are applied any more.
+        let is_heard = task.ddl != DdlPolicy::Ignore;
+        if self.commands == Some(seen) || !is_heard && !self.aside.is_wanted() {
             return Ok(());
         }
         let tables = context.with_destination(|_, destination| {
-            let tables = read_commands(task, destination)?;
+            let tables = if is_heard { read_commands(task, destination)? } else { Vec::new() };
             self.aside.note(task, destination)?;
             Ok::<_, Error>(tables)
         })?;

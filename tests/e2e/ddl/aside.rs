@@ -41,11 +41,16 @@ fn wait_for_a_build(pair: &Pair) {
 /// The states of all commands, from the first on.
 #[track_caller]
 fn wait_for_states(pair: &Pair, states: &str) {
-    pair.source.wait_until(
-        DATABASE,
-        &format!("commands are {states}"),
-        &format!("(SELECT string_agg(state, ' ' ORDER BY id) FROM courier.ddl) = '{states}'"),
-    );
+    let query = "SELECT id, tag, state, error FROM courier.ddl ORDER BY id";
+    let mut seen = Vec::new();
+    let as_said = || {
+        seen = pair.source.rows(DATABASE, query);
+        let now: Vec<&str> = seen.iter().filter_map(|row| row.get(2)?.as_deref()).collect();
+        (now.join(" ") == states).then_some(())
+    };
+    if wait::poll(Duration::from_secs(60), as_said).is_none() {
+        panic!("commands are not {states}:\n{seen:?}\n{}", pair.source.describe(DATABASE));
+    }
 }
 
 /// Nothing is left to do, and no index is half built.
@@ -337,6 +342,34 @@ fn a_task_is_paused_and_dropped_while_an_index_is_built() {
                 + (SELECT count(*) FROM pg_class WHERE relname = 'o_n') + (SELECT count(*) FROM pg_index WHERE NOT indisvalid)";
     assert_eq!(pair.destination.value(DATABASE, left), "0");
     pair.destination.stop(Stop::Fast);
+}
+
+/// A task that stops to apply commands still does what was left; one that begins anew forgets it, and what was half built.
+#[test]
+fn a_task_stops_to_apply_commands_while_an_index_is_built() {
+    let pair = pair_with_large_tables();
+    let mut holder = hold_builds(&pair);
+    pair.source.run(DATABASE, "CREATE INDEX t_v ON t (v)");
+    wait_for_a_build(&pair);
+    wait_for_states(&pair, "aside");
+    pair.source.run(DATABASE, &format!("SELECT courier.alter_task('{TASK}', ddl => 'ignore')"));
+    holder.batch_execute("COMMIT").expect("its end");
+    pair.destination.wait_until(DATABASE, "nothing waits", "NOT EXISTS (SELECT FROM courier_applied.pending)");
+    pair.source.run(DATABASE, &format!("SELECT courier.alter_task('{TASK}', ddl => 'replicate')"));
+    holder.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").expect("a snapshot");
+    pair.caught_up(DATABASE, TASK);
+    pair.source.run(DATABASE, "CREATE INDEX o_n ON o (n)");
+    wait_for_a_build(&pair);
+    for ddl in ["ignore", "replicate"] {
+        pair.source.run(DATABASE, &format!("SELECT courier.alter_task('{TASK}', ddl => '{ddl}')"));
+        pair.caught_up(DATABASE, TASK);
+    }
+    assert_eq!(pair.destination.value(DATABASE, "SELECT count(*) FROM pg_class WHERE relname = 'o_n'"), "0");
+    // Each change of what the task does about commands has left a row of its own.
+    wait_for_states(&pair, "applied applied skipped applied");
+    holder.batch_execute("COMMIT").expect("its end");
+    pair.source.run(DATABASE, "DROP INDEX o_n; INSERT INTO o (id) VALUES (100)");
+    assert_done(&pair);
 }
 
 /// Two tasks with one destination: what the one has left aside is none of the other's affair, nor does it go with it.
