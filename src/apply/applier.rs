@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::captures::{CapturedLater, Captures};
 use super::collect::batch::{Added, TableBatch};
 pub use super::collect::group::Applied;
 use super::collect::group::Mode;
@@ -59,6 +60,8 @@ pub struct Plan {
     pub skip: Lsn,
     /// Commands that a person has decided about: the statement in its place, or none at all.
     pub decisions: HashMap<i64, Option<String>>,
+    /// Definitions that were captured without a command, and that the stream has yet to come to.
+    pub captures: Captures,
     pub stops_at_commands: bool,
     /// Whose code is created.
     pub trust: Trust,
@@ -66,6 +69,8 @@ pub struct Plan {
     /// For what has to wait and is too large for memory.
     pub temporary: PathBuf,
 }
+
+type ApplyCapture = fn(&mut Applier, &Transaction, &CapturedLater) -> Result<()>;
 
 pub struct Applier {
     pub(super) writer: Writer,
@@ -78,6 +83,9 @@ pub struct Applier {
     pub(super) copies: bool,
     pub(super) brings_copies: bool,
     pub(super) decisions: HashMap<i64, Option<String>>,
+    pub(super) captures: Captures,
+    /// Set where commands are applied: tests of the rest have no server.
+    pub(super) apply_capture: Option<ApplyCapture>,
     pub(super) stops_at_commands: bool,
     pub(super) trust: Trust,
     pub(super) policies: KindPolicies,
@@ -146,6 +154,8 @@ impl Applier {
             copies: false,
             brings_copies: false,
             decisions: plan.decisions,
+            captures: plan.captures,
+            apply_capture: None,
             stops_at_commands: plan.stops_at_commands,
             trust: plan.trust,
             policies: plan.policies,
@@ -323,12 +333,12 @@ impl Applier {
     /// A changed definition: what waits was meant for the old one.
     pub(super) fn note_generation(&mut self, relation: &Rc<Relation>) -> Result<()> {
         let known = self.generations.insert(relation.oid, relation.generation);
-        let Some(old) = known.filter(|known| *known != relation.generation) else {
-            return Ok(());
-        };
-        self.send_waiting()?;
-        self.waiting.forget(relation.slot);
-        self.writer.forget(old, relation)
+        if let Some(old) = known.filter(|known| *known != relation.generation) {
+            self.send_waiting()?;
+            self.waiting.forget(relation.slot);
+            self.writer.forget(old, relation)?;
+        }
+        if known != Some(relation.generation) { self.catch_up(relation) } else { Ok(()) }
     }
 
     // ---- sending ---------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@
 
 mod ahead;
 pub mod applier;
+pub mod captures;
 mod collect;
 mod conflicts;
 pub mod ddl;

@@ -83,7 +83,7 @@ impl Applier {
     }
 
     fn commit(&mut self, transaction: &Transaction) -> Result<()> {
-        self.definitions_end()?;
+        self.definitions_end(transaction)?;
         if self.writer.lanes.flights.current.commit_lsn != transaction.commit_lsn {
             // Nothing of it was wanted; the next group's progress covers it.
             return Ok(());

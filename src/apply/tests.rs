@@ -72,6 +72,7 @@ impl Stage {
             conflict: ConflictPolicy::Error,
             skip: Lsn::INVALID,
             decisions: Default::default(),
+            captures: Default::default(),
             stops_at_commands: false,
             trust: Default::default(),
             policies: Default::default(),

@@ -6,6 +6,7 @@ use super::Task;
 use crate::destination::aside::{ASIDE, FAILED_ASIDE};
 use crate::destination::{CommandNote, ModelTable};
 use crate::error::Result;
+use crate::logicalrep::Row;
 use crate::pg::spi;
 use crate::schema::model::Standing;
 
@@ -144,6 +145,13 @@ pub fn decisions(task: i32) -> Result<HashMap<i64, Option<String>>> {
     let sql = "SELECT id, statement FROM courier.ddl_decision WHERE task_id = $1::int";
     let rows = spi::as_extension(|| spi::query(sql, &[Some(&task.to_string())]))?;
     rows.iter().map(|row| Ok((row.parse("id")?, row.opt_string("statement")))).collect()
+}
+
+/// Rows of the log without a command whose outcome is not known yet, in their order.
+pub fn captures(task: i32) -> Result<Vec<Row>> {
+    let sql = "SELECT l.id, l.xmin AS xid, l.snapshot, l.image, l.tag FROM courier.ddl_log l WHERE l.tag IN ('CAPTURE', 'SWEEP') \
+               AND NOT EXISTS (SELECT FROM courier.ddl_done d WHERE d.task_id = $1::int AND d.id = l.id) ORDER BY l.id";
+    spi::as_extension(|| spi::query(sql, &[Some(&task.to_string())]))
 }
 
 /// Commands that somebody does not want any more.

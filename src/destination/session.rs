@@ -32,6 +32,8 @@ pub struct Destination {
     pub(super) dialect: &'static dyn Dialect,
     /// Is `session_replication_role` `replica`, so that triggers and foreign keys do not fire here?
     pub replica_role: bool,
+    /// Are commands of the source applied through it? For what is said to people.
+    pub applies_commands: bool,
 }
 
 pub struct SessionOptions<'a> {
@@ -73,7 +75,7 @@ impl Destination {
         }
         let_locks_go(&mut connection)?;
         let replica_role = purpose != Purpose::Control && may_set_replica_role(&mut connection, "false")?;
-        Ok(Destination { connection, dialect: &POSTGRES, replica_role })
+        Ok(Destination { connection, dialect: &POSTGRES, replica_role, applies_commands: false })
     }
 
     /// What is said to it while changes are applied.

@@ -15,12 +15,11 @@ pub fn not_followed_hint(task: &str, table: &TableName) -> String {
     )
 }
 
-/// The same where the task completes the hint.
+/// The same of a task that applies commands, which completes the hint.
 pub fn not_followed_hint_of_any(table: &TableName) -> String {
     let (name, pattern) = (quote_literal(&table.shown()), quote_literal(&table.qualified()));
     format!(
-        "To follow it, create it on the destination as it is here, empty, then SELECT courier.add_table({{task}}, {name}); To leave it \
-         out: SELECT courier.alter_task({{task}}, exclude => ARRAY[{pattern}]); Either way then SELECT courier.resume({{task}});"
+        "To follow it: SELECT courier.capture({name}); tells of it, and it is copied. To leave it out: SELECT courier.alter_task({{task}}, exclude => ARRAY[{pattern}]); Either way then SELECT courier.resume({{task}});"
     )
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::rounds::Rounds;
 use crate::apply::applier::{Acquainted, Applied, Applier, Plan};
+use crate::apply::captures::{CapturedLater, Captures};
 use crate::apply::ddl::Command;
 use crate::apply::policies::KindPolicies;
 use crate::catalog::tables::{self, TaskTable};
@@ -21,7 +22,7 @@ use crate::destination::Endpoint;
 use crate::destination::{self, OnLockWait, Purpose};
 use crate::error::{Error, Remedy, Result, sqlstate};
 use crate::failpoint;
-use crate::logicalrep::{Change, Lsn, Relation, Transaction, names};
+use crate::logicalrep::{Change, Lsn, Relation, Row, Transaction, names};
 use crate::pg::dsm::Segment;
 use crate::pg::{bgworker, disk, encoding, latch, report, spi, xact};
 use crate::select::Selection;
@@ -166,7 +167,9 @@ fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
     let AtStart { mut task, endpoint, mut plan, coverage, marks, own } =
         xact::in_transaction(|| AtStart::read(argument, &status))?;
     super::show_task(&task.name)?;
-    let destination = endpoint.open(Purpose::Apply)?;
+    let applies_commands = task.has_model();
+    let mut destination = endpoint.open(Purpose::Apply)?;
+    destination.applies_commands = applies_commands;
     if !destination.replica_role && task.needs_replica_role {
         return Err(destination.replica_role_error());
     }
@@ -190,7 +193,11 @@ fn run(argument: &Argument, status: Rc<Segment<TaskStatus>>) -> Result<()> {
     let on_applied = Box::new(move |applied: &Applied| note_applied(&observer, applied));
     let on_wait = tells_of_waits(status.clone());
     let endpoint = endpoint.for_extras();
-    let open = Box::new(move || endpoint.open(Purpose::Apply));
+    let open = Box::new(move || {
+        let mut opened = endpoint.open(Purpose::Apply)?;
+        opened.applies_commands = applies_commands;
+        Ok(opened)
+    });
     let destination = session.destination_id().map(str::to_owned);
     let origins = Origins { forward: task.forward_origins, destination, marks };
     let selection = Rc::new(Selection::new(coverage, origins, own));
@@ -277,6 +284,7 @@ impl AtStart {
             conflict: task.conflict,
             skip: task.skip_lsn,
             decisions: commands::decisions(task.id)?,
+            captures: if task.has_model() { Captures::new(captures(&task)?) } else { Captures::default() },
             stops_at_commands: task.ddl == DdlPolicy::Stop,
             trust: task.trust(),
             policies: KindPolicies::of(
@@ -290,6 +298,19 @@ impl AtStart {
             (coverage::at_start(&task, source.as_mut())?, marks::read(source.as_mut())?, own_tables(&task)?);
         Ok(AtStart { endpoint: Endpoint::of(&task)?, task, plan, coverage, marks, own })
     }
+}
+
+fn captures(task: &Task) -> Result<Vec<CapturedLater>> {
+    let capture = |row: &Row| {
+        Ok(CapturedLater {
+            id: row.parse("id")?,
+            xid: row.parse("xid")?,
+            snapshot: row.string("snapshot")?,
+            image: row.string("image")?,
+            tag: row.string("tag")?,
+        })
+    };
+    commands::captures(task.id)?.iter().map(capture).collect()
 }
 
 fn own_tables(task: &Task) -> Result<Own> {

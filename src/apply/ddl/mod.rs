@@ -10,6 +10,7 @@
 //! What takes long and no row needs (an index of a large table, a validation) is left to another session (`aside.rs`).
 
 mod aside;
+mod caught_up;
 mod code;
 mod decide;
 pub mod define;
@@ -245,6 +246,7 @@ impl Applier {
     /// The destination's model says which tables are followed, and under which names, at the position of the stream: they may have joined
     /// or left since the source last heard of it.
     pub fn follow_model(&mut self) -> Result<()> {
+        self.apply_capture = Some(Applier::apply_capture);
         let task_id = self.writer.task_id().to_owned();
         let destination = self.writer.lanes.plain()?.exchange();
         let tables = destination.model_tables(&task_id)?;

@@ -46,9 +46,12 @@ impl Applier {
     }
 
     /// The transaction is complete.
-    pub(in crate::apply) fn definitions_end(&mut self) -> Result<()> {
-        if let Some(relation) = self.definitions.first_awaited() {
-            return Err(uncaptured(relation));
+    pub(in crate::apply) fn definitions_end(&mut self, transaction: &Transaction) -> Result<()> {
+        while let Some(relation) = self.definitions.first_awaited().cloned() {
+            let Some(capture) = self.captures.take(&relation) else { return Err(uncaptured(&relation)) };
+            // The table comes into reach with its rows, these among them.
+            self.definitions.take(relation.oid);
+            self.apply_later(transaction, &capture)?;
         }
         if self.stands_alone {
             self.definitions.end();

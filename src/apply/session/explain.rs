@@ -6,7 +6,7 @@ use crate::destination::dialect::{Dialect, FoundTwice};
 use crate::destination::{Destination, is_fenced, row_is_gone, taken_over};
 use crate::error::{Error, Origin, Remedy, sqlstate};
 use crate::logicalrep::Relation;
-use crate::logicalrep::names::quote_ident;
+use crate::logicalrep::names::{quote_ident, quote_literal};
 
 /// Adds to an error what only we know. `of` is what the failed statement was about, `was_serial` whether its change was
 /// replayed one by one already.
@@ -15,6 +15,7 @@ pub fn explain(error: Error, of: Option<(&Relation, Verb)>, was_serial: bool, de
         return taken_over();
     }
     let error = match of {
+        Some((table, _)) if is_untold(&error) && destination.applies_commands => untold(error, table),
         Some((table, verb)) => of_table(error, table, verb, destination.dialect(), &destination.user()),
         // The supervisor looks again, and says what that means.
         None if error.sqlstate() == sqlstate::DIVISION_BY_ZERO => row_is_gone(),
@@ -53,6 +54,20 @@ fn of_table(error: Error, table: &Relation, verb: Verb, dialect: &dyn Dialect, u
         return error.hint(hint).context(context);
     }
     with_hint(error, user).context(context)
+}
+
+/// A column that the destination has not, or of another type.
+fn is_untold(error: &Error) -> bool {
+    matches!(error.sqlstate(), "42703" | "42804")
+}
+
+/// Where commands are applied, one that has changed the table left no word.
+fn untold(error: Error, table: &Relation) -> Error {
+    let capture = format!("SELECT courier.capture({});", quote_literal(&table.route.source.shown()));
+    error.context(format!("Destination table: {}.", table.shown_there())).hint(format!(
+        "{capture} tells how the table is now; then SELECT courier.resume({{task}}); Why its command was not captured: SELECT detail, hint FROM \
+         courier.health() WHERE item = 'commands';"
+    ))
 }
 
 fn has_changed(table: &Relation) -> Error {

@@ -15,5 +15,10 @@ use super::Destination;
 
 /// Sessions that share one script.
 pub fn destination(script: &Rc<RefCell<Script>>) -> Destination {
-    Destination { connection: Connection::with(script.clone()), dialect: &FAKE, replica_role: true }
+    Destination {
+        connection: Connection::with(script.clone()),
+        dialect: &FAKE,
+        replica_role: true,
+        applies_commands: false,
+    }
 }

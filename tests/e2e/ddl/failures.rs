@@ -210,6 +210,72 @@ fn a_command_that_was_not_captured_stops_the_task() {
     assert_equal(&pair);
 }
 
+/// The same, and nobody touches the destination: the image that is captured afterwards is applied where the rows need it.
+#[test]
+fn a_command_that_was_not_captured_is_caught_up_with() {
+    let pair = followed_pair();
+    pair.source
+        .run(DATABASE, "CREATE TABLE part (id int PRIMARY KEY, a int, b int); INSERT INTO part VALUES (1, 1, 1)");
+    let disable =
+        ["ddl", "ddl_drop", "ddl_rewrite"].map(|name| format!("ALTER EVENT TRIGGER pg_courier_{name} DISABLE;"));
+    pair.source.run(DATABASE, &disable.join(" "));
+    pair.source.run(
+        DATABASE,
+        "ALTER TABLE t ADD c int; BEGIN; INSERT INTO o VALUES (100, 1, 1); INSERT INTO t VALUES (100, 'x', 1); INSERT INTO t VALUES (101, 'y', 2); \
+         COMMIT; ALTER TABLE part RENAME a TO z; UPDATE part SET z = 5; UPDATE t SET c = 7 WHERE id = 3; INSERT INTO o VALUES (101, 1, 1)",
+    );
+    pair.source.run(DATABASE, &disable.join(" ").replace("DISABLE", "ENABLE ALWAYS"));
+    pair.source.run(DATABASE, "ALTER TABLE o ADD e int DEFAULT 4; INSERT INTO t VALUES (102, 'z', 3)");
+    for table in ["t", "part"] {
+        let failure = pair.failure(DATABASE, TASK);
+        let capture = format!("SELECT courier.capture('public.{table}');");
+        assert_mentions(&failure, &[&format!("public.{table}"), &capture, "courier.resume"]);
+        pair.source.run(DATABASE, &capture);
+        pair.source.run(DATABASE, "ALTER TABLE o ADD COLUMN IF NOT EXISTS f int");
+        pair.call(DATABASE, "resume", TASK);
+    }
+    pair.source.run(DATABASE, "ALTER TABLE t RENAME c TO d; UPDATE t SET d = 2 WHERE id = 7; ALTER TABLE part DROP b");
+    assert_equal(&pair);
+}
+
+/// A table that was made without a word is copied once somebody tells of it.
+#[test]
+fn a_table_that_was_not_captured_is_caught_up_with() {
+    let pair = followed_pair();
+    pair.source.run(DATABASE, "ALTER EVENT TRIGGER pg_courier_ddl DISABLE");
+    pair.source.run(
+        DATABASE,
+        "CREATE TABLE n (id int PRIMARY KEY, v text); INSERT INTO n VALUES (1, 'one'); UPDATE n SET v = 'ONE'",
+    );
+    pair.source.run(DATABASE, "ALTER EVENT TRIGGER pg_courier_ddl ENABLE ALWAYS; INSERT INTO n VALUES (2, 'two')");
+    assert_mentions(
+        &pair.failure(DATABASE, TASK),
+        &["public.n", "SELECT courier.capture('public.n');", "courier.resume"],
+    );
+    pair.source.run(
+        DATABASE,
+        "SELECT courier.capture('public.n'); INSERT INTO n VALUES (3, 'three'); ALTER TABLE n ADD w int DEFAULT 5",
+    );
+    pair.call(DATABASE, "resume", TASK);
+    pair.source.run(DATABASE, "INSERT INTO n VALUES (4, 'four', 4); INSERT INTO t VALUES (100, 'x')");
+    assert_equal(&pair);
+}
+
+/// From 17 on a setting does the same.
+#[test]
+fn a_session_without_event_triggers_is_caught_up_with() {
+    let pair = followed_pair();
+    let version = pair.source.value(DATABASE, "SHOW server_version_num");
+    if version.parse::<i32>().is_ok_and(|version| version < 170_000) {
+        return;
+    }
+    pair.source.run(DATABASE, "SET event_triggers = off; ALTER TABLE t ADD c int; INSERT INTO t VALUES (100, 'x', 1)");
+    assert_mentions(&pair.failure(DATABASE, TASK), &["public.t", "\"c\"", "SELECT courier.capture('public.t');"]);
+    pair.source.run(DATABASE, "SELECT courier.capture('public.t')");
+    pair.call(DATABASE, "resume", TASK);
+    assert_equal(&pair);
+}
+
 #[track_caller]
 fn assert_states(pair: &Pair, state: &str) {
     let last = format!("(SELECT state = '{state}' FROM courier.ddl ORDER BY id DESC LIMIT 1)");
