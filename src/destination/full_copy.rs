@@ -94,9 +94,19 @@ impl Destination {
         Ok(rows.first().is_some_and(|row| row.bool(0).unwrap_or(false)))
     }
 
-    /// Gives an empty table a file of this transaction.
-    pub fn renew(&mut self, table: &Table) -> Result<()> {
-        self.connection.exec(&format!("TRUNCATE ONLY {}", table.name)).map(drop)
+    /// Gives an empty table a file of this transaction; not one that others refer to, as one that has come back into a task's reach: there
+    /// the server refuses it.
+    pub fn renew(&mut self, table: &Table) -> Result<bool> {
+        let rows = self.connection.query(
+            "SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' AND k.confrelid = $1::pg_catalog.regclass \
+             AND k.conrelid <> k.confrelid)",
+            &[Some(&table.name)],
+        )?;
+        let is_referenced = rows.first().map_or(Ok(false), |row| row.bool(0))?;
+        if !is_referenced {
+            self.connection.exec(&format!("TRUNCATE ONLY {}", table.name))?;
+        }
+        Ok(!is_referenced)
     }
 
     pub fn start_copy(&mut self, relation: &Relation, format: CopyFormat) -> Result<()> {

@@ -295,10 +295,7 @@ fn prepare_destination_table(task: &Task, there: &Table, destination: &mut Desti
             )));
     }
     // The server freezes no rows of a partitioned table.
-    let freeze = task.schema_sync && there.kind == table::Kind::Plain;
-    if freeze {
-        destination.renew(there)?;
-    }
+    let freeze = task.schema_sync && there.kind == table::Kind::Plain && destination.renew(there)?;
     Ok(freeze)
 }
 
