@@ -60,8 +60,8 @@ fn nothing_is_found_where_nothing_is() {
 #[test]
 fn what_no_event_tells_is_found() {
     let pair = pair_with_roles();
-    pair.source.run(DATABASE, "ALTER TABLE t OWNER TO r2");
     follow_and_grant(&pair);
+    pair.source.run(DATABASE, "ALTER TABLE t OWNER TO r2");
     pair.source.run(DATABASE, "REASSIGN OWNED BY r2 TO r3");
     pair.source
         .run(DATABASE, "UPDATE pg_attribute SET attstattarget = 77 WHERE attrelid = 'o'::regclass AND attname = 'n'");

@@ -7,6 +7,15 @@
        AND d.refobjid >= 16384
        AND NOT (d.refclassid = 'pg_class'::regclass AND d.refobjid IS NOT DISTINCT FROM p.relid)
     UNION ALL
+    -- Up to 14 the column itself has what its generation needs.
+    SELECT 'pg_attrdef'::regclass, a.oid, p.relid, false, NULL, false, d.deptype, d.refclassid, d.refobjid
+      FROM part p
+      JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = p.relid AND d.objsubid > 0
+      JOIN pg_attribute t ON t.attrelid = p.relid AND t.attnum = d.objsubid AND t.attgenerated <> ''
+      JOIN pg_attrdef a ON a.adrelid = p.relid AND a.adnum = d.objsubid
+     WHERE p.classid = 'pg_class'::regclass AND p.objid = p.relid AND d.deptype IN ('n', 'a')
+       AND d.refobjid >= 16384 AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
+    UNION ALL
     -- The server's own trigger function reads its configuration from a text argument, which leaves no dependency.
     SELECT p.classid, p.objid, p.relid, false, NULL, false, 'n', 'pg_ts_config'::regclass, c.oid
       FROM part p
