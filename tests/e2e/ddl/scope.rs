@@ -68,6 +68,13 @@ pub fn cases() -> Vec<Case> {
         )
         .killed(),
         Case::new(
+            "a table that others refer to leaves, and comes back",
+            "alter table t set schema @X
+             insert into @X.t values (300, 'elsewhere')
+             alter table @X.t set schema @S
+             insert into t values (301, 'back'); insert into o values (300, 300, 1)",
+        ),
+        Case::new(
             "a table moves to another schema that is followed",
             "create schema @S_b
              alter table t set schema @S_b

@@ -66,7 +66,8 @@ mod tests {
             key_index(&t, &key, &Index { options, ..index(11, "Key", "") })
         };
         use ConstraintKind::{Exclusion, PrimaryKey, Unique};
-        let cases: [(_, &str, &[(&str, &str)], Option<&str>); 6] = [
+        type Case<'a> = (ConstraintKind, &'a str, &'a [(&'a str, &'a str)], Option<&'a str>);
+        let cases: [Case; 6] = [
             (PrimaryKey, "PRIMARY KEY (id)", &[], Some("(id)")),
             (Unique, "UNIQUE (id, note) INCLUDE (x)", &[], Some("(id, note) INCLUDE (x)")),
             (
