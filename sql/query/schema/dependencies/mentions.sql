@@ -7,8 +7,8 @@
        AND d.refobjid >= 16384
        AND NOT (d.refclassid = 'pg_class'::regclass AND d.refobjid IS NOT DISTINCT FROM p.relid)
     UNION ALL
-    -- Up to 14 the column itself has what its generation needs.
-    SELECT 'pg_attrdef'::regclass, a.oid, p.relid, false, NULL, false, d.deptype, d.refclassid, d.refobjid
+    -- Up to 14 the column itself has what its generation needs, as if it would go with it.
+    SELECT 'pg_attrdef'::regclass, a.oid, p.relid, false, NULL, false, 'n', d.refclassid, d.refobjid
       FROM part p
       JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = p.relid AND d.objsubid > 0
       JOIN pg_attribute t ON t.attrelid = p.relid AND t.attnum = d.objsubid AND t.attgenerated <> ''
