@@ -36,7 +36,7 @@ fn start_from_destination(pair: &Pair, to: &Cluster, database: &str, options: &s
             "CREATE EXTENSION IF NOT EXISTS pg_courier; \
              CREATE SERVER onward FOREIGN DATA WRAPPER pg_courier OPTIONS (host '127.0.0.1', port '{}', dbname '{database}'); \
              CREATE USER MAPPING FOR CURRENT_USER SERVER onward OPTIONS (user '{ROLE}', password {}); \
-             SELECT courier.create_task('onward', 'onward', '{{public.*}}'{options}); SELECT courier.start('onward')",
+             SELECT courier.create_task('onward', 'onward', '{{public.*}}', ddl => 'ignore'{options}); SELECT courier.start('onward')",
             to.port(),
             literal(PASSWORD)
         ),

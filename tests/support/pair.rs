@@ -176,7 +176,14 @@ impl Pair {
 
     /// `SELECT courier.create_task(...)` for server `dr`, with the named options given.
     pub fn create_task(&self, database: &str, task: &str, include: &[&str], options: &TaskOptions) {
-        self.source.run(database, &create_task_sql(task, SERVER, include, options));
+        let statement = create_task_sql(task, SERVER, include, options);
+        // What the release of an upgrade knows of commands.
+        let knows = "SELECT count(*) FROM pg_proc WHERE oid::regproc::text = 'courier.create_task' AND 'ddl' = ANY (proargnames)";
+        let statement = match self.source.value(database, knows).as_str() {
+            "0" => statement.replace(&format!(", ddl => {}", literal(&ddl_of_others())), ""),
+            _ => statement,
+        };
+        self.source.run(database, &statement);
     }
 
     /// Creates and starts a task with default options.

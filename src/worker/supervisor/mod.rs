@@ -120,16 +120,12 @@ fn take_up(argument: &Argument) -> Result<Option<(Box<Task>, Memory)>> {
     });
     bgworker::when_asked(|| i32::from(!kept::look(is_stopping).unwrap_or(false)));
     failpoint::hit("supervisor_starts")?;
-    xact::in_transaction(|| {
-        // Whoever changes the task now does not see us yet, and would leave us with what it was.
-        locks::lock_task(argument.task);
-        match Asked::look(argument.task)? {
-            Some(Asked::Run(task)) if !crashes_too_often(&task)? => {
-                let memory = make_memory(&task)?;
-                Ok(Some((task, memory)))
-            }
-            _ => Ok(None),
+    xact::in_transaction(|| match Asked::look(argument.task)? {
+        Some(Asked::Run(task)) if !crashes_too_often(&task)? => {
+            let memory = make_memory(&task)?;
+            Ok(Some((task, memory)))
         }
+        _ => Ok(None),
     })
 }
 
