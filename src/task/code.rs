@@ -59,7 +59,7 @@ pub fn trust(task: &Task, role: &str) -> Result<()> {
 
 fn role_of(name: &str) -> Result<Option<u32>> {
     let sql = "SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = $1";
-    spi::query_opt(sql, &[Some(name)])?.map(|row| row.parse(0)).transpose()
+    spi::as_extension(|| spi::query_opt(sql, &[Some(name)]))?.map(|row| row.parse(0)).transpose()
 }
 
 /// What is held of the role comes once more.
