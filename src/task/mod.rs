@@ -66,7 +66,6 @@ pub fn refuse_on_standby() -> Result<()> {
         .hint("SELECT sender_host, sender_port FROM pg_stat_wal_receiver; -- the primary: call it there"))
 }
 
-/// The task's description is read by its workers when they start.
 /// Changes what the workers of the task read when they start; those that run are started anew.
 pub fn restarted(task: &Task, change: impl FnOnce() -> Result<()>) -> Result<()> {
     let runs = task.wanted == Wanted::Running && !task.failed;
@@ -78,6 +77,7 @@ pub fn restarted(task: &Task, change: impl FnOnce() -> Result<()>) -> Result<()>
     if runs { processes::start_supervisor(task.id, &task.name) } else { Ok(()) }
 }
 
+/// The task's description is read by its workers when they start.
 pub fn check_stopped(task: &Task) -> Result<()> {
     if task.wanted != Wanted::Running || task.failed {
         return Ok(());

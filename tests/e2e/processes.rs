@@ -613,10 +613,9 @@ fn a_task_that_is_dropped_while_it_starts_leaves_no_slot() {
         pair.source.arm("drop_task_after_stop:wait");
         pair.source.wait_until(
             DATABASE,
-            "the slot's maker waits, or has made it",
+            "the supervisor waits for whoever drops the task",
             &format!(
-                "EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = '{APPLY}' AND wait_event = 'advisory') \
-                 OR EXISTS (SELECT FROM pg_replication_slots WHERE confirmed_flush_lsn IS NOT NULL)"
+                "EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = '{SUPERVISOR}' AND wait_event = 'advisory')"
             ),
         );
         pair.source.disarm();

@@ -29,7 +29,7 @@ mod workers;
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::health::HealthCheck;
 use super::wal_guard::WalGuard;
@@ -40,7 +40,7 @@ use crate::logicalrep::names;
 use crate::pg::bgworker;
 use crate::pg::dsm::Segment;
 use crate::pg::{latch, report, spi, xact};
-use crate::task::processes::Argument;
+use crate::task::processes::{self, Argument};
 use crate::task::status::TaskStatus;
 use context::{Context, Ended, Life, Stop, show};
 use retry::{Next, Retry, Windows};
@@ -111,7 +111,7 @@ fn take_up(argument: &Argument) -> Result<Option<(Box<Task>, Memory)>> {
         report::log(&error, "pg_courier supervisor does not start");
         return Ok(None);
     }
-    if !locks::try_lock_supervisor(argument.task) {
+    if !be_the_one(argument.task)? {
         return Ok(None);
     }
     bgworker::before_exit(|| {
@@ -120,13 +120,32 @@ fn take_up(argument: &Argument) -> Result<Option<(Box<Task>, Memory)>> {
     });
     bgworker::when_asked(|| i32::from(!kept::look(is_stopping).unwrap_or(false)));
     failpoint::hit("supervisor_starts")?;
-    xact::in_transaction(|| match Asked::look(argument.task)? {
-        Some(Asked::Run(task)) if !crashes_too_often(&task)? => {
-            let memory = make_memory(&task)?;
-            Ok(Some((task, memory)))
+    xact::in_transaction(|| {
+        // Whoever changes the task now does not see us yet, and would leave us with what it was.
+        locks::lock_task(argument.task);
+        match Asked::look(argument.task)? {
+            Some(Asked::Run(task)) if !crashes_too_often(&task)? => {
+                let memory = make_memory(&task)?;
+                Ok(Some((task, memory)))
+            }
+            _ => Ok(None),
         }
-        _ => Ok(None),
     })
+}
+
+/// Only one of us goes on. One that has been told to stop is not seen any more a moment before it lets go of the lock: whoever gave up then
+/// would leave the task to nobody.
+fn be_the_one(id: i32) -> Result<bool> {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let began = Instant::now();
+    while !locks::try_lock_supervisor(id) {
+        let task = xact::in_transaction(|| Task::find_by_id(id))?;
+        if task.is_none_or(|task| processes::supervisor_is_alive(&task)) || began.elapsed() > PATIENCE {
+            return Ok(false);
+        }
+        latch::wait_for(Duration::from_millis(50));
+    }
+    Ok(true)
 }
 
 fn make_memory(task: &Task) -> Result<Memory> {

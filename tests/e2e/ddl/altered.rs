@@ -144,3 +144,30 @@ fn the_rule_stays_while_tables_are_copied() {
     pair.source.run(DATABASE, COMMANDS);
     assert_equal(&pair);
 }
+
+/// The supervisor that an earlier call has started reads the task while the next one changes it.
+#[test]
+fn a_supervisor_that_is_on_its_way_does_what_was_said_last() {
+    let pair = ignoring_pair();
+    pair.call(DATABASE, "pause", TASK);
+    pair.source.arm("supervisor_starts:wait");
+    pair.call(DATABASE, "resume", TASK);
+    pair.source.wait_until(
+        DATABASE,
+        "the supervisor is on its way",
+        "EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE '%waiting at failpoint supervisor_starts%' AND pid <> pg_backend_pid())",
+    );
+    let mut session = pair.source.connect(DATABASE);
+    let alter = format!("BEGIN; SELECT courier.alter_task('{TASK}', ddl => 'replicate')");
+    session.batch_execute(&alter).expect("an altered task");
+    pair.source.disarm();
+    pair.source.wait_until(
+        DATABASE,
+        "the supervisor waits",
+        "EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'pg_courier supervisor' AND wait_event_type = 'Lock')",
+    );
+    session.batch_execute("COMMIT").expect("a commit");
+    pair.source.wait_until(DATABASE, "definitions are taken over", "(SELECT NOT capture_due FROM courier.task)");
+    pair.source.run(DATABASE, COMMANDS);
+    assert_equal(&pair);
+}
