@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::decide::Decided;
 use super::done::NotTaken;
-use crate::logicalrep::names::quote_literal;
+use crate::logicalrep::names::{quote_literal, shown as shown_name};
 use crate::schema::Kind;
 use crate::schema::captured::Owned;
 use crate::schema::deparse::postgres::shown_subject;
@@ -13,21 +13,43 @@ use crate::schema::image::{Class, Image, Table};
 use crate::schema::model::Known;
 use crate::schema::scope::Object;
 
-/// What the destination has not taken is not there: the model says so, and the next image of it brings it.
+/// What the destination has not taken is as it was there, if it was, and else not there: the model says so, and the next image of it brings
+/// it.
 pub(super) fn note_not_taken(decided: &mut Decided, not_taken: &[NotTaken]) {
     let is_it = |kind: Kind, object: &str| not_taken.iter().any(|of| of.kind == kind && of.object == object);
-    for Known { kept, .. } in decided.store.values_mut() {
+    let Decided { before, store, .. } = decided;
+    for Known { kept, .. } in store.values_mut() {
         for routine in &mut kept.image.routines {
-            routine.blocked |= is_it(Kind::Routine, &format!("{}({})", routine.name.shown(), routine.arguments));
+            if is_it(Kind::Routine, &format!("{}({})", routine.name.shown(), routine.arguments)) {
+                let old = before.routines.iter().find(|old| old.oid == routine.oid && !old.blocked);
+                take_back(&mut routine.definition, &mut routine.blocked, old.map(|old| &old.definition));
+            }
         }
-        for view in &mut kept.image.views {
-            view.blocked |= is_it(Kind::View, &view.name().shown());
+        for view in kept.image.views.iter_mut().filter(|view| is_it(Kind::View, &view.name().shown())) {
+            let old = before.views.iter().find(|old| old.oid() == view.oid() && !old.blocked);
+            take_back(&mut view.definition, &mut view.blocked, old.map(|old| &old.definition));
+            old.iter().for_each(|old| view.relation.options.clone_from(&old.relation.options));
         }
         let Some(relation) = kept.relation_mut() else { continue };
+        let relations = before.tables.iter().chain(before.views.iter().map(|view| &view.relation));
+        let old = relations.into_iter().find(|old| old.oid == relation.oid);
         let Table { name, rules, triggers, .. } = relation;
-        let on = |part: &str| format!("{} on {}", crate::logicalrep::names::shown(part), name.shown());
-        rules.iter_mut().for_each(|rule| rule.blocked |= is_it(Kind::Rule, &on(&rule.name)));
-        triggers.iter_mut().for_each(|trigger| trigger.blocked |= is_it(Kind::Trigger, &on(&trigger.name)));
+        let on = |part: &str| format!("{} on {}", shown_name(part), name.shown());
+        for rule in rules.iter_mut().filter(|rule| is_it(Kind::Rule, &on(&rule.name))) {
+            let old = old.and_then(|old| old.rules.iter().find(|old| old.oid == rule.oid && !old.blocked));
+            take_back(&mut rule.definition, &mut rule.blocked, old.map(|old| &old.definition));
+        }
+        for trigger in triggers.iter_mut().filter(|trigger| is_it(Kind::Trigger, &on(&trigger.name))) {
+            let old = old.and_then(|old| old.triggers.iter().find(|old| old.oid == trigger.oid && !old.blocked));
+            take_back(&mut trigger.definition, &mut trigger.blocked, old.map(|old| &old.definition));
+        }
+    }
+}
+
+fn take_back(definition: &mut String, blocked: &mut bool, old: Option<&String>) {
+    match old {
+        Some(old) => definition.clone_from(old),
+        None => *blocked = true,
     }
 }
 
@@ -85,4 +107,46 @@ fn shown(image: &Image, (class, oid): Object) -> Option<String> {
         .map(|of| shown_subject(&Subject::routine(of, of.name.cow())))
         .or_else(|| view.map(|of| shown_subject(&Subject::view(of, of.name().cow()))))
         .or_else(|| table.map(|of| format!("rules of {}", of.name.shown())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::schema::image::Routine;
+    use crate::schema::model::{Kept, Standing};
+
+    fn routine(definition: &str) -> Image {
+        let routine = Routine {
+            oid: 70,
+            level: 0,
+            name: crate::schema::image::Name::new("s", "f"),
+            is_procedure: false,
+            arguments: "integer, text".to_owned(),
+            definition: definition.to_owned(),
+            blocked: false,
+        };
+        Image { routines: vec![routine], ..Image::default() }
+    }
+
+    /// If it is dropped later, it has to be known that it is there.
+    #[test]
+    fn what_was_there_is_there_when_its_successor_is_not_taken() {
+        let noted = |before: Image| {
+            let kept = Kept { image: routine("new"), ..Kept::default() };
+            let known = Known { standing: Standing::Followed, base: String::new(), kept };
+            let mut decided =
+                Decided { before, store: BTreeMap::from([((Class::Proc, 70), known)]), ..Decided::default() };
+            let not_taken = NotTaken {
+                kind: Kind::Routine,
+                object: "s.f(integer, text)".to_owned(),
+                error: Error::new("42P13", "cannot change return type"),
+            };
+            note_not_taken(&mut decided, &[not_taken]);
+            let routine = &decided.store[&(Class::Proc, 70)].kept.image.routines[0];
+            (routine.definition.clone(), routine.blocked)
+        };
+        assert_eq!(noted(routine("old")), ("old".to_owned(), false));
+        assert_eq!(noted(Image::default()), ("new".to_owned(), true));
+    }
 }

@@ -15,8 +15,8 @@ use crate::schema::{Item, Kind, SchemaSql};
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 const DEADLOCK_DETECTED: &str = "40P01";
 const DEPENDENT_OBJECTS_STILL_EXIST: &str = "2BP01";
-/// Undefined table, function, object: all of this class.
-const UNDEFINED: &str = "42";
+/// A table, function or other object that is not there.
+const UNDEFINED: [&str; 3] = ["42P01", "42883", "42704"];
 /// Nobody there waits behind us for longer.
 const PATIENCE: &str = "2s";
 /// Between two attempts.
@@ -161,7 +161,7 @@ impl<'a> Attempt<'a> {
                 Ok(())
             }
             // What is said about something that was not taken.
-            Some(error) if error.sqlstate().starts_with(UNDEFINED) && !self.done.not_taken.is_empty() => Ok(()),
+            Some(error) if UNDEFINED.contains(&error.sqlstate()) && self.done.has_not_taken(item) => Ok(()),
             Some(error) => Err(refused(error)),
         }
     }
