@@ -13,6 +13,7 @@ use crate::schema::image::Class;
 use crate::schema::scope::Object;
 
 const TAG: &str = "CAPTURE";
+const APPROVED: &str = "APPROVE";
 
 /// One object by its name or oid, with its descendants.
 pub fn object(name: &str) -> Result<()> {
@@ -53,17 +54,17 @@ pub fn tables(relations: &[u32]) -> Result<i64> {
     Ok(rows)
 }
 
-/// Code that a person lets a task create, and then what waits for it. An error if something else is there by now than what was read.
-pub fn approve(approval: &Approval) -> Result<()> {
+/// Code that is to be created now, and then what waits for it; with the word of a person who has read it, or without.
+pub fn code(code: &[Object], approval: Option<Approval>) -> Result<()> {
     let touched = |(class, oid): &Object| TouchedObject { class: class.oid(), oid: *oid, is_alone: true };
-    let code: Vec<Object> = approval.code.iter().map(|(object, _)| *object).collect();
+    let tag = if approval.is_some() { APPROVED } else { TAG };
     let noted = |objects: Vec<TouchedObject>, approval: Option<Approval>| {
         let effects = Effects { objects, approval, is_any: true, ..Effects::default() };
-        row::read(&Noted::by_hand("APPROVE", About::Effects(effects)))
+        row::read(&Noted::by_hand(tag, About::Effects(effects)))
     };
-    let Some(ready) = noted(code.iter().map(touched).collect(), Some(approval.clone()))? else { return Ok(()) };
+    let Some(ready) = noted(code.iter().map(touched).collect(), approval)? else { return Ok(()) };
     row::write(ready)?;
-    let waiting = command::dependents(&code)?;
+    let waiting = command::dependents(code)?;
     match noted(waiting, None)? {
         Some(ready) => row::write(ready).map(drop),
         None => Ok(()),

@@ -104,9 +104,8 @@ impl Decoder {
     /// # Safety
     /// The relation is open.
     pub(super) unsafe fn leaves_out(&self, relation: pg_sys::Relation) -> bool {
-        let commands = self.selection.own().commands;
         // SAFETY: by contract.
-        let is_command = || commands != 0 && unsafe { (*relation).rd_id.to_u32() } == commands;
+        let is_command = || unsafe { (*relation).rd_id.to_u32() } == self.selection.own().commands;
         self.left_out && !(self.transaction.is_echo && is_command())
     }
 

@@ -4,6 +4,8 @@
 //! does something about the items of a table holds its advisory lock meanwhile: aside for the length of an item, the session that applies
 //! up to its commit. That one never waits for it: it cancels what runs, again and again until the lock is free.
 
+use std::time::{Duration, Instant};
+
 use serde::{Deserialize, Serialize};
 
 use super::Destination;
@@ -167,14 +169,27 @@ impl Destination {
 
     // ---- the session that applies ------------------------------------------------------------------------------
 
-    /// Keeps the items of a table as they are until the transaction ends; what runs of them is canceled first.
+    /// Keeps the items of a table as they are until the transaction ends; what runs of them is canceled first. An error, which is tried again
+    /// and seen, if it does not end for longer than any statement takes to be canceled.
     pub fn hold_items(&mut self, task_id: &str, table: u32) -> Result<()> {
+        const PATIENCE: Duration = Duration::from_secs(30);
         let (task, table) = item_lock(task_id, table);
+        let began = Instant::now();
         loop {
             let sql = "SELECT pg_catalog.pg_try_advisory_xact_lock($1::int4, $2::int4)";
             let rows = self.connection.query(sql, &[Some(&task), Some(&table)])?;
             if rows.first().map_or(Ok(false), |row| row.bool(0))? {
                 return Ok(());
+            }
+            if began.elapsed() > PATIENCE {
+                return Err(Error::new(LOCK_NOT_AVAILABLE, "what is done aside on the destination does not end")
+                    .origin(Origin::Destination)
+                    .detail(format!(
+                        "Some session there holds advisory lock ({task}, {table}), and was told to cancel what it does."
+                    ))
+                    .hint(
+                        "SELECT pid, classid, objid FROM pg_locks WHERE locktype = 'advisory'; -- on the destination",
+                    ));
             }
             self.connection.query(CANCEL_HOLDER, &[Some(&task), Some(&table)])?;
         }
@@ -308,6 +323,7 @@ impl Destination {
     }
 }
 
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 const CANCEL_HOLDER: &str = "SELECT pg_catalog.pg_cancel_backend(l.pid), pg_catalog.pg_sleep(0.02) FROM pg_catalog.pg_locks l \
      WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.pid <> pg_catalog.pg_backend_pid() \
      AND l.classid = $1::int4::oid AND l.objid = $2::int4::oid \

@@ -43,7 +43,7 @@ pub fn approve(task: &Task, id: i64) -> Result<()> {
             "SELECT max(id) FROM courier.ddl WHERE task = {name} AND state = 'held'; -- the command to read and approve"
         )));
     }
-    by_hand::approve(&Approval { task: task.uuid.clone(), code })?;
+    by_hand::code(&objects, Some(Approval { task: task.uuid.clone(), code }))?;
     commands::note_approved(task.id, id, &xact::user_name())
 }
 
@@ -69,7 +69,7 @@ fn bring_held(task: &Task, role: u32) -> Result<()> {
         let objects: Vec<Object> =
             code_of(&captured, |owned| owned.role_oid == role).into_iter().map(|(object, _)| object).collect();
         if !objects.is_empty() {
-            by_hand::approve(&Approval { task: String::new(), code: command::code_now(&objects)? })?;
+            by_hand::code(&objects, None)?;
             commands::note_approved(task.id, id, &xact::user_name())?;
         }
     }

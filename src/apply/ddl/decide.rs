@@ -79,6 +79,7 @@ pub fn decide(
     let applied: HashSet<(Object, String)> = known.model.iter().filter_map(applied_code).collect();
     let taker = Taker { trust: said.trust, available: said.available, applied: &applied };
     let image = said.captured.for_task(&there, &taker);
+    let untrusted = said.captured.untrusted(&taker);
     let described = apart(&image, &said.captured.dependencies, &said.captured.causes);
     let touched: HashSet<&Object> = said.captured.touched.iter().collect();
     let renamed = renamed_schemas(said, &known);
@@ -100,8 +101,7 @@ pub fn decide(
             known.model.extend(before.map(|before| (object, before)));
             continue;
         }
-        let owned = said.captured.untrusted(&taker).into_iter().filter(|owned| owned.object == object);
-        decided.untrusted.extend(owned.cloned());
+        decided.untrusted.extend(untrusted.iter().filter(|owned| owned.object == object).copied().cloned());
         if before.as_ref().is_some_and(|before| applied_code((&object, before)).is_some()) && kept.is_blocked() {
             // What is there stays as it is.
             known.model.extend(before.map(|before| (object, before)));

@@ -101,7 +101,7 @@ impl Applier {
         if decision.is_none() && self.stops_at_commands {
             return self.stop_at(command, &captured);
         }
-        let by_hand = decision.clone().flatten();
+        let (is_decided, by_hand) = (decision.is_some(), decision.flatten());
         let snapshot = CopySnapshot::of_moment(&command.snapshot).map_err(Error::internal)?;
         let xid = snapshot.full(transaction.xid);
         self.stand_still()?;
@@ -112,7 +112,7 @@ impl Applier {
         let destination = self.writer.lanes.plain()?.exchange();
         let before = ModelBefore { model: model(destination, &task_id, &captured, &pending)?, followed };
         refuse::check_read(command, &captured, &before)?;
-        if decision.is_none() {
+        if !is_decided {
             let is_named = |name: &Name| selection.names(&TableName::new(&name.schema, &name.name), &[]);
             refuse::check_policies(&self.policies, command, &captured, &before, is_named)?;
         }
