@@ -231,15 +231,20 @@ impl Captured {
     }
 }
 
-/// What one reads of a routine or a view, or of the rules of a table.
+/// What one reads of a routine or a view, or of the rules of a table. Options of a view say with whose rights it reads.
 pub fn code_of(image: &Image, (class, oid): Object) -> Option<String> {
     let routine = image.routines.iter().find(|of| class == Class::Proc && of.oid == oid);
     let rules = |table: &Table| table.rules.iter().map(|rule| format!("{};\n", rule.definition)).collect::<String>();
+    let options = |relation: &Table| -> String {
+        relation.options.iter().map(|option| format!("{}={};\n", option.name, option.value)).collect()
+    };
     let view = image.views.iter().find(|view| class == Class::Relation && view.oid() == oid);
     let table = image.tables.iter().find(|table| class == Class::Relation && table.oid == oid);
     routine
         .map(|of| of.definition.clone())
-        .or_else(|| view.map(|view| format!("{}\n{}", view.definition, rules(&view.relation))))
+        .or_else(|| {
+            view.map(|view| format!("{}{}\n{}", options(&view.relation), view.definition, rules(&view.relation)))
+        })
         .or_else(|| table.map(rules))
 }
 
@@ -411,6 +416,20 @@ mod tests {
         assert_eq!(blocked(&for_task(&captured, &[], &[])), (vec![true], vec![true, true]));
         assert_eq!(blocked(&for_trusting_task(&captured, &[], &[], &[LOW])), (vec![false], vec![false, false]));
         assert_eq!(blocked(&for_task(&captured, &[], &[FUNCTION])), (vec![true], vec![false, false]), "an older one");
+    }
+
+    /// Without `security_invoker` it reads with the rights of its owner.
+    #[test]
+    fn options_of_a_view_are_part_of_its_code() {
+        let (view, plain) = ((Class::Relation, 5), code());
+        let mut checked = plain.clone();
+        let option = crate::schema::image::StorageOption {
+            of_toast: false,
+            name: "security_invoker".to_owned(),
+            value: "true".to_owned(),
+        };
+        checked.image.views[0].relation.options.push(option);
+        assert_ne!(checked.code_of(view), plain.code_of(view));
     }
 
     #[test]

@@ -113,6 +113,22 @@ fn what_is_approved_is_what_was_read() {
     assert_equal(&pair);
 }
 
+/// Options say with whose rights a view reads, and what it lets through.
+#[test]
+fn options_of_an_approved_view_are_approved_with_it() {
+    let pair = pair_with_low_role();
+    low(&pair, "CREATE VIEW safe WITH (security_barrier) AS SELECT 1 AS a");
+    let (id, _) = command(&pair, "CREATE VIEW", "held");
+    pair.source.run(DATABASE, &format!("SELECT courier.approve_ddl('{TASK}', {id})"));
+    command(&pair, "APPROVE", "applied");
+    low(&pair, "COMMENT ON VIEW safe IS 'as before'");
+    command(&pair, "COMMENT", "applied");
+    low(&pair, "ALTER VIEW safe RESET (security_barrier)");
+    command(&pair, "ALTER VIEW", "held");
+    let options = "SELECT reloptions FROM pg_class WHERE relname = 'safe'";
+    assert_eq!(pair.destination.value(DATABASE, options), "{security_barrier=true}");
+}
+
 /// A view reads with the rights of its owner, which there is the user of the task: it would show what its author may not see here.
 #[test]
 fn a_view_of_a_low_role_shows_nothing() {
