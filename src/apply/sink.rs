@@ -71,7 +71,7 @@ impl Applier {
         self.enter(transaction);
         self.writer.group.count(1, 0);
         self.send_waiting()?;
-        self.asides_give_way(relations.iter().map(|relation| relation.oid))?;
+        self.asides_give_way(relations)?;
         match self.mode() {
             Mode::Serial => self.truncate_serially(relations, restart_sequences),
             Mode::Merged => {

@@ -20,6 +20,8 @@ pub struct Effects {
     pub dropped: Vec<Dropped>,
     /// Materialized views that have got new rows.
     pub refreshed: Vec<u32>,
+    /// Partitions that were detached CONCURRENTLY.
+    pub detached: Vec<u32>,
     /// A person lets a task create them.
     pub approval: Option<Approval>,
     /// They may have got other names, or parts of them.
@@ -47,6 +49,9 @@ fn of_commands(affected: Vec<Affected>) -> Effects {
         }
         if object.tag == "REFRESH MATERIALIZED VIEW" {
             found.refreshed.push(object.oid);
+        }
+        if object.left_concurrently {
+            found.detached.push(object.oid);
         }
         let is_alone = object.has_other_partitions || leaves_descendants_alone(&object.tag);
         found.objects.push(TouchedObject { class: object.class, oid: object.oid, is_alone });
@@ -136,6 +141,7 @@ mod tests {
             oid,
             tag: tag.to_owned(),
             has_other_partitions: false,
+            left_concurrently: false,
             schema: schema.map(str::to_owned),
         }
     }
@@ -191,6 +197,13 @@ mod tests {
         assert_eq!(of_commands(list), Effects::default());
         let found = of_commands(vec![affected(1, "CREATE TABLE", Some("s")), affected(2, "ALTER TABLE", None)]);
         assert_eq!((found.objects.len(), found.made.len(), found.is_any), (2, 1, true));
+    }
+
+    #[test]
+    fn a_partition_that_leaves_concurrently_is_named() {
+        let parent = Affected { has_other_partitions: true, ..affected(1, "ALTER TABLE", Some("s")) };
+        let left = Affected { left_concurrently: true, ..affected(2, "ALTER TABLE", Some("s")) };
+        assert_eq!(of_commands(vec![parent, left]).detached, [2]);
     }
 
     #[test]

@@ -109,6 +109,7 @@ fn read_effects(noted: &Noted, effects: &Effects) -> Result<Option<Ready>> {
     let Some(mut captured) = captured else { return Ok(None) };
     captured.dropped.clone_from(&effects.dropped);
     captured.refreshed.clone_from(&effects.refreshed);
+    captured.detached.clone_from(&effects.detached);
     captured.approval.clone_from(&effects.approval);
     let ready = ready(noted, snapshot, captured)?;
     Ok((ready.touched.is_empty() || !is_repeated(&ready)).then_some(ready))

@@ -124,6 +124,14 @@ impl Destination {
         self.judge_commands(task_id, item)
     }
 
+    /// Somebody is in its way: others come first.
+    pub fn put_off(&mut self, task_id: &str, item: &Pending, seconds: u64) -> Result<()> {
+        let sql = "UPDATE courier_applied.pending SET next_try = pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => $3::float8) \
+                   WHERE task_id = $1::uuid AND id = $2::bigint";
+        let params = [Some(task_id), Some(&item.id.to_string()), Some(&seconds.to_string())];
+        self.connection.execute(sql, &params).map(drop)
+    }
+
     pub fn skip_item(&mut self, task_id: &str, item: &Pending) -> Result<()> {
         let sql = "UPDATE courier_applied.pending SET state = $3 WHERE task_id = $1::uuid AND id = $2::bigint";
         let id = item.id.to_string();
@@ -266,9 +274,13 @@ impl Destination {
         }
     }
 
-    /// Runs what is to run by itself, unless it is there.
-    pub fn run_first(&mut self, aside: &Aside) -> Result<()> {
-        aside.first.as_ref().map_or(Ok(()), |first| self.run_statement(first, &aside.object))
+    /// Runs what is to run by itself, unless it is there. A lock that others wait behind is not waited for longer than `patience`.
+    pub fn run_first(&mut self, aside: &Aside, patience: &str) -> Result<()> {
+        match (&aside.first, &aside.detach) {
+            (Some(first), Some(detach)) => self.detach_aside(detach, &first.sql, patience),
+            (Some(first), None) => self.run_statement(first, &aside.object),
+            (None, _) => Ok(()),
+        }
     }
 
     /// Runs the rest, and the item is done. Locks are not waited for longer than `patience`.
@@ -284,7 +296,8 @@ impl Destination {
 
     fn run_rest(&mut self, task_id: &str, item: &Pending, patience: &str) -> Result<()> {
         self.connection.exec(&format!("SET LOCAL lock_timeout = '{patience}'"))?;
-        item.aside.then.iter().try_for_each(|statement| self.run_statement(statement, &item.aside.object))?;
+        let also = item.aside.detach.iter().flat_map(|detach| &detach.also);
+        also.chain(&item.aside.then).try_for_each(|statement| self.run_statement(statement, &item.aside.object))?;
         self.unqueue(task_id, item)
     }
 

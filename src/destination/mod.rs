@@ -30,6 +30,7 @@ mod claim;
 mod claimant;
 mod conflicts;
 mod definitions;
+pub mod detach;
 pub mod dialect;
 mod endpoint;
 #[cfg(test)]

@@ -9,6 +9,29 @@ use crate::pg::guard;
 /// This server's major version.
 pub const MAJOR: u32 = pg_sys::PG_VERSION_NUM / 10_000;
 
+/// Does a part of ALTER TABLE detach a partition so that readers go on (14), or end what such a one has begun?
+///
+/// # Safety
+/// A part of ALTER TABLE.
+pub unsafe fn detaches_concurrently(part: *const pg_sys::AlterTableCmd) -> bool {
+    #[cfg(feature = "pg13")]
+    return {
+        let _ = part;
+        false
+    };
+    #[cfg(not(feature = "pg13"))]
+    // SAFETY: by contract; what it is says what its definition is.
+    unsafe {
+        match (*part).subtype {
+            pg_sys::AlterTableType::AT_DetachPartitionFinalize => true,
+            pg_sys::AlterTableType::AT_DetachPartition => {
+                !(*part).def.is_null() && (*(*part).def.cast::<pg_sys::PartitionCmd>()).concurrent
+            }
+            _ => false,
+        }
+    }
+}
+
 /// How far WAL is durable on this server.
 pub fn flush_lsn() -> Lsn {
     // SAFETY: reads shared memory under its own lock.

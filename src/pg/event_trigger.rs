@@ -8,7 +8,7 @@ use std::ffi::{CStr, c_char};
 use pgrx::pg_sys;
 
 use crate::error::{Error, Result};
-use crate::pg::{encoding, guard};
+use crate::pg::{compat, encoding, guard};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FiringPoint {
@@ -37,6 +37,8 @@ pub struct Affected {
     pub tag: String,
     /// ALTER TABLE only attached partitions to it, or detached them.
     pub has_other_partitions: bool,
+    /// A partition that was detached without a lock that readers wait for.
+    pub left_concurrently: bool,
     /// Of the object that the command names, if its catalog has one; `pg_temp` for all temporary ones.
     pub schema: Option<String>,
 }
@@ -175,11 +177,13 @@ pub fn commands() -> Result<Vec<Affected>> {
             let others = command.map_or_else(Vec::new, |command| hidden(command));
             let others = others.into_iter().filter(|other| Some(*other) != named);
             let is_about_partitions = command.is_some_and(|command| is_about_partitions(command));
+            let has_left = command.map_or_else(Vec::new, |command| left_concurrently(command));
             let affected = |(class, oid)| Affected {
                 class,
                 oid,
                 tag: tag.clone(),
                 has_other_partitions: is_about_partitions && Some((class, oid)) == named,
+                left_concurrently: has_left.contains(&(class, oid)),
                 schema: schema.clone(),
             };
             found.extend(named.into_iter().chain(others).map(affected));
@@ -237,6 +241,26 @@ unsafe fn is_about_partitions(command: *const pg_sys::CollectedCommand) -> bool 
             !definition.is_null() && (*definition).type_ == pg_sys::NodeTag::T_PartitionCmd
         };
         length(parts) > 0 && (0..length(parts)).all(attaches)
+    }
+}
+
+/// The partitions that ALTER TABLE has detached CONCURRENTLY.
+///
+/// # Safety
+/// A command that the server has collected.
+unsafe fn left_concurrently(command: *const pg_sys::CollectedCommand) -> Vec<(u32, u32)> {
+    // SAFETY: by contract; the type says which member of the union it is, tags say what nodes are.
+    unsafe {
+        if (*command).type_ != pg_sys::CollectedCommandType::SCT_AlterTable {
+            return Vec::new();
+        }
+        let parts = (*command).d.alterTable.subcmds;
+        let left = |at| {
+            let part = (*cell(parts, at).cast::<pg_sys::CollectedATSubcmd>()).parsetree.cast_const();
+            let is_one = !part.is_null() && (*part).type_ == pg_sys::NodeTag::T_AlterTableCmd;
+            (is_one && compat::detaches_concurrently(part.cast())).then(|| other_table(part)).flatten()
+        };
+        (0..length(parts)).filter_map(left).collect()
     }
 }
 

@@ -49,6 +49,9 @@ pub struct Captured {
     /// Materialized views that have got new rows.
     #[serde(default)]
     pub refreshed: Vec<u32>,
+    /// Partitions that were detached CONCURRENTLY: no reader had to wait.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub detached: Vec<u32>,
     /// What one task is to create although nobody vouches for its author.
     #[serde(default)]
     pub approval: Option<Approval>,

@@ -27,8 +27,8 @@ bgworker::entry_point!(pg_courier_aside_worker_main, aside_worker_main);
 const PATIENCE: &str = "2s";
 /// After an item had to give way: longer than a command waits for a lock.
 const REST: Duration = Duration::from_secs(3);
-/// Whoever is in the way of something short may be gone by then.
-const LOCK_PAUSE: Duration = Duration::from_secs(1);
+/// Whoever is in the way of something short may be gone by then; other items go first. In seconds.
+const LOCK_PAUSE: u64 = 1;
 /// New items are looked for this often, and commands that hold the old ones.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// After a failure, in seconds; doubled up to the longest.
@@ -132,7 +132,10 @@ impl Worker {
         match error.sqlstate() {
             // Canceled: somebody needs the table, most likely a command. He finds the lock of its items free.
             "57014" => Ok(REST),
-            "55P03" | "40P01" => Ok(LOCK_PAUSE),
+            "55P03" | "40P01" => {
+                self.destination.put_off(&self.task.uuid, item, LOCK_PAUSE)?;
+                Ok(Duration::ZERO)
+            }
             _ if error.remedy() == Remedy::RetryConnection => Err(error),
             _ => self.note_failure(item, &error),
         }
@@ -141,7 +144,7 @@ impl Worker {
     fn attempt(&mut self, item: &Pending) -> Result<()> {
         self.destination.drop_invalid(&item.aside)?;
         failpoint::hit("aside_before_build")?;
-        self.destination.run_first(&item.aside)?;
+        self.destination.run_first(&item.aside, PATIENCE)?;
         failpoint::hit("aside_after_build")?;
         self.destination.end_item(&self.task.uuid, item, PATIENCE)
     }

@@ -5,21 +5,25 @@
 //!   name, no step meets an index that is half there, and the stream does not stand still behind a build. The price is that a build which
 //!   has begun begins anew.
 //! - A command that changes nothing but privileges, and leaves every item as it is, lets them alone.
+//! - A partition that was to leave without keeping readers waiting leaves at once: what comes next is about a table that has it no more.
+//!   Another one that is to leave in the same way, as maintenance does it with one after the other, waits behind it.
 //! - An index that is complete by then gets at once what only its last statements would have brought.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::rc::Rc;
 
 use super::decide::Decided;
-use super::{Command, refuse};
+use super::{Command, detach, refuse};
 use crate::apply::applier::Applier;
 use crate::destination::Destination;
 use crate::destination::aside::{ASIDE, IndexThere, LeftBy, Pending};
 use crate::error::{Error, Result};
 use crate::guc;
-use crate::logicalrep::TableName;
+use crate::logicalrep::{Relation, TableName};
 use crate::pg::compat;
 use crate::schema::aside::{
-    Aside, Facts, LatePart, LateParts, Leftover, There, candidates, items, nothing_of, set_aside, without,
+    Aside, Facts, LatePart, LateParts, Leftover, There, candidates, items, late_parts, leaves, nothing_of, set_aside,
+    without,
 };
 use crate::schema::deparse::postgres;
 use crate::schema::diff::{self, Action, Step};
@@ -30,8 +34,11 @@ use crate::schema::scope::Object;
 use crate::schema::{Item, Kind};
 
 /// What is to be done at once, and what is left.
+#[derive(Default)]
 pub(super) struct Divided {
     pub items: Vec<Item>,
+    /// Partitions that leave before anything else is done, also before what a person has run in place of a command.
+    pub detaches: Vec<Item>,
     pub leftovers: Vec<Leftover>,
     pub left: Left,
 }
@@ -48,6 +55,8 @@ pub(super) struct Queue<'a> {
     pub task_id: &'a str,
     pub pending: Vec<Pending>,
     pub emptied: Option<u32>,
+    /// Partitions that the command has detached CONCURRENTLY.
+    pub detached: &'a [u32],
 }
 
 pub(super) fn divide(
@@ -57,19 +66,22 @@ pub(super) fn divide(
     queue: Queue<'_>,
 ) -> Result<Divided> {
     let changed = changed(decided);
-    let mut concerned: Vec<Pending> = queue.pending.iter().filter(|item| speaks_of(item, &changed)).cloned().collect();
+    let parents = detach::parents(decided, &changed);
+    let is_concerned = |item: &Pending| detach::is_before(item, &changed, &parents);
+    let concerned: Vec<Pending> = queue.pending.iter().filter(|item| is_concerned(item)).cloned().collect();
     let nothing: BTreeSet<LatePart> = concerned.iter().map(Pending::part).collect();
-    let (mut at_once, mut asides) = split(destination, command, decided, &queue, &nothing_of(&nothing))?;
-    let mut leftovers = Vec::new();
-    if !concerned.is_empty() {
-        if queue.emptied.is_none() && lets_alone(&at_once, &asides, &concerned) {
-            return Ok(Divided { items: at_once, leftovers, left: Left::default() });
-        }
-        let parts;
-        (concerned, parts, leftovers) = take_back(destination, queue.task_id, &concerned, &changed)?;
-        (at_once, asides) = split(destination, command, decided, &queue, &parts)?;
+    let (at_once, asides) = split(destination, command, decided, &queue, &nothing_of(&nothing))?;
+    if concerned.is_empty() {
+        return Ok(Divided { items: at_once, left: Left { taken_back: concerned, asides }, ..Divided::default() });
     }
-    Ok(Divided { items: at_once, leftovers, left: Left { taken_back: concerned, asides } })
+    if queue.emptied.is_none() && lets_alone(&at_once, &asides, &concerned) {
+        let asides = asides.into_iter().filter(|aside| aside.detach.is_some()).collect();
+        return Ok(Divided { items: at_once, left: Left { taken_back: Vec::new(), asides }, ..Divided::default() });
+    }
+    let Back { items: concerned, parts, leftovers, detaches } =
+        take_back(destination, queue.task_id, &concerned, is_concerned)?;
+    let (items, asides) = split(destination, command, decided, &queue, &parts)?;
+    Ok(Divided { items, detaches, leftovers, left: Left { taken_back: concerned, asides } })
 }
 
 /// Tables that are not as they were, and those of which something else was told.
@@ -83,38 +95,54 @@ fn changed(decided: &Decided) -> HashSet<u32> {
     differ.chain(told.map(|(_, oid)| *oid)).collect()
 }
 
-fn speaks_of(item: &Pending, changed: &HashSet<u32>) -> bool {
-    item.aside.tables.iter().any(|table| changed.contains(table))
-}
-
-/// Is there nothing that has to be done, or undone, about the items?
+/// Is there nothing that has to be done, or undone, about the items? Another partition may leave behind them.
 fn lets_alone(at_once: &[Item], asides: &[Aside], concerned: &[Pending]) -> bool {
     let is_harmless = |item: &Item| matches!(item.kind, Kind::Grant | Kind::TakeBack | Kind::Revoke);
-    let is_there = |aside: &Aside| concerned.iter().any(|item| item.is_wanted() && item.aside == *aside);
-    at_once.iter().all(is_harmless) && asides.len() == concerned.len() && asides.iter().all(is_there)
+    let is_there = |aside: &&Aside| concerned.iter().any(|item| item.is_wanted() && item.aside == **aside);
+    let (leaving, others): (Vec<&Aside>, Vec<&Aside>) = asides.iter().partition(|aside| aside.detach.is_some());
+    let is_new = |aside: &&Aside| concerned.iter().all(|item| item.part() != aside.part);
+    let stays = concerned.iter().filter(|item| item.aside.detach.is_none()).count();
+    at_once.iter().all(is_harmless)
+        && others.len() == stays
+        && others.iter().all(is_there)
+        && leaving.iter().all(is_new)
 }
 
-/// The items as they are when nothing runs of them any more: how much of each is there, and what has to go.
+/// Items as they are when nothing runs of them any more.
+struct Back {
+    items: Vec<Pending>,
+    /// How much of each is there.
+    parts: LateParts,
+    /// What has to go.
+    leftovers: Vec<Leftover>,
+    /// What is done of them first.
+    detaches: Vec<Item>,
+}
+
 fn take_back(
     destination: &mut Destination,
     task_id: &str,
     concerned: &[Pending],
-    changed: &HashSet<u32>,
-) -> Result<(Vec<Pending>, LateParts, Vec<Leftover>)> {
+    is_concerned: impl Fn(&Pending) -> bool,
+) -> Result<Back> {
     let tables: BTreeSet<u32> = concerned.iter().map(|item| item.aside.table).collect();
     for table in tables {
         destination.hold_items(task_id, table)?;
     }
     // Some may have come to their end meanwhile.
-    let mut concerned = destination.pending(task_id)?;
-    concerned.retain(|item| speaks_of(item, changed));
-    let (mut parts, mut leftovers) = (LateParts::new(), Vec::new());
-    for item in &concerned {
+    let mut items = destination.pending(task_id)?;
+    items.retain(is_concerned);
+    let mut back = Back { items, parts: LateParts::new(), leftovers: Vec::new(), detaches: Vec::new() };
+    for item in &back.items {
+        if item.aside.detach.is_some() {
+            back.detaches.extend(detach::at_once(destination, item, &mut back.parts)?);
+            continue;
+        }
         let there = destination.index_there(&item.aside)?;
-        parts.insert(item.part(), if there == IndexThere::Valid { There::Bare } else { There::Nothing });
-        leftovers.extend(item.aside.leftover.clone().filter(|_| there == IndexThere::Invalid));
+        back.parts.insert(item.part(), if there == IndexThere::Valid { There::Bare } else { There::Nothing });
+        back.leftovers.extend(item.aside.leftover.clone().filter(|_| there == IndexThere::Invalid));
     }
-    Ok((concerned, parts, leftovers))
+    Ok(back)
 }
 
 /// What is done at once, and what aside; `parts` is how much there is of what waits.
@@ -126,18 +154,21 @@ fn split(
     parts: &LateParts,
 ) -> Result<(Vec<Item>, Vec<Aside>)> {
     let before = without(&decided.before, parts);
-    let steps = difference(command, &before, &decided.after)?;
     let limit = guc::ddl_inline_limit();
+    let waiting: BTreeSet<LatePart> = queue.pending.iter().filter(|item| item.is_wanted()).map(Pending::part).collect();
+    let leaving = limit.map_or(&[][..], |_| queue.detached);
+    let (after, mut asides) = leaves(&before, &decided.after, leaving, &waiting, compat::MAJOR);
+    asides.iter_mut().for_each(|aside| detach::wait_for_others(aside, &queue.pending));
+    let steps = difference(command, &before, &after)?;
     let sized = limit.map_or_else(BTreeSet::new, |_| candidates(&steps));
     let large = large(destination, &before, sized, queue.emptied, limit.unwrap_or_default())?;
-    let waiting: BTreeSet<LatePart> = queue.pending.iter().filter(|item| item.is_wanted()).map(Pending::part).collect();
     let aside = set_aside(&steps, &Facts { waiting: &waiting, large: &large });
     if aside.is_empty() {
-        return Ok((in_order(steps, decided, queue.emptied), Vec::new()));
+        return Ok((in_order(steps, decided, queue.emptied), asides));
     }
-    let at_once = without(&decided.after, &nothing_of(&aside));
-    let asides = items(&decided.after, &aside, compat::MAJOR)
-        .map_err(|what| Error::internal(format!("nobody knows how to do aside: {what}")))?;
+    let at_once = without(&after, &nothing_of(&aside));
+    let unknown = |what| Error::internal(format!("nobody knows how to do aside: {what}"));
+    asides.extend(items(&after, &aside, compat::MAJOR).map_err(unknown)?);
     Ok((in_order(difference(command, &before, &at_once)?, decided, queue.emptied), asides))
 }
 
@@ -254,13 +285,6 @@ pub(super) fn forget_gone(
     Ok(())
 }
 
-/// All that could wait.
-fn late_parts(table: &Table) -> impl Iterator<Item = LatePart> + '_ {
-    let indexes = table.indexes.iter().map(|index| LatePart::Index(index.oid));
-    let constraints = table.constraints.iter().map(|k| k.oid);
-    indexes.chain(constraints.flat_map(|oid| [LatePart::ForeignKey(oid), LatePart::Validation(oid)]))
-}
-
 impl Applier {
     /// What waits aside; asked only while there may be something.
     pub(super) fn pending(&mut self) -> Result<Vec<Pending>> {
@@ -273,9 +297,9 @@ impl Applier {
         Ok(pending)
     }
 
-    /// A statement of the stream takes locks that no build lets through (TRUNCATE): what runs on these tables ends, and begins anew when
-    /// the transaction has committed.
-    pub(in crate::apply) fn asides_give_way(&mut self, tables: impl Iterator<Item = u32>) -> Result<()> {
+    /// TRUNCATE takes locks that nothing aside lets through: what runs on its tables ends, and begins anew when the transaction has
+    /// committed.
+    pub(in crate::apply) fn asides_give_way(&mut self, tables: &[Rc<Relation>]) -> Result<()> {
         if !self.has_asides {
             return Ok(());
         }
@@ -283,7 +307,9 @@ impl Applier {
         let pending = self.pending()?;
         let task_id = self.writer.task_id().to_owned();
         let destination = self.writer.lanes.plain()?.exchange();
-        let mut tables = tables.filter(|table| pending.iter().any(|item| item.aside.table == *table));
-        tables.try_for_each(|table| destination.hold_items(&task_id, table))
+        let is_named = |oid: &u32| tables.iter().any(|table| table.oid == *oid);
+        let concerned = pending.iter().filter(|item| item.aside.tables.iter().any(is_named));
+        let locks: BTreeSet<u32> = concerned.map(|item| item.aside.table).collect();
+        locks.into_iter().try_for_each(|table| destination.hold_items(&task_id, table))
     }
 }

@@ -83,7 +83,8 @@ pub fn define(destination: &mut Destination, trust: &Trust, tables: &[u32], at: 
 
 /// What was to be done aside is done after the copy, as all else that follows the rows.
 fn take_back(destination: &mut Destination, task_id: &str, table: u32) -> Result<()> {
-    let is_its = |item: &Pending| item.aside.table == table;
+    // A partition that is to leave has nothing to do with its rows.
+    let is_its = |item: &Pending| item.aside.table == table && item.aside.detach.is_none();
     if !destination.pending(task_id)?.iter().any(is_its) {
         return Ok(());
     }

@@ -7,13 +7,14 @@
 //! Rows before the command are sent first, the second session is closed (its locks would be a deadlock that the destination cannot see),
 //! and the next group begins when this one has committed, so that a label which an enum got can be used there. A lock that is not to be
 //! had within two seconds is given up, so that nobody there waits behind us for longer, and tried again: the order of everything stays.
-//! What takes long and no row needs (an index of a large table, a validation) is left to another session (`aside.rs`).
+//! What takes long and no row needs (an index of a large table, a validation, a partition that leaves) is left to another session (`aside.rs`).
 
 mod aside;
 mod caught_up;
 mod code;
 mod decide;
 pub mod define;
+mod detach;
 mod done;
 mod echo;
 mod held;
@@ -136,7 +137,12 @@ impl Applier {
         let mut decided = decide(&said, before, names).map_err(Error::internal)?;
         refuse::refuse_taken(destination, &decided)?;
         let emptied = loads.as_ref().and_then(|(table, name)| Some((*table, name.as_ref()?)));
-        let queue = aside::Queue { task_id: &task_id, pending, emptied: emptied.map(|(table, _)| table) };
+        let queue = aside::Queue {
+            task_id: &task_id,
+            pending,
+            emptied: emptied.map(|(table, _)| table),
+            detached: &captured.detached,
+        };
         let divided = aside::divide(destination, command, &decided, queue)?;
         let emptyings = emptyings(&decided, emptied);
         let work =

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::aside::Divided;
 use super::done::{Done, NotTaken};
 use super::{Command, Work};
 use crate::destination::Destination;
@@ -26,13 +27,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Runs what is not there yet; what was run.
 pub(super) fn run(destination: &mut Destination, work: &Work<'_>) -> Result<Done> {
     let divided = work.divided;
-    if divided.items.is_empty() && work.emptyings.is_empty() && divided.leftovers.is_empty() {
+    if divided.items.is_empty()
+        && divided.detaches.is_empty()
+        && work.emptyings.is_empty()
+        && divided.leftovers.is_empty()
+    {
         return Ok(Done::default());
     }
     let mut pause = FIRST_PAUSE;
     loop {
         destination.begin_definitions(PATIENCE)?;
-        match attempt(destination, &divided.leftovers, work.emptyings, &divided.items) {
+        match attempt(destination, divided, work.emptyings, &divided.items) {
             Ok(done) => {
                 destination.end_definitions()?;
                 (work.on_wait)(None);
@@ -59,9 +64,9 @@ pub(super) fn run(destination: &mut Destination, work: &Work<'_>) -> Result<Done
 
 /// Runs what a person wants in place of a command.
 pub(super) fn run_by_hand(destination: &mut Destination, work: &Work<'_>, statement: &str) -> Result<Vec<String>> {
-    let (command, leftovers) = (work.command, &work.divided.leftovers);
+    let command = work.command;
     let mut said =
-        attempt(destination, leftovers, work.emptyings, &[]).map_err(|refused| explain(command, refused))?.said;
+        attempt(destination, work.divided, work.emptyings, &[]).map_err(|refused| explain(command, refused))?.said;
     destination.run_by_hand(statement).map_err(|error| {
         error.context(format!("While running in place of command {} of courier.ddl: {statement}", command.id)).or_hint(
             "SELECT courier.ddl_replace() with another statement, or courier.ddl_skip(); see SELECT * FROM courier.ddl WHERE state = 'failed';",
@@ -78,7 +83,7 @@ pub(super) fn run_once(destination: &mut Destination, items: &[Item]) -> Result<
             "Remove the cause on the destination, or do it there yourself, then SELECT courier.resume({task}); what is there counts as done.",
         )
     };
-    attempt(destination, &[], &[], items).map(drop).map_err(refused)
+    attempt(destination, &Divided::default(), &[], items).map(drop).map_err(refused)
 }
 
 /// What the destination has refused.
@@ -98,12 +103,13 @@ struct Attempt<'a> {
 
 fn attempt(
     destination: &mut Destination,
-    leftovers: &[Leftover],
+    divided: &Divided,
     emptyings: &[Emptying],
     items: &[Item],
 ) -> std::result::Result<Done, Refused> {
     let mut attempt = Attempt { destination, done: Done::default(), postponed: Vec::new() };
-    leftovers.iter().try_for_each(|leftover| attempt.remove(leftover))?;
+    divided.detaches.iter().try_for_each(|item| attempt.item(item))?;
+    divided.leftovers.iter().try_for_each(|leftover| attempt.remove(leftover))?;
     emptyings.iter().try_for_each(|of| attempt.empty(of))?;
     items.iter().try_for_each(|item| attempt.item(item))?;
     match attempt.postponed.into_iter().next() {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{LatePart, LateParts, There, nothing_of, without};
+use super::{Detach, LatePart, LateParts, There, nothing_of, without};
 use crate::schema::deparse::SchemaSql;
 use crate::schema::deparse::postgres::{self, concurrently};
 use crate::schema::diff::{Action, Step, Subject, diff};
@@ -25,6 +25,8 @@ pub struct Aside {
     /// Run in the transaction that ends the item, so that nothing is half done.
     pub then: Vec<Statement>,
     pub leftover: Option<Leftover>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detach: Option<Detach>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +48,7 @@ pub struct Leftover {
 }
 
 impl Aside {
-    fn of(part: LatePart, table: u32, object: String) -> Aside {
+    pub(super) fn of(part: LatePart, table: u32, object: String) -> Aside {
         Aside {
             part,
             table,
@@ -56,12 +58,14 @@ impl Aside {
             first: None,
             then: Vec::new(),
             leftover: None,
+            detach: None,
         }
     }
 
     /// What is said there, in this order.
     pub fn statements(&self) -> impl Iterator<Item = &str> {
-        self.first.iter().chain(&self.then).map(|statement| statement.sql.as_str())
+        let also = self.detach.iter().flat_map(|detach| &detach.also);
+        self.first.iter().chain(also).chain(&self.then).map(|statement| statement.sql.as_str())
     }
 }
 

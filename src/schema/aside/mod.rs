@@ -12,6 +12,7 @@
 //! ```
 //! A part on which another one is built takes that along: the key of an index, the foreign keys that refer to it.
 
+mod detach;
 mod items;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use super::diff::{Action, ConstraintChange, Step};
 use super::image::{Class, Constraint, ConstraintKind, Image, Index, ReplicaIdentity, Table};
 use super::scope::Object;
 
+pub use detach::{Detach, leaves};
 pub use items::{Aside, Leftover, Statement, items};
 
 /// By its oid on the source.
@@ -37,6 +39,8 @@ pub enum LatePart {
     ForeignKey(u32),
     /// Of a check or a foreign key, which is there.
     Validation(u32),
+    /// A partition that leaves without keeping readers waiting.
+    Detach(u32),
 }
 
 /// How much of it is there.
@@ -184,6 +188,14 @@ fn is_validated_later(table: &Table, constraint: &Constraint) -> bool {
 
 fn is_key(constraint: &Constraint) -> bool {
     matches!(constraint.kind, ConstraintKind::PrimaryKey | ConstraintKind::Unique)
+}
+
+/// All of a table that could wait.
+pub fn late_parts(table: &Table) -> impl Iterator<Item = LatePart> + '_ {
+    let indexes = table.indexes.iter().map(|index| LatePart::Index(index.oid));
+    let constraints = table.constraints.iter().map(|k| k.oid);
+    let has_left = (!table.is_partition).then_some(LatePart::Detach(table.oid));
+    indexes.chain(constraints.flat_map(|oid| [LatePart::ForeignKey(oid), LatePart::Validation(oid)])).chain(has_left)
 }
 
 /// All of them as they are while nothing is done yet.

@@ -157,3 +157,82 @@ fn comments_go_where_their_object_is() {
     assert_eq!(at_once.comments.len(), 1);
     assert_eq!(said(&after, &[LatePart::Index(11)])[1], "COMMENT ON INDEX s.i IS 'mine'");
 }
+
+/// Table 10 with partitions 20 and 21, the first of which leaves.
+fn tree(change: impl FnOnce(&mut Table)) -> (Image, Image) {
+    let root = Table { is_partitioned: true, ..table(10, "t") };
+    let partition = |oid, name: &str, value: u32| Table {
+        is_partition: true,
+        bound: Some(format!("FOR VALUES IN ({value})")),
+        ..crate::schema::samples::child(oid, name, 10)
+    };
+    let (leaf, other) = (partition(20, "p", 1), partition(21, "q", 2));
+    let in_place = constraint(22, "p_id_check", ConstraintKind::Check, "CHECK ((id = 1))");
+    let mut left = Table { is_partition: false, bound: None, parents: Vec::new(), ..leaf.clone() };
+    left.constraints.push(in_place);
+    // Told by the command only.
+    left.columns[1].missing = Some("x".to_owned());
+    change(&mut left);
+    (image(vec![root.clone(), leaf, other.clone()]), image(vec![root, left, other]))
+}
+
+#[test]
+fn a_partition_leaves_aside() {
+    let (before, after) = tree(|_| ());
+    let (meanwhile, asides) = leaves(&before, &after, &[20], &BTreeSet::new(), MAJOR);
+    assert_eq!(meanwhile, before, "it is there until it has left");
+    let aside = &asides[0];
+    assert_eq!((aside.part, aside.table, &aside.tables), (LatePart::Detach(20), 20, &BTreeSet::from([10, 20])));
+    assert_eq!(
+        aside.statements().collect::<Vec<_>>(),
+        [
+            "ALTER TABLE s.t DETACH PARTITION s.p CONCURRENTLY",
+            "ALTER TABLE s.p ADD CONSTRAINT p_id_check CHECK ((id = 1))"
+        ]
+    );
+    let detach = aside.detach.as_ref().unwrap();
+    assert_eq!(detach.constraints, [22]);
+    assert_eq!(detach.finalize.as_str(), "ALTER TABLE s.t DETACH PARTITION s.p FINALIZE");
+    let text = serde_json::to_string(aside).unwrap();
+    assert_eq!(serde_json::from_str::<Aside>(&text).unwrap(), *aside);
+}
+
+#[test]
+fn a_partition_takes_its_own_along() {
+    let (mut before, mut after) = tree(|left| left.is_partitioned = true);
+    before.tables[1].is_partitioned = true;
+    let inner = Table { is_partition: true, ..crate::schema::samples::child(30, "inner", 20) };
+    before.tables.push(inner.clone());
+    let check = constraint(32, "p_id_check", ConstraintKind::Check, "CHECK ((id = 1))");
+    let check = Constraint { is_local: false, inherit_count: 1, ..check };
+    after.tables.push(Table { constraints: vec![check], ..inner });
+    let (meanwhile, asides) = leaves(&before, &after, &[20], &BTreeSet::new(), MAJOR);
+    assert_eq!(meanwhile, before);
+    assert_eq!(asides[0].tables, BTreeSet::from([10, 20, 30]));
+    assert_eq!(asides[0].statements().count(), 2, "the check goes down by itself");
+}
+
+#[test]
+fn a_partition_leaves_at_once_where_more_has_happened_to_it() {
+    let at_once = |(before, after): (Image, Image), leaving: &[u32], waiting: &[LatePart]| {
+        let waiting = waiting.iter().copied().collect();
+        let (meanwhile, asides) = leaves(&before, &after, leaving, &waiting, MAJOR);
+        assert_eq!((meanwhile, asides), (after, Vec::new()));
+    };
+    at_once(tree(|_| ()), &[], &[]);
+    at_once(tree(|left| left.name.name = "other".to_owned()), &[20], &[]);
+    at_once(tree(|left| left.columns[1].type_name = "json".to_owned()), &[20], &[]);
+    let (mut before, after) = tree(|left| left.indexes.push(an_index(23, "i")));
+    before.tables[1].indexes.push(an_index(23, "i"));
+    at_once((before, after), &[20], &[LatePart::Index(23)]);
+}
+
+/// Items of earlier releases say nothing of it.
+#[test]
+fn an_item_without_a_partition_is_read() {
+    let image = image(vec![with_indexes(vec![an_index(11, "i")])]);
+    let aside = items(&image, &[LatePart::Index(11)].into(), MAJOR).unwrap().remove(0);
+    let text = serde_json::to_string(&aside).unwrap();
+    assert!(!text.contains("detach"), "{text}");
+    assert_eq!(serde_json::from_str::<Aside>(&text).unwrap(), aside);
+}

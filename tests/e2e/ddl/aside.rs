@@ -13,9 +13,9 @@ use super::equal::assert_equal;
 use super::{create_tables, follow};
 use crate::common::{TASK, assert_mentions};
 
-const ASIDE: &str = "pg_courier aside worker";
+pub(super) const ASIDE: &str = "pg_courier aside worker";
 
-fn pair_with_large_tables() -> Pair {
+pub(super) fn pair_with_large_tables() -> Pair {
     let pair = Pair::builder().source_conf("courier.ddl_inline_limit", "0").start();
     create_tables(&pair);
     follow(&pair);
@@ -40,7 +40,7 @@ fn wait_for_a_build(pair: &Pair) {
 
 /// The states of all commands, from the first on.
 #[track_caller]
-fn wait_for_states(pair: &Pair, states: &str) {
+pub(super) fn wait_for_states(pair: &Pair, states: &str) {
     let query = "SELECT id, tag, state, error FROM courier.ddl ORDER BY id";
     let mut seen = Vec::new();
     let as_said = || {
@@ -55,7 +55,7 @@ fn wait_for_states(pair: &Pair, states: &str) {
 
 /// Nothing is left to do, and no index is half built.
 #[track_caller]
-fn assert_done(pair: &Pair) {
+pub(super) fn assert_done(pair: &Pair) {
     pair.destination.wait_until(DATABASE, "nothing waits", "NOT EXISTS (SELECT FROM courier_applied.pending)");
     let invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid OR NOT indisready";
     assert_eq!(pair.destination.value(DATABASE, invalid), "0");

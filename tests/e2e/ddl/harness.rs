@@ -259,12 +259,13 @@ impl Story<'_> {
         let expected: BTreeSet<&str> = self.case.states.iter().copied().collect();
         let mut seen: BTreeSet<String> = BTreeSet::new();
         let began = Instant::now();
-        let fits = wait::poll(Duration::from_secs(10), || {
+        let fits = wait::poll(Duration::from_secs(30), || {
             seen = self.pair.source.rows(DATABASE, &query).into_iter().flatten().flatten().collect();
             let nothing = self.case.states == NOTHING && seen.iter().all(|state| state == "filtered");
             let fits = nothing || seen.iter().map(String::as_str).eq(expected.iter().copied());
             // What became of them is noted a moment after it was done.
-            let is_final = began.elapsed() > Duration::from_secs(2) && !seen.contains("pending") && !seen.is_empty();
+            let is_under_way = ["pending", "aside"].iter().any(|state| seen.contains(*state));
+            let is_final = began.elapsed() > Duration::from_secs(2) && !is_under_way && !seen.is_empty();
             (fits || is_final).then_some(fits)
         });
         fits.filter(|fits| *fits).map(drop).ok_or_else(|| format!("commands are {seen:?}, and should be {expected:?}"))

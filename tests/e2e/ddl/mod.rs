@@ -11,6 +11,7 @@ mod case;
 mod code;
 mod columns;
 mod copy;
+mod detached;
 mod equal;
 mod failures;
 mod harness;

@@ -5,11 +5,39 @@ use super::parts::{deferring, index_name};
 use crate::logicalrep::names::{quote_literal, shown};
 use crate::schema::aside::Leftover;
 use crate::schema::deparse::SchemaSql;
-use crate::schema::image::{Constraint, ConstraintKind, Index, Table};
+use crate::schema::image::{Constraint, ConstraintKind, Index, Name, Table};
 
 /// CREATE INDEX without a lock that writers wait for.
 pub fn concurrently(create: &SchemaSql) -> SchemaSql {
     SchemaSql(create.as_str().replacen(" INDEX ", " INDEX CONCURRENTLY ", 1))
+}
+
+/// DETACH PARTITION without a lock that readers wait for.
+pub fn concurrently_detached(detach: &SchemaSql) -> SchemaSql {
+    SchemaSql(format!("{detach} CONCURRENTLY"))
+}
+
+/// The end of one that was interrupted.
+pub fn finalized(detach: &SchemaSql) -> SchemaSql {
+    SchemaSql(format!("{detach} FINALIZE"))
+}
+
+/// Is the partition attached? No row if not; then whether it has begun to leave, and whether it can leave CONCURRENTLY: servers before 14
+/// do not know that, and refuse it beside a default partition.
+pub fn attachment(table: &Table, parent: &Name) -> SchemaSql {
+    SchemaSql(format!(
+        "SELECT COALESCE((pg_catalog.to_jsonb(i) ->> 'inhdetachpending')::pg_catalog.bool, false), \
+         pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 140000 \
+         AND NOT EXISTS (SELECT FROM pg_catalog.pg_partitioned_table d WHERE d.partrelid = i.inhparent AND d.partdefid <> 0) \
+         FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class o ON o.oid = i.inhrelid \
+         JOIN pg_catalog.pg_namespace n ON n.oid = o.relnamespace JOIN pg_catalog.pg_class p ON p.oid = i.inhparent \
+         JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace \
+         WHERE n.nspname = {} AND o.relname = {} AND pn.nspname = {} AND p.relname = {}",
+        quote_literal(&table.name.schema),
+        quote_literal(&table.name.name),
+        quote_literal(&parent.schema),
+        quote_literal(&parent.name)
+    ))
 }
 
 pub fn leftover(table: &Table, index: &Index) -> Leftover {
