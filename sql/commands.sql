@@ -64,7 +64,7 @@ SELECT l.id, l.at, t.name AS task, l.author, l.tag, l.command, d.objects, d.stat
    AND pg_catalog.pg_has_role(t.owner, 'USAGE')
  ORDER BY l.id, t.name;
 COMMENT ON VIEW courier.ddl IS
-'Commands that changed definitions, and what became of them on the destination of each task: pending, waiting for lock, waiting for copy, applied, aside (indexes and validations of large tables, and partitions detached CONCURRENTLY, are left to another session), failed aside, filtered (nothing of it concerns the task), held, failed. For those who may use the task.';
+'Commands that changed definitions, and what became of them on the destination of each task: pending, waiting for lock, waiting for copy, applied, aside (indexes and validations of large tables, partitions detached CONCURRENTLY, and rows of large materialized views are left to another session), failed aside, filtered (nothing of it concerns the task), held, failed. For those who may use the task.';
 COMMENT ON COLUMN courier.ddl.id IS 'Number of the command; in the order in which they were run, which is not always that of their commits.';
 COMMENT ON COLUMN courier.ddl.at IS 'When it was run.';
 COMMENT ON COLUMN courier.ddl.task IS 'Name of the task.';

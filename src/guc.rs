@@ -118,8 +118,8 @@ pub fn define() {
     );
     GucRegistry::define_int_guc(
         c"courier.ddl_inline_limit",
-        c"Indexes and validations of tables that are larger than this on the destination do not hold up the stream.",
-        c"In megabytes; another session builds them CONCURRENTLY. 0: whatever their size; -1: none, each is waited for.",
+        c"Indexes and validations of tables that are larger than this on the destination, and materialized views that read more, do not hold up the stream.",
+        c"In megabytes; another session does that, CONCURRENTLY where it can, as it does DETACH PARTITION CONCURRENTLY of any table. 0: whatever their size; -1: none, each is waited for.",
         &DDL_INLINE_LIMIT,
         -1,
         i32::MAX,

@@ -83,7 +83,6 @@ impl Destination {
     }
 
     pub fn queue(&mut self, task_id: &str, origins: &[LeftBy], aside: &Aside) -> Result<()> {
-        let json = |text: serde_json::Result<String>| text.map_err(|error| Error::internal(error.to_string()));
         let commands = text_array(origins.iter().map(|origin| origin.command.to_string()));
         self.connection
             .execute(
@@ -95,8 +94,8 @@ impl Destination {
                     Some(&aside.table.to_string()),
                     Some(&aside.object),
                     Some(&text_array(aside.statements())),
-                    Some(&json(serde_json::to_string(aside))?),
-                    Some(&json(serde_json::to_string(origins))?),
+                    Some(&as_text(aside)?),
+                    Some(&origins_as_text(origins)?),
                 ],
             )
             .map(drop)
@@ -110,6 +109,7 @@ impl Destination {
     }
 
     pub fn fail_item(&mut self, task_id: &str, item: &Pending, error: &str, seconds: u64) -> Result<()> {
+        let Some(item) = &self.locked_item(task_id, item.id)? else { return Ok(()) };
         self.connection.execute(
             "UPDATE courier_applied.pending SET state = $3, tries = tries + 1, error = $4, \
              next_try = pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => $5::float8) WHERE task_id = $1::uuid AND id = $2::bigint",
@@ -136,7 +136,24 @@ impl Destination {
         let sql = "UPDATE courier_applied.pending SET state = $3 WHERE task_id = $1::uuid AND id = $2::bigint";
         let id = item.id.to_string();
         self.connection.execute(sql, &[Some(task_id), Some(&id), Some(ItemState::Skipped.as_str())])?;
-        self.judge_commands(task_id, item)
+        self.judge_commands(task_id, item)?;
+        if item.aside.refresh.is_none() {
+            return Ok(());
+        }
+        // The next REFRESH brings its rows, and nothing else has to know that they are old.
+        let sql = "DELETE FROM courier_applied.pending WHERE task_id = $1::uuid AND id = $2::bigint";
+        self.connection.execute(sql, &[Some(task_id), Some(&id)]).map(drop)
+    }
+
+    /// The item as it is now, and as it stays until the transaction ends: a command may have come that wants it, too.
+    fn locked_item(&mut self, task_id: &str, id: i64) -> Result<Option<Pending>> {
+        let sql = "SELECT p.id, p.item, p.state, p.tries, p.origins, 0::float8 AS due_in FROM courier_applied.pending p \
+                   WHERE p.task_id = $1::uuid AND p.id = $2::bigint FOR UPDATE";
+        self.one_pending(sql, &[Some(task_id), Some(&id.to_string())])
+    }
+
+    pub(super) fn one_pending(&mut self, sql: &str, params: &[Option<&str>]) -> Result<Option<Pending>> {
+        self.connection.query(sql, params)?.first().map(pending).transpose()
     }
 
     fn judge_commands(&mut self, task_id: &str, item: &Pending) -> Result<()> {
@@ -296,6 +313,8 @@ impl Destination {
 
     fn run_rest(&mut self, task_id: &str, item: &Pending, patience: &str) -> Result<()> {
         self.connection.exec(&format!("SET LOCAL lock_timeout = '{patience}'"))?;
+        let Some(item) = &self.locked_item(task_id, item.id)? else { return Ok(()) };
+        item.aside.refresh.as_ref().map_or(Ok(()), |refresh| self.refresh(refresh))?;
         let also = item.aside.detach.iter().flat_map(|detach| &detach.also);
         also.chain(&item.aside.then).try_for_each(|statement| self.run_statement(statement, &item.aside.object))?;
         self.unqueue(task_id, item)
@@ -362,6 +381,14 @@ fn item_state(row: &Row) -> Result<ItemState> {
     let text = row.text("state")?;
     let state = ItemState::ALL.into_iter().find(|state| state.as_str() == text);
     state.ok_or_else(|| Error::internal(format!("invalid state \"{text}\" in courier_applied.pending")))
+}
+
+fn as_text(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Error::internal(error.to_string()))
+}
+
+pub(super) fn origins_as_text(origins: &[LeftBy]) -> Result<String> {
+    as_text(&origins)
 }
 
 fn pending(row: &Row) -> Result<Pending> {

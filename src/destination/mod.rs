@@ -44,6 +44,7 @@ mod inspect;
 pub mod instance;
 mod model;
 mod progress;
+pub mod refresh;
 mod session;
 mod stream;
 pub mod table;

@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::rc::Rc;
 
 use super::decide::Decided;
-use super::{Command, detach, refuse};
+use super::done::NotTaken;
+use super::{Command, detach, refresh, refuse};
 use crate::apply::applier::Applier;
 use crate::destination::Destination;
 use crate::destination::aside::{ASIDE, IndexThere, LeftBy, Pending};
@@ -23,8 +24,9 @@ use crate::logicalrep::{Relation, TableName};
 use crate::pg::compat;
 use crate::schema::aside::{
     Aside, Facts, LatePart, LateParts, Leftover, There, candidates, items, late_parts, leaves, nothing_of, set_aside,
-    without,
+    unfilled, without,
 };
+use crate::schema::captured::Captured;
 use crate::schema::deparse::postgres;
 use crate::schema::diff::{self, Action, Step};
 use crate::schema::image::{Class, Image, Table};
@@ -48,6 +50,10 @@ pub(super) struct Divided {
 pub(super) struct Left {
     taken_back: Vec<Pending>,
     asides: Vec<Aside>,
+    /// Those that wait already, and are to be done after the command.
+    again: Vec<Aside>,
+    /// What the command itself wants, whether it has waited before or not.
+    wanted: BTreeSet<LatePart>,
 }
 
 /// What is known of the queue, and of tables whose rows come anew: they are empty by then.
@@ -55,8 +61,7 @@ pub(super) struct Queue<'a> {
     pub task_id: &'a str,
     pub pending: Vec<Pending>,
     pub emptied: Option<u32>,
-    /// Partitions that the command has detached CONCURRENTLY.
-    pub detached: &'a [u32],
+    pub captured: &'a Captured,
 }
 
 pub(super) fn divide(
@@ -72,16 +77,20 @@ pub(super) fn divide(
     let nothing: BTreeSet<LatePart> = concerned.iter().map(Pending::part).collect();
     let (at_once, asides) = split(destination, command, decided, &queue, &nothing_of(&nothing))?;
     if concerned.is_empty() {
-        return Ok(Divided { items: at_once, left: Left { taken_back: concerned, asides }, ..Divided::default() });
+        let left = Left { asides, ..Left::default() };
+        return Ok(Divided { items: at_once, left, ..Divided::default() });
     }
+    let wanted: BTreeSet<LatePart> = decided.refresh.iter().map(|view| LatePart::Refresh(view.oid())).collect();
     if queue.emptied.is_none() && lets_alone(&at_once, &asides, &concerned) {
-        let asides = asides.into_iter().filter(|aside| aside.detach.is_some()).collect();
-        return Ok(Divided { items: at_once, left: Left { taken_back: Vec::new(), asides }, ..Divided::default() });
+        let (again, others): (Vec<_>, Vec<_>) = asides.into_iter().partition(|aside| wanted.contains(&aside.part));
+        let asides = others.into_iter().filter(|aside| aside.detach.is_some()).collect();
+        let left = Left { asides, again, ..Left::default() };
+        return Ok(Divided { items: at_once, left, ..Divided::default() });
     }
     let Back { items: concerned, parts, leftovers, detaches } =
         take_back(destination, queue.task_id, &concerned, is_concerned)?;
     let (items, asides) = split(destination, command, decided, &queue, &parts)?;
-    Ok(Divided { items, detaches, leftovers, left: Left { taken_back: concerned, asides } })
+    Ok(Divided { items, detaches, leftovers, left: Left { taken_back: concerned, asides, wanted, ..Left::default() } })
 }
 
 /// Tables that are not as they were, and those of which something else was told.
@@ -101,9 +110,10 @@ fn lets_alone(at_once: &[Item], asides: &[Aside], concerned: &[Pending]) -> bool
     let is_there = |aside: &&Aside| concerned.iter().any(|item| item.is_wanted() && item.aside == **aside);
     let (leaving, others): (Vec<&Aside>, Vec<&Aside>) = asides.iter().partition(|aside| aside.detach.is_some());
     let is_new = |aside: &&Aside| concerned.iter().all(|item| item.part() != aside.part);
-    let stays = concerned.iter().filter(|item| item.aside.detach.is_none()).count();
+    let stays = concerned.iter().filter(|item| item.aside.detach.is_none());
+    let stays: BTreeSet<LatePart> = stays.map(Pending::part).collect();
     at_once.iter().all(is_harmless)
-        && others.len() == stays
+        && others.len() == stays.len()
         && others.iter().all(is_there)
         && leaving.iter().all(is_new)
 }
@@ -156,28 +166,37 @@ fn split(
     let before = without(&decided.before, parts);
     let limit = guc::ddl_inline_limit();
     let waiting: BTreeSet<LatePart> = queue.pending.iter().filter(|item| item.is_wanted()).map(Pending::part).collect();
-    let leaving = limit.map_or(&[][..], |_| queue.detached);
+    let leaving = limit.map_or(&[][..], |_| &queue.captured.detached);
     let (after, mut asides) = leaves(&before, &decided.after, leaving, &waiting, compat::MAJOR);
     asides.iter_mut().for_each(|aside| detach::wait_for_others(aside, &queue.pending));
     let steps = difference(command, &before, &after)?;
     let sized = limit.map_or_else(BTreeSet::new, |_| candidates(&steps));
     let large = large(destination, &before, sized, queue.emptied, limit.unwrap_or_default())?;
     let aside = set_aside(&steps, &Facts { waiting: &waiting, large: &large });
-    if aside.is_empty() {
-        return Ok((in_order(steps, decided, queue.emptied), asides));
+    let told = refresh::Told { task_id: queue.task_id, captured: queue.captured, pending: &queue.pending };
+    let refreshes = refresh::aside(destination, &told, (&before, decided), (&steps, parts), limit)?;
+    let views: BTreeSet<u32> = refreshes.iter().map(|aside| aside.table).collect();
+    if aside.is_empty() && views.is_empty() {
+        return Ok((in_order(steps, decided, (queue.emptied, &views)), asides));
     }
-    let at_once = without(&after, &nothing_of(&aside));
+    let at_once = unfilled(without(&after, &nothing_of(&aside)), &before, &views);
     let unknown = |what| Error::internal(format!("nobody knows how to do aside: {what}"));
     asides.extend(items(&after, &aside, compat::MAJOR).map_err(unknown)?);
-    Ok((in_order(difference(command, &before, &at_once)?, decided, queue.emptied), asides))
+    asides.extend(refreshes);
+    Ok((in_order(difference(command, &before, &at_once)?, decided, (queue.emptied, &views)), asides))
 }
 
-fn in_order<'a>(mut steps: Vec<Step<'a>>, decided: &'a Decided, emptied: Option<u32>) -> Vec<Item> {
+/// With the views that get rows at once.
+fn in_order<'a>(
+    mut steps: Vec<Step<'a>>,
+    decided: &'a Decided,
+    (emptied, later): (Option<u32>, &BTreeSet<u32>),
+) -> Vec<Item> {
     if let Some(table) = emptied {
         steps.iter_mut().for_each(|step| step.of_empty(table));
     }
     let refresh = |view| Step { kind: Kind::Refresh, level: 0, action: Action::RefreshView(view) };
-    steps.extend(decided.refresh.iter().map(refresh));
+    steps.extend(decided.refresh.iter().filter(|view| !later.contains(&view.oid())).map(refresh));
     plan::in_order(&steps, compat::MAJOR)
 }
 
@@ -210,29 +229,39 @@ fn large(
 impl Left {
     /// Does the command wait for something that is done aside?
     pub(super) fn is_of(&self) -> bool {
-        self.asides.iter().any(|aside| self.before(aside).is_none_or(|item| item.aside != *aside))
+        !self.again.is_empty() || self.asides.iter().any(|aside| self.is_new(aside))
     }
 
     /// Is there anything for the session aside?
     pub(super) fn waits(&self) -> bool {
-        !self.asides.is_empty()
+        !self.asides.is_empty() || !self.again.is_empty()
     }
 
-    pub(super) fn asides(&self) -> &[Aside] {
-        &self.asides
+    pub(super) fn asides(&self) -> impl Iterator<Item = &Aside> + Clone {
+        self.asides.iter().chain(&self.again)
     }
 
-    /// The item that was there for the same part.
-    fn before(&self, aside: &Aside) -> Option<&Pending> {
-        self.taken_back.iter().find(|item| item.is_wanted() && item.part() == aside.part)
+    /// What is not there gets no rows.
+    pub(super) fn forget_not_taken(&mut self, not_taken: &[NotTaken]) {
+        let views: Vec<&str> =
+            not_taken.iter().filter(|of| of.kind == Kind::View).map(|of| of.object.as_str()).collect();
+        let is_of = |aside: &Aside| aside.object.strip_prefix("refresh ").is_some_and(|view| views.contains(&view));
+        self.asides.retain(|aside| aside.refresh.is_none() || !is_of(aside));
+    }
+
+    /// The items that were there for the same part.
+    fn before(&self, aside: &Aside) -> impl Iterator<Item = &Pending> {
+        self.taken_back.iter().filter(|item| item.is_wanted() && item.part() == aside.part)
+    }
+
+    fn is_new(&self, aside: &Aside) -> bool {
+        self.wanted.contains(&aside.part) || self.before(aside).all(|item| item.aside != *aside)
     }
 
     /// Who wants it: whoever did before, and the command if something comes of it.
     fn origins(&self, aside: &Aside, of_command: &LeftBy) -> Vec<LeftBy> {
-        let before = self.before(aside);
-        let is_new = before.is_none_or(|item| item.aside != *aside);
-        let origins = before.map_or(&[][..], |item| &item.origins).iter();
-        origins.chain(Some(of_command).filter(|_| is_new)).cloned().collect()
+        let origins = self.before(aside).flat_map(|item| &item.origins);
+        origins.chain(Some(of_command).filter(|_| self.is_new(aside))).cloned().collect()
     }
 
     /// Writes the queue down, in the transaction of the command.
@@ -240,6 +269,7 @@ impl Left {
         for aside in &self.asides {
             destination.queue(task_id, &self.origins(aside, of_command), aside)?;
         }
+        self.again.iter().try_for_each(|aside| destination.queue_again(task_id, aside, of_command))?;
         self.taken_back.iter().try_for_each(|item| destination.unqueue(task_id, item))
     }
 }
@@ -275,7 +305,8 @@ pub(super) fn forget_gone(
     pending: &[Pending],
 ) -> Result<()> {
     let changed = changed(decided);
-    let there: HashSet<LatePart> = decided.after.tables.iter().flat_map(late_parts).collect();
+    let mut there: HashSet<LatePart> = decided.after.tables.iter().flat_map(late_parts).collect();
+    there.extend(decided.after.views.iter().map(|view| LatePart::Refresh(view.oid())));
     let is_gone = |item: &&Pending| changed.contains(&item.aside.table) && !there.contains(&item.part());
     for item in pending.iter().filter(is_gone) {
         destination.hold_items(task_id, item.aside.table)?;
@@ -297,8 +328,8 @@ impl Applier {
         Ok(pending)
     }
 
-    /// TRUNCATE takes locks that nothing aside lets through: what runs on its tables ends, and begins anew when the transaction has
-    /// committed.
+    /// TRUNCATE takes locks that nothing aside lets through: what runs on its tables, or reads them, ends, and begins anew when the
+    /// transaction has committed.
     pub(in crate::apply) fn asides_give_way(&mut self, tables: &[Rc<Relation>]) -> Result<()> {
         if !self.has_asides {
             return Ok(());
@@ -309,7 +340,9 @@ impl Applier {
         let destination = self.writer.lanes.plain()?.exchange();
         let is_named = |oid: &u32| tables.iter().any(|table| table.oid == *oid);
         let concerned = pending.iter().filter(|item| item.aside.tables.iter().any(is_named));
-        let locks: BTreeSet<u32> = concerned.map(|item| item.aside.table).collect();
+        let mut locks: BTreeSet<u32> = concerned.map(|item| item.aside.table).collect();
+        let names: Vec<String> = tables.iter().map(|table| table.target()).collect();
+        locks.extend(refresh::that_read(destination, &pending, &names)?);
         locks.into_iter().try_for_each(|table| destination.hold_items(&task_id, table))
     }
 }

@@ -7,7 +7,7 @@
 //! Rows before the command are sent first, the second session is closed (its locks would be a deadlock that the destination cannot see),
 //! and the next group begins when this one has committed, so that a label which an enum got can be used there. A lock that is not to be
 //! had within two seconds is given up, so that nobody there waits behind us for longer, and tried again: the order of everything stays.
-//! What takes long and no row needs (an index of a large table, a validation, a partition that leaves) is left to another session (`aside.rs`).
+//! What takes long and no row needs (an index of a large table, a validation, a partition that leaves, the rows of a view) is left to another session (`aside.rs`).
 
 mod aside;
 mod caught_up;
@@ -20,6 +20,7 @@ mod echo;
 mod held;
 mod leave;
 mod notice;
+mod refresh;
 mod refuse;
 mod rows;
 mod run;
@@ -137,13 +138,9 @@ impl Applier {
         let mut decided = decide(&said, before, names).map_err(Error::internal)?;
         refuse::refuse_taken(destination, &decided)?;
         let emptied = loads.as_ref().and_then(|(table, name)| Some((*table, name.as_ref()?)));
-        let queue = aside::Queue {
-            task_id: &task_id,
-            pending,
-            emptied: emptied.map(|(table, _)| table),
-            detached: &captured.detached,
-        };
-        let divided = aside::divide(destination, command, &decided, queue)?;
+        let queue =
+            aside::Queue { task_id: &task_id, pending, emptied: emptied.map(|(table, _)| table), captured: &captured };
+        let mut divided = aside::divide(destination, command, &decided, queue)?;
         let emptyings = emptyings(&decided, emptied);
         let work =
             Work { command, task_id: &task_id, emptyings: &emptyings, divided: &divided, on_wait: &*self.on_wait };
@@ -155,6 +152,7 @@ impl Applier {
             }
         };
         code::note_not_taken(&mut decided, &done.not_taken);
+        divided.left.forget_not_taken(&done.not_taken);
         let concerns = !decided.frozen.held_by(&command.tag).is_empty()
             || !decided.untrusted.is_empty()
             || !decided.store.is_empty()
@@ -350,9 +348,9 @@ struct Work<'a> {
 fn apply(destination: &mut Destination, work: &Work<'_>) -> Result<(Vec<String>, Done)> {
     let mut done = run::run(destination, work)?;
     let asides = work.divided.left.asides();
-    done.said.extend(asides.iter().flat_map(Aside::statements).map(str::to_owned));
+    done.said.extend(asides.clone().flat_map(Aside::statements).map(str::to_owned));
     let at_once = work.divided.items.iter().map(|item| item.object.clone());
-    let mut objects: Vec<String> = at_once.chain(asides.iter().map(|aside| aside.object.clone())).collect();
+    let mut objects: Vec<String> = at_once.chain(asides.map(|aside| aside.object.clone())).collect();
     objects.dedup();
     Ok((objects, done))
 }

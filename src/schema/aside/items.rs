@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Detach, LatePart, LateParts, There, nothing_of, without};
+use super::{Detach, LatePart, LateParts, Refresh, There, nothing_of, without};
 use crate::schema::deparse::SchemaSql;
 use crate::schema::deparse::postgres::{self, concurrently};
 use crate::schema::diff::{Action, Step, Subject, diff};
@@ -27,6 +27,8 @@ pub struct Aside {
     pub leftover: Option<Leftover>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detach: Option<Detach>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<Refresh>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,13 +61,16 @@ impl Aside {
             then: Vec::new(),
             leftover: None,
             detach: None,
+            refresh: None,
         }
     }
 
     /// What is said there, in this order.
     pub fn statements(&self) -> impl Iterator<Item = &str> {
         let also = self.detach.iter().flat_map(|detach| &detach.also);
-        self.first.iter().chain(also).chain(&self.then).map(|statement| statement.sql.as_str())
+        let refresh = self.refresh.iter().map(|refresh| refresh.plainly.as_str());
+        let others = self.first.iter().chain(also).chain(&self.then).map(|statement| statement.sql.as_str());
+        refresh.chain(others)
     }
 }
 

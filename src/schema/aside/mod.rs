@@ -1,4 +1,5 @@
-//! What of a command is done aside, when it has been applied: parts of large tables that take long, and that no row needs.
+//! What of a command is done aside, when it has been applied: parts of large tables that take long, and that no row needs. (So are
+//! partitions that leave, in `detach.rs`, and rows of materialized views, in `refresh.rs`.)
 //!
 //! The model has a part that waits, as the source has it; the destination has not, or has it as it is before its last step. So what the
 //! destination has is the model without the parts that wait ([`without`]), and that is what the next command on the table is compared
@@ -14,6 +15,7 @@
 
 mod detach;
 mod items;
+mod refresh;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +30,7 @@ use super::scope::Object;
 
 pub use detach::{Detach, leaves};
 pub use items::{Aside, Leftover, Statement, items};
+pub use refresh::{Refresh, filled, refresh, unfilled};
 
 /// By its oid on the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -41,6 +44,8 @@ pub enum LatePart {
     Validation(u32),
     /// A partition that leaves without keeping readers waiting.
     Detach(u32),
+    /// The rows of a materialized view.
+    Refresh(u32),
 }
 
 /// How much of it is there.

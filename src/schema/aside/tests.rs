@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::*;
 use crate::schema::diff::diff;
+use crate::schema::image::{View, ViewForm};
 use crate::schema::samples::{constraint, index, table};
 
 const MAJOR: u32 = 15;
@@ -235,4 +236,32 @@ fn an_item_without_a_partition_is_read() {
     let text = serde_json::to_string(&aside).unwrap();
     assert!(!text.contains("detach"), "{text}");
     assert_eq!(serde_json::from_str::<Aside>(&text).unwrap(), aside);
+}
+
+fn view(oid: u32, name: &str, populated: bool) -> View {
+    let form = ViewForm::Materialized { populated };
+    View { relation: table(oid, name), form, definition: " SELECT 1".to_owned(), blocked: false }
+}
+
+#[test]
+fn a_new_view_is_made_without_rows_and_filled_aside() {
+    let (before, after) = (Image::default(), Image { views: vec![view(40, "m", true)], ..Image::default() });
+    let steps = diff(&before, &after, MAJOR).steps;
+    let rows = filled(&steps, &after.views);
+    assert_eq!(rows.len(), 1, "not twice");
+    let at_once = unfilled(after.clone(), &before, &BTreeSet::from([40]));
+    assert_eq!(at_once.views, [view(40, "m", false)]);
+    assert_eq!(unfilled(after.clone(), &after, &BTreeSet::from([40])), after, "one that is there has rows");
+    let aside = refresh(rows[0], Some(LatePart::Refresh(41)));
+    assert_eq!((aside.part, aside.table, aside.waits_for), (LatePart::Refresh(40), 40, Some(LatePart::Refresh(41))));
+    assert_eq!(aside.statements().collect::<Vec<_>>(), ["REFRESH MATERIALIZED VIEW s.m"]);
+    let text = serde_json::to_string(&aside).unwrap();
+    assert_eq!(serde_json::from_str::<Aside>(&text).unwrap(), aside);
+}
+
+#[test]
+fn a_view_without_rows_needs_none() {
+    let image = Image { views: vec![view(40, "m", false)], ..Image::default() };
+    let nothing = Image::default();
+    assert!(filled(&diff(&nothing, &image, MAJOR).steps, &image.views).is_empty());
 }

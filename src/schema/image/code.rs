@@ -70,6 +70,11 @@ impl View {
     pub fn is_materialized(&self) -> bool {
         matches!(self.form, ViewForm::Materialized { .. })
     }
+
+    /// Has it rows of its own?
+    pub fn is_populated(&self) -> bool {
+        matches!(self.form, ViewForm::Materialized { populated: true })
+    }
 }
 
 #[cfg(test)]

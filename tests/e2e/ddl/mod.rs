@@ -22,6 +22,7 @@ mod lying;
 mod partitions;
 mod policies;
 mod random;
+mod refreshed;
 mod scope;
 mod sessions;
 mod sweep;

@@ -40,6 +40,22 @@ pub fn attachment(table: &Table, parent: &Name) -> SchemaSql {
     ))
 }
 
+pub fn refreshed(view: &Name, concurrently: bool) -> SchemaSql {
+    let word = if concurrently { "CONCURRENTLY " } else { "" };
+    SchemaSql(format!("REFRESH MATERIALIZED VIEW {word}{}", view.shown()))
+}
+
+/// Has a materialized view rows, and a key that the server can find them by when it brings new ones?
+pub fn refreshes_concurrently(view: &Name) -> SchemaSql {
+    SchemaSql(format!(
+        "SELECT o.relispopulated AND EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = o.oid AND i.indisunique AND i.indimmediate \
+         AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL) FROM pg_catalog.pg_class o JOIN pg_catalog.pg_namespace n \
+         ON n.oid = o.relnamespace WHERE o.relkind = 'm' AND n.nspname = {} AND o.relname = {}",
+        quote_literal(&view.schema),
+        quote_literal(&view.name)
+    ))
+}
+
 pub fn leftover(table: &Table, index: &Index) -> Leftover {
     let name = index_name(table, index);
     Leftover {

@@ -35,7 +35,7 @@ pub(super) fn refresh(view: &View) -> String {
         let (_, of) = text.split_once(" USING btree (").unwrap_or_default();
         index.unique && index.is_made() && !of.is_empty() && !of.contains('(') && !text.contains(" WHERE ")
     };
-    let is_populated = matches!(view.form, ViewForm::Materialized { populated: true });
+    let is_populated = view.is_populated();
     let has_key = view.relation.indexes.iter().any(|index| is_whole(&index));
     let word = if is_populated && has_key { "CONCURRENTLY " } else { "" };
     let rows = if is_populated { "" } else { " WITH NO DATA" };

@@ -21,7 +21,9 @@ use crate::logicalrep::names::{quote_literal, shown};
 use crate::schema::diff::{Action, Step, Subject};
 use crate::schema::image::{Extension, Firing, Name, Sequence};
 
-pub use aside::{attachment, concurrently, concurrently_detached, finalized, key_index, leftover};
+pub use aside::{
+    attachment, concurrently, concurrently_detached, finalized, key_index, leftover, refreshed, refreshes_concurrently,
+};
 pub use causes::{Foreign, there};
 pub use names::{TakenName, names};
 
