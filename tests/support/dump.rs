@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::compare::Side;
+use crate::majors;
 
 /// Whether grants are part of it. Owners never are: all that a task creates belongs to its login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +42,9 @@ impl Dump {
             let setting = statement.starts_with("SET ") || statement.starts_with("SELECT pg_catalog.set_config");
             // Kept by some minors for themselves; a pg_dump of another major does not know that.
             let internal = statement.contains(" SET (pg_attver=");
-            if !statement.is_empty() && !setting && !internal {
-                *statements.entry(statement.trim_end_matches(';').to_owned()).or_default() += 1;
+            let common = majors::common(statement.trim_end_matches(';'));
+            if let Some(statement) = common.filter(|text| !text.is_empty() && !setting && !internal) {
+                *statements.entry(statement).or_default() += 1;
             }
         }
         Dump(statements)

@@ -25,6 +25,7 @@ pub mod dump;
 pub mod failpoint;
 pub mod install;
 pub mod liar;
+mod majors;
 pub mod memory;
 pub mod pair;
 pub mod pgbench;
