@@ -7,6 +7,7 @@ use std::rc::Rc;
 use super::select::{self, FoundTable};
 use super::{Stage, Task, tables};
 use crate::error::{Error, Result};
+use crate::failpoint;
 use crate::logicalrep::names::quote_literal;
 use crate::logicalrep::{FastMap, TableName};
 use crate::pg::spi;
@@ -133,15 +134,22 @@ pub fn at_start(task: &Task, source: &mut dyn Source) -> Result<Coverage> {
     // Before anything is looked up: what this snapshot shows is what the look has seen.
     let start = source.moment()?;
     let tables = followed(task.id)?;
+    failpoint::hit("coverage_between_looks")?;
     let patterns = patterns(task, &tables)?;
-    let now: HashMap<u32, Option<TableName>> = tables.into_iter().map(|table| (table.relid, table.now)).collect();
+    let names = |tables: Vec<FollowedTable>| tables.into_iter().map(|table| (table.relid, table.now));
+    let mut now: HashMap<u32, Option<TableName>> = names(tables).collect();
+    let of_task = tables::of_task(task.id)?;
+    if of_task.iter().any(|table| !now.contains_key(&table.relid)) {
+        // It has joined since.
+        now.extend(names(followed(task.id)?));
+    }
     let mut coverage = Coverage { task: task.name.clone(), patterns, start, ..Coverage::default() };
-    for table in tables::of_task(task.id)? {
+    for table in of_task {
         let interest = match table.copy_snapshot()? {
             Some(snapshot) => Interest::Except(Rc::new(snapshot)),
             None => Interest::Everything,
         };
-        let now = now.get(&table.relid).cloned().ok_or_else(|| Error::internal("a table of the task is gone"))?;
+        let now = now.get(&table.relid).cloned().flatten();
         coverage.followed.insert(table.relid, Followed { route: table.route, now, interest });
     }
     for gap in gaps(task)? {

@@ -221,3 +221,28 @@ fn commands_go_on_to_a_third_server() {
     let tables = ["public.t", "public.o", "public.n"];
     pg_courier_tests::assert_same((&pair.source, DATABASE), (&third, "third"), &tables);
 }
+
+/// The supervisor notes that a table has joined while a worker that starts reads which tables there are.
+#[test]
+fn a_table_is_noted_while_a_worker_starts() {
+    let pair = followed_pair();
+    pair.source.run(DATABASE, "CREATE TABLE n (id int PRIMARY KEY, v text); INSERT INTO n VALUES (1, 'x')");
+    let noted = "EXISTS (SELECT FROM courier.task_table WHERE relid = 'n'::regclass)";
+    pair.source.wait_until(DATABASE, "the table is noted", noted);
+    pair.call(DATABASE, "pause", TASK);
+    // As if nobody had come to it yet.
+    pair.source.run(
+        DATABASE,
+        "CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.note AS SELECT * FROM courier.task_table WHERE relid = 'n'::regclass; \
+         DELETE FROM courier.task_table WHERE relid = 'n'::regclass",
+    );
+    pair.source.arm("coverage_between_looks:wait");
+    pair.call(DATABASE, "resume", TASK);
+    pair.source.wait_at("coverage_between_looks");
+    pair.source.run(
+        DATABASE,
+        "INSERT INTO courier.task_table SELECT * FROM elsewhere.note ON CONFLICT DO NOTHING; INSERT INTO n VALUES (2, 'y')",
+    );
+    pair.source.disarm();
+    assert_equal(&pair);
+}
