@@ -149,9 +149,14 @@ impl Kind {
         )
     }
 
+    /// Rows do not mind when it does not go: what a table needs that is left there, or that somebody else has made.
+    pub fn may_stay(self) -> bool {
+        matches!(self, Kind::DropView | Kind::DropRoutine | Kind::DropNeeded | Kind::DropContainer)
+    }
+
     /// Something goes, once nothing needs it.
     pub fn is_drop(self) -> bool {
-        matches!(self, Kind::DropView | Kind::DropPart | Kind::DropRoutine | Kind::Drop | Kind::DropNeeded)
+        self.may_stay() || matches!(self, Kind::DropPart | Kind::Drop)
     }
 
     fn row(self) -> (u16, &'static str) {

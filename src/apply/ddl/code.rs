@@ -70,6 +70,12 @@ pub(super) fn left_out(command: i64, decided: &Decided, not_taken: &[NotTaken]) 
         said.push(format!("Not created, for the destination has not what it needs: {}.", waiting.join(", ")));
     }
     for NotTaken { kind, object, error } in not_taken {
+        if kind.is_drop() {
+            let needs =
+                error.detail_text().map(|detail| format!(" ({})", detail.replace('\n', ", "))).unwrap_or_default();
+            said.push(format!("Not dropped, for something on the destination still needs it: {object}{needs}."));
+            continue;
+        }
         let hint = error.hint_text().map(|hint| format!(" {hint}")).unwrap_or_default();
         said.push(format!("The destination did not take {kind} {object}: {error}.{hint}"));
     }

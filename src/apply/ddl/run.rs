@@ -112,10 +112,7 @@ fn attempt(
     divided.leftovers.iter().try_for_each(|leftover| attempt.remove(leftover))?;
     emptyings.iter().try_for_each(|of| attempt.empty(of))?;
     items.iter().try_for_each(|item| attempt.item(item))?;
-    match attempt.postponed.into_iter().next() {
-        Some((_, refused)) => Err(refused),
-        None => Ok(attempt.done),
-    }
+    attempt.end()
 }
 
 impl<'a> Attempt<'a> {
@@ -188,6 +185,17 @@ impl<'a> Attempt<'a> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    fn end(self) -> std::result::Result<Done, Refused> {
+        let Attempt { mut done, postponed, .. } = self;
+        for (item, refused) in postponed {
+            if !item.kind.may_stay() {
+                return Err(refused);
+            }
+            done.not_taken.push(NotTaken { kind: item.kind, object: item.object.clone(), error: refused.error });
+        }
+        Ok(done)
     }
 
     /// What could not go yet may go now.

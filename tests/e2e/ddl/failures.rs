@@ -22,6 +22,26 @@ fn what_only_the_destination_has_is_not_dropped_along() {
     assert_states(&pair, "applied");
 }
 
+/// No row minds a type that is still there: it stays, and somebody is told.
+#[test]
+fn what_the_destination_still_needs_stays() {
+    let pair = followed_pair();
+    pair.source.run(DATABASE, "CREATE TYPE free AS ENUM ('a'); CREATE SEQUENCE sq");
+    assert_equal(&pair);
+    pair.destination.run(DATABASE, "CREATE TABLE only_there (f free, n int DEFAULT nextval('sq'))");
+    pair.source.run(DATABASE, "DROP TYPE free; INSERT INTO t VALUES (100)");
+    pair.source.run(DATABASE, "DROP SEQUENCE sq; INSERT INTO t VALUES (101)");
+    pair.caught_up(DATABASE, TASK);
+    assert_eq!(pair.destination.value(DATABASE, "SELECT count(*) FROM t WHERE id > 99"), "2");
+    let told = "SELECT string_agg(error, ' ') FROM courier.ddl WHERE state = 'held' AND tag LIKE 'DROP%'";
+    assert_mentions(
+        &pair.source.value(DATABASE, told),
+        &["type public.free", "column f of table public.only_there", "sequence public.sq"],
+    );
+    pair.destination.run(DATABASE, "DROP TABLE only_there; DROP TYPE free; DROP SEQUENCE sq");
+    assert_equal(&pair);
+}
+
 /// A column that somebody made there with another type is not taken for the source's.
 #[test]
 fn a_column_of_another_type_is_in_the_way() {
