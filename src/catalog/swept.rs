@@ -24,6 +24,22 @@ pub fn known(objects: &[Object]) -> Result<HashMap<Object, String>> {
     Ok(known)
 }
 
+/// Of those of the objects that were known, and no catalog has any more.
+pub fn gone(objects: &[Object]) -> Result<Vec<Object>> {
+    let known = known(objects)?;
+    let [classes, oids] = arrays(known.keys());
+    let sql = include_str!("../../sql/query/sweep/gone.sql");
+    let rows = spi::as_extension(|| spi::query(sql, &[Some(&classes), Some(&oids)]))?;
+    let mut gone = Vec::new();
+    for row in &rows {
+        if let Some(class) = Class::of(row.parse("class")?) {
+            gone.push((class, row.parse("oid")?));
+        }
+    }
+    gone.sort_unstable();
+    Ok(gone)
+}
+
 /// What becomes of what is known already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IfKnown {

@@ -1,5 +1,5 @@
 //! What no event tells: `REASSIGN OWNED`, `ALTER ROLE ... RENAME`, `ALTER TABLE ALL IN TABLESPACE`, REINDEX of an invalid index up to 16,
-//! catalogs that somebody edits. From time to time all objects of a task are compared with how they were when tasks were told of them
+//! catalogs that somebody edits, commands while an event trigger is disabled. From time to time all objects of a task are compared with how they were when tasks were told of them
 //! last, and those that are others get a row of the log, like that of a command.
 //!
 //! ```text
@@ -11,12 +11,12 @@
 //! and only reads as long as nothing differs.
 
 use super::effects::Effects;
-use super::row::{self, About, Noted};
+use super::row::{self, About, Noted, Reading};
 use crate::catalog::schema::command::{self, TouchedObject};
 use crate::catalog::swept::{self, IfKnown};
 use crate::catalog::{DdlPolicy, Task};
 use crate::error::{Error, Result, sqlstate};
-use crate::schema::captured::Captured;
+use crate::schema::captured::{Captured, Dropped};
 use crate::schema::fingerprint::fingerprints;
 use crate::schema::image::Class;
 use crate::schema::scope::Object;
@@ -53,31 +53,45 @@ pub fn compare(objects: &[TouchedObject]) -> Result<i64> {
     let now = fingerprints(&captured);
     let found: Vec<Object> = now.iter().map(|(object, _)| *object).collect();
     let known = swept::known(&found)?;
-    let gone: Vec<Object> = asked.iter().filter(|object| !found.contains(object)).copied().collect();
-    if !gone.is_empty() {
-        swept::forget(&gone)?;
-    }
+    let lost: Vec<Object> = asked.iter().filter(|object| !found.contains(object)).copied().collect();
+    let mut rows = tell_gone(&lost)?;
     let news: Vec<(Object, String)> =
         now.into_iter().filter(|(object, print)| known.get(object) != Some(print)).collect();
     if news.is_empty() {
-        return Ok(0);
+        return Ok(rows);
     }
     // What a table has come to need came with the table.
     let is_told = |object: &Object| known.contains_key(object) || asked.contains(object);
     let others = news.iter().map(|(object, _)| object).filter(|object| is_told(object));
     let others: Vec<TouchedObject> =
         others.map(|(class, oid)| TouchedObject { class: class.oid(), oid: *oid, is_alone: true }).collect();
-    let mut rows = 0;
     if !others.is_empty() {
-        let effects = Effects { objects: others, is_any: true, ..Effects::default() };
-        if let Some(ready) = row::read(&Noted::by_hand(TAG, About::Effects(effects)))? {
-            row::write(ready)?;
-            rows = 1;
-        }
+        rows += tell(Effects { objects: others, is_any: true, ..Effects::default() })?;
     }
     // As it was when it was compared: what has changed since is found the next time.
     swept::note(&news, IfKnown::Replaced)?;
     Ok(rows)
+}
+
+/// Forgets what is no object of a task any more, and writes a row about what nobody has told to be dropped: an event trigger was disabled.
+fn tell_gone(lost: &[Object]) -> Result<i64> {
+    if lost.is_empty() {
+        return Ok(0);
+    }
+    let gone = swept::gone(lost)?;
+    swept::forget(lost)?;
+    if gone.is_empty() {
+        return Ok(0);
+    }
+    let dropped = |(class, oid)| Dropped { class, oid, identity: String::new() };
+    let dropped = gone.into_iter().map(dropped).collect();
+    tell(Effects { dropped, is_any: true, ..Effects::default() })
+}
+
+fn tell(effects: Effects) -> Result<i64> {
+    let Some(ready) = row::read(&Noted::by_hand(TAG, About::Effects(effects)), Reading::Patient)? else { return Ok(0) };
+    row::write(ready)?;
+    Ok(1)
 }
 
 /// All of a task, at once. Returns the number of rows.

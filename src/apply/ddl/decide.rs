@@ -284,7 +284,10 @@ fn drops(said: &Said<'_>, known: &mut ModelBefore, decided: &mut Decided) -> Res
             let name = before.kept.qualified();
             let policy = kind.map_or(KindPolicy::Replicate, |kind| (said.policies)(kind, &name));
             if policy == KindPolicy::Hold {
-                decided.frozen.held.extend(kind.map(|kind| (kind, dropped.identity.clone())));
+                // The sweep finds what is gone without a name.
+                let identity = Some(&dropped.identity).filter(|identity| !identity.is_empty());
+                let shown = identity.cloned().unwrap_or_else(|| name.shown());
+                decided.frozen.held.extend(kind.map(|kind| (kind, shown)));
             }
             // What the task has left is not its own any more.
             if before.standing != Standing::Left && !matches!(policy, KindPolicy::Hold | KindPolicy::Ignore) {

@@ -1,0 +1,12 @@
+-- Objects that are in no catalog any more, by catalog ($1) and oid ($2), among those of which a command may have told.
+SELECT g.class, g.oid
+  FROM unnest($1::oid[], $2::oid[]) AS g (class, oid)
+ WHERE CASE g.class
+            WHEN 1247 THEN NOT EXISTS (SELECT FROM pg_type y WHERE y.oid = g.oid)
+            WHEN 1255 THEN NOT EXISTS (SELECT FROM pg_proc p WHERE p.oid = g.oid)
+            WHEN 1259 THEN NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = g.oid)
+            WHEN 2615 THEN NOT EXISTS (SELECT FROM pg_namespace n WHERE n.oid = g.oid)
+            WHEN 3079 THEN NOT EXISTS (SELECT FROM pg_extension e WHERE e.oid = g.oid)
+            WHEN 3456 THEN NOT EXISTS (SELECT FROM pg_collation l WHERE l.oid = g.oid)
+            ELSE false
+       END
