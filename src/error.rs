@@ -79,6 +79,7 @@ pub mod sqlstate {
     pub const UNDEFINED_TABLE: &str = "42P01";
     pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
     pub const OBJECT_NOT_IN_PREREQUISITE_STATE: &str = "55000";
+    pub const LOCK_NOT_AVAILABLE: &str = "55P03";
     pub const READ_ONLY_SQL_TRANSACTION: &str = "25006";
     pub const OBJECT_IN_USE: &str = "55006";
     pub const EVENT_TRIGGER_PROTOCOL_VIOLATED: &str = "39P03";

@@ -75,6 +75,14 @@ pub fn unread() -> Result<Vec<(i64, String)>> {
     rows.iter().map(|row| Ok((row.parse("id")?, row.string("image")?))).collect()
 }
 
+/// Rows at the end of the log that have left something to be told later.
+pub fn late() -> Result<Vec<i64>> {
+    let sql = "SELECT l.id FROM courier.ddl_log l \
+               WHERE l.id > (SELECT max(m.id) - 200 FROM courier.ddl_log m) AND l.image LIKE '%\"is_late\":true%' ORDER BY l.id";
+    let rows = spi::as_extension(|| spi::query(sql, &[]))?;
+    rows.iter().map(|row| row.parse("id")).collect()
+}
+
 /// A row of the log that commits later with a lower number is not read: its objects are told of once more.
 pub fn read_up_to(log_id: i64) -> Result<()> {
     let sql = "INSERT INTO courier.sweep AS s (log_id) VALUES ($1::bigint) \

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::effects::Effects;
-use super::row::{self, About, Noted};
+use super::row::{self, About, Noted, Reading};
 use crate::catalog::schema::command::{self, TouchedObject};
 use crate::error::{Error, Result, sqlstate};
 use crate::pg::spi;
@@ -58,14 +58,16 @@ pub fn tables(relations: &[u32]) -> Result<i64> {
 pub fn code(code: &[Object], approval: Option<Approval>) -> Result<()> {
     let touched = |(class, oid): &Object| TouchedObject { class: class.oid(), oid: *oid, is_alone: true };
     let tag = if approval.is_some() { APPROVED } else { TAG };
+    // Nobody else is told of it.
+    let also = approval.as_ref().map(|approval| Approval { task: approval.task.clone(), code: Vec::new() });
     let noted = |objects: Vec<TouchedObject>, approval: Option<Approval>| {
         let effects = Effects { objects, approval, is_any: true, ..Effects::default() };
-        row::read(&Noted::by_hand(tag, About::Effects(effects)))
+        row::read(&Noted::by_hand(tag, About::Effects(effects)), Reading::Patient)
     };
     let Some(ready) = noted(code.iter().map(touched).collect(), approval)? else { return Ok(()) };
     row::write(ready)?;
     let waiting = command::dependents(code)?;
-    match noted(waiting, None)? {
+    match noted(waiting, also)? {
         Some(ready) => row::write(ready).map(drop),
         None => Ok(()),
     }
@@ -73,7 +75,7 @@ pub fn code(code: &[Object], approval: Option<Approval>) -> Result<()> {
 
 fn write(objects: Vec<TouchedObject>) -> Result<Vec<(Class, u32)>> {
     let effects = Effects { objects, is_any: true, ..Effects::default() };
-    match row::read(&Noted::by_hand(TAG, About::Effects(effects)))? {
+    match row::read(&Noted::by_hand(TAG, About::Effects(effects)), Reading::Patient)? {
         Some(ready) => row::write(ready),
         None => Ok(Vec::new()),
     }

@@ -22,7 +22,7 @@ mod tags;
 use std::cell::Cell;
 
 use self::effects::Effects;
-use self::row::{About, Noted, Ready};
+use self::row::{About, Noted, Reading, Ready};
 use crate::catalog::ddl_log;
 use crate::catalog::schema::command::TouchedObject;
 use crate::error::{Error, Result, sqlstate};
@@ -57,17 +57,33 @@ pub fn on_event(event: &Fired) -> Result<()> {
 /// without, so that an error then is the command's.
 fn record(noted: &Noted) -> Result<()> {
     const IN_SUBTRANSACTIONS: u32 = 30;
-    let read = || spi::with_snapshot(|| row::read(noted));
     let write = |ready: Option<Ready>| match ready {
         Some(ready) => spi::with_snapshot(|| row::write(ready)).map(drop),
         None => Ok(()),
     };
     if count_in_transaction() < IN_SUBTRANSACTIONS {
-        return again(|| xact::attempt(|| read().and_then(write))).or_else(|error| failed(noted, error));
+        let told = in_turn(noted, |read| again(|| xact::attempt(|| spi::with_snapshot(read).and_then(write))));
+        return told.or_else(|error| failed(noted, error));
     }
-    match again(|| xact::attempt(read)) {
+    match in_turn(noted, |read| again(|| xact::attempt(|| spi::with_snapshot(read)))) {
         Ok(ready) => write(ready),
         Err(error) => failed(noted, error),
+    }
+}
+
+/// Locks of others are not waited for where that can be helped: a GRANT that would wait behind somebody's ALTER TABLE, or die in a deadlock
+/// with it, did neither before. What cannot be read without is told later, by the sweep.
+fn in_turn<R>(noted: &Noted, attempt: impl Fn(&dyn Fn() -> Result<Option<Ready>>) -> Result<R>) -> Result<R> {
+    let is_locked =
+        |outcome: &Result<R>| outcome.as_ref().is_err_and(|error| error.sqlstate() == sqlstate::LOCK_NOT_AVAILABLE);
+    let mut outcome = attempt(&|| row::read(noted, Reading::All));
+    if is_locked(&outcome) && noted.renames() {
+        outcome = attempt(&|| row::read(noted, Reading::Themselves));
+    }
+    match is_locked(&outcome) {
+        true if noted.may_be_late() => attempt(&|| row::read_late(noted).map(Some)),
+        true => attempt(&|| row::read(noted, Reading::Patient)),
+        false => outcome,
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::effects::Effects;
 use super::tags;
 use crate::catalog::ddl_log::{self, LogEntry};
-use crate::catalog::schema::command::{self, TouchedObject};
+use crate::catalog::schema::command::{self, Patience, TouchedObject};
 use crate::error::Result;
 use crate::pg::event_trigger::Fired;
 use crate::pg::xact;
@@ -54,6 +54,15 @@ impl Noted {
         }
     }
 
+    /// Has it left what it names unlocked, and changed nothing that rows need?
+    pub fn may_be_late(&self) -> bool {
+        ["GRANT", "REVOKE"].contains(&self.tag.as_str())
+    }
+
+    pub fn renames(&self) -> bool {
+        matches!(&self.about, About::Effects(effects) if effects.are_renamed)
+    }
+
     /// No command.
     pub fn by_hand(tag: &str, about: About) -> Noted {
         Noted { tag: tag.to_owned(), about, author: xact::user_name(), text: None, command: 0, here: (0, 0) }
@@ -80,20 +89,33 @@ pub struct Ready {
     here: (u32, u32),
 }
 
+/// How much is read, and how long locks of others are waited for. A command may name what it has not locked: GRANT a table, RENAME those
+/// whose foreign keys and queries have the name in their texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Without waiting.
+    All,
+    /// Without waiting, and without what has another name in its text now: that is told later.
+    Themselves,
+    /// Everything, once the locks are to be had.
+    Patient,
+}
+
 /// None where there is nothing to tell.
-pub fn read(noted: &Noted) -> Result<Option<Ready>> {
+pub fn read(noted: &Noted, reading: Reading) -> Result<Option<Ready>> {
     match &noted.about {
-        About::Effects(effects) => read_effects(noted, effects),
+        About::Effects(effects) => read_effects(noted, effects, reading),
         About::Rewrite(rewrite) => read_rewrite(noted, *rewrite),
         About::Unknown => read_without_image(noted).map(Some),
     }
 }
 
 /// All that the command touched and dropped.
-fn read_effects(noted: &Noted, effects: &Effects) -> Result<Option<Ready>> {
+fn read_effects(noted: &Noted, effects: &Effects, reading: Reading) -> Result<Option<Ready>> {
     REWRITTEN.take();
-    let (captured, snapshot) = command::after_command(|| {
-        let roots = command::roots(&effects.objects, effects.are_renamed)?;
+    let patience = if reading == Reading::Patient { Patience::OfTheSession } else { Patience::None };
+    let (captured, snapshot) = command::after_command_with(patience, || {
+        let roots = command::roots(&effects.objects, effects.are_renamed && reading != Reading::Themselves)?;
         if roots.are_ours && effects.dropped.is_empty() {
             return Ok((None, String::new()));
         }
@@ -111,6 +133,7 @@ fn read_effects(noted: &Noted, effects: &Effects) -> Result<Option<Ready>> {
     captured.refreshed.clone_from(&effects.refreshed);
     captured.detached.clone_from(&effects.detached);
     captured.approval.clone_from(&effects.approval);
+    captured.is_late = reading == Reading::Themselves;
     let ready = ready(noted, snapshot, captured)?;
     Ok((ready.touched.is_empty() || !is_repeated(&ready)).then_some(ready))
 }
@@ -138,8 +161,17 @@ fn read_rewrite(noted: &Noted, rewrite: Rewrite) -> Result<Option<Ready>> {
 
 /// What the command was about, as far as that is known.
 pub fn read_without_image(noted: &Noted) -> Result<Ready> {
+    read_touched(noted, |captured| captured.is_unread = true)
+}
+
+/// What the command was about: how that is now is told later.
+pub fn read_late(noted: &Noted) -> Result<Ready> {
+    read_touched(noted, |captured| captured.is_late = true)
+}
+
+fn read_touched(noted: &Noted, mark: impl FnOnce(&mut Captured)) -> Result<Ready> {
     REWRITTEN.take();
-    let captured = match &noted.about {
+    let mut captured = match &noted.about {
         About::Effects(Effects { objects, dropped, .. }) => {
             let touched = objects.iter().filter_map(|object| Some((Class::of(object.class)?, object.oid)));
             Captured { touched: touched.collect(), dropped: dropped.clone(), ..empty() }
@@ -147,7 +179,7 @@ pub fn read_without_image(noted: &Noted) -> Result<Ready> {
         About::Rewrite(rewrite) => Captured { rewrite: Some(*rewrite), ..empty() },
         About::Unknown => empty(),
     };
-    let captured = Captured { is_unread: true, ..captured };
+    mark(&mut captured);
     let snapshot = command::after_command(command::snapshot)?;
     ready(noted, snapshot, captured)
 }

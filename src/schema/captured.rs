@@ -22,6 +22,9 @@ pub struct Captured {
     /// What the command did could not be read: there is no image, and what it touched may not be known either.
     #[serde(default)]
     pub is_unread: bool,
+    /// Somebody else held a lock on what the command touched, or on what has its name: how that is now comes with the next sweep.
+    #[serde(default)]
+    pub is_late: bool,
     /// Objects that the command touched and that are there, as roots: a table for its columns, constraints, indexes, triggers.
     #[serde(default)]
     pub touched: Vec<Object>,
@@ -190,6 +193,16 @@ impl Captured {
             code.is_some_and(|code| approved.contains(&code) || taker.applied.contains(&code))
         };
         self.owners.iter().filter(|owned| !is_trusted(owned) && !is_approved(owned)).collect()
+    }
+
+    /// Is nothing told here of what the command touched?
+    pub fn is_told_later(&self) -> bool {
+        self.is_late && self.image.roots().next().is_none()
+    }
+
+    /// Is it about nothing but code that somebody lets another task create?
+    pub fn is_approved_for_others(&self, task: &str) -> bool {
+        self.approval.as_ref().is_some_and(|approval| approval.task != task)
     }
 
     /// What one reads of it.

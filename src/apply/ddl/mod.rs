@@ -81,6 +81,9 @@ impl State {
     }
 }
 
+const TOLD_LATER: &str =
+    "Somebody held a lock on it on the source: how it is now is told by the next sweep (SWEEP), within seconds.";
+
 /// A table whose rows come in the stream, and what it is called on the destination, if it is there.
 type Loaded = (u32, Option<Name>);
 
@@ -97,8 +100,15 @@ impl Applier {
             return self.hear_echo(transaction, command, captured);
         }
         let decision = self.decisions.get(&command.id).cloned();
+        if captured.is_approved_for_others(self.writer.task_id()) {
+            return self.pass_command(command, State::Filtered, None);
+        }
+        if captured.is_told_later() {
+            return self.pass_command(command, State::Filtered, Some(TOLD_LATER));
+        }
         if matches!(decision, Some(None)) || self.definitions.is_skipped(&captured) {
-            return self.skip_command(command, &captured);
+            self.definitions.skip(&captured);
+            return self.pass_command(command, State::Skipped, None);
         }
         if decision.is_none() && self.stops_at_commands {
             return self.stop_at(command, &captured);
@@ -207,14 +217,13 @@ impl Applier {
         captured.feed(&followed, &taker, &fed);
     }
 
-    /// A person has decided that nothing of it is applied. The model does not have it either: what comes next brings it.
-    fn skip_command(&mut self, command: &Command, captured: &Captured) -> Result<()> {
-        self.definitions.skip(captured);
+    /// Nothing of it is applied. The model does not have it either: what comes next of its objects brings it.
+    fn pass_command(&mut self, command: &Command, state: State, note: Option<&str>) -> Result<()> {
         self.stand_still()?;
         self.stands_alone = true;
         let task_id = self.writer.task_id().to_owned();
-        let (id, state) = (command.id, State::Skipped.as_str());
-        let note = CommandDone { id, state, note: None, objects: &[], statements: &[], ms: 0 };
+        let (id, state) = (command.id, state.as_str());
+        let note = CommandDone { id, state, note, objects: &[], statements: &[], ms: 0 };
         self.writer.lanes.plain()?.exchange().note_command(&task_id, &note)
     }
 

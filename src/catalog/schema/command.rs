@@ -22,10 +22,25 @@ use crate::schema::scope::Object;
 
 /// What the catalogs say after a command, as they are at one moment that is later than everything the command did.
 pub fn after_command<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
+    after_command_with(Patience::OfTheSession, f)
+}
+
+/// How long locks are waited for that others hold: the server takes weak ones on tables whose expressions and queries it shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    OfTheSession,
+    /// Not long enough for anybody to look for a deadlock.
+    None,
+}
+
+pub fn after_command_with<R>(patience: Patience, f: impl FnOnce() -> Result<R>) -> Result<R> {
     // The transaction is older than the snapshot: whoever reads the row knows that the snapshot does not show what came after.
     xact::assign_number();
     xact::make_visible();
-    at_this_moment(f)
+    match patience {
+        Patience::OfTheSession => at_this_moment(f),
+        Patience::None => spi::as_extension_with(&[(c"lock_timeout".into(), c"10ms".into())], || at_this_moment(f)),
+    }
 }
 
 /// What they say now, for a transaction that has done nothing, and may not have to.

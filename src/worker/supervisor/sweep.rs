@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::catalog::schema::command::TouchedObject;
 use crate::catalog::{DdlPolicy, Task, swept};
 use crate::ddl_capture::sweep;
-use crate::error::Result;
+use crate::error::{Result, sqlstate};
 use crate::guc;
 use crate::pg::{report, spi, xact};
 
@@ -14,21 +14,36 @@ use crate::pg::{report, spi, xact};
 pub struct Sweep {
     began: Instant,
     left: Vec<TouchedObject>,
+    /// Rows of the log that have left something for later, and when that was looked up.
+    late: Vec<i64>,
+    looked: Instant,
+    /// Something was left for later, and is not told yet.
+    is_urgent: bool,
+    /// This look is for that.
+    is_for_late: bool,
 }
+
+/// What was left for later is looked for this often.
+const LATE: Duration = Duration::from_secs(5);
 
 impl Sweep {
     /// What a task begins with is what it was told of; the first look comes after the first interval.
     pub fn new() -> Sweep {
-        Sweep { began: Instant::now(), left: Vec::new() }
+        let now = Instant::now();
+        Sweep { began: now, left: Vec::new(), late: Vec::new(), looked: now, is_urgent: false, is_for_late: false }
     }
 
     /// Does a little of it, if it is due.
     pub fn go_on(&mut self, task: &Task) {
-        if task.ddl != DdlPolicy::Replicate || self.due_in(task) > Duration::ZERO {
+        if task.ddl != DdlPolicy::Replicate {
+            return;
+        }
+        let looked = if self.looked.elapsed() >= LATE { self.look() } else { Ok(()) };
+        if self.due_in(task) > Duration::ZERO {
             return;
         }
         let step = if self.left.is_empty() { self.start(task) } else { self.compare() };
-        if let Err(error) = step {
+        if let Err(error) = looked.and(step) {
             report::log(&error, "pg_courier could not look for changes without a command");
         }
     }
@@ -37,13 +52,14 @@ impl Sweep {
         match guc::ddl_audit_interval() {
             _ if task.ddl != DdlPolicy::Replicate => Duration::MAX,
             _ if !self.left.is_empty() => Duration::ZERO,
+            _ if self.is_urgent => LATE.saturating_sub(self.began.elapsed()),
             Some(interval) => interval.saturating_sub(self.began.elapsed()),
             None => Duration::MAX,
         }
     }
 
     fn start(&mut self, task: &Task) -> Result<()> {
-        self.began = Instant::now();
+        (self.began, self.is_for_late) = (Instant::now(), std::mem::take(&mut self.is_urgent));
         while xact::in_transaction(sweep::read_log)? {}
         self.left = xact::in_transaction(|| swept::objects(task.id))?;
         Ok(())
@@ -56,5 +72,15 @@ impl Sweep {
             spi::as_extension(|| spi::execute("SET LOCAL lock_timeout = '200ms'", &[]))?;
             sweep::compare(&some).map(drop)
         })
+        .inspect_err(|error| self.is_urgent |= self.is_for_late && error.sqlstate() == sqlstate::LOCK_NOT_AVAILABLE)
+    }
+
+    /// A row may commit after others with higher numbers.
+    fn look(&mut self) -> Result<()> {
+        self.looked = Instant::now();
+        let late = xact::in_transaction(swept::late)?;
+        self.is_urgent |= late.iter().any(|id| !self.late.contains(id));
+        self.late = late;
+        Ok(())
     }
 }

@@ -111,6 +111,39 @@ fn two_tasks_follow_each_their_own() {
     pg_courier_tests::assert_same((&pair.source, DATABASE), (&pair.destination, "other"), &tables);
 }
 
+/// Whoever approves code has one task in mind: to another one it is no news, and what it holds it holds.
+#[test]
+fn what_is_approved_for_one_task_is_nothing_to_another() {
+    let pair = followed_pair();
+    pair.add_destination_database("other");
+    pair.add_server(DATABASE, "other", "other", pair.destination.port());
+    let options = TaskOptions { ddl: Some("replicate"), ..TaskOptions::default() };
+    pair.source.run(DATABASE, &pg_courier_tests::pair::create_task_sql("second", "other", &["public.*"], &options));
+    pair.call(DATABASE, "start", "second");
+    pair.wait_for_state(DATABASE, "second", "synchronizing");
+    [&pair.source, &pair.destination].iter().for_each(|of| of.run("postgres", "CREATE ROLE low"));
+    pair.source.run(
+        DATABASE,
+        "GRANT CREATE, USAGE ON SCHEMA public TO low; SET ROLE low; CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    );
+    let told = |tag: &str, task: &str, state: &str| {
+        let sql =
+            format!("(SELECT bool_and(state = '{state}') FROM courier.ddl WHERE (tag, task) = ('{tag}', '{task}'))");
+        pair.source.wait_until(DATABASE, &format!("{tag} is {state} for {task}"), &sql);
+    };
+    told("CREATE FUNCTION", TASK, "held");
+    told("CREATE FUNCTION", "second", "held");
+    pair.source.run(
+        DATABASE,
+        &format!("SELECT courier.approve_ddl('{TASK}', id) FROM courier.ddl WHERE (tag, task) = ('CREATE FUNCTION', '{TASK}')"),
+    );
+    told("APPROVE", TASK, "applied");
+    told("APPROVE", "second", "filtered");
+    let function = "SELECT count(*) FROM pg_proc WHERE proname = 'f'";
+    assert_eq!(pair.destination.value(DATABASE, function), "1");
+    assert_eq!(pair.destination.value("other", function), "0");
+}
+
 /// Each of two databases is the source of the other, commands included: what one has from the other does not go back, and both go on.
 #[test]
 fn commands_do_not_go_back_to_where_they_came_from() {
