@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::deparse::postgres::Foreign;
-use super::image::{Class, Column, Generated, Image, Name, Table, Type, TypeForm, View};
+use super::image::{Class, Column, ConstraintKind, Generated, Image, Name, Table, Type, TypeForm, View};
 use super::scope::{Dependency, Object, Scope};
 
 /// The form of this text. One that a worker does not know comes from a later release.
@@ -109,6 +109,8 @@ pub struct Taker<'a> {
     pub available: &'a [Object],
     /// Code that it has applied, as it was then.
     pub applied: &'a HashSet<(Object, String)>,
+    /// Tables that leave it with the command: described once more, and nothing any more that others can refer to.
+    pub leaving: &'a HashSet<u32>,
 }
 
 /// Whose code a task creates, besides that of superusers.
@@ -128,6 +130,7 @@ impl Captured {
         let untrusted: HashSet<Object> = self.untrusted(taker).into_iter().map(|owned| owned.object).collect();
         let scope = self.scope_for(tables, taker, &untrusted);
         let selected: HashSet<u32> = tables.iter().copied().collect();
+        let staying: HashSet<u32> = selected.difference(taker.leaving).copied().collect();
         let touched: HashSet<Object> = self.touched.iter().copied().collect();
         let is_wanted =
             |class: Class, oid: u32, reached: &[u32]| touched.contains(&(class, oid)) || reached.contains(&oid);
@@ -149,15 +152,20 @@ impl Captured {
             None => is_wanted(Class::Relation, sequence.oid, &scope.sequences),
         });
         image.tables.iter_mut().for_each(|table| {
-            block_table(table, &scope, &selected);
+            let has_left = taker.leaving.contains(&table.oid);
+            block_table(table, &scope, if has_left { &selected } else { &staying });
             block_rules(table, &untrusted);
+            if has_left {
+                // What it refers to goes on without it.
+                table.constraints.retain(|of| of.kind != ConstraintKind::ForeignKey);
+            }
         });
         image.types.iter_mut().for_each(|of| block_type(of, &scope));
         let is_blocked = |object: Object| untrusted.contains(&object) || scope.is_blocked(object.0, object.1);
         image.routines.iter_mut().for_each(|of| of.blocked = is_blocked((Class::Proc, of.oid)));
         for view in &mut image.views {
             view.blocked = is_blocked((Class::Relation, view.oid()));
-            block_table(&mut view.relation, &scope, &selected);
+            block_table(&mut view.relation, &scope, &staying);
             block_rules(&mut view.relation, &untrusted);
         }
         image
@@ -221,8 +229,9 @@ impl Captured {
         let is_of_others = |of: &&Dependency| of.table.is_some_and(|table| !taken.contains(&table));
         let dependencies: Vec<Dependency> = self.dependencies.iter().filter(|of| !is_of_others(of)).cloned().collect();
         views.retain(|oid| is_open(&(Class::Relation, *oid)));
+        let staying: Vec<u32> = tables.iter().filter(|oid| !taker.leaving.contains(oid)).copied().collect();
         loop {
-            let relations: Vec<u32> = tables.iter().chain(&views).copied().collect();
+            let relations: Vec<u32> = staying.iter().chain(&views).copied().collect();
             let available: Vec<Object> = taker.available.iter().chain(&routines).copied().collect();
             let scope = Scope::of(&relations, &dependencies, &available);
             let before = routines.len() + views.len();
@@ -309,7 +318,7 @@ fn block_type(of: &mut Type, scope: &Scope) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::image::{Column, ConstraintKind, Owner, Sequence};
+    use crate::schema::image::{Column, Owner, Sequence};
     use crate::schema::samples::{child, column, constraint, image, needs, sequence, table};
 
     const FUNCTION: Object = (Class::Proc, 900);
@@ -327,7 +336,8 @@ mod tests {
     fn for_trusting_task(captured: &Captured, tables: &[u32], available: &[Object], trusted: &[u32]) -> Image {
         let roles = trusted.iter().copied().collect();
         let trust = Trust { task_id: "a".to_owned(), roles };
-        captured.for_task(tables, &Taker { trust: &trust, available, applied: &HashSet::new() })
+        let none = (&HashSet::new(), &HashSet::new());
+        captured.for_task(tables, &Taker { trust: &trust, available, applied: none.0, leaving: none.1 })
     }
 
     #[test]

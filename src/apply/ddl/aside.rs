@@ -171,7 +171,8 @@ fn split(
     asides.iter_mut().for_each(|aside| detach::wait_for_others(aside, &queue.pending));
     let steps = difference(command, &before, &after)?;
     let sized = limit.map_or_else(BTreeSet::new, |_| candidates(&steps));
-    let large = large(destination, &before, sized, queue.emptied, limit.unwrap_or_default())?;
+    let empty: HashSet<u32> = queue.emptied.into_iter().chain(decided.enter.iter().map(|(oid, _)| *oid)).collect();
+    let large = large(destination, &before, sized, &empty, limit.unwrap_or_default())?;
     let aside = set_aside(&steps, &Facts { waiting: &waiting, large: &large });
     let told = refresh::Told { task_id: queue.task_id, captured: queue.captured, pending: &queue.pending };
     let refreshes = refresh::aside(destination, &told, (&before, decided), (&steps, parts), limit)?;
@@ -214,10 +215,10 @@ fn large(
     destination: &mut Destination,
     before: &Image,
     candidates: BTreeSet<u32>,
-    emptied: Option<u32>,
+    empty: &HashSet<u32>,
     limit: i64,
 ) -> Result<HashSet<u32>> {
-    let there = before.tables.iter().filter(|table| candidates.contains(&table.oid) && emptied != Some(table.oid));
+    let there = before.tables.iter().filter(|table| candidates.contains(&table.oid) && !empty.contains(&table.oid));
     let there: Vec<(u32, TableName)> =
         there.map(|table| (table.oid, TableName::new(&table.name.schema, &table.name.name))).collect();
     if there.is_empty() {

@@ -77,7 +77,8 @@ pub fn decide(
     let joining = decided.follow.iter().map(|(oid, ..)| *oid).chain(decided.enter.iter().map(|(oid, _)| *oid));
     let there: Vec<u32> = known.followed.iter().copied().chain(joining).collect();
     let applied: HashSet<(Object, String)> = known.model.iter().filter_map(applied_code).collect();
-    let taker = Taker { trust: said.trust, available: said.available, applied: &applied };
+    let leaving: HashSet<u32> = decided.unfollow.iter().copied().collect();
+    let taker = Taker { trust: said.trust, available: said.available, applied: &applied, leaving: &leaving };
     let image = said.captured.for_task(&there, &taker);
     let untrusted = said.captured.untrusted(&taker);
     let described = apart(&image, &said.captured.dependencies, &said.captured.causes);

@@ -46,7 +46,7 @@ pub fn define(destination: &mut Destination, trust: &Trust, tables: &[u32], at: 
         return Ok(Defined::Left);
     }
     let available = destination.available(&at.captured.causes)?;
-    let taker = Taker { trust, available: &available, applied: &HashSet::new() };
+    let taker = Taker { trust, available: &available, applied: &HashSet::new(), leaving: &HashSet::new() };
     let mut captured = at.captured.clone();
     captured.feed(tables, &taker, &HashSet::new());
     let image = captured.for_task(tables, &taker);

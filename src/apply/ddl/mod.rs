@@ -213,7 +213,7 @@ impl Applier {
         };
         let fed: HashSet<(u32, i16)> = before.model.values().flat_map(columns).collect();
         let followed: Vec<u32> = before.followed.iter().copied().collect();
-        let taker = Taker { trust: &self.trust, available, applied: &HashSet::new() };
+        let taker = Taker { trust: &self.trust, available, applied: &HashSet::new(), leaving: &HashSet::new() };
         captured.feed(&followed, &taker, &fed);
     }
 

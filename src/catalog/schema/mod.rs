@@ -110,7 +110,7 @@ pub struct ImageAt {
 impl ImageAt {
     /// The image as a task has it that follows these tables.
     pub fn for_task(&self, tables: &[u32], trust: &Trust, available: &[Object]) -> Image {
-        let taker = Taker { trust, available, applied: &HashSet::new() };
+        let taker = Taker { trust, available, applied: &HashSet::new(), leaving: &HashSet::new() };
         let mut captured = self.captured.clone();
         captured.feed(tables, &taker, &HashSet::new());
         captured.for_task(tables, &taker)

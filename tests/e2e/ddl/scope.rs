@@ -73,7 +73,8 @@ pub fn cases() -> Vec<Case> {
              insert into @X.t values (300, 'elsewhere')
              alter table @X.t set schema @S
              insert into t values (301, 'back'); insert into o values (300, 300, 1)",
-        ),
+        )
+        .states(&["applied", "held"]),
         Case::new(
             "a table moves to another schema that is followed",
             "create schema @S_b
