@@ -142,13 +142,13 @@ impl Destination {
         Ok(())
     }
 
-    /// A table is left as it is.
-    pub fn leave_table(&mut self, task_id: &str, table: u32) -> Result<()> {
+    /// How the task stands to a table from now on.
+    pub fn set_standing(&mut self, task_id: &str, table: u32, standing: Standing) -> Result<()> {
         self.connection
             .execute(
                 "UPDATE courier_applied.object SET state = $3, changed_at = pg_catalog.now() \
                  WHERE task_id = $1::uuid AND is_table AND oid = $2::oid",
-                &[Some(task_id), Some(&table.to_string()), Some(Standing::Left.as_str())],
+                &[Some(task_id), Some(&table.to_string()), Some(standing.as_str())],
             )
             .map(drop)
     }

@@ -54,17 +54,25 @@ pub enum Standing {
     Entering,
     /// It is there under the name that it had, or got, when it went out of the task's reach; nothing is applied any more.
     Left,
+    /// It waited for its copy, and the source has dropped it meanwhile: nothing is applied any more but that.
+    Doomed,
 }
 
 impl Standing {
-    const ALL: [Standing; 3] = [Standing::Followed, Standing::Entering, Standing::Left];
+    const ALL: [Standing; 4] = [Standing::Followed, Standing::Entering, Standing::Left, Standing::Doomed];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Standing::Followed => "followed",
             Standing::Entering => "entering",
             Standing::Left => "left",
+            Standing::Doomed => "doomed",
         }
+    }
+
+    /// Do its rows concern the task?
+    pub fn has_rows(self) -> bool {
+        matches!(self, Standing::Followed | Standing::Entering)
     }
 
     pub fn parse(text: &str) -> Option<Standing> {

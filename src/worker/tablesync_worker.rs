@@ -26,6 +26,7 @@ use crate::logicalrep::words::counted;
 use crate::pg::dsm::Segment;
 use crate::pg::{bgworker, latch, report, xact};
 use crate::schema::captured::Captured;
+use crate::schema::model::Standing;
 use crate::select::coverage::Patterns;
 use crate::source::{self, TableReader};
 use crate::task::processes::{Argument, WorkerMode};
@@ -198,6 +199,7 @@ fn copy(
         let mut reader = match source::of(task).copy(table, exported.as_deref()) {
             Err(error) if defined.is_some() && error.sqlstate() == sqlstate::UNDEFINED_TABLE => {
                 xact::abort();
+                destination.set_standing(&task.uuid, table.relid, Standing::Doomed)?;
                 return Ok(None);
             }
             reader => reader?,

@@ -224,7 +224,11 @@ fn standings(
             || table.is_partition && table.parents.iter().any(|parent| joined.contains(&parent.oid));
         let before = known.model.get(&object);
         let stood = before.map(|known| known.standing);
-        let was_followed = stood.is_some_and(|standing| standing != Standing::Left);
+        if stood == Some(Standing::Doomed) {
+            // All that is told of it yet is on the way to its end.
+            continue;
+        }
+        let was_followed = stood.is_some_and(Standing::has_rows);
         match (before.is_some(), is_named && !table.unlogged) {
             // The same transaction goes on with it.
             (true, true) if stood == Some(Standing::Entering) && said.loads != Some(table.oid) => {
@@ -439,6 +443,22 @@ mod tests {
         let dropped = vec![Dropped { class: Class::Relation, oid: 10, identity: String::new() }];
         let captured = Captured { form: FORM, dropped, ..Captured::default() };
         let decided = decided_at("100:100:", 100, &captured, before);
+        assert_eq!((oids(&decided.before), oids(&decided.after)), (vec![10], vec![]));
+    }
+
+    #[test]
+    fn a_table_that_is_gone_already_is_only_dropped() {
+        let doomed = || {
+            let mut before = before();
+            before.model.values_mut().for_each(|known| known.standing = Standing::Doomed);
+            before.followed.clear();
+            before
+        };
+        let altered = decided_at("100:100:", 100, &captured(vec![table(10, "renamed")], &[]), doomed());
+        assert!(altered.store.is_empty() && altered.follow.is_empty() && altered.enter.is_empty());
+        let dropped = vec![Dropped { class: Class::Relation, oid: 10, identity: String::new() }];
+        let dropped = Captured { form: FORM, dropped, ..Captured::default() };
+        let decided = decided_at("100:100:", 100, &dropped, doomed());
         assert_eq!((oids(&decided.before), oids(&decided.after)), (vec![10], vec![]));
     }
 

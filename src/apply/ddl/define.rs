@@ -42,7 +42,7 @@ pub struct OneTable<'a> {
 pub fn define(destination: &mut Destination, trust: &Trust, tables: &[u32], at: &OneTable<'_>) -> Result<Defined> {
     let task_id = trust.task_id.as_str();
     if !at.is_named {
-        destination.leave_table(task_id, at.oid)?;
+        destination.set_standing(task_id, at.oid, Standing::Left)?;
         return Ok(Defined::Left);
     }
     let available = destination.available(&at.captured.causes)?;
@@ -50,7 +50,11 @@ pub fn define(destination: &mut Destination, trust: &Trust, tables: &[u32], at: 
     let mut captured = at.captured.clone();
     captured.feed(tables, &taker, &HashSet::new());
     let image = captured.for_task(tables, &taker);
-    let Some(table) = image.tables.iter().find(|table| table.oid == at.oid) else { return Ok(Defined::Gone) };
+    let Some(table) = image.tables.iter().find(|table| table.oid == at.oid) else {
+        // Else it would wait for its copy for ever.
+        destination.set_standing(task_id, at.oid, Standing::Doomed)?;
+        return Ok(Defined::Gone);
+    };
     let (name, fed) = (TableName::new(&table.name.schema, &table.name.name), table.fed());
     let described = apart(&image, &at.captured.dependencies, &at.captured.causes);
     let objects: Vec<Object> = described.keys().copied().collect();

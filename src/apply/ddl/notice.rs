@@ -44,7 +44,7 @@ pub(super) fn note(coverage: &mut Coverage, decided: &Decided) {
 /// What the stream meets is judged by what has been applied, at any position. True when a table waits for its copy.
 pub(super) fn adopt(coverage: &mut Coverage, tables: &[ModelTable]) -> bool {
     let mut lacks_copy = false;
-    let is_followed = |table: &&ModelTable| table.standing != Standing::Left && !coverage.patterns.exclude(&table.name);
+    let is_followed = |table: &&ModelTable| table.standing.has_rows() && !coverage.patterns.exclude(&table.name);
     let (followed, left): (Vec<&ModelTable>, Vec<&ModelTable>) = tables.iter().partition(is_followed);
     coverage.start = CopySnapshot::nothing(Lsn::INVALID);
     coverage.missing.clear();
