@@ -117,7 +117,7 @@ pub fn decide(
         decided.after.extend(&together([&after.kept]));
         decided.store.insert(object, after);
     }
-    drops(said, &mut known, &mut decided)?;
+    drops(said, &mut known, &names, &mut decided)?;
     leaves(said, &known, &mut decided)?;
     move_along(&renamed, &mut known, &names, &mut decided);
     leave_schemas(&touched, &mut decided);
@@ -276,7 +276,12 @@ fn heard(said: &Said<'_>, before: Option<&Known>, new: Kept, standing: Option<St
     }
 }
 
-fn drops(said: &Said<'_>, known: &mut ModelBefore, decided: &mut Decided) -> Result<(), String> {
+fn drops(
+    said: &Said<'_>,
+    known: &mut ModelBefore,
+    names: &impl Fn(&Name, &[u32]) -> bool,
+    decided: &mut Decided,
+) -> Result<(), String> {
     for dropped in &said.captured.dropped {
         let object = (dropped.class, dropped.oid);
         let Some(before) = known.model.get(&object) else { continue };
@@ -294,8 +299,13 @@ fn drops(said: &Said<'_>, known: &mut ModelBefore, decided: &mut Decided) -> Res
                 let shown = identity.cloned().unwrap_or_else(|| name.shown());
                 decided.frozen.held.extend(kind.map(|kind| (kind, shown)));
             }
-            // What the task has left is not its own any more.
-            if before.standing != Standing::Left && !matches!(policy, KindPolicy::Hold | KindPolicy::Ignore) {
+            // What has left under a name of others is not the task's own any more; the name of one that was made unlogged is.
+            let is_named = |table: &Table| {
+                let parents: Vec<u32> = table.parents.iter().map(|parent| parent.oid).collect();
+                names(&table.name, &parents)
+            };
+            let is_ours = before.standing != Standing::Left || before.kept.image.tables.first().is_some_and(is_named);
+            if is_ours && !matches!(policy, KindPolicy::Hold | KindPolicy::Ignore) {
                 decided.before.extend(&together([&before.kept]));
             }
             decided.forget.push(object);

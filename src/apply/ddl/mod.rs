@@ -40,7 +40,7 @@ use crate::schema::aside::Aside;
 use crate::schema::captured::{Captured, Taker};
 use crate::schema::deparse::postgres::{self, Emptying};
 use crate::schema::image::{Class, Name, Table};
-use crate::schema::model::Known;
+use crate::schema::model::{Known, Standing};
 use crate::schema::scope::Object;
 use crate::select::{Selection, leftovers};
 
@@ -249,11 +249,29 @@ impl Applier {
             // The table's copy has these rows.
             return Ok(None);
         }
+        if self.has_left_for_good(rewrite.table, captured, before) {
+            return Ok(None);
+        }
         let known = |oid: u32| before.model.get(&(Class::Relation, oid))?.kept.image.tables.first().cloned();
         Ok(match self.way_of_rows(rewrite, captured, known) {
             RowsAnew::Computed => None,
             RowsAnew::Sent => Some((rewrite.table, known(rewrite.table).map(|table| table.name))),
         })
+    }
+
+    /// Is it a table whose rows are no matter of the task any more, and do not become one?
+    fn has_left_for_good(&self, table: u32, captured: &Captured, before: &ModelBefore) -> bool {
+        let Some(known) = before.model.get(&(Class::Relation, table)) else { return false };
+        let named = |of: &Table| {
+            let parents: Vec<u32> = of.parents.iter().map(|parent| parent.oid).collect();
+            !of.unlogged && self.selection.names(&TableName::new(&of.name.schema, &of.name.name), &parents)
+        };
+        let now = captured.image.tables.iter().find(|of| of.oid == table);
+        match known.standing {
+            Standing::Followed | Standing::Entering => false,
+            Standing::Doomed => true,
+            Standing::Left => !now.is_some_and(named),
+        }
     }
 
     /// The destination's model says which tables are followed, and under which names, at the position of the stream: they may have joined

@@ -87,9 +87,23 @@ pub fn cases() -> Vec<Case> {
             "a table that leaves what is followed stays as it was",
             "insert into o values (600, 1, 1)
              alter table o set schema @X
-             insert into @X.o values (601, 1, 1)",
+             insert into @X.o values (601, 1, 1)
+             alter table @X.o alter n type text using random()::text
+             insert into t values (602, 'x')",
         )
         .sees("select string_agg(id::text, ',') from @X.o where id in (600, 601)", "600")
+        .sees("select count(*) from @X.o", "21")
+        .states(&["applied", "filtered"])
+        .unlike(),
+        Case::new(
+            "what a table that has left referred to goes on",
+            "alter table o set schema @X
+             truncate t cascade
+             insert into t values (700, 'x')
+             drop table t cascade",
+        )
+        .sees("select to_regclass('t') is null", "t")
+        .sees("select count(*) from @X.o", "20")
         .unlike(),
         Case::new(
             "a table that comes back is copied",
