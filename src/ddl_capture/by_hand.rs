@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::effects::Effects;
-use super::row::{self, About, Noted, Reading};
+use super::row::{self, About, Depth, Noted};
 use crate::catalog::schema::command::{self, TouchedObject};
 use crate::error::{Error, Result, sqlstate};
 use crate::pg::spi;
@@ -62,7 +62,7 @@ pub fn code(code: &[Object], approval: Option<Approval>) -> Result<()> {
     let also = approval.as_ref().map(|approval| Approval { task: approval.task.clone(), code: Vec::new() });
     let noted = |objects: Vec<TouchedObject>, approval: Option<Approval>| {
         let effects = Effects { objects, approval, is_any: true, ..Effects::default() };
-        row::read(&Noted::by_hand(tag, About::Effects(effects)), Reading::Patient)
+        row::read(&Noted::by_hand(tag, About::Effects(effects)), Depth::Patient)
     };
     let Some(ready) = noted(code.iter().map(touched).collect(), approval)? else { return Ok(()) };
     row::write(ready)?;
@@ -75,7 +75,7 @@ pub fn code(code: &[Object], approval: Option<Approval>) -> Result<()> {
 
 fn write(objects: Vec<TouchedObject>) -> Result<Vec<(Class, u32)>> {
     let effects = Effects { objects, is_any: true, ..Effects::default() };
-    match row::read(&Noted::by_hand(TAG, About::Effects(effects)), Reading::Patient)? {
+    match row::read(&Noted::by_hand(TAG, About::Effects(effects)), Depth::Patient)? {
         Some(ready) => row::write(ready),
         None => Ok(Vec::new()),
     }

@@ -22,7 +22,7 @@ mod tags;
 use std::cell::Cell;
 
 use self::effects::Effects;
-use self::row::{About, Noted, Reading, Ready};
+use self::row::{About, Depth, Noted, Ready};
 use crate::catalog::ddl_log;
 use crate::catalog::schema::command::TouchedObject;
 use crate::error::{Error, Result, sqlstate};
@@ -76,13 +76,13 @@ fn record(noted: &Noted) -> Result<()> {
 fn in_turn<R>(noted: &Noted, attempt: impl Fn(&dyn Fn() -> Result<Option<Ready>>) -> Result<R>) -> Result<R> {
     let is_locked =
         |outcome: &Result<R>| outcome.as_ref().is_err_and(|error| error.sqlstate() == sqlstate::LOCK_NOT_AVAILABLE);
-    let mut outcome = attempt(&|| row::read(noted, Reading::All));
+    let mut outcome = attempt(&|| row::read(noted, Depth::All));
     if is_locked(&outcome) && noted.renames() {
-        outcome = attempt(&|| row::read(noted, Reading::Themselves));
+        outcome = attempt(&|| row::read(noted, Depth::Themselves));
     }
     match is_locked(&outcome) {
         true if noted.may_be_late() => attempt(&|| row::read_late(noted).map(Some)),
-        true => attempt(&|| row::read(noted, Reading::Patient)),
+        true => attempt(&|| row::read(noted, Depth::Patient)),
         false => outcome,
     }
 }

@@ -92,7 +92,7 @@ pub struct Ready {
 /// How much is read, and how long locks of others are waited for. A command may name what it has not locked: GRANT a table, RENAME those
 /// whose foreign keys and queries have the name in their texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reading {
+pub enum Depth {
     /// Without waiting.
     All,
     /// Without waiting, and without what has another name in its text now: that is told later.
@@ -102,20 +102,20 @@ pub enum Reading {
 }
 
 /// None where there is nothing to tell.
-pub fn read(noted: &Noted, reading: Reading) -> Result<Option<Ready>> {
+pub fn read(noted: &Noted, depth: Depth) -> Result<Option<Ready>> {
     match &noted.about {
-        About::Effects(effects) => read_effects(noted, effects, reading),
+        About::Effects(effects) => read_effects(noted, effects, depth),
         About::Rewrite(rewrite) => read_rewrite(noted, *rewrite),
         About::Unknown => read_without_image(noted).map(Some),
     }
 }
 
 /// All that the command touched and dropped.
-fn read_effects(noted: &Noted, effects: &Effects, reading: Reading) -> Result<Option<Ready>> {
+fn read_effects(noted: &Noted, effects: &Effects, depth: Depth) -> Result<Option<Ready>> {
     REWRITTEN.take();
-    let patience = if reading == Reading::Patient { Patience::OfTheSession } else { Patience::None };
+    let patience = if depth == Depth::Patient { Patience::OfTheSession } else { Patience::None };
     let (captured, snapshot) = command::after_command_with(patience, || {
-        let roots = command::roots(&effects.objects, effects.are_renamed && reading != Reading::Themselves)?;
+        let roots = command::roots(&effects.objects, effects.are_renamed && depth != Depth::Themselves)?;
         if roots.are_ours && effects.dropped.is_empty() {
             return Ok((None, String::new()));
         }
@@ -133,7 +133,7 @@ fn read_effects(noted: &Noted, effects: &Effects, reading: Reading) -> Result<Op
     captured.refreshed.clone_from(&effects.refreshed);
     captured.detached.clone_from(&effects.detached);
     captured.approval.clone_from(&effects.approval);
-    captured.is_late = reading == Reading::Themselves;
+    captured.is_late = depth == Depth::Themselves;
     let ready = ready(noted, snapshot, captured)?;
     Ok((ready.touched.is_empty() || !is_repeated(&ready)).then_some(ready))
 }

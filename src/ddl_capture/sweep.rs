@@ -11,7 +11,7 @@
 //! and only reads as long as nothing differs.
 
 use super::effects::Effects;
-use super::row::{self, About, Noted, Reading};
+use super::row::{self, About, Depth, Noted};
 use crate::catalog::schema::command::{self, TouchedObject};
 use crate::catalog::swept::{self, IfKnown};
 use crate::catalog::{DdlPolicy, Task};
@@ -89,7 +89,7 @@ fn tell_gone(lost: &[Object]) -> Result<i64> {
 }
 
 fn tell(effects: Effects) -> Result<i64> {
-    let Some(ready) = row::read(&Noted::by_hand(TAG, About::Effects(effects)), Reading::Patient)? else { return Ok(0) };
+    let Some(ready) = row::read(&Noted::by_hand(TAG, About::Effects(effects)), Depth::Patient)? else { return Ok(0) };
     row::write(ready)?;
     Ok(1)
 }

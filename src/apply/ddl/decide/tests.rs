@@ -1,0 +1,177 @@
+//! Decisions about tables of the sample image.
+
+use super::*;
+use crate::schema::captured::{Dropped, FORM};
+use crate::schema::samples::{child, table};
+
+/// The task follows `s.*`: table 10 (`s.t`).
+fn before() -> ModelBefore {
+    let kept = Kept { image: Image { tables: vec![table(10, "t")], ..Image::default() }, ..Kept::default() };
+    let known = Known { standing: Standing::Followed, base: "90:90:".to_owned(), kept };
+    ModelBefore { model: BTreeMap::from([((Class::Relation, 10), known)]), followed: HashSet::from([10]) }
+}
+
+fn captured(tables: Vec<Table>, created: &[u32]) -> Captured {
+    Captured {
+        form: FORM,
+        touched: tables.iter().map(|table| (Class::Relation, table.oid)).collect(),
+        created: created.iter().map(|oid| (Class::Relation, *oid)).collect(),
+        image: Image { tables, ..Image::default() },
+        ..Captured::default()
+    }
+}
+
+fn decided(xid: u64, captured: &Captured) -> Decided {
+    decided_at("100:100:", xid, captured, before())
+}
+
+fn decided_at(snapshot: &str, xid: u64, captured: &Captured, before: ModelBefore) -> Decided {
+    let (snapshot, trust) = (CopySnapshot::of_moment(snapshot).unwrap(), Trust::default());
+    let said = Said {
+        xid,
+        snapshot: &snapshot,
+        captured,
+        loads: None,
+        trust: &trust,
+        policies: &|_, _| KindPolicy::Replicate,
+        available: &[],
+    };
+    let names = |name: &Name, _: &[u32]| name.schema == "s";
+    decide(&said, before, names).unwrap()
+}
+
+fn in_schema(mut table: Table, schema: &str) -> Table {
+    schema.clone_into(&mut table.name.schema);
+    table
+}
+
+fn oids(image: &Image) -> Vec<u32> {
+    image.tables.iter().map(|table| table.oid).collect()
+}
+
+#[test]
+fn a_table_that_is_created_joins_if_it_is_named() {
+    let joins = decided(100, &captured(vec![table(20, "n")], &[20]));
+    assert_eq!((oids(&joins.before), oids(&joins.after)), (vec![10], vec![20, 10]));
+    assert_eq!(joins.follow, [(20, TableName::new("s", "n"), false)]);
+    let other = decided(100, &captured(vec![in_schema(table(20, "n"), "z")], &[20]));
+    assert!(other.store.is_empty() && other.follow.is_empty());
+}
+
+#[test]
+fn a_partition_joins_with_its_parent() {
+    let root = Table { is_partitioned: true, ..table(20, "p") };
+    let part = Table { is_partition: true, ..in_schema(child(21, "p1", 20), "z") };
+    let joins = decided(100, &captured(vec![part, root], &[20, 21]));
+    let follow: Vec<(u32, bool)> = joins.follow.iter().map(|(oid, _, partitioned)| (*oid, *partitioned)).collect();
+    assert_eq!(follow, [(20, true), (21, false)]);
+}
+
+#[test]
+fn a_table_with_rows_that_comes_into_reach_enters() {
+    let enters = decided(100, &captured(vec![table(20, "n")], &[]));
+    assert_eq!(enters.enter, [(20, TableName::new("s", "n"))]);
+}
+
+#[test]
+fn a_table_that_has_entered_still_waits_for_its_copy() {
+    let entered = || {
+        let mut before = before();
+        before.model.values_mut().for_each(|known| known.standing = Standing::Entering);
+        before.followed.clear();
+        before
+    };
+    let (snapshot, trust) = (CopySnapshot::of_moment("100:100:").unwrap(), Trust::default());
+    let captured = captured(vec![table(10, "renamed")], &[]);
+    let decided = |loads| {
+        let (captured, snapshot) = (&captured, &snapshot);
+        let said = Said {
+            xid: 100,
+            snapshot,
+            captured,
+            loads,
+            trust: &trust,
+            policies: &|_, _| KindPolicy::Replicate,
+            available: &[],
+        };
+        decide(&said, entered(), |name, _| name.schema == "s").unwrap()
+    };
+    let standing = |decided: &Decided| decided.store[&(Class::Relation, 10)].standing;
+    let goes_on = decided(None);
+    assert_eq!((standing(&goes_on), goes_on.follow.len(), goes_on.empty.len()), (Standing::Entering, 0, 0));
+    assert_eq!(goes_on.enter, [(10, TableName::new("s", "renamed"))]);
+    let rows_come = decided(Some(10));
+    assert_eq!((standing(&rows_come), rows_come.enter.len()), (Standing::Followed, 0));
+}
+
+#[test]
+fn a_table_that_goes_out_of_reach_is_renamed_and_left() {
+    let leaves = decided(100, &captured(vec![in_schema(table(10, "t"), "z")], &[]));
+    assert_eq!(leaves.unfollow, [10]);
+    assert_eq!(leaves.store[&(Class::Relation, 10)].standing, Standing::Left);
+    assert_eq!(leaves.after.tables[0].name.schema, "z");
+}
+
+#[test]
+fn a_table_that_is_dropped_before_its_copy_is_dropped_there() {
+    let mut before = before();
+    before.model.values_mut().for_each(|known| known.standing = Standing::Entering);
+    let dropped = vec![Dropped { class: Class::Relation, oid: 10, identity: String::new() }];
+    let captured = Captured { form: FORM, dropped, ..Captured::default() };
+    let decided = decided_at("100:100:", 100, &captured, before);
+    assert_eq!((oids(&decided.before), oids(&decided.after)), (vec![10], vec![]));
+}
+
+#[test]
+fn a_table_that_is_gone_already_is_only_dropped() {
+    let doomed = || {
+        let mut before = before();
+        before.model.values_mut().for_each(|known| known.standing = Standing::Doomed);
+        before.followed.clear();
+        before
+    };
+    let altered = decided_at("100:100:", 100, &captured(vec![table(10, "renamed")], &[]), doomed());
+    assert!(altered.store.is_empty() && altered.follow.is_empty() && altered.enter.is_empty());
+    let dropped = vec![Dropped { class: Class::Relation, oid: 10, identity: String::new() }];
+    let dropped = Captured { form: FORM, dropped, ..Captured::default() };
+    let decided = decided_at("100:100:", 100, &dropped, doomed());
+    assert_eq!((oids(&decided.before), oids(&decided.after)), (vec![10], vec![]));
+}
+
+#[test]
+fn a_dropped_table_is_dropped_and_one_that_nobody_knows_is_not() {
+    let dropped = |oid| Dropped { class: Class::Relation, oid, identity: String::new() };
+    let captured = Captured { form: FORM, dropped: vec![dropped(10), dropped(99)], ..Captured::default() };
+    let decided = decided(100, &captured);
+    assert_eq!((oids(&decided.before), oids(&decided.after)), (vec![10], vec![]));
+    assert_eq!((decided.forget, decided.unfollow), (vec![(Class::Relation, 10)], vec![10]));
+}
+
+/// Others have committed meanwhile, so that the snapshot ends behind the transaction's own id.
+#[test]
+fn a_transaction_goes_on_with_what_it_has_made() {
+    let decided = |captured: &Captured, before| decided_at("95:110:95", 100, captured, before);
+    let made = decided(&captured(vec![table(20, "n")], &[20]), before());
+    let mut before = before();
+    before.model.extend(made.store);
+    before.followed.insert(20);
+    let renamed = decided(&captured(vec![table(20, "m")], &[]), before);
+    assert_eq!(renamed.after.tables[0].name.name, "m");
+}
+
+#[test]
+fn a_table_that_an_extension_takes_is_left_as_it_is() {
+    let taken = Captured { taken: vec![(Class::Relation, 10), (Class::Relation, 99)], ..captured(vec![], &[]) };
+    let leaves = decided(100, &taken);
+    assert_eq!((oids(&leaves.before), &leaves.unfollow[..]), (oids(&leaves.after), &[10][..]));
+    assert_eq!(leaves.store[&(Class::Relation, 10)].standing, Standing::Left);
+    assert_eq!(leaves.store.len(), 1);
+    assert!(decided(80, &taken).store.is_empty(), "before the table was copied");
+}
+
+#[test]
+fn what_the_first_image_has_seen_is_not_done_again() {
+    let seen = decided(80, &captured(vec![in_schema(table(10, "t"), "z")], &[]));
+    assert!(seen.store.is_empty() && seen.follow.is_empty() && seen.unfollow.is_empty());
+    assert_eq!(oids(&seen.before), oids(&seen.after));
+}
