@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::schema::command::TouchedObject;
 use crate::error::Result;
+use crate::logicalrep::Row;
 use crate::logicalrep::array::{oid_array, text_array};
 use crate::pg::spi;
 use crate::schema::image::Class;
@@ -17,8 +18,8 @@ pub fn known(objects: &[Object]) -> Result<HashMap<Object, String>> {
     let rows = spi::as_extension(|| spi::query(sql, &[Some(&classes), Some(&oids)]))?;
     let mut known = HashMap::new();
     for row in &rows {
-        if let Some(class) = Class::of(row.parse("class")?) {
-            known.insert((class, row.parse("oid")?), row.string("print")?);
+        if let Some(object) = object(row)? {
+            known.insert(object, row.string("print")?);
         }
     }
     Ok(known)
@@ -30,12 +31,8 @@ pub fn gone(objects: &[Object]) -> Result<Vec<Object>> {
     let [classes, oids] = arrays(known.keys());
     let sql = include_str!("../../sql/query/sweep/gone.sql");
     let rows = spi::as_extension(|| spi::query(sql, &[Some(&classes), Some(&oids)]))?;
-    let mut gone = Vec::new();
-    for row in &rows {
-        if let Some(class) = Class::of(row.parse("class")?) {
-            gone.push((class, row.parse("oid")?));
-        }
-    }
+    let gone: Vec<Option<Object>> = rows.iter().map(object).collect::<Result<_>>()?;
+    let mut gone: Vec<Object> = gone.into_iter().flatten().collect();
     gone.sort_unstable();
     Ok(gone)
 }
@@ -75,10 +72,11 @@ pub fn unread() -> Result<Vec<(i64, String)>> {
     rows.iter().map(|row| Ok((row.parse("id")?, row.string("image")?))).collect()
 }
 
-/// Rows at the end of the log that have left something to be told later.
+/// Rows at the end of the log that have left something to be told later: what says so stands at the beginning of an image, before anything
+/// that people have written.
 pub fn late() -> Result<Vec<i64>> {
     let sql = "SELECT l.id FROM courier.ddl_log l \
-               WHERE l.id > (SELECT max(m.id) - 200 FROM courier.ddl_log m) AND l.image LIKE '%\"is_late\":true%' ORDER BY l.id";
+               WHERE l.id > (SELECT max(m.id) - 200 FROM courier.ddl_log m) AND substr(l.image, 1, 100) LIKE '%\"is_late\":true%' ORDER BY l.id";
     let rows = spi::as_extension(|| spi::query(sql, &[]))?;
     rows.iter().map(|row| row.parse("id")).collect()
 }
@@ -103,6 +101,11 @@ pub fn objects(task: i32) -> Result<Vec<TouchedObject>> {
     rows.iter()
         .map(|row| Ok(TouchedObject { class: row.parse("class")?, oid: row.parse("oid")?, is_alone: true }))
         .collect()
+}
+
+fn object(row: &Row) -> Result<Option<Object>> {
+    let oid = row.parse("oid")?;
+    Ok(Class::of(row.parse("class")?).map(|class| (class, oid)))
 }
 
 fn arrays<'a>(objects: impl Iterator<Item = &'a Object>) -> [String; 2] {

@@ -24,6 +24,7 @@ use std::cell::Cell;
 use self::effects::Effects;
 use self::row::{About, Depth, Noted, Ready};
 use crate::catalog::ddl_log;
+use crate::catalog::schema::again;
 use crate::catalog::schema::command::TouchedObject;
 use crate::error::{Error, Result, sqlstate};
 use crate::guc::{self, OnCaptureError};
@@ -85,24 +86,6 @@ fn in_turn<R>(noted: &Noted, attempt: impl Fn(&dyn Fn() -> Result<Option<Ready>>
         true => attempt(&|| row::read(noted, Depth::Patient)),
         false => outcome,
     }
-}
-
-/// Another session may drop what is being read, if it is not of this command: an index of a partition, say. Under the next snapshot it is
-/// gone.
-fn again<R>(mut attempt: impl FnMut() -> Result<R>) -> Result<R> {
-    const TIMES: u32 = 3;
-    let mut times = 1;
-    loop {
-        match attempt() {
-            Err(error) if times < TIMES && may_pass(&error) => times += 1,
-            outcome => return outcome,
-        }
-    }
-}
-
-/// What the server or we find missing in the catalogs.
-fn may_pass(error: &Error) -> bool {
-    error.sqlstate() == sqlstate::INTERNAL_ERROR || error.sqlstate().starts_with("42")
 }
 
 /// How many events this transaction has had before.

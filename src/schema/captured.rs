@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::deparse::postgres::Foreign;
-use super::image::{Class, Column, ConstraintKind, Generated, Image, Name, Table, Type, TypeForm, View};
+use super::image::{Class, Column, Generated, Image, Name, Table, Type, TypeForm, View};
 use super::scope::{Dependency, Object, Scope};
 
 /// The form of this text. One that a worker does not know comes from a later release.
@@ -156,8 +156,7 @@ impl Captured {
             block_table(table, &scope, if has_left { &selected } else { &staying });
             block_rules(table, &untrusted);
             if has_left {
-                // What it refers to goes on without it.
-                table.constraints.retain(|of| of.kind != ConstraintKind::ForeignKey);
+                table.stand_alone();
             }
         });
         image.types.iter_mut().for_each(|of| block_type(of, &scope));
@@ -318,7 +317,7 @@ fn block_type(of: &mut Type, scope: &Scope) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::image::{Column, Owner, Sequence};
+    use crate::schema::image::{Column, ConstraintKind, Owner, Sequence};
     use crate::schema::samples::{child, column, constraint, image, needs, sequence, table};
 
     const FUNCTION: Object = (Class::Proc, 900);

@@ -1,10 +1,10 @@
 -- What views read, directly and through plain views, with themselves: how large that is together, and whether some of it is named. Runs on
--- the destination. $1, $2: what views are known by, and the names to begin with, the view's own or those that its definition has; $3: names; $4: whether it is to be
--- measured.
+-- the destination. $1, $2: what views are known by, and the names to begin with, the view's own or those that its definition has; $3: names;
+-- $4: whether it is to be measured.
 WITH RECURSIVE reads AS (
     SELECT w.view, n.relid, true AS is_first
-      FROM ROWS FROM (unnest($1::oid[]), unnest($2::text[])) AS w (view, name)
-     CROSS JOIN LATERAL (SELECT to_regclass(w.name)::oid AS relid) AS n
+      FROM ROWS FROM (pg_catalog.unnest($1::oid[]), pg_catalog.unnest($2::text[])) AS w (view, name)
+     CROSS JOIN LATERAL (SELECT pg_catalog.to_regclass(w.name)::oid AS relid) AS n
      WHERE n.relid IS NOT NULL
     UNION
     SELECT r.view, next.relid, false
@@ -19,10 +19,10 @@ WITH RECURSIVE reads AS (
             UNION ALL
            SELECT h.inhrelid FROM pg_catalog.pg_inherits h WHERE h.inhparent = r.relid) AS next
 )
-SELECT r.view, bool_or(r.is_named) AS is_named,
+SELECT r.view, pg_catalog.bool_or(r.is_named) AS is_named,
        -- To measure something takes a lock on it, and whoever fills a view that is named may have that.
-       sum(CASE WHEN $4::boolean AND NOT r.is_named THEN pg_table_size(r.relid) ELSE 0 END)::int8 AS bytes
+       pg_catalog.sum(CASE WHEN $4::boolean AND NOT r.is_named THEN pg_catalog.pg_table_size(r.relid) ELSE 0 END)::int8 AS bytes
   FROM (SELECT DISTINCT d.view, d.relid,
-               d.relid = ANY (ARRAY(SELECT to_regclass(x.name)::oid FROM unnest($3::text[]) AS x (name) WHERE to_regclass(x.name) IS NOT NULL)) AS is_named
+               d.relid = ANY (ARRAY(SELECT pg_catalog.to_regclass(x.name)::oid FROM pg_catalog.unnest($3::text[]) AS x (name) WHERE pg_catalog.to_regclass(x.name) IS NOT NULL)) AS is_named
           FROM reads d) AS r
  GROUP BY r.view

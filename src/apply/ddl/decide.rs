@@ -181,6 +181,7 @@ fn move_along(
                 } else {
                     decided.unfollow.push(table.oid);
                     after.standing = Standing::Left;
+                    after.kept.image.tables.iter_mut().for_each(Table::stand_alone);
                 }
             }
             decided.before.extend(&together([&before.kept]));
@@ -302,7 +303,7 @@ fn drops(
             // What has left under a name of others is not the task's own any more; the name of one that was made unlogged is.
             let is_named = |table: &Table| {
                 let parents: Vec<u32> = table.parents.iter().map(|parent| parent.oid).collect();
-                names(&table.name, &parents)
+                table.unlogged && names(&table.name, &parents)
             };
             let is_ours = before.standing != Standing::Left || before.kept.image.tables.first().is_some_and(is_named);
             if is_ours && !matches!(policy, KindPolicy::Hold | KindPolicy::Ignore) {

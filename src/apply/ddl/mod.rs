@@ -103,15 +103,15 @@ impl Applier {
         if captured.is_approved_for_others(self.writer.task_id()) {
             return self.pass_command(command, State::Filtered, None);
         }
-        if captured.is_told_later() {
-            return self.pass_command(command, State::Filtered, Some(TOLD_LATER));
-        }
         if matches!(decision, Some(None)) || self.definitions.is_skipped(&captured) {
             self.definitions.skip(&captured);
             return self.pass_command(command, State::Skipped, None);
         }
         if decision.is_none() && self.stops_at_commands {
             return self.stop_at(command, &captured);
+        }
+        if captured.is_told_later() {
+            return self.pass_command(command, State::Filtered, Some(TOLD_LATER));
         }
         let (is_decided, by_hand) = (decision.is_some(), decision.flatten());
         let snapshot = CopySnapshot::of_moment(&command.snapshot).map_err(Error::internal)?;
@@ -281,7 +281,8 @@ impl Applier {
         let task_id = self.writer.task_id().to_owned();
         let destination = self.writer.lanes.plain()?.exchange();
         let tables = destination.model_tables(&task_id)?;
-        if tables.is_empty() {
+        // One without tables is a model, too: all of them may have been dropped.
+        if tables.is_empty() && !destination.has_model(&task_id)? {
             return Ok(());
         }
         // Whether that is so is asked when it matters.

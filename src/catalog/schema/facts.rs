@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::destination::data_settings;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::Row;
 use crate::logicalrep::array::oid_array;
 use crate::pg::spi;
@@ -18,6 +18,24 @@ pub fn at_one_moment<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
         spi::set_meanwhile(data_settings())?;
         spi::with_latest_snapshot(f)
     })
+}
+
+/// Another session may drop what is being read, if it is not of this command: an index of a partition, say. Under the next snapshot it is
+/// gone.
+pub fn again<R>(mut attempt: impl FnMut() -> Result<R>) -> Result<R> {
+    const TIMES: u32 = 3;
+    let mut times = 1;
+    loop {
+        match attempt() {
+            Err(error) if times < TIMES && may_pass(&error) => times += 1,
+            outcome => return outcome,
+        }
+    }
+}
+
+/// What the server or we find missing in the catalogs.
+fn may_pass(error: &Error) -> bool {
+    error.sqlstate() == sqlstate::INTERNAL_ERROR || error.sqlstate().starts_with("42")
 }
 
 /// Asks about objects, by oid.

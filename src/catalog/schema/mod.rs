@@ -20,7 +20,7 @@ use std::rc::Rc;
 use self::needs::Needs;
 use super::{Scope, sequences};
 use crate::error::{Error, Result, sqlstate};
-use crate::pg::{compat, encoding};
+use crate::pg::{compat, encoding, xact};
 use crate::schema::Item;
 use crate::schema::apart::apart;
 use crate::schema::captured::{Captured, Taker, Trust};
@@ -30,6 +30,7 @@ use crate::schema::plan;
 use crate::schema::scope::Object;
 
 pub use ask::{Cause, ask_causes, ask_names, causes};
+pub use facts::again;
 pub use left_out::{bounded, left_out};
 pub use omissions::omissions;
 
@@ -125,11 +126,10 @@ impl ImageAt {
 }
 
 pub fn moment(extent: &Extent) -> Result<ImageAt> {
-    facts::at_one_moment(|| {
-        let objects: Vec<Object> =
-            extent.relations.iter().chain(&extent.sequences).map(|oid| (Class::Relation, *oid)).collect();
-        Ok(ImageAt { captured: command::describe(&objects)?, snapshot: command::snapshot()? })
-    })
+    let objects: Vec<Object> =
+        extent.relations.iter().chain(&extent.sequences).map(|oid| (Class::Relation, *oid)).collect();
+    let describe = || Ok(ImageAt { captured: command::describe(&objects)?, snapshot: command::snapshot()? });
+    again(|| xact::attempt(|| facts::at_one_moment(describe)))
 }
 
 pub fn statements_of(image: &Image) -> Result<Vec<Item>> {

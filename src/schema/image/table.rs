@@ -229,6 +229,11 @@ impl Table {
         self.columns.iter().filter(|column| column.fed).map(|column| column.name.clone()).collect()
     }
 
+    /// It leaves the task: what it refers to goes on without it.
+    pub fn stand_alone(&mut self) {
+        self.constraints.retain(|of| of.kind != ConstraintKind::ForeignKey);
+    }
+
     pub fn index(&self, oid: u32) -> Option<&Index> {
         self.indexes.iter().find(|index| index.oid == oid)
     }

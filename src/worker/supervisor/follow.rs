@@ -253,12 +253,13 @@ fn read_commands(task: &Task, destination: &mut Destination) -> Result<Vec<Model
     }
     let patterns = Patterns::parse(&task.include, &task.exclude, Vec::new())?;
     let mut tables = destination.model_tables(&task.uuid)?;
+    let is_known = !tables.is_empty() || destination.has_model(&task.uuid)?;
     // Some may have been left out since.
     tables.retain(|table| !patterns.exclude(&table.name));
     for table in tables.iter().filter(|table| table.standing == Standing::Entering) {
         destination.forget_copy(&task.uuid, table.oid)?;
     }
-    if !tables.is_empty() {
+    if is_known {
         xact::in_transaction(|| commands::note_tables(task, &tables))?;
     }
     Ok(tables)

@@ -39,11 +39,12 @@ impl Sweep {
             return;
         }
         let looked = if self.looked.elapsed() >= LATE { self.look() } else { Ok(()) };
-        if self.due_in(task) > Duration::ZERO {
-            return;
-        }
-        let step = if self.left.is_empty() { self.start(task) } else { self.compare() };
-        if let Err(error) = looked.and(step) {
+        let step = match self.due_in(task) {
+            Duration::ZERO if self.left.is_empty() => self.start(task),
+            Duration::ZERO => self.compare(),
+            _ => Ok(()),
+        };
+        for error in [looked, step].into_iter().filter_map(Result::err) {
             report::log(&error, "pg_courier could not look for changes without a command");
         }
     }

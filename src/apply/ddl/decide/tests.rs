@@ -11,6 +11,14 @@ fn before() -> ModelBefore {
     ModelBefore { model: BTreeMap::from([((Class::Relation, 10), known)]), followed: HashSet::from([10]) }
 }
 
+/// One that it does not follow.
+fn before_as(standing: Standing) -> ModelBefore {
+    let mut before = before();
+    before.model.values_mut().for_each(|known| known.standing = standing);
+    before.followed.clear();
+    before
+}
+
 fn captured(tables: Vec<Table>, created: &[u32]) -> Captured {
     Captured {
         form: FORM,
@@ -26,12 +34,16 @@ fn decided(xid: u64, captured: &Captured) -> Decided {
 }
 
 fn decided_at(snapshot: &str, xid: u64, captured: &Captured, before: ModelBefore) -> Decided {
+    decided_with(None, snapshot, xid, captured, before)
+}
+
+fn decided_with(loads: Option<u32>, snapshot: &str, xid: u64, captured: &Captured, before: ModelBefore) -> Decided {
     let (snapshot, trust) = (CopySnapshot::of_moment(snapshot).unwrap(), Trust::default());
     let said = Said {
         xid,
         snapshot: &snapshot,
         captured,
-        loads: None,
+        loads,
         trust: &trust,
         policies: &|_, _| KindPolicy::Replicate,
         available: &[],
@@ -75,27 +87,8 @@ fn a_table_with_rows_that_comes_into_reach_enters() {
 
 #[test]
 fn a_table_that_has_entered_still_waits_for_its_copy() {
-    let entered = || {
-        let mut before = before();
-        before.model.values_mut().for_each(|known| known.standing = Standing::Entering);
-        before.followed.clear();
-        before
-    };
-    let (snapshot, trust) = (CopySnapshot::of_moment("100:100:").unwrap(), Trust::default());
     let captured = captured(vec![table(10, "renamed")], &[]);
-    let decided = |loads| {
-        let (captured, snapshot) = (&captured, &snapshot);
-        let said = Said {
-            xid: 100,
-            snapshot,
-            captured,
-            loads,
-            trust: &trust,
-            policies: &|_, _| KindPolicy::Replicate,
-            available: &[],
-        };
-        decide(&said, entered(), |name, _| name.schema == "s").unwrap()
-    };
+    let decided = |loads| decided_with(loads, "100:100:", 100, &captured, before_as(Standing::Entering));
     let standing = |decided: &Decided| decided.store[&(Class::Relation, 10)].standing;
     let goes_on = decided(None);
     assert_eq!((standing(&goes_on), goes_on.follow.len(), goes_on.empty.len()), (Standing::Entering, 0, 0));
@@ -124,12 +117,7 @@ fn a_table_that_is_dropped_before_its_copy_is_dropped_there() {
 
 #[test]
 fn a_table_that_is_gone_already_is_only_dropped() {
-    let doomed = || {
-        let mut before = before();
-        before.model.values_mut().for_each(|known| known.standing = Standing::Doomed);
-        before.followed.clear();
-        before
-    };
+    let doomed = || before_as(Standing::Doomed);
     let altered = decided_at("100:100:", 100, &captured(vec![table(10, "renamed")], &[]), doomed());
     assert!(altered.store.is_empty() && altered.follow.is_empty() && altered.enter.is_empty());
     let dropped = vec![Dropped { class: Class::Relation, oid: 10, identity: String::new() }];
