@@ -78,7 +78,7 @@ fn in_turn<R>(noted: &Noted, attempt: impl Fn(&dyn Fn() -> Result<Option<Ready>>
     let is_locked =
         |outcome: &Result<R>| outcome.as_ref().is_err_and(|error| error.sqlstate() == sqlstate::LOCK_NOT_AVAILABLE);
     let mut outcome = attempt(&|| row::read(noted, Depth::All));
-    if is_locked(&outcome) && noted.renames() {
+    if is_locked(&outcome) {
         outcome = attempt(&|| row::read(noted, Depth::Themselves));
     }
     match is_locked(&outcome) {

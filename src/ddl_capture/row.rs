@@ -9,7 +9,7 @@ use crate::catalog::ddl_log::{self, LogEntry};
 use crate::catalog::schema::command::{self, Patience, TouchedObject};
 use crate::error::Result;
 use crate::pg::event_trigger::Fired;
-use crate::pg::xact;
+use crate::pg::{rel, xact};
 use crate::schema::captured::{Captured, FORM, Rewrite};
 use crate::schema::image::Class;
 use crate::schema::scope::Object;
@@ -54,13 +54,16 @@ impl Noted {
         }
     }
 
-    /// Has it left what it names unlocked, and changed nothing that rows need?
+    /// Is it about what has been told of, and what no row needs: privileges, which lock nothing, or views and routines, whose tables it has
+    /// not locked?
     pub fn may_be_late(&self) -> bool {
-        ["GRANT", "REVOKE"].contains(&self.tag.as_str())
-    }
-
-    pub fn renames(&self) -> bool {
-        matches!(&self.about, About::Effects(effects) if effects.are_renamed)
+        let About::Effects(effects) = &self.about else { return false };
+        let is_code = |object: &TouchedObject| match Class::of(object.class) {
+            Some(Class::Relation) => rel::is_view(object.oid),
+            class => class == Some(Class::Proc),
+        };
+        let is_known = effects.made.is_empty() && effects.dropped.is_empty() && effects.refreshed.is_empty();
+        is_known && (["GRANT", "REVOKE"].contains(&self.tag.as_str()) || effects.objects.iter().all(is_code))
     }
 
     /// No command.
@@ -75,11 +78,19 @@ thread_local! {
     static REWRITTEN: RefCell<Option<Rewritten>> = const { RefCell::new(None) };
 }
 
-/// Families whose images a command that rewrites them has written already.
+/// Families, by their tops, whose images a command that rewrites them has written already.
 struct Rewritten {
     here: (u32, u32),
     command: usize,
     tops: HashSet<u32>,
+}
+
+impl Rewritten {
+    /// Those that this command has written.
+    fn of(&self, noted: &Noted) -> HashSet<u32> {
+        let is_same = (self.here, self.command) == (noted.here, noted.command);
+        if is_same { self.tops.clone() } else { HashSet::new() }
+    }
 }
 
 /// A row as it is about to be written.
@@ -87,25 +98,33 @@ pub struct Ready {
     entry: LogEntry,
     touched: Vec<Object>,
     here: (u32, u32),
+    rewritten: Option<Rewritten>,
 }
 
-/// How much is read, and how long locks of others are waited for. A command may name what it has not locked: GRANT a table, RENAME those
-/// whose foreign keys and queries have the name in their texts.
+/// How much is read, and how long locks of others are waited for. A command may be about what it has not locked: GRANT about a table, what
+/// concerns a parent alone about its children, RENAME about those whose foreign keys and queries have the name in their texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
     /// Without waiting.
     All,
-    /// Without waiting, and without what has another name in its text now: that is told later.
+    /// Without waiting, and without relations that it neither names nor has locked: they can only have another name in their texts, which
+    /// is told later.
     Themselves,
     /// Everything, once the locks are to be had.
     Patient,
+}
+
+impl Depth {
+    fn patience(self) -> Patience {
+        if self == Depth::Patient { Patience::OfTheSession } else { Patience::None }
+    }
 }
 
 /// None where there is nothing to tell.
 pub fn read(noted: &Noted, depth: Depth) -> Result<Option<Ready>> {
     match &noted.about {
         About::Effects(effects) => read_effects(noted, effects, depth),
-        About::Rewrite(rewrite) => read_rewrite(noted, *rewrite),
+        About::Rewrite(rewrite) => read_rewrite(noted, *rewrite, depth),
         About::Unknown => read_without_image(noted).map(Some),
     }
 }
@@ -113,9 +132,11 @@ pub fn read(noted: &Noted, depth: Depth) -> Result<Option<Ready>> {
 /// All that the command touched and dropped.
 fn read_effects(noted: &Noted, effects: &Effects, depth: Depth) -> Result<Option<Ready>> {
     REWRITTEN.take();
-    let patience = if depth == Depth::Patient { Patience::OfTheSession } else { Patience::None };
-    let (captured, snapshot) = command::after_command_with(patience, || {
-        let roots = command::roots(&effects.objects, effects.are_renamed && depth != Depth::Themselves)?;
+    let (captured, snapshot) = command::after_command_with(depth.patience(), || {
+        let mut roots = command::roots(&effects.objects, effects.are_renamed && depth != Depth::Themselves)?;
+        if depth == Depth::Themselves {
+            roots.objects.retain(|object| roots.themselves.contains(object) || is_to_be_had(object));
+        }
         if roots.are_ours && effects.dropped.is_empty() {
             return Ok((None, String::new()));
         }
@@ -133,7 +154,7 @@ fn read_effects(noted: &Noted, effects: &Effects, depth: Depth) -> Result<Option
     captured.refreshed.clone_from(&effects.refreshed);
     captured.detached.clone_from(&effects.detached);
     captured.approval.clone_from(&effects.approval);
-    captured.is_late = depth == Depth::Themselves;
+    captured.is_late = depth == Depth::Themselves && effects.are_renamed;
     let ready = ready(noted, snapshot, captured)?;
     Ok((ready.touched.is_empty() || !is_repeated(&ready)).then_some(ready))
 }
@@ -144,19 +165,27 @@ fn without_image(objects: &[Object], captured: &Captured) -> Vec<Object> {
     objects.iter().filter(is_taken).copied().collect()
 }
 
-/// Before the rows. The first row of a command has the images of all that inherit from the same table, so that no part of a family is
-/// described without the rest; those for its other members name the member only.
-fn read_rewrite(noted: &Noted, rewrite: Rewrite) -> Result<Option<Ready>> {
-    let (captured, snapshot) = command::after_command(|| {
-        let tops: Vec<u32> = command::tops(rewrite.table)?.into_iter().filter(|top| is_new(noted, *top)).collect();
+fn is_to_be_had(object: &Object) -> bool {
+    object.0 != Class::Relation || rel::is_held(object.1)
+}
+
+/// Before the rows. The first row of a command has the images of all that inherit from the same table, as far as the command has locked
+/// them, so that no part of what it changes is described without the rest; those for its other members name the member only.
+fn read_rewrite(noted: &Noted, rewrite: Rewrite, depth: Depth) -> Result<Option<Ready>> {
+    let mut written = REWRITTEN.with_borrow(|known| known.as_ref().map_or_else(HashSet::new, |known| known.of(noted)));
+    let (captured, snapshot) = command::after_command_with(depth.patience(), || {
+        let tops: Vec<u32> = command::tops(rewrite.table)?.into_iter().filter(|top| written.insert(*top)).collect();
         let table = |oid| TouchedObject { class: Class::Relation.oid(), oid, is_alone: false };
         let objects: Vec<TouchedObject> = tops.into_iter().map(table).collect();
         let roots = command::roots(&objects, false)?;
-        let captured = if roots.objects.is_empty() { empty() } else { command::describe(&roots.objects)? };
+        let held: Vec<Object> = roots.objects.into_iter().filter(is_to_be_had).collect();
+        let captured = if held.is_empty() { empty() } else { command::describe(&held)? };
         Ok(((!roots.are_ours).then_some(captured), command::snapshot()?))
     })?;
     let Some(captured) = captured else { return Ok(None) };
-    ready(noted, snapshot, Captured { rewrite: Some(rewrite), ..captured }).map(Some)
+    let ready = ready(noted, snapshot, Captured { rewrite: Some(rewrite), ..captured })?;
+    let rewritten = Some(Rewritten { here: noted.here, command: noted.command, tops: written });
+    Ok(Some(Ready { rewritten, ..ready }))
 }
 
 /// What the command was about, as far as that is known.
@@ -192,22 +221,11 @@ fn ready(noted: &Noted, snapshot: String, captured: Captured) -> Result<Ready> {
         author: noted.author.clone(),
         command: noted.text.clone(),
     };
-    Ok(Ready { entry, touched: captured.touched, here: noted.here })
+    Ok(Ready { entry, touched: captured.touched, here: noted.here, rewritten: None })
 }
 
 fn empty() -> Captured {
     Captured { form: FORM, ..Captured::default() }
-}
-
-/// Is the family under this table one that the command has not written yet?
-fn is_new(noted: &Noted, top: u32) -> bool {
-    REWRITTEN.with_borrow_mut(|rewritten| {
-        let known = rewritten.take().filter(|r| (r.here, r.command) == (noted.here, noted.command));
-        let mut known = known.unwrap_or(Rewritten { here: noted.here, command: noted.command, tops: HashSet::new() });
-        let is_new = known.tops.insert(top);
-        *rewritten = Some(known);
-        is_new
-    })
 }
 
 /// ALTER TABLE that drops a column is told twice by the server, and once by us: as long as nothing is rolled back in between.
@@ -221,8 +239,11 @@ fn is_repeated(ready: &Ready) -> bool {
 }
 
 /// Returns what the row is about, as roots.
-pub fn write(ready: Ready) -> Result<Vec<Object>> {
+pub fn write(mut ready: Ready) -> Result<Vec<Object>> {
     ddl_log::write(&ready.entry)?;
+    if let Some(rewritten) = ready.rewritten.take() {
+        REWRITTEN.set(Some(rewritten));
+    }
     let touched = ready.touched.clone();
     LAST.set((ready.entry.image.len() <= LONGEST_REMEMBERED).then_some(ready));
     Ok(touched)

@@ -83,6 +83,27 @@ pub fn is_temporary(relation: u32) -> bool {
     unsafe { pg_sys::get_rel_persistence(relation.into()) as u8 == pg_sys::RELPERSISTENCE_TEMP }
 }
 
+/// Is it a view, of either kind?
+pub fn is_view(relation: u32) -> bool {
+    // SAFETY: a catalog lookup inside a transaction.
+    let kind = unsafe { pg_sys::get_rel_relkind(relation.into()) } as u8;
+    kind == pg_sys::RELKIND_VIEW || kind == pg_sys::RELKIND_MATVIEW
+}
+
+/// Does this transaction hold a lock on it, of any kind? Then it waits for nobody who wants to read its definition.
+pub fn is_held(relation: u32) -> bool {
+    // SAFETY: inside a transaction; the entry of the cache is pinned while it is looked at, and null if the relation is gone.
+    unsafe {
+        let relation = pg_sys::RelationIdGetRelation(relation.into());
+        if relation.is_null() {
+            return false;
+        }
+        let held = pg_sys::CheckRelationLockedByMe(relation, pg_sys::AccessShareLock as i32, true);
+        pg_sys::RelationClose(relation);
+        held
+    }
+}
+
 /// Has a small table a row, among those committed by now, whose text in `column` fits? Without SQL, for who asks often. No table has none.
 pub fn has_row(schema: &CStr, table: &CStr, column: &CStr, fits: impl Fn(&str) -> bool) -> bool {
     // SAFETY: inside a transaction; the scan ends before the table is closed, and the text is copied.

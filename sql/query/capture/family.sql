@@ -1,7 +1,7 @@
--- The topmost ancestors of a table, itself if it has no parent. $1: its oid.
-WITH RECURSIVE above (oid) AS (
-    SELECT $1::oid
+-- The ancestors of a table with their parents, and its own. $1: its oid.
+WITH RECURSIVE above (oid, parent) AS (
+    SELECT h.inhrelid, h.inhparent FROM pg_inherits h WHERE h.inhrelid = $1::oid
     UNION
-    SELECT h.inhparent FROM above a JOIN pg_inherits h ON h.inhrelid = a.oid
+    SELECT h.inhrelid, h.inhparent FROM above a JOIN pg_inherits h ON h.inhrelid = a.parent
 )
-SELECT a.oid FROM above a WHERE NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = a.oid) ORDER BY a.oid
+SELECT a.oid, a.parent FROM above a ORDER BY a.oid, a.parent

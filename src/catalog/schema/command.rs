@@ -14,7 +14,7 @@ use crate::destination::data_settings;
 use crate::error::{Error, Result};
 use crate::logicalrep::Row;
 use crate::logicalrep::array::{oid_array, text_array};
-use crate::pg::{spi, xact};
+use crate::pg::{rel, spi, xact};
 use crate::schema::apart::wholes;
 use crate::schema::captured::{Captured, FORM, Owned};
 use crate::schema::image::{Class, Image, View};
@@ -122,10 +122,21 @@ pub fn code_now(objects: &[Object]) -> Result<Vec<(Object, String)>> {
     Ok(objects.iter().filter_map(|object| Some((*object, captured.code_of(*object)?))).collect())
 }
 
-/// Those of the ancestors of a table, or itself, that have no parent.
+/// How far up from a table its ancestors are held by this transaction: those, or the table itself, of which no parent is.
 pub fn tops(table: u32) -> Result<Vec<u32>> {
     let rows = ask(include_str!("../../../sql/query/capture/family.sql"), &[&table.to_string()])?;
-    rows.iter().map(|row| row.parse(0)).collect()
+    let pairs: Vec<(u32, u32)> = rows.iter().map(|row| Ok((row.parse(0)?, row.parse(1)?))).collect::<Result<_>>()?;
+    let (mut seen, mut tops, mut waiting) = (HashSet::from([table]), Vec::new(), vec![table]);
+    while let Some(oid) = waiting.pop() {
+        let parents = pairs.iter().filter(|pair| pair.0 == oid).map(|pair| pair.1);
+        let held: Vec<u32> = parents.filter(|parent| rel::is_held(*parent)).collect();
+        if held.is_empty() {
+            tops.push(oid);
+        }
+        waiting.extend(held.into_iter().filter(|parent| seen.insert(*parent)));
+    }
+    tops.sort_unstable();
+    Ok(tops)
 }
 
 /// The snapshot that everything here is read under.

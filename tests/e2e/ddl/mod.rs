@@ -7,6 +7,7 @@
 
 mod altered;
 mod aside;
+mod beside;
 mod case;
 mod code;
 mod columns;

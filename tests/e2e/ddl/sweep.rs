@@ -117,43 +117,6 @@ fn what_was_dropped_behind_the_triggers_is_dropped() {
     assert_eq!(sweep(&pair), "0");
 }
 
-/// A GRANT locks no table, and without us it waits for nobody. What cannot be read under another session's lock is told when that is gone.
-#[test]
-fn a_grant_does_not_wait_for_the_lock_of_another() {
-    let pair = pair_with_roles();
-    pair.source.run(DATABASE, "ALTER TABLE t ALTER v SET DEFAULT 'x'");
-    follow_and_grant(&pair);
-    let mut holder = pair.source.connect(DATABASE);
-    holder.batch_execute("BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE").expect("lock");
-    pair.source.run(DATABASE, "SET statement_timeout = '10s'; GRANT INSERT ON t TO r2; REVOKE SELECT ON t FROM r1");
-    pair.caught_up(DATABASE, TASK);
-    let told = "SELECT string_agg(DISTINCT state || ': ' || error, '') FROM courier.ddl WHERE tag = 'REVOKE'";
-    assert_mentions(&pair.source.value(DATABASE, told), &["filtered", "lock", "next sweep"]);
-    holder.batch_execute("COMMIT").expect("its end");
-    pair.source.wait_until(
-        DATABASE,
-        "it is told",
-        "(SELECT count(*) > 0 FROM courier.ddl WHERE tag = 'SWEEP' AND state = 'applied')",
-    );
-    assert_equal(&pair);
-}
-
-/// Nor does a table that gets another name, for those that are named together with it.
-#[test]
-fn a_rename_does_not_wait_for_the_lock_of_another() {
-    let pair = pair_with_roles();
-    pair.source.run(DATABASE, "CREATE VIEW w AS SELECT t.id, o.n FROM t JOIN o ON o.t_id = t.id");
-    follow_and_grant(&pair);
-    pair.source.run(DATABASE, "COMMENT ON VIEW w IS 'known'");
-    let mut holder = pair.source.connect(DATABASE);
-    holder.batch_execute("BEGIN; LOCK TABLE o IN ACCESS EXCLUSIVE MODE").expect("lock");
-    pair.source
-        .run(DATABASE, "SET statement_timeout = '10s'; ALTER TABLE t RENAME TO t2; INSERT INTO t2 (id) VALUES (100)");
-    holder.batch_execute("COMMIT").expect("its end");
-    pair.source.wait_until(DATABASE, "it is told", "(SELECT count(*) > 0 FROM courier.ddl WHERE tag = 'SWEEP')");
-    assert_equal(&pair);
-}
-
 /// A REINDEX makes an index valid that was not built to its end; up to 16 no event tells.
 #[test]
 fn an_index_that_has_become_valid_is_made() {
