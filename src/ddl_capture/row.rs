@@ -54,16 +54,15 @@ impl Noted {
         }
     }
 
-    /// Is it about what has been told of, and what no row needs: privileges, which lock nothing, or views and routines, whose tables it has
-    /// not locked?
+    /// Is it about what has been told of, and what no row needs? Then it may be told of later.
     pub fn may_be_late(&self) -> bool {
         let About::Effects(effects) = &self.about else { return false };
         let is_code = |object: &TouchedObject| match Class::of(object.class) {
             Some(Class::Relation) => rel::is_view(object.oid),
             class => class == Some(Class::Proc),
         };
-        let is_known = effects.made.is_empty() && effects.dropped.is_empty() && effects.refreshed.is_empty();
-        is_known && (["GRANT", "REVOKE"].contains(&self.tag.as_str()) || effects.objects.iter().all(is_code))
+        let is_known = effects.made.is_empty() && effects.objects.iter().all(is_code);
+        effects.dropped.is_empty() && effects.refreshed.is_empty() && (is_known || tags::is_needed_by_no_row(&self.tag))
     }
 
     /// No command.
