@@ -105,6 +105,7 @@ impl Stage {
         self.at += 0x100;
         Transaction {
             xid: self.at as u32,
+            first_lsn: Lsn(self.at - 8),
             commit_lsn: Lsn(self.at),
             end_lsn: Lsn(self.at + 8),
             commit_time: 1,

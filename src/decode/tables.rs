@@ -107,8 +107,10 @@ impl Tables {
         };
         for table in changed {
             // SAFETY: by contract catalogs can be read.
-            if unsafe { rel::is_unlogged(table) } {
-                selection.is_unlogged(table, transaction)?;
+            match unsafe { rel::is_unlogged(table) } {
+                true if selection.began_before_news(table, transaction) => invalidation::look_again(table),
+                true => selection.is_unlogged(table, transaction)?,
+                false => {}
             }
         }
         Ok(())

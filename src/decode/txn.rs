@@ -48,6 +48,7 @@ impl From<Commit> for Transaction {
     fn from(commit: Commit) -> Transaction {
         Transaction {
             xid: commit.xid.into(),
+            first_lsn: Lsn::INVALID,
             commit_lsn: commit.commit_lsn,
             end_lsn: commit.end_lsn,
             commit_time: commit.time,

@@ -6,6 +6,8 @@ use super::Lsn;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Transaction {
     pub xid: u32,
+    /// Where its first change starts; nowhere if that is not known. Before its first change is met the catalogs are as they were then.
+    pub first_lsn: Lsn,
     /// Where its commit record starts.
     pub commit_lsn: Lsn,
     /// Where its commit record ends: the position to resume from once it is applied.

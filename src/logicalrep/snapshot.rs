@@ -52,6 +52,11 @@ impl CopySnapshot {
         full < self.xmin || (full < self.xmax && self.xip.binary_search(&full).is_err())
     }
 
+    /// Where the WAL ended right after it was taken.
+    pub fn sync_lsn(&self) -> Lsn {
+        self.sync_lsn
+    }
+
     /// Shows nothing.
     pub fn nothing(sync_lsn: Lsn) -> CopySnapshot {
         CopySnapshot { xmin: 0, xmax: 0, xip: Vec::new(), sync_lsn }

@@ -237,6 +237,7 @@ pub unsafe fn transaction(txn: *const pg_sys::ReorderBufferTXN) -> Transaction {
         let commit_time = (*txn).xact_time.commit_time;
         Transaction {
             xid: u32::from((*txn).xid),
+            first_lsn: Lsn((*txn).first_lsn),
             commit_lsn: Lsn((*txn).final_lsn),
             end_lsn: Lsn((*txn).end_lsn),
             commit_time,

@@ -69,6 +69,15 @@ pub(crate) fn keep_changed(matters: impl Fn(u32) -> bool) -> bool {
     })
 }
 
+/// Hands a table over at the next call of `take_changed` once more.
+pub(crate) fn look_again(table: u32) {
+    CHANGED.with_borrow_mut(|changed| {
+        if let Changed::These(tables) = changed {
+            tables.push(table);
+        }
+    });
+}
+
 /// The tables that may have changed since the last call; all of them at the first.
 pub(crate) fn take_changed() -> Changed {
     CHANGED.replace(Changed::These(Vec::new()))

@@ -54,19 +54,20 @@ pub enum Standing {
     Entering,
     /// It is there under the name that it had, or got, when it went out of the task's reach; nothing is applied any more.
     Left,
-    /// It waited for its copy, and the source has dropped it meanwhile: nothing is applied any more but that.
-    Doomed,
+    /// It waited for its copy, and is out of reach or gone on the source by then: its definition follows, its rows do not, until the stream
+    /// comes to the command that did it.
+    Passing,
 }
 
 impl Standing {
-    const ALL: [Standing; 4] = [Standing::Followed, Standing::Entering, Standing::Left, Standing::Doomed];
+    const ALL: [Standing; 4] = [Standing::Followed, Standing::Entering, Standing::Left, Standing::Passing];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Standing::Followed => "followed",
             Standing::Entering => "entering",
             Standing::Left => "left",
-            Standing::Doomed => "doomed",
+            Standing::Passing => "passing",
         }
     }
 
@@ -174,6 +175,14 @@ impl Kept {
         image.collations.iter_mut().for_each(|of| rename(&mut of.name));
         image.routines.iter_mut().for_each(|of| rename(&mut of.name));
         image.views.iter_mut().for_each(|of| rename(&mut of.relation.name));
+        kept
+    }
+
+    /// The same table, or one of its sequences, where the table has another name.
+    pub fn of_table(&self, to: &Name) -> Kept {
+        let mut kept = self.in_schema(&to.schema);
+        kept.image.tables.iter_mut().for_each(|table| table.name.clone_from(to));
+        kept.image.sequences.iter_mut().filter_map(|of| of.owner.as_mut()).for_each(|of| of.table.clone_from(to));
         kept
     }
 

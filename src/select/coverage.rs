@@ -95,6 +95,8 @@ pub struct Coverage {
     pub start: CopySnapshot,
     /// Do tables that the patterns name join by the commands that make them?
     pub joins: bool,
+    /// Up to here commands have told how tables are.
+    pub told: Lsn,
 }
 
 impl Coverage {
@@ -229,6 +231,15 @@ impl Coverage {
         ))
     }
 
+    /// Did it begin before a copy of the table, or a command, told how that is?
+    pub fn began_before_news(&self, table: u32, transaction: &Transaction) -> bool {
+        let copied = match self.followed.get(&table).map(|followed| &followed.interest) {
+            Some(Interest::Except(copy)) => copy.sync_lsn(),
+            _ => Lsn::INVALID,
+        };
+        transaction.first_lsn <= self.told.max(copied) && transaction.first_lsn != Lsn::INVALID
+    }
+
     /// A table that the task follows is unlogged at the start of a transaction: what is written to it is in no WAL.
     pub fn is_unlogged(&self, table: u32, transaction: &Transaction) -> Result<()> {
         match self.followed.get(&table) {
@@ -248,6 +259,7 @@ impl Default for Coverage {
             missing: FastMap::default(),
             start: CopySnapshot::nothing(Lsn::INVALID),
             joins: false,
+            told: Lsn::INVALID,
         }
     }
 }
@@ -389,5 +401,19 @@ mod tests {
         task.followed.get_mut(&1).unwrap().interest = Interest::Except(Rc::new(copy));
         assert!(task.is_unlogged(1, &transaction).is_ok());
         assert!(task.is_unlogged(1, &Transaction { commit_lsn: Lsn(200), ..transaction }).is_err());
+    }
+
+    /// At the start of a transaction the server shows the catalogs as they were at its first change.
+    #[test]
+    fn a_transaction_that_began_before_a_copy_or_a_command_says_nothing_new() {
+        let mut task = coverage(&["s.*"], &[]);
+        let began = |lsn| Transaction { first_lsn: Lsn(lsn), commit_lsn: Lsn(300), ..Transaction::default() };
+        assert!(!task.began_before_news(1, &began(10)));
+        task.told = Lsn(50);
+        assert!(task.began_before_news(1, &began(50)) && !task.began_before_news(1, &began(51)));
+        let copy = CopySnapshot::parse("100:100:", Lsn(100)).unwrap();
+        task.followed.get_mut(&1).unwrap().interest = Interest::Except(Rc::new(copy));
+        assert!(task.began_before_news(1, &began(100)) && !task.began_before_news(1, &began(101)));
+        assert!(!task.began_before_news(1, &began(0)), "nobody knows when");
     }
 }

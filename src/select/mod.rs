@@ -149,6 +149,11 @@ impl Selection {
         self.coverage().is_settled(transaction)
     }
 
+    /// Did the transaction begin before a copy or a command told how the table is? What it sees at its start may be older.
+    pub fn began_before_news(&self, table: u32, transaction: &Transaction) -> bool {
+        self.coverage().began_before_news(table, transaction)
+    }
+
     /// A table is unlogged at the start of a transaction. An error if its rows must not be left out.
     pub fn is_unlogged(&self, table: u32, transaction: &Transaction) -> Result<()> {
         self.coverage().is_unlogged(table, transaction)

@@ -5,6 +5,7 @@ use crate::logicalrep::Lsn;
 
 const TRANSACTION: Transaction = Transaction {
     xid: 730,
+    first_lsn: Lsn::INVALID,
     commit_lsn: Lsn(0x1000),
     end_lsn: Lsn(0x1030),
     commit_time: 848_552_826_250_000,

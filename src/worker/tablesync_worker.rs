@@ -199,7 +199,7 @@ fn copy(
         let mut reader = match source::of(task).copy(table, exported.as_deref()) {
             Err(error) if defined.is_some() && error.sqlstate() == sqlstate::UNDEFINED_TABLE => {
                 xact::abort();
-                destination.set_standing(&task.uuid, table.relid, Standing::Doomed)?;
+                destination.set_standing(&task.uuid, table.relid, Standing::Passing)?;
                 return Ok(None);
             }
             reader => reader?,

@@ -75,9 +75,12 @@ pub fn decide(
     let mut decided = Decided::default();
     let standings = standings(said, &known, &names, &mut decided)?;
     let joining = decided.follow.iter().map(|(oid, ..)| *oid).chain(decided.enter.iter().map(|(oid, _)| *oid));
-    let there: Vec<u32> = known.followed.iter().copied().chain(joining).collect();
+    let without_rows =
+        standings.iter().filter(|(_, standing)| **standing == Standing::Passing).map(|((_, oid), _)| *oid);
+    let leaving: HashSet<u32> = decided.unfollow.iter().copied().chain(without_rows).collect();
+    let there: HashSet<u32> = known.followed.iter().copied().chain(joining).chain(leaving.iter().copied()).collect();
+    let there: Vec<u32> = there.into_iter().collect();
     let applied: HashSet<(Object, String)> = known.model.iter().filter_map(applied_code).collect();
-    let leaving: HashSet<u32> = decided.unfollow.iter().copied().collect();
     let taker = Taker { trust: said.trust, available: said.available, applied: &applied, leaving: &leaving };
     let image = said.captured.for_task(&there, &taker);
     let untrusted = said.captured.untrusted(&taker);
@@ -119,6 +122,7 @@ pub fn decide(
     }
     drops(said, &mut known, &names, &mut decided)?;
     leaves(said, &known, &mut decided)?;
+    give_way(said, &mut known, &names, &mut decided)?;
     move_along(&renamed, &mut known, &names, &mut decided);
     leave_schemas(&touched, &mut decided);
     // Parents and the like: there, and as they are.
@@ -191,6 +195,45 @@ fn move_along(
     }
 }
 
+/// A table that has left because it is unlogged keeps a name of the task's as long as it has it on the source, and gives it up with it.
+fn give_way(
+    said: &Said<'_>,
+    known: &mut ModelBefore,
+    names: &impl Fn(&Name, &[u32]) -> bool,
+    decided: &mut Decided,
+) -> Result<(), String> {
+    let image = &said.captured.image;
+    for table in &image.tables {
+        let object = (Class::Relation, table.oid);
+        let Some(before) = known.model.get(&object).filter(|before| before.standing == Standing::Left) else {
+            continue;
+        };
+        let old = before.kept.qualified();
+        if old == table.name || !names(&old, &[]) || is_in(&before.base, said.xid)? {
+            continue;
+        }
+        let is_its = |(_, of): &(&Object, &Known)| {
+            of.kept.image.sequences.iter().any(|s| s.owner.as_ref().is_some_and(|owner| owner.table == old))
+        };
+        let its: Vec<Object> = known.model.iter().filter(is_its).map(|(object, _)| *object).chain([object]).collect();
+        for object in its {
+            let Some(before) = known.model.remove(&object) else { continue };
+            let after = heard(said, Some(&before), before.kept.of_table(&table.name), None);
+            decided.before.extend(&together([&before.kept]));
+            decided.after.extend(&together([&after.kept]));
+            decided.store.insert(object, after);
+        }
+        let schemas = image.schemas.iter().filter(|schema| schema.name == table.name.schema).cloned().collect();
+        for (object, kept) in apart(&Image { schemas, ..Image::default() }, &[], &[]) {
+            if !known.model.contains_key(&object) && !decided.store.contains_key(&object) {
+                decided.after.extend(&together([&kept]));
+                decided.store.insert(object, heard(said, None, kept, None));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// A schema that was not touched itself is made for what is in it.
 fn leave_schemas(touched: &HashSet<&Object>, decided: &mut Decided) {
     let is_of_others = |object: &Object| object.0 == Class::Namespace && !touched.contains(object);
@@ -225,12 +268,11 @@ fn standings(
             || table.is_partition && table.parents.iter().any(|parent| joined.contains(&parent.oid));
         let before = known.model.get(&object);
         let stood = before.map(|known| known.standing);
-        if stood == Some(Standing::Doomed) {
-            // All that is told of it yet is on the way to its end.
-            continue;
-        }
-        let was_followed = stood.is_some_and(Standing::has_rows);
+        let was_followed = stood.is_some_and(|stood| stood != Standing::Left);
         match (before.is_some(), is_named && !table.unlogged) {
+            (true, true) if stood == Some(Standing::Passing) => {
+                standings.insert(object, Standing::Passing);
+            }
             // The same transaction goes on with it.
             (true, true) if stood == Some(Standing::Entering) && said.loads != Some(table.oid) => {
                 standings.insert(object, Standing::Entering);

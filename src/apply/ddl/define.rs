@@ -23,10 +23,8 @@ use crate::schema::{Item, Section};
 pub enum Defined {
     /// It is there, under this name, with these generated columns of the source as plain ones.
     As(TableName, Vec<String>),
-    /// The source has dropped it, and the stream will say so.
-    Gone,
-    /// It is out of the task's reach again, or never was in it: nothing of it is told there.
-    Left,
+    /// It is gone, or out of the task's reach, and the stream will say so: there are no rows to copy.
+    Passing,
 }
 
 /// The source at a moment: one table with all that it needs, and which transactions it shows.
@@ -41,19 +39,16 @@ pub struct OneTable<'a> {
 /// `tables`: those of the task.
 pub fn define(destination: &mut Destination, trust: &Trust, tables: &[u32], at: &OneTable<'_>) -> Result<Defined> {
     let task_id = trust.task_id.as_str();
-    if !at.is_named {
-        destination.set_standing(task_id, at.oid, Standing::Left)?;
-        return Ok(Defined::Left);
-    }
     let available = destination.available(&at.captured.causes)?;
     let taker = Taker { trust, available: &available, applied: &HashSet::new(), leaving: &HashSet::new() };
     let mut captured = at.captured.clone();
     captured.feed(tables, &taker, &HashSet::new());
     let image = captured.for_task(tables, &taker);
-    let Some(table) = image.tables.iter().find(|table| table.oid == at.oid) else {
+    let table = image.tables.iter().find(|table| table.oid == at.oid && at.is_named && !table.unlogged);
+    let Some(table) = table else {
         // Else it would wait for its copy for ever.
-        destination.set_standing(task_id, at.oid, Standing::Doomed)?;
-        return Ok(Defined::Gone);
+        destination.set_standing(task_id, at.oid, Standing::Passing)?;
+        return Ok(Defined::Passing);
     };
     let (name, fed) = (TableName::new(&table.name.schema, &table.name.name), table.fed());
     let described = apart(&image, &at.captured.dependencies, &at.captured.causes);

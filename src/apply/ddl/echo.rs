@@ -44,7 +44,7 @@ impl Applier {
         let done = CommandDone { id: command.id, state, note: None, objects: &[], statements: &[], ms: 0 };
         destination.note_command(&task_id, &done)?;
         self.stands_alone = true;
-        self.take_notice(&decided);
+        self.take_notice(transaction, &decided);
         if captured.rewrite.is_none() {
             self.command_ends();
         }

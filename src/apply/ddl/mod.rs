@@ -196,7 +196,7 @@ impl Applier {
         crate::failpoint::hit("apply_after_ddl")?;
         self.stands_alone = true;
         self.brings_copies |= !decided.enter.is_empty();
-        self.take_notice(&decided);
+        self.take_notice(transaction, &decided);
         match loads {
             Some((table, _)) => self.selection.reload([table]),
             None if captured.rewrite.is_none() => self.command_ends(),
@@ -269,7 +269,7 @@ impl Applier {
         let now = captured.image.tables.iter().find(|of| of.oid == table);
         match known.standing {
             Standing::Followed | Standing::Entering => false,
-            Standing::Doomed => true,
+            Standing::Passing => true,
             Standing::Left => !now.is_some_and(named),
         }
     }
@@ -288,7 +288,11 @@ impl Applier {
         // Whether that is so is asked when it matters.
         self.has_asides = true;
         let mut lacks_copy = false;
-        self.selection.change(|coverage| lacks_copy = notice::adopt(coverage, &tables));
+        let told = self.applied();
+        self.selection.change(|coverage| {
+            lacks_copy = notice::adopt(coverage, &tables);
+            coverage.told = told;
+        });
         self.copies = lacks_copy;
         Ok(())
     }
@@ -306,12 +310,15 @@ impl Applier {
     }
 
     /// From now on the stream goes by what was decided. If the transaction fails, the worker starts anew and reads it there.
-    fn take_notice(&mut self, decided: &Decided) {
+    fn take_notice(&mut self, transaction: &Transaction, decided: &Decided) {
         self.writer.forget_tables();
         if decided.follow.is_empty() && decided.unfollow.is_empty() && decided.enter.is_empty() {
             return;
         }
-        self.selection.change(|coverage| notice::note(coverage, decided));
+        self.selection.change(|coverage| {
+            notice::note(coverage, decided);
+            coverage.told = transaction.commit_lsn;
+        });
     }
 }
 

@@ -21,6 +21,7 @@ mod killed;
 mod locks;
 mod lying;
 mod partitions;
+mod passing;
 mod policies;
 mod random;
 mod refreshed;

@@ -222,24 +222,3 @@ fn a_key_is_made_under_the_name_of_that_moment() {
 fn names_and_what_is_followed() {
     tell(cases(), Accident::None);
 }
-
-/// Its copy finds nothing, and the stream has to come to the command that dropped it.
-#[test]
-fn a_table_that_is_dropped_before_its_copy_holds_up_nothing() {
-    let pair = Pair::start();
-    create_tables(&pair);
-    pair.source.run(
-        DATABASE,
-        "CREATE SCHEMA x; CREATE TABLE x.e (id int PRIMARY KEY, v text); INSERT INTO x.e SELECT g, 'x' FROM generate_series(1, 100) g",
-    );
-    super::follow(&pair);
-    pair.call(DATABASE, "pause", TASK);
-    pair.source.run(DATABASE, "ALTER TABLE x.e SET SCHEMA public");
-    pair.source.run(DATABASE, "UPDATE e SET v = 'y'; ALTER TABLE e ADD r float8 DEFAULT random()");
-    pair.source.run(DATABASE, "DELETE FROM e WHERE id < 10; DROP TABLE e; INSERT INTO t VALUES (100, 'after')");
-    pair.call(DATABASE, "resume", TASK);
-    pair.wait_for_state(DATABASE, TASK, "synchronizing");
-    assert_equal(&pair);
-    pair.source.run(DATABASE, "CREATE TABLE e (id int PRIMARY KEY); INSERT INTO e VALUES (1)");
-    assert_equal(&pair);
-}

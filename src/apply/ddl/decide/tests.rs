@@ -115,15 +115,36 @@ fn a_table_that_is_dropped_before_its_copy_is_dropped_there() {
     assert_eq!((oids(&decided.before), oids(&decided.after)), (vec![10], vec![]));
 }
 
+/// Its name has to be free for the next one.
 #[test]
-fn a_table_that_is_gone_already_is_only_dropped() {
-    let doomed = || before_as(Standing::Doomed);
-    let altered = decided_at("100:100:", 100, &captured(vec![table(10, "renamed")], &[]), doomed());
-    assert!(altered.store.is_empty() && altered.follow.is_empty() && altered.enter.is_empty());
+fn a_table_that_is_gone_already_keeps_its_definition_up_to_its_end() {
+    let passing = || before_as(Standing::Passing);
+    let renamed = decided_at("100:100:", 100, &captured(vec![table(10, "renamed")], &[]), passing());
+    assert_eq!(renamed.after.tables[0].name.name, "renamed");
+    assert_eq!(renamed.store[&(Class::Relation, 10)].standing, Standing::Passing);
+    assert!(renamed.follow.is_empty() && renamed.enter.is_empty() && renamed.unfollow.is_empty());
+    let leaves = decided_at("100:100:", 100, &captured(vec![in_schema(table(10, "t"), "z")], &[]), passing());
+    assert_eq!(leaves.after.tables[0].name.schema, "z");
+    assert_eq!((leaves.store[&(Class::Relation, 10)].standing, leaves.unfollow), (Standing::Left, vec![10]));
     let dropped = vec![Dropped { class: Class::Relation, oid: 10, identity: String::new() }];
     let dropped = Captured { form: FORM, dropped, ..Captured::default() };
-    let decided = decided_at("100:100:", 100, &dropped, doomed());
+    let decided = decided_at("100:100:", 100, &dropped, passing());
     assert_eq!((oids(&decided.before), oids(&decided.after)), (vec![10], vec![]));
+}
+
+/// One that is unlogged has left, and its name is still one of the task's.
+#[test]
+fn a_table_that_has_left_gives_up_its_name() {
+    let unlogged = |of: Table| Table { unlogged: true, ..of };
+    let moved = unlogged(in_schema(table(10, "t"), "z"));
+    let moves = decided_at("100:100:", 100, &captured(vec![moved.clone()], &[]), before_as(Standing::Left));
+    assert_eq!((moves.after.tables[0].name.schema.as_str(), moves.store.len()), ("z", 1));
+    assert_eq!(moves.store[&(Class::Relation, 10)].standing, Standing::Left);
+    let stays = decided_at("100:100:", 100, &captured(vec![unlogged(table(10, "t"))], &[]), before_as(Standing::Left));
+    assert!(stays.store.is_empty());
+    let mut elsewhere = before_as(Standing::Left);
+    elsewhere.model.values_mut().for_each(|known| known.kept = known.kept.in_schema("y"));
+    assert!(decided_at("100:100:", 100, &captured(vec![moved], &[]), elsewhere).store.is_empty());
 }
 
 #[test]

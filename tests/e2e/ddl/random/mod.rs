@@ -77,6 +77,15 @@ impl Counts {
     }
 }
 
+/// The sessions end, whatever happens to the one that kills.
+struct StopAtEnd<'a>(&'a Counts);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.stop.store(true, Ordering::Relaxed);
+    }
+}
+
 fn session(pair: &Pair, mut rng: Rng, world: &World, counts: &Counts) {
     let mut client: Option<Client> = None;
     while !counts.stop.load(Ordering::Relaxed) {
@@ -107,6 +116,7 @@ fn four_sessions(world: &World) {
             let (pair, counts) = (&pair, &counts);
             scope.spawn(move || session(pair, Rng::new(seed), world, counts));
         }
+        let _end = StopAtEnd(&counts);
         for round in 0..kills() {
             let goal = counts.done.load(Ordering::Relaxed) + 40;
             let so_far = || counts.done.load(Ordering::Relaxed);
@@ -119,7 +129,6 @@ fn four_sessions(world: &World) {
                 })
             });
             let Some(Some(pid)) = worker else {
-                counts.stop.store(true, Ordering::Relaxed);
                 panic!("nothing to kill in round {round}\n{}\n{}", commands(&pair), pair.source.describe(DATABASE));
             };
             pair.source.kill_process(pid);
@@ -130,7 +139,6 @@ fn four_sessions(world: &World) {
                 pair.source.wait_until_within(DATABASE, "the task has come to rest", rest, LONG);
             }
         }
-        counts.stop.store(true, Ordering::Relaxed);
     });
     let (done, refused) = (counts.done.into_inner(), counts.refused.into_inner());
     println!("{done} statements done, {refused} refused");
@@ -151,7 +159,7 @@ fn commands(pair: &Pair) -> String {
            LEFT JOIN courier.ddl_log l USING (id)), \
          first AS (SELECT coalesce(min(id) FILTER (WHERE state IN ('failed', 'pending')), max(id)) AS id FROM c) \
          SELECT concat_ws(' | ', c.id, snapshot, state, command, rewrite, array_to_string(statements, '; '), error) FROM c, first \
-         WHERE c.id BETWEEN first.id - 150 AND first.id + 5 OR state = 'held' ORDER BY c.id";
+         WHERE c.id BETWEEN first.id - 150 AND first.id + 120 OR state = 'held' ORDER BY c.id";
     let rows = pair.source.rows(DATABASE, query);
     rows.into_iter().flatten().flatten().collect::<Vec<_>>().join("\n")
 }
