@@ -31,7 +31,7 @@ struct Step {
 }
 
 /// The steps, the first one to version 1. New ones come at the end.
-const STEPS: [Step; 4] = [
+const STEPS: [Step; 5] = [
     Step {
         tables: &["progress", "table_progress", "conflicts"],
         statements: &[
@@ -99,6 +99,16 @@ const STEPS: [Step; 4] = [
                PRIMARY KEY (task_id, id))",
             "COMMENT ON TABLE courier_applied.pending IS \
                'What commands have left for another session of pg_courier to do: indexes of large tables, validations; one row each until it is done'",
+        ],
+    },
+    Step {
+        tables: &["gone"],
+        statements: &[
+            "CREATE TABLE IF NOT EXISTS courier_applied.gone ( \
+               task_id uuid NOT NULL, class oid NOT NULL, oid oid NOT NULL, xid bigint NOT NULL, \
+               at timestamptz NOT NULL DEFAULT pg_catalog.now(), PRIMARY KEY (task_id, class, oid))",
+            "COMMENT ON TABLE courier_applied.gone IS \
+               'What the source of a pg_courier task has dropped within the last day, by its OID there, and the transaction that did it'",
         ],
     },
 ];
@@ -193,8 +203,8 @@ pub fn removal_of(task_id: &str) -> String {
 }
 
 /// All of them, in the order in which a task's rows go.
-pub(super) const TABLES: [&str; 8] =
-    ["progress", "table_progress", "marks", "conflicts", "writer", "object", "command", "pending"];
+pub(super) const TABLES: [&str; 9] =
+    ["progress", "table_progress", "marks", "conflicts", "writer", "object", "command", "pending", "gone"];
 
 impl Destination {
     /// Runs `f` in a transaction that no other task's coming or going can disturb. (A creation under way is not waited

@@ -85,12 +85,11 @@ impl Destination {
 
     /// Those of the objects that the model has.
     pub fn model_of(&mut self, task_id: &str, objects: &[Object]) -> Result<Vec<(Object, Known)>> {
-        let (classes, oids): (Vec<u32>, Vec<u32>) = objects.iter().map(|(class, oid)| (class.oid(), *oid)).unzip();
+        let [classes, oids] = addresses(objects);
         let sql = format!(
             "SELECT {COLUMNS} FROM courier_applied.object WHERE task_id = $1::uuid AND (class, oid) IN \
              (SELECT w.class, w.oid FROM ROWS FROM (pg_catalog.unnest($2::oid[]), pg_catalog.unnest($3::oid[])) AS w(class, oid)) ORDER BY class, oid"
         );
-        let (classes, oids) = (oid_array(classes), oid_array(oids));
         self.connection.query(&sql, &[Some(task_id), Some(&classes), Some(&oids)])?.iter().map(known).collect()
     }
 
@@ -156,19 +155,45 @@ impl Destination {
     /// With what was left to be done aside.
     pub fn forget_whole_model(&mut self, task_id: &str) -> Result<()> {
         self.abandon_items(task_id)?;
-        let sql = "DELETE FROM courier_applied.object WHERE task_id = $1::uuid";
-        self.connection.execute(sql, &[Some(task_id)]).map(drop)
+        for table in ["object", "gone"] {
+            let sql = format!("DELETE FROM courier_applied.{table} WHERE task_id = $1::uuid");
+            self.connection.execute(&sql, &[Some(task_id)])?;
+        }
+        Ok(())
     }
 
-    pub fn forget_model(&mut self, task_id: &str, objects: &[Object]) -> Result<()> {
-        let (classes, oids): (Vec<u32>, Vec<u32>) = objects.iter().map(|(class, oid)| (class.oid(), *oid)).unzip();
-        self.connection
-            .execute(
-                "DELETE FROM courier_applied.object WHERE task_id = $1::uuid AND (class, oid) IN \
-                 (SELECT w.class, w.oid FROM ROWS FROM (pg_catalog.unnest($2::oid[]), pg_catalog.unnest($3::oid[])) AS w(class, oid))",
-                &[Some(task_id), Some(&oid_array(classes)), Some(&oid_array(oids))],
-            )
-            .map(drop)
+    /// The transaction has dropped them. That is remembered for a day: whoever has read them before it, and commits later, tells of them
+    /// as if they were there.
+    pub fn bury(&mut self, task_id: &str, objects: &[Object], xid: u64) -> Result<()> {
+        if objects.is_empty() {
+            return Ok(());
+        }
+        let [classes, oids] = addresses(objects);
+        self.connection.execute(
+            "WITH d AS (DELETE FROM courier_applied.object WHERE task_id = $1::uuid AND (class, oid) IN \
+               (SELECT w.class, w.oid FROM ROWS FROM (pg_catalog.unnest($2::oid[]), pg_catalog.unnest($3::oid[])) AS w(class, oid))), \
+             old AS (DELETE FROM courier_applied.gone WHERE task_id = $1::uuid AND at < pg_catalog.now() - interval '1 day' RETURNING class, oid) \
+             INSERT INTO courier_applied.gone (task_id, class, oid, xid) SELECT $1::uuid, w.class, w.oid, $4::bigint \
+             FROM ROWS FROM (pg_catalog.unnest($2::oid[]), pg_catalog.unnest($3::oid[])) AS w(class, oid) \
+             WHERE (w.class, w.oid) NOT IN (SELECT o.class, o.oid FROM old o) \
+             ON CONFLICT (task_id, class, oid) DO UPDATE SET xid = excluded.xid, at = excluded.at",
+            &[Some(task_id), Some(&classes), Some(&oids), Some(&xid.to_string())],
+        )?;
+        Ok(())
+    }
+
+    /// Those of the objects that were dropped, and by which transactions.
+    pub fn buried(&mut self, task_id: &str, objects: &[Object]) -> Result<Vec<(Object, u64)>> {
+        let [classes, oids] = addresses(objects);
+        let sql = "SELECT g.class, g.oid, g.xid FROM courier_applied.gone g \
+                   JOIN ROWS FROM (pg_catalog.unnest($2::oid[]), pg_catalog.unnest($3::oid[])) AS w(class, oid) USING (class, oid) \
+                   WHERE g.task_id = $1::uuid";
+        let rows = self.connection.query(sql, &[Some(task_id), Some(&classes), Some(&oids)])?;
+        let buried = |row: &Row| {
+            let class = Class::of(row.parse("class")?);
+            class.map(|class| Ok(((class, row.parse("oid")?), row.parse("xid")?))).transpose()
+        };
+        rows.iter().map(buried).filter_map(Result::transpose).collect()
     }
 
     /// Says what became of a command, in the transaction that carries it.
@@ -222,6 +247,12 @@ fn command_note(row: &Row) -> Result<CommandNote> {
         at: row.string("at")?,
     })
 }
+/// Classes and oids, as two arrays.
+fn addresses(objects: &[Object]) -> [String; 2] {
+    let (classes, oids): (Vec<u32>, Vec<u32>) = objects.iter().map(|(class, oid)| (class.oid(), *oid)).unzip();
+    [oid_array(classes), oid_array(oids)]
+}
+
 
 fn row_of((class, oid): Object, known: &Known) -> serde_json::Value {
     let (schema, name) = known.kept.name();

@@ -202,6 +202,13 @@ impl Captured {
         self.owners.iter().filter(|owned| !is_trusted(owned) && !is_approved(owned)).collect()
     }
 
+    /// What another transaction has dropped, which committed before this one and was not seen by it.
+    pub fn leave_out(&mut self, gone: &HashSet<Object>) {
+        self.image.leave_out(gone);
+        self.touched.retain(|object| !gone.contains(object));
+        self.created.retain(|object| !gone.contains(object));
+    }
+
     /// Is nothing told here of what the command touched?
     pub fn is_told_later(&self) -> bool {
         self.is_late && self.image.roots().next().is_none()

@@ -56,7 +56,7 @@ fn two_tasks_go_on_with_that_of_0_1_0() {
         pair.call(DATABASE, "pause", task);
     }
     let fresh = pair.destination.value(DATABASE, DESCRIPTION);
-    assert_mentions(&fresh, &["(helper schema version 4)", "lease uuid"]);
+    assert_mentions(&fresh, &["(helper schema version 5)", "lease uuid"]);
     give_tables_of_0_1_0(&pair);
     assert_ne!(pair.destination.value(DATABASE, DESCRIPTION), fresh);
     let before = a_little_before(
@@ -103,7 +103,7 @@ fn a_later_one_is_refused() {
     pair.call(DATABASE, "resume", TASK);
     assert_mentions(
         &pair.failure(DATABASE, TASK),
-        &["later version of pg_courier", "version 99", "up to 4", "Install"],
+        &["later version of pg_courier", "version 99", "up to 5", "Install"],
     );
     assert_eq!(pair.source.value(DATABASE, "SELECT last_error_sqlstate FROM courier.task"), "55000");
     let found = format!("SELECT detail FROM courier.precheck('{TASK}') WHERE item = 'destination_helper_schema'");

@@ -9,7 +9,7 @@ WITH trusted AS MATERIALIZED (
            pg_catalog.format('table courier_applied.%I', c.relname) AS object
       FROM pg_catalog.pg_namespace n
       JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid
-     WHERE n.nspname = 'courier_applied' AND c.relname IN ('progress', 'table_progress', 'marks', 'conflicts', 'writer', 'object', 'command', 'pending')
+     WHERE n.nspname = 'courier_applied' AND c.relname IN ('progress', 'table_progress', 'marks', 'conflicts', 'writer', 'object', 'command', 'pending', 'gone')
 )
 SELECT NULL::pg_catalog.text AS problem,
        (SELECT pg_catalog.string_agg(c.relname::pg_catalog.text, ',') FROM relations c) AS tables,

@@ -122,6 +122,7 @@ impl Applier {
         let followed = selection.known().into_iter().collect();
         let pending = self.pending()?;
         let destination = self.writer.lanes.plain()?.exchange();
+        leave_out_gone(destination, &task_id, xid, &snapshot, &mut captured)?;
         let before = ModelBefore { model: model(destination, &task_id, &captured, &pending)?, followed };
         refuse::check_read(command, &captured, &before)?;
         if !is_decided {
@@ -178,7 +179,7 @@ impl Applier {
         };
         let left_out = (!held.is_empty()).then(|| held.join(" "));
         destination.store_model(&task_id, decided.store.iter())?;
-        destination.forget_model(&task_id, &decided.forget)?;
+        destination.bury(&task_id, &decided.forget, xid)?;
         let ms = begin.elapsed().as_millis() as i64;
         let left = &divided.left;
         let note = CommandDone {
@@ -323,6 +324,24 @@ impl Applier {
 }
 
 /// What the model has of everything that the command is about.
+/// What was dropped beside the transaction does not come to life again with an image that was read before.
+fn leave_out_gone(
+    destination: &mut Destination,
+    task_id: &str,
+    xid: u64,
+    snapshot: &CopySnapshot,
+    captured: &mut Captured,
+) -> Result<()> {
+    let objects: Vec<Object> = captured.image.roots().collect();
+    if objects.is_empty() {
+        return Ok(());
+    }
+    let buried = destination.buried(task_id, &objects)?;
+    let unseen = buried.into_iter().filter(|(_, by)| *by != xid && !snapshot.shows(*by)).map(|(object, _)| object);
+    captured.leave_out(&unseen.collect());
+    Ok(())
+}
+
 fn model(
     destination: &mut Destination,
     task_id: &str,

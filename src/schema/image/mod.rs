@@ -7,7 +7,7 @@ mod code;
 mod table;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +69,20 @@ impl Image {
         let views = self.views.iter().map(|of| (Class::Relation, of.oid()));
         let containers = extensions.chain(schemas);
         tables.chain(sequences).chain(types).chain(collations).chain(containers).chain(routines).chain(views)
+    }
+
+    /// Takes objects out, tables out of their children's parents, too.
+    pub fn leave_out(&mut self, gone: &HashSet<(Class, u32)>) {
+        let is_there = |class: Class, oid: u32| !gone.contains(&(class, oid));
+        self.tables.retain(|of| is_there(Class::Relation, of.oid));
+        self.tables.iter_mut().for_each(|of| of.parents.retain(|parent| is_there(Class::Relation, parent.oid)));
+        self.sequences.retain(|of| is_there(Class::Relation, of.oid));
+        self.views.retain(|of| is_there(Class::Relation, of.oid()));
+        self.types.retain(|of| is_there(Class::Type, of.oid));
+        self.collations.retain(|of| is_there(Class::Collation, of.oid));
+        self.extensions.retain(|of| is_there(Class::Extension, of.oid));
+        self.schemas.retain(|of| is_there(Class::Namespace, of.oid));
+        self.routines.retain(|of| is_there(Class::Proc, of.oid));
     }
 
     /// Adds the objects of another image.

@@ -100,3 +100,26 @@ fn what_concerns_a_parent_alone_waits_for_no_child() {
     holder.batch_execute("COMMIT").expect("its end");
     assert_equal(&pair);
 }
+
+/// Who has read the family before one of it was dropped, and commits behind that, does not bring it back.
+#[test]
+fn what_was_dropped_meanwhile_stays_dropped() {
+    let pair = followed_family();
+    pair.source.run(
+        DATABASE,
+        "CREATE SEQUENCE q OWNED BY a.v; CREATE TYPE e AS ENUM ('x'); ALTER TABLE b ADD e e; \
+         COMMENT ON TYPE e IS 'e'",
+    );
+    pair.caught_up(DATABASE, TASK);
+    let mut older = pair.source.connect(DATABASE);
+    older
+        .batch_execute(
+            "BEGIN; ALTER TABLE a SET (fillfactor = 50); GRANT SELECT ON a, b TO r1; COMMENT ON COLUMN a.v IS 'older'",
+        )
+        .expect("its commands");
+    run(&pair, "DROP SEQUENCE q; DROP TABLE c");
+    older.batch_execute("COMMIT").expect("its end");
+    assert_equal(&pair);
+    let left = "SELECT concat(to_regclass('public.c'), to_regclass('public.q'))";
+    assert_eq!(pair.destination.value(DATABASE, left), "");
+}
