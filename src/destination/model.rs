@@ -9,7 +9,7 @@ use crate::logicalrep::array::{oid_array, text_array};
 use crate::logicalrep::{Row, TableName};
 use crate::schema::SchemaSql;
 use crate::schema::deparse::postgres::{Foreign, there};
-use crate::schema::image::{Class, Table};
+use crate::schema::image::{Class, Name, Table};
 use crate::schema::model::{Kept, Known, Standing};
 use crate::schema::scope::Object;
 
@@ -91,6 +91,18 @@ impl Destination {
              (SELECT w.class, w.oid FROM ROWS FROM (pg_catalog.unnest($2::oid[]), pg_catalog.unnest($3::oid[])) AS w(class, oid)) ORDER BY class, oid"
         );
         self.connection.query(&sql, &[Some(task_id), Some(&classes), Some(&oids)])?.iter().map(known).collect()
+    }
+
+    /// Tables of the model that have one of these names.
+    pub fn model_named(&mut self, task_id: &str, names: &[Name]) -> Result<Vec<(Object, Known)>> {
+        let schemas = text_array(names.iter().map(|name| &name.schema));
+        let tables = text_array(names.iter().map(|name| &name.name));
+        let sql = format!(
+            "SELECT {COLUMNS} FROM courier_applied.object WHERE task_id = $1::uuid AND is_table AND (schema_name, name) IN \
+             (SELECT w.schema_name, w.name FROM ROWS FROM (pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::text[])) AS w(schema_name, name)) \
+             ORDER BY oid"
+        );
+        self.connection.query(&sql, &[Some(task_id), Some(&schemas), Some(&tables)])?.iter().map(known).collect()
     }
 
     /// What the model has in a schema.
@@ -235,6 +247,12 @@ impl Destination {
     }
 }
 
+/// Classes and oids, as two arrays.
+fn addresses(objects: &[Object]) -> [String; 2] {
+    let (classes, oids): (Vec<u32>, Vec<u32>) = objects.iter().map(|(class, oid)| (class.oid(), *oid)).unzip();
+    [oid_array(classes), oid_array(oids)]
+}
+
 fn command_note(row: &Row) -> Result<CommandNote> {
     Ok(CommandNote {
         id: row.parse("id")?,
@@ -247,12 +265,6 @@ fn command_note(row: &Row) -> Result<CommandNote> {
         at: row.string("at")?,
     })
 }
-/// Classes and oids, as two arrays.
-fn addresses(objects: &[Object]) -> [String; 2] {
-    let (classes, oids): (Vec<u32>, Vec<u32>) = objects.iter().map(|(class, oid)| (class.oid(), *oid)).unzip();
-    [oid_array(classes), oid_array(oids)]
-}
-
 
 fn row_of((class, oid): Object, known: &Known) -> serde_json::Value {
     let (schema, name) = known.kept.name();

@@ -148,6 +148,7 @@ impl Applier {
         };
         let mut decided = decide(&said, before, names).map_err(Error::internal)?;
         refuse::refuse_taken(destination, &decided)?;
+        refuse::refuse_names_of_others(destination, &task_id, command, &mut decided)?;
         let emptied = loads.as_ref().and_then(|(table, name)| Some((*table, name.as_ref()?)));
         let queue =
             aside::Queue { task_id: &task_id, pending, emptied: emptied.map(|(table, _)| table), captured: &captured };
@@ -323,7 +324,6 @@ impl Applier {
     }
 }
 
-/// What the model has of everything that the command is about.
 /// What was dropped beside the transaction does not come to life again with an image that was read before.
 fn leave_out_gone(
     destination: &mut Destination,
@@ -342,6 +342,7 @@ fn leave_out_gone(
     Ok(())
 }
 
+/// What the model has of everything that the command is about.
 fn model(
     destination: &mut Destination,
     task_id: &str,

@@ -5,10 +5,12 @@ use super::decide::{Decided, ModelBefore};
 use crate::apply::policies::KindPolicies;
 use crate::destination::Destination;
 use crate::error::{Error, Origin, Result, sqlstate};
+use crate::logicalrep::TableName;
 use crate::logicalrep::names::{quote_literal, shown_qualified};
 use crate::schema::captured::{Captured, FORM};
 use crate::schema::governed::{Governed, KindPolicy};
-use crate::schema::image::{Class, Name, View};
+use crate::schema::image::{Class, Name, Table, View};
+use crate::schema::model::Standing;
 
 pub(super) fn read(command: &Command) -> Result<Captured> {
     let invalid = |why: String| {
@@ -60,6 +62,60 @@ pub(super) fn refuse_taken(destination: &mut Destination, decided: &Decided) -> 
                 )
                 .hint("Drop or rename it there, then SELECT courier.resume({task});"));
         }
+    }
+    Ok(())
+}
+
+/// A name that another table of the task has there is not taken from it, nor is that table taken for the new one. One that was copied as of
+/// a later moment has the name that it has got by then.
+pub(super) fn refuse_names_of_others(
+    destination: &mut Destination,
+    task_id: &str,
+    command: &Command,
+    decided: &mut Decided,
+) -> Result<()> {
+    let had = |table: &Table| decided.before.tables.iter().any(|old| old.oid == table.oid && old.name == table.name);
+    let new: Vec<(u32, Name)> =
+        decided.after.tables.iter().filter(|t| !had(t)).map(|t| (t.oid, t.name.clone())).collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<Name> = new.iter().map(|(_, name)| name.clone()).collect();
+    for (object, known) in destination.model_named(task_id, &names)? {
+        let name = known.kept.qualified();
+        let gives_up = decided.forget.contains(&object)
+            || decided.store.get(&object).is_some_and(|after| after.kept.qualified() != name);
+        if gives_up || new.contains(&(object.1, name.clone())) {
+            continue;
+        }
+        let shown = name.shown();
+        if !destination.has_table(&TableName::new(&name.schema, &name.name))? {
+            // Somebody has removed there what had left.
+            decided.forget.push(object);
+            continue;
+        }
+        let (what, hint) = match known.standing {
+            Standing::Left | Standing::Passing => (
+                "a table that has left the task has the name there",
+                format!("Drop or rename {shown} on the destination, then SELECT courier.resume({{task}});"),
+            ),
+            Standing::Followed | Standing::Entering => (
+                "another table of the task, which was copied when it had got the name already, has it there",
+                "Tables have exchanged names while they were copied. To copy everything as it is called by now: SELECT \
+                 courier.drop_task({task}); TRUNCATE or drop its tables on the destination, and create it anew."
+                    .to_owned(),
+            ),
+        };
+        return Err(Error::new(
+            "42P07",
+            format!("table {shown} on the destination is not the one that {} is about", command.tag),
+        )
+        .origin(Origin::Destination)
+        .detail(format!(
+            "It is command {} of courier.ddl: {what}. Nothing of its transaction has been applied.",
+            command.id
+        ))
+        .hint(hint));
     }
     Ok(())
 }
