@@ -77,20 +77,21 @@ impl SequenceSync {
             if exactness == Exactness::Ahead {
                 self.is_exact = false;
             }
-            // One that only a pattern names may have been made after the start, or be left out there on purpose.
+            // One that only a pattern names may have been made after the start, or be left out there on purpose; one of a task that applies
+            // commands comes with its command, or is gone there.
             let to = SequenceTo {
                 name: &value.name,
                 value: to,
                 is_called,
                 may_go_back: exactness == Exactness::Exact,
                 descends: value.increment < 0,
-                is_needed: value.is_needed,
+                is_needed: value.is_needed && !task.has_model(),
             };
             let is_there = destination.set_sequence(&to).map_err(|error| {
                 error.context(format!("While setting sequence {}.", TableName::shown_as(&value.name)))
             })?;
             if !is_there {
-                if !self.missing.insert(value.name.clone()) {
+                if task.has_model() || !self.missing.insert(value.name.clone()) {
                     continue;
                 }
                 report::log(
