@@ -151,6 +151,9 @@ fn items_of(task: &Task, destination: &mut Destination) -> Result<Vec<Item>> {
     let mut image = together(known.iter().map(|(_, known)| &known.kept));
     // What other roles may do is not carried over with the tables.
     image.privileges.clear();
+    // Code is the stream's: it comes, or is left out, where its command stands.
+    image.views.clear();
+    image.routines.clear();
     // What commands have left to be done aside is done there.
     let aside: BTreeSet<LatePart> = destination.pending(&task.uuid)?.iter().map(Pending::part).collect();
     let image = without(&image, &nothing_of(&aside));
