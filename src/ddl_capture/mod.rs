@@ -22,7 +22,7 @@ mod tags;
 use std::cell::Cell;
 
 use self::effects::Effects;
-use self::row::{About, Depth, Noted, Ready};
+use self::row::{About, Depth, Lateness, Noted, Ready};
 use crate::catalog::ddl_log;
 use crate::catalog::schema::again;
 use crate::catalog::schema::command::TouchedObject;
@@ -81,9 +81,13 @@ fn in_turn<R>(noted: &Noted, attempt: impl Fn(&dyn Fn() -> Result<Option<Ready>>
     if is_locked(&outcome) {
         outcome = attempt(&|| row::read(noted, Depth::Themselves));
     }
+    let lateness = noted.lateness();
+    if is_locked(&outcome) && lateness == Lateness::AfterAWhile {
+        outcome = attempt(&|| row::read(noted, Depth::AWhile));
+    }
     match is_locked(&outcome) {
-        true if noted.may_be_late() => attempt(&|| row::read_late(noted).map(Some)),
-        true => attempt(&|| row::read(noted, Depth::Patient)),
+        true if lateness == Lateness::Never => attempt(&|| row::read(noted, Depth::Patient)),
+        true => attempt(&|| row::read_late(noted).map(Some)),
         false => outcome,
     }
 }

@@ -54,21 +54,36 @@ impl Noted {
         }
     }
 
-    /// Is it about what has been told of, and what no row needs? Then it may be told of later.
-    pub fn may_be_late(&self) -> bool {
-        let About::Effects(effects) = &self.about else { return false };
+    pub fn lateness(&self) -> Lateness {
+        let About::Effects(effects) = &self.about else { return Lateness::Never };
         let is_code = |object: &TouchedObject| match Class::of(object.class) {
             Some(Class::Relation) => rel::is_view(object.oid),
             class => class == Some(Class::Proc),
         };
-        let is_known = effects.made.is_empty() && effects.objects.iter().all(is_code);
-        effects.dropped.is_empty() && effects.refreshed.is_empty() && (is_known || tags::is_needed_by_no_row(&self.tag))
+        if !effects.dropped.is_empty() || !effects.refreshed.is_empty() {
+            return Lateness::Never;
+        }
+        match tags::is_needed_by_nothing(&self.tag) {
+            true => Lateness::AtOnce,
+            false if self.tag.starts_with("ALTER ") && effects.objects.iter().all(is_code) => Lateness::AfterAWhile,
+            false => Lateness::Never,
+        }
     }
 
     /// No command.
     pub fn by_hand(tag: &str, about: About) -> Noted {
         Noted { tag: tag.to_owned(), about, author: xact::user_name(), text: None, command: 0, here: (0, 0) }
     }
+}
+
+/// When a command that cannot be read beside somebody's lock is told of later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lateness {
+    /// No row and no later command needs what it did.
+    AtOnce,
+    /// What is called otherwise now may be in the way of a later command: better in order.
+    AfterAWhile,
+    Never,
 }
 
 thread_local! {
@@ -109,13 +124,19 @@ pub enum Depth {
     /// Without waiting, and without relations that it neither names nor has locked: they can only have another name in their texts, which
     /// is told later.
     Themselves,
+    /// Everything, if the locks are to be had in a while.
+    AWhile,
     /// Everything, once the locks are to be had.
     Patient,
 }
 
 impl Depth {
     fn patience(self) -> Patience {
-        if self == Depth::Patient { Patience::OfTheSession } else { Patience::None }
+        match self {
+            Depth::All | Depth::Themselves => Patience::None,
+            Depth::AWhile => Patience::Short,
+            Depth::Patient => Patience::OfTheSession,
+        }
     }
 }
 

@@ -7,8 +7,8 @@ pub fn has_rows(tag: &str) -> bool {
     !NONE.iter().any(|word| ends(word))
 }
 
-/// Whatever they change about a table, its rows arrive without.
-pub fn is_needed_by_no_row(tag: &str) -> bool {
+/// Whatever they change about a table, its rows arrive without, and so do later commands.
+pub fn is_needed_by_nothing(tag: &str) -> bool {
     const PARTS: [&str; 4] = ["TRIGGER", "RULE", "POLICY", "STATISTICS"];
     ["GRANT", "REVOKE", "COMMENT"].contains(&tag) || tag.split_once(' ').is_some_and(|(_, part)| PARTS.contains(&part))
 }
@@ -25,10 +25,10 @@ mod tests {
     #[test]
     fn what_rows_need_is_never_late() {
         for tag in ["GRANT", "REVOKE", "COMMENT", "CREATE TRIGGER", "ALTER POLICY", "DROP RULE", "CREATE STATISTICS"] {
-            assert!(is_needed_by_no_row(tag), "{tag}");
+            assert!(is_needed_by_nothing(tag), "{tag}");
         }
         for tag in ["CREATE TABLE", "ALTER TABLE", "ALTER TYPE", "CREATE INDEX", "DROP TABLE", "CREATE EVENT TRIGGER"] {
-            assert!(!is_needed_by_no_row(tag), "{tag}");
+            assert!(!is_needed_by_nothing(tag), "{tag}");
         }
     }
 

@@ -131,8 +131,12 @@ pub fn with_latest_snapshot<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
             READS_LATEST.set(false);
         }
     }
-    // SAFETY: inside a transaction; popped below, or by the abort of the transaction when `f` leaves by an error.
-    unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) };
+    // SAFETY: inside a transaction; popped below, or by the abort of the transaction when `f` leaves by an error. Texts of definitions
+    // come from the server's caches, which it brings up to date where it takes a new lock only.
+    unsafe {
+        pg_sys::AcceptInvalidationMessages();
+        pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
+    }
     READS_LATEST.set(true);
     let until = Until;
     let value = f()?;

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::ffi::{CStr, CString};
+use std::time::Duration;
 
 use pgrx::pg_sys;
 
@@ -22,6 +23,13 @@ pub fn check_for_interrupts() {
             pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
         }
     }
+}
+
+/// How long this session waits for a lock before it looks for a deadlock.
+pub fn deadlock_timeout() -> Duration {
+    // SAFETY: a setting, read by the thread of the server.
+    let ms = unsafe { pg_sys::DeadlockTimeout };
+    Duration::from_millis(ms.try_into().unwrap_or(1000))
 }
 
 /// Runs `f` in a transaction of its own with an active snapshot. An error aborts the transaction.

@@ -29,17 +29,29 @@ pub fn after_command<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
     OfTheSession,
+    /// A while, but not long enough for a search for deadlocks to end the session's command.
+    Short,
     /// Not long enough for anybody to look for a deadlock.
     None,
+}
+
+impl Patience {
+    fn lock_timeout(self) -> Option<CString> {
+        match self {
+            Patience::OfTheSession => None,
+            Patience::Short => CString::new(format!("{}ms", (xact::deadlock_timeout() / 2).as_millis().max(1))).ok(),
+            Patience::None => Some(c"10ms".into()),
+        }
+    }
 }
 
 pub fn after_command_with<R>(patience: Patience, f: impl FnOnce() -> Result<R>) -> Result<R> {
     // The transaction is older than the snapshot: whoever reads the row knows that the snapshot does not show what came after.
     xact::assign_number();
     xact::make_visible();
-    match patience {
-        Patience::OfTheSession => at_this_moment(f),
-        Patience::None => spi::as_extension_with(&[(c"lock_timeout".into(), c"10ms".into())], || at_this_moment(f)),
+    match patience.lock_timeout() {
+        None => at_this_moment(f),
+        Some(timeout) => spi::as_extension_with(&[(c"lock_timeout".into(), timeout)], || at_this_moment(f)),
     }
 }
 

@@ -24,7 +24,7 @@ use crate::pg::{compat, encoding, xact};
 use crate::schema::Item;
 use crate::schema::apart::apart;
 use crate::schema::captured::{Captured, Taker, Trust};
-use crate::schema::image::{Class, Image};
+use crate::schema::image::{Class, Image, Table};
 use crate::schema::model::{Known, Standing};
 use crate::schema::plan;
 use crate::schema::scope::Object;
@@ -129,7 +129,16 @@ pub fn moment(extent: &Extent) -> Result<ImageAt> {
     let objects: Vec<Object> =
         extent.relations.iter().chain(&extent.sequences).map(|oid| (Class::Relation, *oid)).collect();
     let describe = || Ok(ImageAt { captured: command::describe(&objects)?, snapshot: command::snapshot()? });
-    again(|| xact::attempt(|| facts::at_one_moment(describe)))
+    // The server shows texts of definitions as they are now, whatever the snapshot: a table may get another name in between.
+    const TIMES: u32 = 10;
+    let mut times = 1;
+    loop {
+        let read = again(|| xact::attempt(|| facts::at_one_moment(describe)))?;
+        if times == TIMES || !read.captured.image.tables.iter().any(Table::is_torn) {
+            return Ok(read);
+        }
+        times += 1;
+    }
 }
 
 pub fn statements_of(image: &Image) -> Result<Vec<Item>> {

@@ -234,6 +234,18 @@ impl Table {
         self.constraints.retain(|of| of.kind != ConstraintKind::ForeignKey);
     }
 
+    /// Does an index or a trigger say that it is on a table of another name? The server shows them as they are now, whatever the snapshot.
+    pub fn is_torn(&self) -> bool {
+        // How names are quoted is no matter here.
+        let plain = |text: &str| text.replace('"', "");
+        let name = plain(&format!("{}.{} ", self.name.schema, self.name.name));
+        let indexes = self.indexes.iter().filter_map(|index| index.definition.as_deref());
+        let definitions = indexes.chain(self.triggers.iter().map(|trigger| trigger.definition.as_str()));
+        definitions
+            .map(plain)
+            .any(|text| !text.contains(&format!(" ON {name}")) && !text.contains(&format!(" ON ONLY {name}")))
+    }
+
     pub fn index(&self, oid: u32) -> Option<&Index> {
         self.indexes.iter().find(|index| index.oid == oid)
     }
@@ -249,5 +261,24 @@ impl Index {
     /// Is it created, by itself or with its constraint?
     pub fn is_made(&self) -> bool {
         self.usable && !self.blocked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::schema::samples::{index, table};
+
+    #[test]
+    fn an_index_that_names_another_table_was_read_at_another_time() {
+        let with = |name: &str, definition: &str| {
+            let mut of = table(1, name);
+            of.indexes.push(index(2, "i", definition));
+            of.is_torn()
+        };
+        assert!(!with("t", "CREATE INDEX i ON s.t USING btree (note)"));
+        assert!(!with("user", "CREATE INDEX i ON ONLY s.\"user\" USING btree (note)"));
+        assert!(!with("My\"T", "CREATE INDEX i ON s.\"My\"\"T\" USING btree (note)"));
+        assert!(with("t", "CREATE INDEX i ON stage.t USING btree (note)"));
+        assert!(with("t", "CREATE INDEX i ON s.t2 USING btree (note)"));
     }
 }
