@@ -380,6 +380,20 @@ impl Cluster {
         self.wait_until_accepting();
     }
 
+    /// As `pg_terminate_backend` does.
+    pub fn terminate_process(&self, pid: i32) {
+        kill(pid, libc::SIGTERM);
+        wait::until(
+            &format!("process {pid} ends"),
+            Duration::from_secs(60),
+            || {
+                (self.value("postgres", &format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}")) == "0")
+                    .then_some(())
+            },
+            || self.log_tail(60),
+        );
+    }
+
     /// After a crash of one process the postmaster restarts all others: waits for that. The crash has to be in the log already.
     pub fn wait_until_accepting(&self) {
         wait::until(

@@ -2,7 +2,7 @@
 
 use pg_courier_tests::Rng;
 
-use super::{World, four_sessions};
+use super::{Worker, World, four_sessions};
 
 /// Names are few, so that sessions meet, and a name is soon one of another table.
 const TABLES: [&str; 5] = ["a", "b", "c", "d", "e"];
@@ -18,6 +18,7 @@ fn columns_at_random() {
         beginning: "CREATE TABLE a (id int PRIMARY KEY, p int); CREATE TABLE b (id int PRIMARY KEY, q text); \
              INSERT INTO a SELECT n, n FROM generate_series(1, 100) n; INSERT INTO b SELECT n, n FROM generate_series(1, 100) n",
         statement,
+        worker: Worker::IsKilled,
     });
 }
 
