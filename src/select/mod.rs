@@ -86,6 +86,14 @@ impl Selection {
         }
     }
 
+    /// The rows that the table is written to anew with from here on are computed on the destination, whatever came before in the
+    /// transaction.
+    pub fn keep_rows(&self, table: u32) {
+        if self.reloaded.borrow_mut().remove(&table) {
+            self.epoch.set(self.epoch.get() + 1);
+        }
+    }
+
     pub fn transaction_ends(&self) {
         let reloaded = std::mem::take(&mut *self.reloaded.borrow_mut());
         if !reloaded.is_empty() {

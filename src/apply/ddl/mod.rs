@@ -105,6 +105,7 @@ impl Applier {
         }
         if matches!(decision, Some(None)) || self.definitions.is_skipped(&captured) {
             self.definitions.skip(&captured);
+            captured.rewrite.iter().for_each(|rewrite| self.selection.keep_rows(rewrite.table));
             return self.pass_command(command, State::Skipped, None);
         }
         if decision.is_none() && self.stops_at_commands {
@@ -201,8 +202,10 @@ impl Applier {
         self.take_notice(transaction, &decided);
         match loads {
             Some((table, _)) => self.selection.reload([table]),
-            None if captured.rewrite.is_none() => self.command_ends(),
-            None => {}
+            None => match captured.rewrite {
+                Some(rewrite) => self.selection.keep_rows(rewrite.table),
+                None => self.command_ends(),
+            },
         }
         decided.follow.iter().try_for_each(|(table, ..)| self.play_awaited(transaction, *table))
     }

@@ -28,6 +28,19 @@ pub fn added() -> Vec<Case> {
         )
         .killed(),
         Case::new(
+            "rows that are written anew twice in a transaction come once",
+            "begin
+             alter table nk add r float8 default random()
+             alter table nk alter n type bigint
+             alter table t add r float8 default random()
+             alter table t add g text generated always as (upper(v)) stored
+             alter table t add q float8 default random()
+             commit",
+        )
+        .before("create table nk (n int); insert into nk select g from generate_series(1, 30) g")
+        .sees("select count(*) from nk", "30")
+        .killed(),
+        Case::new(
             "numbers of a new sequence are those of the source",
             "alter table t add s bigserial
              insert into t (id, v) values (70, 'x')",
