@@ -24,7 +24,7 @@ use crate::logicalrep::TableName;
 use crate::logicalrep::names::shown;
 use crate::logicalrep::words::counted;
 use crate::pg::dsm::Segment;
-use crate::pg::{bgworker, latch, report, xact};
+use crate::pg::{bgworker, latch, rel, report, xact};
 use crate::schema::captured::Captured;
 use crate::schema::model::Standing;
 use crate::select::coverage::Patterns;
@@ -159,6 +159,8 @@ fn hold_snapshot(task: i32, status: &TaskStatus) -> Result<()> {
 fn define(task: &Task, table: &mut TaskTable, destination: &mut Destination) -> Result<Option<Captured>> {
     let patterns = Patterns::parse(&task.include, &task.exclude, Vec::new())?;
     let (tables, moment, is_named) = xact::in_transaction(|| {
+        // Whoever waits for a lock in the middle of reading reads one half before it and the other behind it.
+        let _held = rel::open_table(table.relid);
         let is_named = coverage::is_named(&patterns, table.relid)?;
         Ok((tables::all_of_task(task.id)?, moment_of(table)?, is_named))
     })?;
