@@ -100,10 +100,11 @@ pub(super) fn refuse_names_of_others(
                 format!("Drop or rename {shown} on the destination, then SELECT courier.resume({{task}});"),
             ),
             Standing::Followed | Standing::Entering => (
-                "another table of the task, which was copied when it had got the name already, has it there",
-                "Tables have exchanged names while they were copied. To copy everything as it is called by now: SELECT \
-                 courier.drop_task({task}); TRUNCATE or drop its tables on the destination, and create it anew."
-                    .to_owned(),
+                "another table of the task, which was copied when it had got the name already, or whose end was skipped, has it there",
+                format!(
+                    "If the source has no such table any more: drop or rename {shown} on the destination, then SELECT courier.resume({{task}}); \
+                     If tables have exchanged names while they were copied: SELECT courier.drop_task({{task}}); and create it anew."
+                ),
             ),
         };
         return Err(Error::new(
