@@ -184,22 +184,23 @@ impl Destination {
         self.connection.execute(
             "WITH d AS (DELETE FROM courier_applied.object WHERE task_id = $1::uuid AND (class, oid) IN \
                (SELECT w.class, w.oid FROM ROWS FROM (pg_catalog.unnest($2::oid[]), pg_catalog.unnest($3::oid[])) AS w(class, oid))), \
-             old AS (DELETE FROM courier_applied.gone WHERE task_id = $1::uuid AND at < pg_catalog.now() - interval '1 day' RETURNING class, oid) \
+             old AS (DELETE FROM courier_applied.gone WHERE task_id = $1::uuid AND at < pg_catalog.now() - interval '1 day' AND (class, oid) NOT IN \
+               (SELECT w.class, w.oid FROM ROWS FROM (pg_catalog.unnest($2::oid[]), pg_catalog.unnest($3::oid[])) AS w(class, oid))) \
              INSERT INTO courier_applied.gone (task_id, class, oid, xid) SELECT $1::uuid, w.class, w.oid, $4::bigint \
              FROM ROWS FROM (pg_catalog.unnest($2::oid[]), pg_catalog.unnest($3::oid[])) AS w(class, oid) \
-             WHERE (w.class, w.oid) NOT IN (SELECT o.class, o.oid FROM old o) \
              ON CONFLICT (task_id, class, oid) DO UPDATE SET xid = excluded.xid, at = excluded.at",
             &[Some(task_id), Some(&classes), Some(&oids), Some(&xid.to_string())],
         )?;
         Ok(())
     }
 
-    /// Those of the objects that were dropped, and by which transactions.
+    /// Those of the objects that were dropped, and by which transactions. What the model has is there, whatever was said of it before.
     pub fn buried(&mut self, task_id: &str, objects: &[Object]) -> Result<Vec<(Object, u64)>> {
         let [classes, oids] = addresses(objects);
         let sql = "SELECT g.class, g.oid, g.xid FROM courier_applied.gone g \
                    JOIN ROWS FROM (pg_catalog.unnest($2::oid[]), pg_catalog.unnest($3::oid[])) AS w(class, oid) USING (class, oid) \
-                   WHERE g.task_id = $1::uuid";
+                   WHERE g.task_id = $1::uuid AND NOT EXISTS (SELECT FROM courier_applied.object o \
+                   WHERE (o.task_id, o.class, o.oid) = (g.task_id, g.class, g.oid))";
         let rows = self.connection.query(sql, &[Some(task_id), Some(&classes), Some(&oids)])?;
         let buried = |row: &Row| {
             let class = Class::of(row.parse("class")?);

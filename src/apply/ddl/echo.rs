@@ -2,7 +2,7 @@
 //! the other task; what is left is that this task knows of it. Nothing is run, and whatever has come into its reach is there with its rows.
 
 use super::decide::{ModelBefore, Said, decide};
-use super::{Command, State, aside, model};
+use super::{Command, State, aside, leave_out_gone, model};
 use crate::apply::applier::Applier;
 use crate::destination::CommandDone;
 use crate::error::{Error, Result};
@@ -28,6 +28,7 @@ impl Applier {
         let selection = self.selection.clone();
         let pending = self.pending()?;
         let destination = self.writer.lanes.plain()?.exchange();
+        leave_out_gone(destination, &task_id, xid, &snapshot, &mut captured)?;
         let followed = selection.known().into_iter().collect();
         let before = ModelBefore { model: model(destination, &task_id, &captured, &pending)?, followed };
         let available = destination.available(&captured.causes)?;

@@ -1,5 +1,7 @@
 //! Commands that the task stops at.
 
+use std::collections::HashSet;
+
 use super::Command;
 use super::decide::{Decided, ModelBefore};
 use crate::apply::policies::KindPolicies;
@@ -74,7 +76,8 @@ pub(super) fn refuse_names_of_others(
     command: &Command,
     decided: &mut Decided,
 ) -> Result<()> {
-    let had = |table: &Table| decided.before.tables.iter().any(|old| old.oid == table.oid && old.name == table.name);
+    let before: HashSet<(u32, &Name)> = decided.before.tables.iter().map(|table| (table.oid, &table.name)).collect();
+    let had = |table: &Table| before.contains(&(table.oid, &table.name));
     let new: Vec<(u32, Name)> =
         decided.after.tables.iter().filter(|t| !had(t)).map(|t| (t.oid, t.name.clone())).collect();
     if new.is_empty() {
@@ -90,8 +93,9 @@ pub(super) fn refuse_names_of_others(
         }
         let shown = name.shown();
         if !destination.has_table(&TableName::new(&name.schema, &name.name))? {
-            // Somebody has removed there what had left.
+            // Somebody has removed it there. Rows that the source may still have of it are not to go into the new one.
             decided.forget.push(object);
+            decided.unfollow.push(object.1);
             continue;
         }
         let (what, hint) = match known.standing {
