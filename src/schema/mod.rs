@@ -25,6 +25,7 @@ pub mod inherit;
 mod kind;
 #[allow(dead_code, reason = "written and read by what comes next")]
 pub mod model;
+pub mod named;
 pub mod omission;
 pub mod plan;
 #[cfg(test)]

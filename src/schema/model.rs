@@ -43,6 +43,10 @@ pub struct Kept {
     /// Facets that have changed since the object came into the model, and the transactions that did it, by their whole numbers.
     #[serde(with = "as_pairs")]
     pub changed: BTreeMap<Facet, u64>,
+    /// Its names are older than its definition: the snapshot that shows who has given them. Commands behind it that [`Known::base`] shows
+    /// bring names and nothing else. Null where both are of one moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub named_at: Option<String>,
 }
 
 /// How a task stands to an object.
@@ -90,6 +94,11 @@ pub struct Known {
     pub kept: Kept,
 }
 
+/// Does a moment show what this transaction did? None (an empty one) shows nothing.
+pub fn is_shown(snapshot: &str, xid: u64) -> Result<bool, String> {
+    if snapshot.is_empty() { Ok(false) } else { Ok(CopySnapshot::of_moment(snapshot)?.shows(xid)) }
+}
+
 mod as_pairs {
     use std::collections::BTreeMap;
 
@@ -115,7 +124,7 @@ pub struct Witness<'a> {
 
 impl Witness<'_> {
     /// Has it seen what this transaction did?
-    fn saw(&self, xid: u64) -> bool {
+    pub fn saw(&self, xid: u64) -> bool {
         xid == self.xid || self.snapshot.shows(xid)
     }
 }
@@ -188,7 +197,7 @@ impl Kept {
 
     /// What the object is once the witness has been heard. His image is whole, and of the same object.
     pub fn heard(&self, new: Kept, witness: Witness<'_>) -> Kept {
-        let mut heard = Kept { changed: self.changed.clone(), ..new };
+        let mut heard = Kept { changed: self.changed.clone(), named_at: self.named_at.clone(), ..new };
         let mut note = |facet: Facet, differs: bool| {
             let is_news = self.changed.get(&facet).is_none_or(|xid| witness.saw(*xid));
             if is_news && differs {

@@ -168,7 +168,7 @@ fn define(task: &Task, table: &mut TaskTable, destination: &mut Destination) -> 
     let Defined::As(name, fed) = ddl::define::define(destination, &task.trust(), &tables, &at)? else {
         return Ok(None);
     };
-    if name != table.route.source {
+    if name != table.route.target {
         xact::in_transaction(|| tables::set_name(task.id, table.relid, &name))?;
         table.name = name.qualified();
         table.route = Rc::new(Route::identity(name));

@@ -6,13 +6,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::called::{Called, Named};
 use super::leave::{applied_code, is_refreshed, keep_rules, kind_of, left_by_policy};
 use crate::logicalrep::{CopySnapshot, TableName};
 use crate::schema::apart::{apart, together};
 use crate::schema::captured::{Captured, Owned, Taker, Trust};
 use crate::schema::governed::{Frozen, Governed, KindPolicy, Policies, freeze};
 use crate::schema::image::{Class, Image, Name, Schema, Table, View};
-use crate::schema::model::{Kept, Known, Standing, Witness};
+use crate::schema::model::{Kept, Known, Standing, Witness, is_shown};
 use crate::schema::scope::Object;
 
 /// What a task knows, as far as a command concerns it.
@@ -25,7 +26,7 @@ pub struct ModelBefore {
 impl ModelBefore {
     /// Has the object come into the model with what this transaction did?
     pub fn has_seen(&self, object: &Object, xid: u64) -> Result<bool, String> {
-        self.model.get(object).map_or(Ok(false), |known| is_in(&known.base, xid))
+        self.model.get(object).map_or(Ok(false), |known| is_shown(&known.base, xid))
     }
 }
 
@@ -41,6 +42,12 @@ pub struct Said<'a> {
     pub policies: Policies<'a>,
     /// What the destination has of what no task creates.
     pub available: &'a [Object],
+}
+
+impl Said<'_> {
+    fn witness(&self) -> Witness<'_> {
+        Witness { xid: self.xid, snapshot: self.snapshot }
+    }
 }
 
 /// What is to be done.
@@ -87,15 +94,18 @@ pub fn decide(
     let described = apart(&image, &said.captured.dependencies, &said.captured.causes);
     let touched: HashSet<&Object> = said.captured.touched.iter().collect();
     let renamed = renamed_schemas(said, &known);
+    let mut called = Called::default();
     for (object, kept) in described {
         let before = known.model.remove(&object);
         let is_wanted = match &before {
-            Some(before) => !is_in(&before.base, said.xid)?,
+            Some(before) => !is_shown(&before.base, said.xid)?,
             // What somebody touched and no table needs is nobody's.
             None => standings.contains_key(&object) || is_needed(&object, &kept, &touched, &names),
         };
         if !is_wanted {
-            known.model.extend(before.map(|before| (object, before)));
+            let unnamed =
+                before.and_then(|before| called.hear(said.witness(), object, before, &kept).transpose()).transpose()?;
+            known.model.extend(unnamed.map(|before| (object, before)));
             continue;
         }
         if let Some(policy) = left_by_policy(said.policies, &kept) {
@@ -120,10 +130,11 @@ pub fn decide(
         decided.after.extend(&together([&after.kept]));
         decided.store.insert(object, after);
     }
+    called.end().for_each(|named| give_name(named, &mut known, &mut decided));
     drops(said, &mut known, &names, &mut decided)?;
     leaves(said, &known, &mut decided)?;
     give_way(said, &mut known, &names, &mut decided)?;
-    move_along(&renamed, &mut known, &names, &mut decided);
+    move_along(said, &renamed, &mut known, &names, &mut decided)?;
     leave_schemas(&touched, &mut decided);
     // Parents and the like: there, and as they are.
     let rest = together(known.model.values().map(|known| &known.kept));
@@ -132,9 +143,18 @@ pub fn decide(
     Ok(decided)
 }
 
-/// Does the snapshot that an object came into the model with show the transaction?
-fn is_in(base: &str, xid: u64) -> Result<bool, String> {
-    if base.is_empty() { Ok(false) } else { Ok(CopySnapshot::of_moment(base)?.shows(xid)) }
+/// A name of a moment before that of the table's copy.
+fn give_name(Named { object, before, after }: Named, known: &mut ModelBefore, decided: &mut Decided) {
+    if before == after {
+        known.model.insert(object, before);
+        return;
+    }
+    let table = after.kept.image.tables.first().filter(|_| after.standing == Standing::Followed);
+    let name = |table: &Table| TableName::new(&table.name.schema, &table.name.name);
+    decided.follow.extend(table.map(|table| (table.oid, name(table), table.is_partitioned)));
+    decided.before.extend(&together([&before.kept]));
+    decided.after.extend(&together([&after.kept]));
+    decided.store.insert(object, after);
 }
 
 /// Whatever tables of the image need; what was only touched if the patterns would name a table of its name.
@@ -166,11 +186,12 @@ fn renamed_schemas(said: &Said<'_>, known: &ModelBefore) -> Vec<(String, String)
 
 /// What is in a schema that has another name now.
 fn move_along(
+    said: &Said<'_>,
     renamed: &[(String, String)],
     known: &mut ModelBefore,
     names: &impl Fn(&Name, &[u32]) -> bool,
     decided: &mut Decided,
-) {
+) -> Result<(), String> {
     for (from, to) in renamed {
         let inside: Vec<Object> =
             known.model.iter().filter(|(_, k)| k.kept.name().0 == Some(from)).map(|(object, _)| *object).collect();
@@ -179,7 +200,8 @@ fn move_along(
             let mut after = Known { kept: before.kept.in_schema(to), ..before.clone() };
             if let Some(table) = after.kept.image.tables.first().filter(|_| before.standing == Standing::Followed) {
                 let parents: Vec<u32> = table.parents.iter().map(|parent| parent.oid).collect();
-                if names(&table.name, &parents) {
+                // Where it goes before its copy says nothing about where it is.
+                if is_shown(&before.base, said.xid)? || names(&table.name, &parents) {
                     let name = TableName::new(&table.name.schema, &table.name.name);
                     decided.follow.push((table.oid, name, table.is_partitioned));
                 } else {
@@ -193,6 +215,7 @@ fn move_along(
             decided.store.insert(object, after);
         }
     }
+    Ok(())
 }
 
 /// A table that has left because it is unlogged keeps a name of the task's as long as it has it on the source, and gives it up with it.
@@ -209,7 +232,7 @@ fn give_way(
             continue;
         };
         let old = before.kept.qualified();
-        if old == table.name || !names(&old, &[]) || is_in(&before.base, said.xid)? {
+        if old == table.name || !names(&old, &[]) || is_shown(&before.base, said.xid)? {
             continue;
         }
         let is_its = |(_, of): &(&Object, &Known)| {
@@ -306,10 +329,9 @@ fn standings(
 }
 
 fn heard(said: &Said<'_>, before: Option<&Known>, new: Kept, standing: Option<Standing>) -> Known {
-    let witness = Witness { xid: said.xid, snapshot: said.snapshot };
     match before {
         Some(before) => Known {
-            kept: before.kept.heard(new, witness),
+            kept: before.kept.heard(new, said.witness()),
             standing: standing.unwrap_or(before.standing),
             base: before.base.clone(),
         },
@@ -328,7 +350,7 @@ fn drops(
     for dropped in &said.captured.dropped {
         let object = (dropped.class, dropped.oid);
         let Some(before) = known.model.get(&object) else { continue };
-        if is_in(&before.base, said.xid)? {
+        if is_shown(&before.base, said.xid)? {
             continue;
         }
         if let Some(mut before) = known.model.remove(&object) {
@@ -364,7 +386,7 @@ fn drops(
 fn leaves(said: &Said<'_>, known: &ModelBefore, decided: &mut Decided) -> Result<(), String> {
     for object in &said.captured.taken {
         let Some(before) = known.model.get(object) else { continue };
-        if before.standing == Standing::Left || is_in(&before.base, said.xid)? {
+        if before.standing == Standing::Left || is_shown(&before.base, said.xid)? {
             continue;
         }
         decided.store.insert(*object, Known { standing: Standing::Left, ..before.clone() });

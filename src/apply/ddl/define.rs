@@ -13,7 +13,8 @@ use crate::schema::apart::{apart, together};
 use crate::schema::captured::{Captured, Taker, Trust};
 use crate::schema::diff;
 use crate::schema::image::Class;
-use crate::schema::model::{Known, Standing};
+use crate::schema::model::{Kept, Known, Standing};
+use crate::schema::named::keep_names;
 use crate::schema::plan;
 use crate::schema::scope::Object;
 use crate::schema::{Item, Section};
@@ -21,7 +22,7 @@ use crate::schema::{Item, Section};
 /// What a table is at the moment of its copy.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Defined {
-    /// It is there, under this name, with these generated columns of the source as plain ones.
+    /// It is there, under this name (that of the stream's moment), with these generated columns of the source as plain ones.
     As(TableName, Vec<String>),
     /// It is gone, or out of the task's reach, and the stream will say so: there are no rows to copy.
     Passing,
@@ -50,13 +51,16 @@ pub fn define(destination: &mut Destination, trust: &Trust, tables: &[u32], at: 
         destination.set_standing(task_id, at.oid, Standing::Passing)?;
         return Ok(Defined::Passing);
     };
-    let (name, fed) = (TableName::new(&table.name.schema, &table.name.name), table.fed());
-    let described = apart(&image, &at.captured.dependencies, &at.captured.causes);
+    let fed = table.fed();
+    let mut described = apart(&image, &at.captured.dependencies, &at.captured.causes);
     let objects: Vec<Object> = described.keys().copied().collect();
     let parents = table.parents.iter().map(|parent| (Class::Relation, parent.oid));
     let wanted: Vec<Object> = objects.iter().copied().chain(parents).collect();
     let known: std::collections::BTreeMap<Object, Known> =
         destination.model_of(task_id, &wanted)?.into_iter().collect();
+    keep_names(&mut described, &known);
+    let (schema, name) = described.get(&(Class::Relation, at.oid)).map(Kept::name).unwrap_or_default();
+    let name = TableName::new(schema.unwrap_or_default(), name);
     let others: HashSet<&Object> = known.keys().filter(|object| !described.contains_key(object)).collect();
     let before = together(known.values().map(|known| &known.kept));
     let after = together(described.values().chain(others.iter().filter_map(|o| known.get(o)).map(|k| &k.kept)));

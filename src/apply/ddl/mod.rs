@@ -10,6 +10,7 @@
 //! What takes long and no row needs (an index of a large table, a validation, a partition that leaves, the rows of a view) is left to another session (`aside.rs`).
 
 mod aside;
+mod called;
 mod caught_up;
 mod code;
 mod decide;

@@ -68,8 +68,8 @@ pub(super) fn refuse_taken(destination: &mut Destination, decided: &Decided) -> 
     Ok(())
 }
 
-/// A name that another table of the task has there is not taken from it, nor is that table taken for the new one. One that was copied as of
-/// a later moment has the name that it has got by then.
+/// A name that another table of the task has there is not taken from it, nor is that table taken for the new one. One that the task has begun
+/// with has the name that it had got by then.
 pub(super) fn refuse_names_of_others(
     destination: &mut Destination,
     task_id: &str,
@@ -104,10 +104,10 @@ pub(super) fn refuse_names_of_others(
                 format!("Drop or rename {shown} on the destination, then SELECT courier.resume({{task}});"),
             ),
             Standing::Followed | Standing::Entering => (
-                "another table of the task, which was copied when it had got the name already, or whose end was skipped, has it there",
+                "another table of the task, which had got the name when the task began, or whose end was skipped, has it there",
                 format!(
                     "If the source has no such table any more: drop or rename {shown} on the destination, then SELECT courier.resume({{task}}); \
-                     If tables have exchanged names while they were copied: SELECT courier.drop_task({{task}}); and create it anew."
+                     If tables have exchanged names while the task began: SELECT courier.drop_task({{task}}); and create it anew."
                 ),
             ),
         };

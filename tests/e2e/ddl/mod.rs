@@ -8,6 +8,7 @@
 mod altered;
 mod aside;
 mod beside;
+mod called;
 mod case;
 mod code;
 mod columns;

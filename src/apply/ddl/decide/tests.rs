@@ -184,3 +184,25 @@ fn what_the_first_image_has_seen_is_not_done_again() {
     assert!(seen.store.is_empty() && seen.follow.is_empty() && seen.unfollow.is_empty());
     assert_eq!(oids(&seen.before), oids(&seen.after));
 }
+
+/// A copy has the definition of a later moment (`90:90:`); names come one after the other, those of others in between.
+#[test]
+fn names_come_with_their_commands_before_the_moment_of_the_copy() {
+    let copied = |named_at: &str| {
+        let mut before = before();
+        before.model.values_mut().for_each(|known| known.kept.named_at = Some(named_at.to_owned()));
+        before
+    };
+    let renamed = captured(vec![in_schema(table(10, "far"), "z")], &[]);
+    let follows = decided_at("80:80:", 80, &renamed, copied("70:70:"));
+    let known = &follows.store[&(Class::Relation, 10)];
+    assert_eq!((known.kept.qualified(), known.standing), (Name::new("z", "far"), Standing::Followed));
+    assert_eq!((follows.follow, follows.unfollow), (vec![(10, TableName::new("z", "far"), false)], vec![]));
+    let older = decided_at("80:81:", 80, &renamed, copied("85:85:"));
+    assert!(older.store.is_empty(), "its name is of a later moment, too");
+    // Another one was read before the first committed, and commits behind it.
+    let mut again = before();
+    again.model.insert((Class::Relation, 10), known.clone());
+    let beside = decided_at("79:80:", 79, &captured(vec![table(10, "t")], &[]), again);
+    assert!(beside.store.is_empty(), "{:?}", beside.after.tables[0].name);
+}

@@ -1,0 +1,98 @@
+//! Names that tables get and give away before their copies: a copy has the definition of a later moment than the stream, and a name may be
+//! another table's by then.
+
+use pg_courier_tests::pair::DATABASE;
+use pg_courier_tests::{Pair, TaskOptions};
+
+use super::equal::assert_equal;
+use super::passing::{followed_pair, while_paused};
+use crate::common::TASK;
+
+/// What a person runs who has made a table anew beside the one that is used.
+const EXCHANGE: &str = "BEGIN; ALTER TABLE live RENAME TO old; ALTER INDEX live_pkey RENAME TO old_pkey; ALTER INDEX live_v RENAME TO old_v; \
+     ALTER SEQUENCE live_id_seq RENAME TO old_id_seq; ALTER TABLE fresh RENAME TO live; ALTER INDEX fresh_pkey RENAME TO live_pkey; \
+     ALTER INDEX fresh_v RENAME TO live_v; ALTER SEQUENCE fresh_id_seq RENAME TO live_id_seq; COMMIT";
+
+const MORE: &str = "INSERT INTO live (v) VALUES ('new'); UPDATE old SET v = 'of the old one' WHERE id % 7 = 0; \
+     UPDATE live SET w = 5 WHERE id < 10; DELETE FROM live WHERE id = 11";
+
+fn exchanging_pair() -> Pair {
+    let pair = Pair::builder().source_conf("courier.max_sync_workers_per_task", "1").start();
+    pair.source.run(
+        DATABASE,
+        "CREATE TABLE live (id serial PRIMARY KEY, v text); INSERT INTO live (v) SELECT 'live ' || g FROM generate_series(1, 5000) g; \
+         CREATE INDEX live_v ON live (v); CREATE STATISTICS live_both ON id, v FROM live; \
+         CREATE TABLE fresh (id serial PRIMARY KEY, v text, w int DEFAULT 1); CREATE INDEX fresh_v ON fresh (v); \
+         INSERT INTO fresh (v) SELECT 'fresh ' || g FROM generate_series(1, 500) g; \
+         CREATE TABLE child (id int PRIMARY KEY, live_id int REFERENCES live); INSERT INTO child SELECT g, g FROM generate_series(1, 90) g",
+    );
+    pair
+}
+
+/// One was copied before the exchange, and the other one has its name when its turn comes; and the other way round.
+#[test]
+fn names_are_exchanged_between_two_copies() {
+    for point in ["tablesync_before_copy", "tablesync_after_commit"] {
+        let pair = exchanging_pair();
+        pair.source.arm(&format!("{point}:wait"));
+        let options = TaskOptions { ddl: Some("replicate"), ..TaskOptions::default() };
+        pair.start_task_with(DATABASE, TASK, &["public.*"], &options);
+        pair.source.wait_at(point);
+        pair.source.run(DATABASE, EXCHANGE);
+        pair.source.run(DATABASE, MORE);
+        pair.source
+            .run(DATABASE, "CREATE TABLE fresh (id int PRIMARY KEY, other int); INSERT INTO fresh VALUES (1, 2)");
+        pair.source.disarm();
+        pair.wait_for_state(DATABASE, TASK, "synchronizing");
+        assert_equal(&pair);
+    }
+}
+
+/// The stream meets the names one after the other, when the copy has the last ones.
+#[test]
+fn a_name_that_was_another_tables_before_the_copy_is_not_mistaken() {
+    let pair = followed_pair();
+    while_paused(
+        &pair,
+        &[
+            "ALTER TABLE x.e SET SCHEMA public; ALTER TABLE e RENAME TO e0",
+            "CREATE TABLE e1 (id int PRIMARY KEY, v text); INSERT INTO e1 VALUES (1000, 'of the short-lived one')",
+            "DROP TABLE e1; ALTER TABLE e0 RENAME TO e1",
+        ],
+    );
+    assert_equal(&pair);
+    pair.source
+        .run(DATABASE, "UPDATE e1 SET v = 'y'; ALTER TABLE e1 RENAME TO e2; INSERT INTO e2 VALUES (1001, 'last')");
+    assert_equal(&pair);
+}
+
+/// All that has a name of its own goes along: key, indexes, sequences; also under a name that is nobody's of the task, and through a schema
+/// with another name.
+#[test]
+fn names_go_round_before_a_copy() {
+    let pair = followed_pair();
+    pair.source.run(
+        DATABASE,
+        "CREATE TABLE x.s (id serial PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY, v text); CREATE INDEX s_v ON x.s (v); \
+         INSERT INTO x.s (v) SELECT 'x' FROM generate_series(1, 100)",
+    );
+    while_paused(
+        &pair,
+        &[
+            "ALTER TABLE x.s SET SCHEMA public; INSERT INTO s (v) VALUES ('y')",
+            "ALTER TABLE t RENAME TO t0; ALTER INDEX t_pkey RENAME TO t0_pkey; ALTER TABLE s RENAME TO t; \
+             ALTER INDEX s_pkey RENAME TO t_pkey; ALTER SEQUENCE s_id_seq RENAME TO t_id_seq; ALTER SEQUENCE s_n_seq RENAME TO t_n_seq; \
+             INSERT INTO t (v) VALUES ('z'); INSERT INTO t0 VALUES (1000, 'z')",
+            "CREATE TABLE s (id serial PRIMARY KEY); CREATE INDEX s_v2 ON s (id); INSERT INTO s DEFAULT VALUES; ALTER TABLE t ADD t0_id int REFERENCES t0",
+            "CREATE SCHEMA z; ALTER TABLE t SET SCHEMA z; CREATE TABLE t (id serial PRIMARY KEY); INSERT INTO t DEFAULT VALUES; DROP TABLE t",
+            "ALTER SCHEMA z RENAME TO y; UPDATE y.t SET v = 'far away' WHERE id < 10; ALTER TABLE y.t SET SCHEMA public; DROP SCHEMA y",
+            "CREATE INDEX t_id_n ON t (id, n); ALTER TABLE o ADD far int REFERENCES t; UPDATE o SET far = id",
+        ],
+    );
+    assert_equal(&pair);
+    pair.source.run(
+        DATABASE,
+        "DROP INDEX t_id_n; ALTER INDEX s_v RENAME TO t_v; ALTER TABLE t RENAME TO t1; INSERT INTO t1 (v) VALUES ('last'); ALTER TABLE o DROP far",
+    );
+    assert_equal(&pair);
+}
