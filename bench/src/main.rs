@@ -31,7 +31,7 @@ mod workloads;
 
 use std::process::ExitCode;
 
-use pg_courier_tests::scratch::scratch;
+use pg_courier_tests::scratch::{on_disk, scratch};
 
 #[derive(Debug)]
 pub struct Options {
@@ -61,6 +61,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    on_disk();
     let equal = match what.as_str() {
         "apply" => apply::run(&options),
         "growth" => apply::run_growth(&options),

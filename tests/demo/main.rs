@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use pg_courier_tests::cluster::SUPERUSER;
 use pg_courier_tests::pair::{DATABASE, ROLE};
-use pg_courier_tests::scratch::{keep_quiet_when_stopping, scratch};
+use pg_courier_tests::scratch::{keep_quiet_when_stopping, on_disk, scratch};
 use pg_courier_tests::{Cluster, Install, Pair, Pgbench, Traffic, compare, pgbench, types, wait};
 
 use screen::Screen;
@@ -35,6 +35,7 @@ const PASSWORD: &str = "secret";
 
 fn main() -> ExitCode {
     let keep = std::env::var("KEEP").is_ok_and(|value| !value.is_empty() && value != "0");
+    on_disk();
     let begin = Instant::now();
     let mut screen = Screen::new();
 

@@ -23,7 +23,7 @@ use crate::install::Install;
 use crate::port::free_port;
 use crate::scratch::scratch;
 use crate::sql::{Answer, Rows};
-use crate::{procfs, sql, wait};
+use crate::{fresh, procfs, sql, wait};
 
 pub const SUPERUSER: &str = "postgres";
 
@@ -217,18 +217,7 @@ impl Cluster {
 
     fn initialize(&self, settings: &[(String, String)]) {
         self.create_directory();
-        let mut initdb = Command::new(self.install.program("initdb"));
-        initdb.args(["-D", "data", "-U", SUPERUSER, "-E", "UTF8", "--locale=C", "--no-sync"]);
-        initdb.args(["--auth-local=trust", "--auth-host=scram-sha-256"]);
-        account().applied_to(&mut initdb, &self.directory);
-        let output = initdb.output().expect("initdb runs");
-        assert!(
-            output.status.success(),
-            "initdb: {}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-
+        fresh::initialize(self.install, &self.directory);
         let common = [
             // A crash of the server loses nothing with it off, only one of the machine does.
             ("fsync", "off"),
@@ -714,7 +703,7 @@ impl Drop for Cluster {
     }
 }
 
-fn copy_directory(from: &Path, to: &Path) {
+pub(crate) fn copy_directory(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("-a").args([from, to]).status();
     assert!(copied.is_ok_and(|status| status.success()), "cp -a {} {}", from.display(), to.display());
     // Left by a server that was killed, with the number of a process that may be another one by now.

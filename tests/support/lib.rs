@@ -23,6 +23,7 @@ pub mod cluster;
 pub mod compare;
 pub mod dump;
 pub mod failpoint;
+mod fresh;
 pub mod install;
 pub mod liar;
 mod majors;

@@ -6,6 +6,7 @@
 //! pipe closes; the reaper then ends every process that works below the directory and
 //! removes it. Sending `keep` before makes it leave all as it is (`make demo KEEP=1`).
 
+use std::ffi::CStr;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -64,10 +65,44 @@ pub fn scratch() -> &'static Scratch {
     })
 }
 
+static ON_DISK: AtomicBool = AtomicBool::new(false);
+
+/// This process measures, or keeps what it makes. To be called before anything is made.
+pub fn on_disk() {
+    ON_DISK.store(true, Ordering::Relaxed);
+}
+
+/// Where files are made in memory, unless somebody has said where (`TMPDIR`) or the large sizes are run: a server has a thousand of them,
+/// whose making takes longer on a disk than most tests. Not if the machine has little memory, or nothing may be executed there.
+fn memory() -> Option<PathBuf> {
+    const ROOM: u64 = 6 << 30;
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if is_set("TMPDIR") || is_set("COURIER_NIGHTLY") || ON_DISK.load(Ordering::Relaxed) {
+        return None;
+    }
+    let about = fs_about(c"/dev/shm")?;
+    let has_room = about.f_bavail * about.f_frsize > ROOM && available_memory()? > ROOM;
+    let may_execute = about.f_flag & libc::ST_NOEXEC == 0;
+    (has_room && may_execute).then(|| PathBuf::from("/dev/shm"))
+}
+
+fn fs_about(path: &CStr) -> Option<libc::statvfs> {
+    let mut about = std::mem::MaybeUninit::uninit();
+    // SAFETY: both pointers are valid for the call, which fills the structure when it returns 0.
+    unsafe { (libc::statvfs(path.as_ptr(), about.as_mut_ptr()) == 0).then(|| about.assume_init()) }
+}
+
+/// In bytes, as the system sees it.
+fn available_memory() -> Option<u64> {
+    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kb| kb << 10)
+}
+
 impl Scratch {
     fn create() -> std::io::Result<Scratch> {
-        let base = Some(std::env::temp_dir())
-            .filter(|dir| dir.as_os_str().len() + 20 < LONGEST_PATH)
+        let base = memory()
+            .or_else(|| Some(std::env::temp_dir()).filter(|dir| dir.as_os_str().len() + 20 < LONGEST_PATH))
             .unwrap_or_else(|| PathBuf::from("/tmp"));
         // An earlier process with our id may have left its directory (KEEP=1).
         let candidates = (0..100).map(|n| base.join(format!("courier.{}.{n}", std::process::id())));

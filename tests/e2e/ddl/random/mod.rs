@@ -68,6 +68,8 @@ fn transaction(client: &mut Client, rng: &mut Rng, world: &World, counts: &Count
 #[derive(Default)]
 struct Counts {
     stop: AtomicBool,
+    /// Nobody does anything for a while.
+    rest: AtomicBool,
     done: AtomicU64,
     refused: AtomicU64,
 }
@@ -100,6 +102,7 @@ fn session(pair: &Pair, mut rng: Rng, world: &World, counts: &Counts) {
     let mut client: Option<Client> = None;
     while !counts.stop.load(Ordering::Relaxed) {
         match client.as_mut() {
+            _ if counts.rest.load(Ordering::Relaxed) => {}
             Some(open) if !open.is_closed() => {
                 if transaction(open, &mut rng, world, counts).is_err() {
                     client = None;
@@ -148,8 +151,10 @@ fn four_sessions(world: &World) {
             // A task that is started ten times without coming to rest waits for a person.
             if round % 8 == 7 {
                 pair.source.wait_until_accepting();
+                counts.rest.store(true, Ordering::Relaxed);
                 let rest = "(SELECT starts = 0 OR failed FROM courier.task)";
                 pair.source.wait_until_within(DATABASE, "the task has come to rest", rest, LONG);
+                counts.rest.store(false, Ordering::Relaxed);
             }
         }
     });
