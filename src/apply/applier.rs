@@ -10,7 +10,7 @@
 //!   value). Then the worker starts anew in **serial** mode up to the end of that group: one change at a time, each
 //!   answered before the next, so that an error names the very row, and what was only a matter of order goes through.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -79,9 +79,9 @@ pub struct Applier {
     pub(super) selection: Rc<Selection>,
     /// The transaction under way has a command of the source: what follows waits until it has committed.
     pub(super) stands_alone: bool,
-    /// Tables have to be copied before anything else is applied; while the transaction under way brings them, that is not so yet.
+    /// Tables have to be copied before anything else is applied; while the transaction under way brings them (`entering`), that is not so yet.
     pub(super) copies: bool,
-    pub(super) brings_copies: bool,
+    pub(super) entering: HashSet<u32>,
     pub(super) decisions: HashMap<i64, Option<String>>,
     pub(super) captures: Captures,
     /// Set where commands are applied: tests of the rest have no server.
@@ -152,7 +152,7 @@ impl Applier {
             selection,
             stands_alone: false,
             copies: false,
-            brings_copies: false,
+            entering: HashSet::new(),
             decisions: plan.decisions,
             captures: plan.captures,
             apply_capture: None,

@@ -97,7 +97,7 @@ impl Applier {
         if std::mem::take(&mut self.stands_alone) {
             self.writer.lanes.await_commits()?;
             crate::failpoint::hit("apply_after_ddl_commit")?;
-            if self.brings_copies {
+            if !self.entering.is_empty() {
                 self.copies = true;
                 return Err(Error::new(sqlstate::OBJECT_IN_USE, "tables have come in that have to be copied first"));
             }

@@ -240,6 +240,14 @@ impl Coverage {
         transaction.first_lsn <= self.told.max(copied) && transaction.first_lsn != Lsn::INVALID
     }
 
+    /// Is every table as it was on the source when the transaction committed, and none ahead of it?
+    pub fn has_passed_copies(&self, transaction: &Transaction) -> bool {
+        self.followed.values().all(|followed| match &followed.interest {
+            Interest::Except(copy) => copy.sync_lsn() < transaction.commit_lsn,
+            Interest::Nothing | Interest::Everything => true,
+        })
+    }
+
     /// A table that the task follows is unlogged at the start of a transaction: what is written to it is in no WAL.
     pub fn is_unlogged(&self, table: u32, transaction: &Transaction) -> Result<()> {
         match self.followed.get(&table) {

@@ -162,6 +162,11 @@ impl Selection {
         self.coverage().began_before_news(table, transaction)
     }
 
+    /// Is every table as it was on the source when the transaction committed, and none ahead of it?
+    pub fn has_passed_copies(&self, transaction: &Transaction) -> bool {
+        self.coverage().has_passed_copies(transaction)
+    }
+
     /// A table is unlogged at the start of a transaction. An error if its rows must not be left out.
     pub fn is_unlogged(&self, table: u32, transaction: &Transaction) -> Result<()> {
         self.coverage().is_unlogged(table, transaction)

@@ -62,6 +62,8 @@ pub(super) struct Queue<'a> {
     pub pending: Vec<Pending>,
     pub emptied: Option<u32>,
     pub captured: &'a Captured,
+    /// Has the stream passed all copies?
+    pub fits_together: bool,
 }
 
 pub(super) fn divide(
@@ -173,7 +175,7 @@ fn split(
     let sized = limit.map_or_else(BTreeSet::new, |_| candidates(&steps));
     let empty: HashSet<u32> = queue.emptied.into_iter().chain(decided.enter.iter().map(|(oid, _)| *oid)).collect();
     let large = large(destination, &before, sized, &empty, limit.unwrap_or_default())?;
-    let aside = set_aside(&steps, &Facts { waiting: &waiting, large: &large });
+    let aside = set_aside(&steps, &Facts { waiting: &waiting, large: &large, fits_together: queue.fits_together });
     let told = refresh::Told { task_id: queue.task_id, captured: queue.captured, pending: &queue.pending };
     let refreshes = refresh::aside(destination, &told, (&before, decided), (&steps, parts), limit)?;
     let views: BTreeSet<u32> = refreshes.iter().map(|aside| aside.table).collect();

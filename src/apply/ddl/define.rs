@@ -10,9 +10,11 @@ use crate::error::{Error, Result};
 use crate::logicalrep::TableName;
 use crate::pg::compat;
 use crate::schema::apart::{apart, together};
+use crate::schema::aside::LatePart;
 use crate::schema::captured::{Captured, Taker, Trust};
+use crate::schema::deparse::postgres;
 use crate::schema::diff;
-use crate::schema::image::Class;
+use crate::schema::image::{Class, Image};
 use crate::schema::model::{Kept, Known, Standing};
 use crate::schema::named::keep_names;
 use crate::schema::plan;
@@ -64,37 +66,55 @@ pub fn define(destination: &mut Destination, trust: &Trust, tables: &[u32], at: 
     let others: HashSet<&Object> = known.keys().filter(|object| !described.contains_key(object)).collect();
     let before = together(known.values().map(|known| &known.kept));
     let after = together(described.values().chain(others.iter().filter_map(|o| known.get(o)).map(|k| &k.kept)));
-    let difference = diff::diff(&before, &after, compat::MAJOR);
-    if let Some(subject) = difference.unsaid.first() {
-        let subject = crate::schema::deparse::postgres::shown_subject(subject);
-        return Err(Error::internal(format!("{subject} has changed in a way that is not carried over")));
-    }
-    let mut items: Vec<Item> = plan::in_order(&difference.steps, compat::MAJOR);
-    // The rest follows the rows, from the model.
-    items.retain(|item| item.kind.section() == Section::PreData);
     let stored: Vec<(Object, Known)> = described
         .into_iter()
         .map(|(object, kept)| (object, Known { standing: Standing::Followed, base: at.snapshot.to_owned(), kept }))
         .collect();
     destination.in_transaction(|destination| {
-        take_back(destination, task_id, at.oid)?;
+        let parts = take_back(destination, task_id, at.oid)?;
+        let half = without_unvalidated(&before, &parts);
+        let items = items(&before, &half)?.into_iter().chain(items(&half, &after)?);
+        // The rest follows the rows, from the model.
+        let items: Vec<Item> = items.filter(|item| item.kind.section() == Section::PreData).collect();
         run::run_once(destination, &items)?;
         destination.store_model(task_id, stored.iter().map(|(object, known)| (object, known)))
     })?;
     Ok(Defined::As(name, fed))
 }
 
+fn items(before: &Image, after: &Image) -> Result<Vec<Item>> {
+    let difference = diff::diff(before, after, compat::MAJOR);
+    match difference.unsaid.first() {
+        None => Ok(plan::in_order(&difference.steps, compat::MAJOR)),
+        Some(subject) => {
+            let subject = postgres::shown_subject(subject);
+            Err(Error::internal(format!("{subject} has changed in a way that is not carried over")))
+        }
+    }
+}
+
+/// A constraint that was to be validated aside goes, and is made again, whole, after the copy.
+fn without_unvalidated(image: &Image, parts: &[LatePart]) -> Image {
+    let mut image = image.clone();
+    for table in &mut image.tables {
+        table.constraints.retain(|k| !parts.contains(&LatePart::Validation(k.oid)));
+    }
+    image
+}
+
 /// What was to be done aside is done after the copy, as all else that follows the rows.
-fn take_back(destination: &mut Destination, task_id: &str, table: u32) -> Result<()> {
+fn take_back(destination: &mut Destination, task_id: &str, table: u32) -> Result<Vec<LatePart>> {
     // A partition that is to leave has nothing to do with its rows.
     let is_its = |item: &Pending| item.aside.table == table && item.aside.detach.is_none();
     if !destination.pending(task_id)?.iter().any(is_its) {
-        return Ok(());
+        return Ok(Vec::new());
     }
     destination.hold_items(task_id, table)?;
+    let mut parts = Vec::new();
     for item in destination.pending(task_id)?.into_iter().filter(is_its) {
         destination.remove_half_built(&item.aside)?;
         destination.unqueue(task_id, &item)?;
+        parts.push(item.part());
     }
-    Ok(())
+    Ok(parts)
 }

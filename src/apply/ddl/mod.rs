@@ -121,8 +121,9 @@ impl Applier {
         self.stand_still()?;
         let task_id = self.writer.task_id().to_owned();
         let selection = self.selection.clone();
-        let followed = selection.known().into_iter().collect();
+        let followed = selection.known().into_iter().chain(self.entering.iter().copied()).collect();
         let pending = self.pending()?;
+        let awaits_copies = self.copies || !self.entering.is_empty();
         let destination = self.writer.lanes.plain()?.exchange();
         leave_out_gone(destination, &task_id, xid, &snapshot, &mut captured)?;
         let before = ModelBefore { model: model(destination, &task_id, &captured, &pending)?, followed };
@@ -152,8 +153,13 @@ impl Applier {
         refuse::refuse_taken(destination, &decided)?;
         refuse::refuse_names_of_others(destination, &task_id, command, &mut decided)?;
         let emptied = loads.as_ref().and_then(|(table, name)| Some((*table, name.as_ref()?)));
-        let queue =
-            aside::Queue { task_id: &task_id, pending, emptied: emptied.map(|(table, _)| table), captured: &captured };
+        let queue = aside::Queue {
+            task_id: &task_id,
+            pending,
+            emptied: emptied.map(|(table, _)| table),
+            captured: &captured,
+            fits_together: !awaits_copies && decided.enter.is_empty() && selection.has_passed_copies(transaction),
+        };
         let mut divided = aside::divide(destination, command, &decided, queue)?;
         let emptyings = emptyings(&decided, emptied);
         let work =
@@ -199,7 +205,7 @@ impl Applier {
         self.has_asides |= left.waits();
         crate::failpoint::hit("apply_after_ddl")?;
         self.stands_alone = true;
-        self.brings_copies |= !decided.enter.is_empty();
+        self.entering.extend(decided.enter.iter().map(|(oid, _)| *oid));
         self.take_notice(transaction, &decided);
         match loads {
             Some((table, _)) => self.selection.reload([table]),

@@ -129,6 +129,15 @@ pub struct Facts<'a> {
     pub waiting: &'a BTreeSet<LatePart>,
     /// Tables that are large there.
     pub large: &'a HashSet<u32>,
+    /// Has the stream passed all copies? Tables that were copied at different moments need not fulfil a foreign key before that.
+    pub fits_together: bool,
+}
+
+impl Facts<'_> {
+    /// Is the validation of a constraint to wait?
+    fn put_off(&self, table: &Table, constraint: &Constraint) -> bool {
+        self.large.contains(&table.oid) || constraint.kind == ConstraintKind::ForeignKey && !self.fits_together
+    }
 }
 
 /// Tables whose size decides about steps.
@@ -170,12 +179,12 @@ fn waits(step: &Step, facts: &Facts) -> Option<LatePart> {
             (facts.waiting.contains(&part) && key_index(table, constraint, index).is_some()).then_some(part)
         }
         Action::AddConstraint { table, constraint } => {
-            let is_long = facts.large.contains(&table.oid) && is_validated_later(table, constraint);
-            is_long.then_some(LatePart::Validation(constraint.oid))
+            let waits = facts.put_off(table, constraint) && is_validated_later(table, constraint);
+            waits.then_some(LatePart::Validation(constraint.oid))
         }
         Action::AlterConstraint { table, constraint, change: ConstraintChange::Validate } => {
             let part = LatePart::Validation(constraint.oid);
-            (facts.large.contains(&table.oid) || facts.waiting.contains(&part)).then_some(part)
+            (facts.put_off(table, constraint) || facts.waiting.contains(&part)).then_some(part)
         }
         _ => None,
     }

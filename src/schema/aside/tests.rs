@@ -39,7 +39,7 @@ fn chosen(before: &Image, after: &Image, waiting: &[LatePart], is_large: bool) -
     let waiting: BTreeSet<LatePart> = waiting.iter().copied().collect();
     let before = without(before, &nothing_of(&waiting));
     let steps = diff(&before, after, MAJOR).steps;
-    set_aside(&steps, &Facts { waiting: &waiting, large: &large }).into_iter().collect()
+    set_aside(&steps, &Facts { waiting: &waiting, large: &large, fits_together: true }).into_iter().collect()
 }
 
 fn said(after: &Image, parts: &[LatePart]) -> Vec<String> {
@@ -264,4 +264,21 @@ fn a_view_without_rows_needs_none() {
     let image = Image { views: vec![view(40, "m", false)], ..Image::default() };
     let nothing = Image::default();
     assert!(filled(&diff(&nothing, &image, MAJOR).steps, &image.views).is_empty());
+}
+
+/// Tables that were copied at different moments.
+#[test]
+fn a_foreign_key_is_validated_when_all_copies_are_passed() {
+    let reference = constraint(32, "f", ConstraintKind::ForeignKey, "FOREIGN KEY (note) REFERENCES s.t(note)");
+    let (before, after) = (image(vec![table(10, "t"), table(30, "o")]), |valid: bool| {
+        let reference = Constraint { validated: valid, ..reference.clone() };
+        image(vec![table(10, "t"), Table { constraints: vec![reference, check(33, "c")], ..table(30, "o") }])
+    });
+    let nobody = (BTreeSet::new(), HashSet::new());
+    let early = Facts { waiting: &nobody.0, large: &nobody.1, fits_together: false };
+    let chosen = |before: &Image, after: &Image| set_aside(&diff(before, after, MAJOR).steps, &early);
+    let validation = BTreeSet::from([LatePart::Validation(32)]);
+    assert_eq!(chosen(&before, &after(true)), validation);
+    assert_eq!(chosen(&after(false), &after(true)), validation);
+    assert_eq!(chosen(&before, &after(false)), BTreeSet::new());
 }

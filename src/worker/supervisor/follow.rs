@@ -154,7 +154,10 @@ impl Following {
         }
         self.note_commands(context)?;
         self.watch_locks(context)?;
-        self.aside.attend(context.workers)?;
+        // Foreign keys hold only when the stream has passed all copies.
+        if !self.has_uncaught {
+            self.aside.attend(context.workers)?;
+        }
         self.tidy(context.task)?;
         context.life.sweep.go_on(context.task);
         context.serve_sequences()?;

@@ -88,3 +88,35 @@ fn a_table_is_dropped_before_its_turn() {
     pair.wait_for_state(DATABASE, TASK, "synchronizing");
     assert_equal(&pair);
 }
+
+/// What it refers to is copied when rows are gone that the copy of its own table still has.
+#[test]
+fn a_foreign_key_is_added_between_two_copies() {
+    let pair = Pair::builder().source_conf("courier.max_sync_workers_per_task", "1").start();
+    pair.source.run(
+        DATABASE,
+        "CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent SELECT generate_series(1, 100); \
+         CREATE TABLE child (id int PRIMARY KEY, parent_id int, v text); \
+         INSERT INTO child SELECT g, 1 + g % 100, repeat('v', 100) FROM generate_series(1, 5000) g",
+    );
+    pair.source.arm("tablesync_after_commit:wait");
+    let options = TaskOptions { ddl: Some("replicate"), ..TaskOptions::default() };
+    pair.start_task_with(DATABASE, TASK, &["public.*"], &options);
+    pair.source.wait_at("tablesync_after_commit");
+    let reference = "ALTER TABLE child ADD CONSTRAINT of_parent FOREIGN KEY (parent_id) REFERENCES parent";
+    pair.source.run(DATABASE, reference);
+    pair.source.run(DATABASE, "DELETE FROM child WHERE parent_id = 5; DELETE FROM parent WHERE id = 5");
+    pair.source.disarm();
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    assert_equal(&pair);
+    pair.source.run(
+        DATABASE,
+        "CREATE SCHEMA x; CREATE TABLE x.e (id int PRIMARY KEY); INSERT INTO x.e SELECT generate_series(1, 9)",
+    );
+    pair.source.run(
+        DATABASE,
+        "ALTER TABLE x.e SET SCHEMA public; ALTER TABLE parent ADD e_id int REFERENCES e; UPDATE parent SET e_id = id WHERE id < 4",
+    );
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    assert_equal(&pair);
+}

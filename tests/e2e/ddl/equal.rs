@@ -21,10 +21,15 @@ pub fn difference_in_rows(pair: &Pair, prefix: &str) -> Option<String> {
     rows(pair, prefix, &both)
 }
 
-/// Waits until the stream has passed, then compares schema `public`.
+/// Waits until the stream has passed, and what was left aside is done, then compares schema `public`.
 #[track_caller]
 pub fn assert_equal(pair: &Pair) {
     pair.caught_up(DATABASE, TASK);
+    pair.source.wait_until(
+        DATABASE,
+        "nothing is left aside",
+        "NOT EXISTS (SELECT FROM courier.ddl WHERE state = 'aside')",
+    );
     if let Some(difference) = difference(pair, "public") {
         panic!("{difference}\n{}\n{}", pair.source.describe(DATABASE), pair.destination.log_tail(30));
     }
