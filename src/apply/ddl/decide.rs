@@ -82,8 +82,12 @@ pub fn decide(
     let mut decided = Decided::default();
     let standings = standings(said, &known, &names, &mut decided)?;
     let joining = decided.follow.iter().map(|(oid, ..)| *oid).chain(decided.enter.iter().map(|(oid, _)| *oid));
-    let without_rows =
-        standings.iter().filter(|(_, standing)| **standing == Standing::Passing).map(|((_, oid), _)| *oid);
+    // Those that pass are described as well, also where the command says no more of them than a name.
+    let passes = |(object, known): (&Object, &Known)| {
+        let standing = standings.get(object).copied().unwrap_or(known.standing);
+        (standing == Standing::Passing).then_some(object.1)
+    };
+    let without_rows: Vec<u32> = known.model.iter().filter_map(passes).collect();
     let leaving: HashSet<u32> = decided.unfollow.iter().copied().chain(without_rows).collect();
     let there: HashSet<u32> = known.followed.iter().copied().chain(joining).chain(leaving.iter().copied()).collect();
     let there: Vec<u32> = there.into_iter().collect();

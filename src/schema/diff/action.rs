@@ -207,14 +207,22 @@ pub enum Action<'a> {
     Rename {
         subject: Subject<'a>,
         to: Cow<'a, str>,
-        /// The name at the end, where this is half of the way there; so below.
-        end: Option<Name>,
+        way: Way,
     },
     SetSchema {
         subject: Subject<'a>,
         to: Cow<'a, str>,
-        end: Option<Name>,
+        way: Way,
     },
+}
+
+/// What tells whether something has got another name.
+#[derive(Clone, Debug, Default)]
+pub struct Way {
+    /// The name at the end, where this is the beginning of the way there.
+    pub end: Option<Name>,
+    /// Nobody has the former name afterwards: what still has it has not gone, whoever may have the new one.
+    pub vacates: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::matching::{self, Likeness};
 use super::names::TYPES;
 use super::parts::of;
-use super::{Action, Comparison, RELATIONS, Subject, pairs};
+use super::{Action, Comparison, RELATIONS, Subject, Way, pairs};
 use crate::schema::image::{Class, Firing, Name, Routine, Rule, Table, View};
 use crate::schema::kind::Kind;
 
@@ -37,14 +37,14 @@ impl<'a> Comparison<'a> {
         if from.schema != new.name.schema {
             let subject = Subject::routine(new, Cow::Owned(from.clone()));
             let to = new.name.schema.as_str().into();
-            self.step(Kind::SetSchema, level, Action::SetSchema { subject, to, end: None });
+            self.step(Kind::SetSchema, level, Action::SetSchema { subject, to, way: Way::default() });
         }
         if from.name != new.name.name {
             let subject = Subject::routine(new, Cow::Owned(Name::new(&new.name.schema, &from.name)));
             self.step(
                 Kind::RenamePart,
                 level,
-                Action::Rename { subject, to: new.name.name.as_str().into(), end: None },
+                Action::Rename { subject, to: new.name.name.as_str().into(), way: Way::default() },
             );
         }
         if old.definition != new.definition {
@@ -84,7 +84,7 @@ impl<'a> Comparison<'a> {
         self.rename_inside(0, renamed, |from, to| Action::Rename {
             subject: Subject::Column(&after.name, from),
             to,
-            end: None,
+            way: Way::default(),
         });
         let is_other = old.definition != new.definition || before.options != after.options;
         match new.is_materialized() {
@@ -160,7 +160,7 @@ impl<'a> Comparison<'a> {
         self.rename_inside(self.depth(table), renamed, |from, to| Action::Rename {
             subject: Subject::Rule(&table.name, from),
             to,
-            end: None,
+            way: Way::default(),
         });
     }
 }

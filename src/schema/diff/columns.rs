@@ -3,7 +3,7 @@
 
 use super::casts::{Castable, is_by_text};
 use super::table::Value;
-use super::{Action, ColumnChange, Comparison, Subject, pairs};
+use super::{Action, ColumnChange, Comparison, Subject, Way, pairs};
 use crate::schema::image::{Column, Image, Name, Sequence, Table};
 use crate::schema::inherit::Style;
 use crate::schema::kind::Kind;
@@ -29,7 +29,7 @@ impl<'a> Comparison<'a> {
         self.rename_inside(self.depth(table), renamed, |from, to| Action::Rename {
             subject: Subject::Column(&table.name, from),
             to,
-            end: None,
+            way: Way::default(),
         });
     }
 

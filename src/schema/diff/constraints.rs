@@ -1,7 +1,7 @@
 //! Constraints of tables, those that have a key's index included: the index and its key are one object, renamed as an index.
 
 use super::matching::{self, Likeness};
-use super::{Action, Comparison, ConstraintChange, Subject};
+use super::{Action, Comparison, ConstraintChange, Subject, Way};
 use crate::schema::image::{Class, Constraint, ConstraintKind, Index, Table};
 use crate::schema::kind::Kind;
 
@@ -48,7 +48,7 @@ impl<'a> Comparison<'a> {
         self.rename_inside(self.depth(table), renamed, |from, to| Action::Rename {
             subject: Subject::Constraint(&table.name, from),
             to,
-            end: None,
+            way: Way::default(),
         });
     }
 

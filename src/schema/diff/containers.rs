@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::names::{self, Move, RELATIONS};
 use super::renames::COLLATIONS;
-use super::{Action, Comparison, Subject, pairs};
+use super::{Action, Comparison, Subject, Way, pairs};
 use crate::schema::image::{Collation, Extension, Name, Schema};
 use crate::schema::kind::Kind;
 
@@ -38,8 +38,10 @@ impl<'a> Comparison<'a> {
             moves.push(Move { oid, spaces: RELATIONS, from: name(from), to });
         }
         for (level, leg) in (0..).zip(names::legs(&moves)) {
+            let vacates = !self.after.schemas.iter().any(|schema| schema.name == leg.from.name);
             let subject = Subject::Schema(Cow::Owned(leg.from.name));
-            self.step(Kind::RenameSchema, level, Action::Rename { subject, to: leg.to.name.into(), end: None });
+            let way = Way { end: None, vacates };
+            self.step(Kind::RenameSchema, level, Action::Rename { subject, to: leg.to.name.into(), way });
         }
         for name in dropped {
             self.step(Kind::DropContainer, 1, Action::Drop(Subject::Schema(Cow::Owned(name))));
@@ -73,7 +75,11 @@ impl<'a> Comparison<'a> {
         }
         if self.renames.schema(&old.schema) != new.schema {
             let subject = Subject::Extension(&new.name);
-            self.step(Kind::SetSchema, 0, Action::SetSchema { subject, to: new.schema.as_str().into(), end: None });
+            self.step(
+                Kind::SetSchema,
+                0,
+                Action::SetSchema { subject, to: new.schema.as_str().into(), way: Way::default() },
+            );
         }
         self.expect(Subject::Extension(&new.name), &old.name, &new.name);
     }

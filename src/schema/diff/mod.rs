@@ -41,7 +41,7 @@ use names::RELATIONS;
 use renames::Renames;
 
 pub use action::{
-    Action, ColumnChange, ConstraintChange, DomainChange, IndexChange, SequenceChange, TableChange, TypeChange,
+    Action, ColumnChange, ConstraintChange, DomainChange, IndexChange, SequenceChange, TableChange, TypeChange, Way,
 };
 pub use subject::Subject;
 pub use table::{ColumnDefinition, Element, NotNull, Value};

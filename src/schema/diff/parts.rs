@@ -2,7 +2,7 @@
 
 use super::matching::{self, Likeness};
 use super::renames::STATISTICS;
-use super::{Action, Comparison, Subject};
+use super::{Action, Comparison, Subject, Way};
 use crate::schema::image::{Class, Firing, Policy, ReplicaIdentity, Statistics, Table, Trigger};
 use crate::schema::kind::Kind;
 
@@ -116,7 +116,7 @@ impl<'a> Comparison<'a> {
         self.rename_inside(self.depth(table), renamed, |from, to| Action::Rename {
             subject: Subject::Trigger(&table.name, from),
             to,
-            end: None,
+            way: Way::default(),
         });
     }
 
@@ -188,7 +188,7 @@ impl<'a> Comparison<'a> {
         self.rename_inside(self.depth(table), renamed, |from, to| Action::Rename {
             subject: Subject::Policy(&table.name, from),
             to,
-            end: None,
+            way: Way::default(),
         });
     }
 

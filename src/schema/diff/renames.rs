@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use super::names::{self, Move, RELATIONS, TYPES};
-use super::{Action, Comparison, Subject, pairs};
+use super::{Action, Comparison, Subject, Way, pairs};
 use crate::schema::image::{Image, Name, Table, Type, TypeForm};
 use crate::schema::kind::Kind;
 
@@ -76,12 +76,17 @@ impl<'a> Renames<'a> {
         moves.push((Move { oid, spaces: RELATIONS, from, to }, subject));
     }
 
+    /// Does something of the later image have the name?
+    fn is_taken(&self, spaces: u8, name: &Name) -> bool {
+        let is_taken = |space| spaces & space != 0 && self.taken.contains(&(space, Cow::Borrowed(name)));
+        [RELATIONS, TYPES, COLLATIONS].into_iter().any(is_taken)
+    }
+
     /// Something that is dropped at the end: by the name that it has then, which is another one when somebody else gets its own.
     pub fn leave(&mut self, oid: u32, spaces: u8, old: &Name, subject: Named<'a>) -> Name {
         let from = self.name(old);
-        let is_taken = |space| spaces & space != 0 && self.taken.contains(&(space, Cow::Borrowed(&from)));
-        let is_wanted = [RELATIONS, TYPES, COLLATIONS].into_iter().any(is_taken);
-        let to = if is_wanted { Name::new(&from.schema, names::temporary(oid)) } else { from.clone() };
+        let to =
+            if self.is_taken(spaces, &from) { Name::new(&from.schema, names::temporary(oid)) } else { from.clone() };
         self.moves.push((Move { oid, spaces, from, to: to.clone() }, subject));
         to
     }
@@ -96,15 +101,14 @@ impl<'a> Comparison<'a> {
             for leg in names::legs(&moves) {
                 level += 1;
                 let is_to_another_schema = leg.is_to_another_schema();
+                let spaces = moves[leg.of].spaces;
+                let vacates = spaces & STATISTICS == 0 && !self.renames.is_taken(spaces, &leg.from);
+                let way = Way { end: leg.end, vacates };
                 let subject = subjects[leg.of](Cow::Owned(leg.from));
                 if is_to_another_schema {
-                    self.step(
-                        Kind::SetSchema,
-                        level,
-                        Action::SetSchema { subject, to: leg.to.schema.into(), end: leg.end },
-                    );
+                    self.step(Kind::SetSchema, level, Action::SetSchema { subject, to: leg.to.schema.into(), way });
                 } else {
-                    self.step(Kind::Rename, level, Action::Rename { subject, to: leg.to.name.into(), end: leg.end });
+                    self.step(Kind::Rename, level, Action::Rename { subject, to: leg.to.name.into(), way });
                 }
             }
         }
@@ -140,6 +144,9 @@ fn taken(image: &Image) -> HashSet<(u8, Cow<'_, Name>)> {
         taken.insert((RELATIONS, Cow::Borrowed(&table.name)));
         taken.insert((TYPES, Cow::Borrowed(&table.name)));
         taken.extend(inside(table).map(|name| (RELATIONS, Cow::Owned(Name::new(&table.name.schema, name)))));
+    }
+    for view in &image.views {
+        taken.extend([RELATIONS, TYPES].map(|space| (space, Cow::Borrowed(view.name()))));
     }
     taken.extend(image.sequences.iter().map(|sequence| (RELATIONS, Cow::Borrowed(&sequence.name))));
     for of in &image.types {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::names::TYPES;
 use super::renames::spaces_of;
-use super::{Action, Comparison, DomainChange, Subject, TypeChange, pairs};
+use super::{Action, Comparison, DomainChange, Subject, TypeChange, Way, pairs};
 use crate::schema::image::{Attribute, Domain, DomainConstraint, EnumLabel, Range, Type, TypeForm};
 use crate::schema::kind::Kind;
 
@@ -165,7 +165,7 @@ impl<'a> Comparison<'a> {
         self.rename_inside(BEFORE_TABLES, renamed, |from, to| Action::Rename {
             subject: Subject::DomainConstraint(name, from),
             to,
-            end: None,
+            way: Way::default(),
         });
         let is_same = self.renames.type_name(&before.base) == after.base
             && !self.collation_is_other(before.collation.as_ref(), after.collation.as_ref());

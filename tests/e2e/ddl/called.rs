@@ -6,7 +6,7 @@ use pg_courier_tests::{Pair, TaskOptions};
 
 use super::equal::assert_equal;
 use super::passing::{followed_pair, while_paused};
-use crate::common::TASK;
+use crate::common::{TASK, assert_mentions};
 
 /// What a person runs who has made a table anew beside the one that is used.
 const EXCHANGE: &str = "BEGIN; ALTER TABLE live RENAME TO old; ALTER INDEX live_pkey RENAME TO old_pkey; ALTER INDEX live_v RENAME TO old_v; \
@@ -94,5 +94,31 @@ fn names_go_round_before_a_copy() {
         DATABASE,
         "DROP INDEX t_id_n; ALTER INDEX s_v RENAME TO t_v; ALTER TABLE t RENAME TO t1; INSERT INTO t1 (v) VALUES ('last'); ALTER TABLE o DROP far",
     );
+    assert_equal(&pair);
+}
+
+/// It is `t` there on its way from `x.t` to `u`, or not at all: another table is called `t` by then.
+#[test]
+fn a_table_that_comes_back_takes_no_name_of_others_on_its_way() {
+    let pair = followed_pair();
+    pair.source.run(DATABASE, "ALTER TABLE k SET SCHEMA x");
+    pair.source.run(DATABASE, "ALTER TABLE x.k RENAME TO u; INSERT INTO x.u VALUES (100, 1)");
+    pair.source.run(DATABASE, "CREATE TABLE k (id int, v text); INSERT INTO k VALUES (1, 'another one')");
+    pair.caught_up(DATABASE, TASK);
+    pair.source.run(DATABASE, "ALTER TABLE x.u SET SCHEMA public");
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    assert_equal(&pair);
+}
+
+/// The destination has a table of its own under the new name: that is no sign that the command has been applied.
+#[test]
+fn a_name_that_somebody_else_has_there_is_not_taken_for_the_tables() {
+    let pair = followed_pair();
+    pair.destination.run(DATABASE, "CREATE TABLE u (id int PRIMARY KEY, t_id int)");
+    pair.source.run(DATABASE, "ALTER TABLE k RENAME TO u; INSERT INTO u VALUES (100, 1)");
+    assert_mentions(&pair.failure(DATABASE, TASK), &["relation \"u\" already exists"]);
+    assert_eq!(pair.destination.value(DATABASE, "SELECT count(*) FROM u"), "0");
+    pair.destination.run(DATABASE, "DROP TABLE u");
+    pair.call(DATABASE, "resume", TASK);
     assert_equal(&pair);
 }

@@ -206,3 +206,13 @@ fn names_come_with_their_commands_before_the_moment_of_the_copy() {
     let beside = decided_at("79:80:", 79, &captured(vec![table(10, "t")], &[]), again);
     assert!(beside.store.is_empty(), "{:?}", beside.after.tables[0].name);
 }
+
+#[test]
+fn a_table_that_passes_has_the_names_of_each_moment_too() {
+    let mut passing = before_as(Standing::Passing);
+    passing.model.values_mut().for_each(|known| known.kept.named_at = Some("70:70:".to_owned()));
+    let renamed = decided_at("80:80:", 80, &captured(vec![table(10, "other")], &[]), passing);
+    assert_eq!(renamed.after.tables[0].name.name, "other");
+    assert_eq!(renamed.store[&(Class::Relation, 10)].standing, Standing::Passing);
+    assert!(renamed.follow.is_empty());
+}

@@ -5,7 +5,7 @@ use super::objects::{bounded, changed, domain_changed, is_owned, owned_by, seque
 use super::{code, subject};
 use crate::logicalrep::array::text_array;
 use crate::logicalrep::names::quote_literal;
-use crate::schema::diff::{Action, SequenceChange, Subject, TypeChange};
+use crate::schema::diff::{Action, SequenceChange, Subject, TypeChange, Way};
 use crate::schema::image::Extension;
 
 pub(super) fn query(action: &Action) -> String {
@@ -22,11 +22,7 @@ pub(super) fn query(action: &Action) -> String {
             let is_other = format!("NOT {}", is_defined(subject, definition));
             exists_not(subject, Some(&is_other))
         }
-        Action::Rename { subject, end: Some(end), .. } | Action::SetSchema { subject, end: Some(end), .. } => {
-            let (half, condition) = place(action);
-            let end = subject.clone().moved(&end.schema).renamed(&end.name.as_str().into());
-            format!("{} OR {}", exists(&half, condition.as_deref()), exists(&end, None).trim_start_matches("SELECT "))
-        }
+        Action::Rename { subject, way, .. } | Action::SetSchema { subject, way, .. } => has_gone(action, subject, way),
         // Both are asked by former names, which nothing has any more once they are others.
         Action::DetachTable { table, parent, bound } => {
             exists_not(&Subject::Table(table.name.cow()), Some(&is_child_with_other(parent, *bound)))
@@ -52,6 +48,21 @@ pub(super) fn query(action: &Action) -> String {
             exists(&subject, condition.as_deref())
         }
     }
+}
+
+/// It has the new name, or that at the end; not if it is where it was.
+fn has_gone(action: &Action, from: &Subject, way: &Way) -> String {
+    let (to, condition) = place(action);
+    let mut names = vec![exists(&to, condition.as_deref())];
+    names.extend(way.end.iter().map(|end| {
+        let end = from.clone().moved(&end.schema).renamed(&end.name.as_str().into());
+        exists(&end, None).replacen("SELECT ", "", 1)
+    }));
+    if way.vacates {
+        let still = format!(" AND {}", exists_not(from, None).replacen("SELECT ", "", 1));
+        names.iter_mut().for_each(|question| question.push_str(&still));
+    }
+    names.join(" OR ")
 }
 
 fn exists(subject: &Subject, condition: Option<&str>) -> String {

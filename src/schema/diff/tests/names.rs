@@ -7,7 +7,11 @@ fn names_change_and_objects_stay() {
     assert_said(|image| image.tables[0].name = Name::new("s", "u"), &["ALTER TABLE s.t RENAME TO u"]);
     assert_said(
         |image| image.tables[0].name = Name::new("z", "u"),
-        &["ALTER TABLE s.t SET SCHEMA z", "ALTER TABLE z.t RENAME TO u"],
+        &[
+            "ALTER TABLE s.t RENAME TO courier_renaming_10",
+            "ALTER TABLE s.courier_renaming_10 SET SCHEMA z",
+            "ALTER TABLE z.courier_renaming_10 RENAME TO u",
+        ],
     );
     assert_said(|image| image.types[0].name = Name::new("s", "e"), &["ALTER DOMAIN s.d RENAME TO e"]);
     assert_said(|image| image.sequences[0].name = Name::new("s", "r"), &["ALTER SEQUENCE s.q RENAME TO r"]);
