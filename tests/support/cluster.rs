@@ -369,6 +369,22 @@ impl Cluster {
         self.wait_until_accepting();
     }
 
+    /// The same of one that may end by itself before it is killed: whether that was so.
+    #[track_caller]
+    pub fn kill_if_running(&self, pid: i32) -> bool {
+        // What has stopped does not end by itself any more.
+        kill(pid, libc::SIGSTOP);
+        let has_stopped = wait::poll(Duration::from_secs(60), || match procfs::state(pid) {
+            Some('T') => Some(true),
+            None | Some('Z' | 'X') => Some(false),
+            Some(_) => None,
+        });
+        has_stopped == Some(true) && {
+            self.kill_process(pid);
+            true
+        }
+    }
+
     /// As `pg_terminate_backend` does.
     pub fn terminate_process(&self, pid: i32) {
         kill(pid, libc::SIGTERM);

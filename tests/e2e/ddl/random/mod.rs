@@ -38,7 +38,7 @@ enum Worker {
     IsEnded,
 }
 
-fn kills() -> usize {
+fn rounds() -> usize {
     let given = std::env::var("COURIER_ROUNDS").ok().and_then(|text| text.parse().ok());
     given.unwrap_or_else(|| sized(20, 200))
 }
@@ -122,7 +122,7 @@ fn four_sessions(world: &World) {
     });
     pair.source.run(DATABASE, world.beginning);
     follow(&pair);
-    let counts = Counts::default();
+    let (counts, mut kills) = (Counts::default(), 0);
     let seeds: Vec<u64> = (0..SESSIONS).map(|_| rng.next_u64()).collect();
     std::thread::scope(|scope| {
         for seed in seeds {
@@ -130,7 +130,7 @@ fn four_sessions(world: &World) {
             scope.spawn(move || session(pair, Rng::new(seed), world, counts));
         }
         let _end = StopAtEnd(&counts);
-        for round in 0..kills() {
+        for round in 0..rounds() {
             let goal = counts.done.load(Ordering::Relaxed) + 40;
             let so_far = || counts.done.load(Ordering::Relaxed);
             let happened = wait::poll(LONG, || (so_far() >= goal).then_some(()));
@@ -145,7 +145,7 @@ fn four_sessions(world: &World) {
                 panic!("nothing to kill in round {round}\n{}\n{}", commands(&pair), pair.source.describe(DATABASE));
             };
             match world.worker {
-                Worker::IsKilled => pair.source.kill_process(pid),
+                Worker::IsKilled => kills += usize::from(pair.source.kill_if_running(pid)),
                 Worker::IsEnded => pair.source.terminate_process(pid),
             }
             // A task that is started ten times without coming to rest waits for a person.
@@ -159,8 +159,9 @@ fn four_sessions(world: &World) {
         }
     });
     let (done, refused) = (counts.done.into_inner(), counts.refused.into_inner());
-    println!("{done} statements done, {refused} refused");
+    println!("{done} statements done, {refused} refused, {kills} times killed");
     assert!(done > refused / 5, "most of it is about something");
+    assert!(world.worker == Worker::IsEnded || kills > rounds() / 2, "most of the workers were there to be killed");
     pair.wait_for_state_within(DATABASE, TASK, "synchronizing", LONG);
     // Rows that others wrote while one was being refreshed are in it on the destination, where it happens at the end of the transaction.
     let views = pair.source.rows(DATABASE, "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'm'");
