@@ -25,7 +25,7 @@ fn objects_at_random() {
     four_sessions(&world("objects_at_random", statement, Worker::IsKilled));
 }
 
-/// Two tables leave and come back, and exchange names.
+/// Two tables leave and come back, and exchange names. What has left keeps its name: it is nobody's there, and stops a task that wants the name.
 #[test]
 fn reach_at_random() {
     let statement = |rng: &mut Rng| match rng.between(0, 9) {
@@ -71,8 +71,7 @@ fn moves(rng: &mut Rng) -> String {
     match rng.between(0, 11) {
         0..=3 => format!("ALTER TABLE {table} SET SCHEMA stage"),
         4..=7 => format!("ALTER TABLE stage.{table} SET SCHEMA public"),
-        8 => format!("ALTER TABLE {table} RENAME TO {other}"),
-        9 => format!("ALTER TABLE stage.{table} RENAME TO {other}"),
+        8 | 9 => format!("ALTER TABLE {table} RENAME TO {other}"),
         10 => format!("DROP TABLE {table} CASCADE; CREATE TABLE {table} (id int PRIMARY KEY, ref int, v text)"),
         _ => "ALTER TABLE m RENAME TO x; ALTER TABLE w RENAME TO m; ALTER TABLE x RENAME TO w".to_owned(),
     }
