@@ -77,6 +77,8 @@ pub fn keep_names(described: &mut HashMap<Object, Kept>, known: &BTreeMap<Object
         let Some(known) = known.get(object) else { continue };
         let mut called = later.called_as(&known.kept);
         called.named_at = Some(known.kept.named_at.clone().unwrap_or_else(|| known.base.clone()));
+        // Whoever describes it later, and has not seen them, has older names.
+        called.changed.clone_from(&known.kept.changed);
         moves.note(later, &called);
         *later = called;
     }
@@ -161,7 +163,7 @@ fn ends_on(definition: &str, word: &str, from: &Name, to: &Name) -> String {
 mod tests {
     use super::*;
     use crate::schema::image::{Image, Owner, Schema};
-    use crate::schema::model::Standing;
+    use crate::schema::model::{Facet, Standing};
     use crate::schema::samples::{self, column, constraint, image, index, table};
 
     #[test]
@@ -252,9 +254,12 @@ mod tests {
         assert_eq!(of.image.tables[0].columns[0].expression.as_deref(), Some("nextval('s.t_seq'::regclass)"));
         assert_eq!(of.named_at.as_deref(), Some(""));
         // A second copy is of a later moment, with the names of the same one.
-        let again = BTreeMap::from([((Class::Relation, 1), known(of.clone(), "9:9:"))]);
+        let mut of = of.clone();
+        of.changed.insert(Facet::Own, 8);
+        let again = BTreeMap::from([((Class::Relation, 1), known(of, "9:9:"))]);
         let mut described = HashMap::from([((Class::Relation, 1), of_table(table(1, "v")))]);
         keep_names(&mut described, &again);
-        assert_eq!(described[&(Class::Relation, 1)].named_at.as_deref(), Some(""));
+        let of = &described[&(Class::Relation, 1)];
+        assert_eq!((of.named_at.as_deref(), of.changed.get(&Facet::Own)), (Some(""), Some(&8)));
     }
 }

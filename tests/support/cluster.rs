@@ -151,7 +151,7 @@ impl Cluster {
             directory,
             postmaster: Mutex::new(None),
         };
-        standby.create_directory();
+        create_directory(&standby.directory);
         self.run("postgres", &format!("SELECT pg_create_physical_replication_slot({}, true)", sql::literal(name)));
         let mut backup = self.program("pg_basebackup", "postgres");
         account().applied_to(&mut backup, &standby.directory);
@@ -177,7 +177,7 @@ impl Cluster {
             postmaster: Mutex::new(None),
             environment: self.environment.clone(),
         };
-        copy.create_directory();
+        create_directory(&copy.directory);
         copy
     }
 
@@ -216,7 +216,7 @@ impl Cluster {
     // --- life and death ---------------------------------------------------------
 
     fn initialize(&self, settings: &[(String, String)]) {
-        self.create_directory();
+        create_directory(&self.directory);
         fresh::initialize(self.install, &self.directory);
         let common = [
             // A crash of the server loses nothing with it off, only one of the machine does.
@@ -234,12 +234,6 @@ impl Cluster {
         // Failpoints come and go here, also while the server is in recovery.
         self.write_failpoints("");
         self.configure(common.into_iter().chain(given));
-    }
-
-    fn create_directory(&self) {
-        fs::create_dir(&self.directory).expect("scratch is writable");
-        fs::set_permissions(&self.directory, fs::Permissions::from_mode(0o755)).expect("ours");
-        account().own(&self.directory).expect("root may give files away");
     }
 
     /// Appends to postgresql.conf, where the last line counts.
@@ -717,6 +711,13 @@ impl Drop for Cluster {
         // The disk is shared by all tests of the run.
         let _ = fs::remove_dir_all(self.data_directory());
     }
+}
+
+/// For the account of the servers.
+pub(crate) fn create_directory(path: &Path) {
+    fs::create_dir(path).expect("scratch is writable");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("ours");
+    account().own(path).expect("root may give files away");
 }
 
 pub(crate) fn copy_directory(from: &Path, to: &Path) {

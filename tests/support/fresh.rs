@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -12,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::account::account;
-use crate::cluster::{SUPERUSER, copy_directory};
+use crate::cluster::{SUPERUSER, copy_directory, create_directory};
 use crate::install::Install;
 use crate::scratch::scratch;
 
@@ -48,9 +47,7 @@ fn made(install: &Install) -> PathBuf {
 
 fn make(program: &Path, number: usize) -> PathBuf {
     let directory = scratch().path().join(format!("initdb{number}"));
-    fs::create_dir(&directory).expect("scratch is writable");
-    fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).expect("ours");
-    account().own(&directory).expect("root may give files away");
+    create_directory(&directory);
     let mut initdb = Command::new(program);
     initdb.args(["-D", "data", "-U", SUPERUSER, "-E", "UTF8", "--locale=C", "--no-sync"]);
     run(initdb.args(["--auth-local=trust", "--auth-host=scram-sha-256"]), &directory);
