@@ -171,12 +171,15 @@ impl Destination {
         for row in &rows {
             here.insert(row.parse::<u32>(0)?, row.string(1)?);
         }
-        let lost: Vec<String> = copies
-            .iter()
-            .filter(|copy| here.get(&copy.relid) != copy.snapshot.as_ref())
-            .map(TaskTable::shown)
-            .collect();
-        let Some(first) = lost.first() else { return Ok(()) };
+        let is_lost = |copy: &&TaskTable| here.get(&copy.relid) != copy.snapshot.as_ref();
+        let lost: Vec<&TaskTable> = copies.iter().filter(is_lost).collect();
+        if lost.is_empty() {
+            return Ok(());
+        }
+        // The source has not heard yet that these are to be copied again.
+        let waiting = self.entering(task_id)?;
+        let lost: Vec<&TaskTable> = lost.into_iter().filter(|copy| !waiting.contains(&copy.relid)).collect();
+        let Some(first) = lost.first().map(|copy| copy.shown()) else { return Ok(()) };
         let name = quote_literal(task);
         Err(Error::new(
             sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,

@@ -1,6 +1,8 @@
 //! What a task has applied of the source's definitions, kept where it was applied and changed in the transactions that apply it: after
 //! any crash it is what the destination has.
 
+use std::collections::HashSet;
+
 use serde_json::json;
 
 use super::Destination;
@@ -129,6 +131,16 @@ impl Destination {
             })
         };
         rows.iter().map(table).collect()
+    }
+
+    /// Tables that wait for their copies; none where the tables are of 0.1.0.
+    pub fn entering(&mut self, task_id: &str) -> Result<HashSet<u32>> {
+        let rows = self.connection.exec("SELECT pg_catalog.to_regclass('courier_applied.object') IS NOT NULL")?;
+        if !rows.first().map_or(Ok(false), |row| row.bool(0))? {
+            return Ok(HashSet::new());
+        }
+        let tables = self.model_tables(task_id)?;
+        Ok(tables.iter().filter(|table| table.standing == Standing::Entering).map(|table| table.oid).collect())
     }
 
     pub fn store_model<'a>(

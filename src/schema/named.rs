@@ -56,15 +56,36 @@ fn literal(name: &Name) -> String {
     format!("{}::regclass", quote_literal(&name.shown()))
 }
 
+/// What becomes of the names of parts that are of a later moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Later {
+    Keep,
+    /// Others may have those names until then: an index that the first commands do not know is called after nothing but itself.
+    NotYet,
+}
+
+impl Later {
+    fn name(self, oid: u32, name: &str) -> String {
+        match self {
+            Later::Keep => name.to_owned(),
+            Later::NotYet => format!("courier_unnamed_{oid}"),
+        }
+    }
+}
+
 impl Kept {
     /// The same under the names that `then` has for it. Parts that `then` has not keep theirs.
     pub fn called_as(&self, then: &Kept) -> Kept {
+        self.called(then, Later::Keep)
+    }
+
+    fn called(&self, then: &Kept, later: Later) -> Kept {
         let mut called = self.clone();
         for (of, then) in called.image.sequences.iter_mut().zip(&then.image.sequences) {
             of.name.clone_from(&then.name);
         }
         for (of, then) in called.image.tables.iter_mut().zip(&then.image.tables) {
-            table_as(of, then);
+            table_as(of, then, later);
         }
         called
     }
@@ -73,12 +94,27 @@ impl Kept {
 /// Keeps the names that the model has for what is described as of a later moment, until the commands come that give the later ones.
 pub fn keep_names(described: &mut HashMap<Object, Kept>, known: &BTreeMap<Object, Known>) {
     let mut moves = Moves::default();
+    let has_been = described.iter().any(|(object, kept)| !kept.image.tables.is_empty() && known.contains_key(object));
     for (object, later) in described.iter_mut().filter(|(object, _)| object.0 == Class::Relation) {
-        let Some(known) = known.get(object) else { continue };
-        let mut called = later.called_as(&known.kept);
-        called.named_at = Some(known.kept.named_at.clone().unwrap_or_else(|| known.base.clone()));
-        // Whoever describes it later, and has not seen them, has older names.
-        called.changed.clone_from(&known.kept.changed);
+        let called = match known.get(object) {
+            Some(known) => Kept {
+                named_at: Some(known.kept.named_at.clone().unwrap_or_else(|| known.base.clone())),
+                // Whoever describes it later, and has not seen them, has older names.
+                changed: known.kept.changed.clone(),
+                ..later.called(&known.kept, Later::NotYet)
+            },
+            // It comes with a command that brings its name.
+            None if has_been && !later.image.sequences.is_empty() => {
+                let mut called = Kept { named_at: Some(String::new()), ..later.clone() };
+                called
+                    .image
+                    .sequences
+                    .iter_mut()
+                    .for_each(|of| of.name.name = Later::NotYet.name(of.oid, &of.name.name));
+                called
+            }
+            None => continue,
+        };
         moves.note(later, &called);
         *later = called;
     }
@@ -90,23 +126,25 @@ pub fn keep_names(described: &mut HashMap<Object, Kept>, known: &BTreeMap<Object
     });
 }
 
-fn table_as(table: &mut Table, then: &Table) {
+fn table_as(table: &mut Table, then: &Table, later: Later) {
     let old = std::mem::replace(&mut table.name, then.name.clone());
     for index in &mut table.indexes {
-        let name = then.index(index.oid).map_or_else(|| index.name.clone(), |then| then.name.clone());
+        let name = then.index(index.oid).map_or_else(|| later.name(index.oid, &index.name), |then| then.name.clone());
         rename_index(index, (&old, &then.name), name);
     }
     for key in table.constraints.iter_mut().filter(|key| is_key(key.kind)) {
-        if let Some(then) = then.constraints.iter().find(|then| then.oid == key.oid) {
-            key.name.clone_from(&then.name);
-        }
+        key.name = match then.constraints.iter().find(|then| then.oid == key.oid) {
+            Some(then) => then.name.clone(),
+            None => later.name(key.oid, &key.name),
+        };
         for index in table.indexes.iter_mut().filter(|index| index.constraint == Some(key.oid)) {
             index.name.clone_from(&key.name);
         }
     }
     for statistics in &mut table.statistics {
         let name = then.statistics.iter().find(|then| then.oid == statistics.oid).map(|then| then.name.clone());
-        let name = name.unwrap_or_else(|| statistics.name.clone());
+        let name = name
+            .unwrap_or_else(|| Name::new(&statistics.name.schema, later.name(statistics.oid, &statistics.name.name)));
         let text = statistics.definition.replacen(&statistics.name.shown(), &name.shown(), 1);
         (statistics.definition, statistics.name) = (ends_on(&text, " FROM ", &old, &then.name), name);
     }
@@ -124,7 +162,7 @@ fn table_as(table: &mut Table, then: &Table) {
         let Some(sequence) = column.identity.as_mut().and_then(|of| of.sequence.as_mut()) else { continue };
         match before.filter(|before| before.oid == sequence.oid) {
             Some(before) => sequence.name = before.name,
-            None => sequence.name.schema.clone_from(&then.name.schema),
+            None => sequence.name = Name::new(&then.name.schema, later.name(sequence.oid, &sequence.name.name)),
         }
         if let Some(owner) = &mut sequence.owner {
             owner.table.clone_from(&then.name);
@@ -203,6 +241,35 @@ mod tests {
         );
         assert_eq!(called.constraints.iter().map(|of| of.name.as_str()).collect::<Vec<_>>(), ["t_pkey", "positive"]);
         assert!(!called.is_torn());
+    }
+
+    /// Its name may be that of another index on the way: of one that moves into its schema, or out of the task's reach.
+    #[test]
+    fn an_index_that_comes_later_has_no_name_yet() {
+        let then = of_table(table(1, "t"));
+        let mut later = Table { name: Name::new("s", "u"), ..table(1, "t") };
+        later.indexes.push(index(2, "u_ref_idx", "CREATE INDEX u_ref_idx ON s.u USING btree (ref)"));
+        later.indexes.push(Index { constraint: Some(3), ..index(4, "u_id_key", "") });
+        later.constraints.push(constraint(3, "u_id_key", ConstraintKind::Unique, "UNIQUE (id)"));
+        let later = of_table(later);
+        let sequence = Kept {
+            image: Image { sequences: vec![samples::sequence(5, "u_id_seq")], ..Image::default() },
+            ..Kept::default()
+        };
+        let object = (Class::Relation, 1);
+        let mut described = HashMap::from([(object, later.clone()), ((Class::Relation, 5), sequence)]);
+        keep_names(&mut described, &BTreeMap::from([(object, known(then.clone(), "9:9:"))]));
+        let table = &described[&object].image.tables[0];
+        let names: Vec<&str> = table.indexes.iter().map(|of| of.name.as_str()).collect();
+        assert_eq!(names, ["courier_unnamed_2", "courier_unnamed_3"]);
+        let definition = "CREATE INDEX courier_unnamed_2 ON s.t USING btree (ref)";
+        assert_eq!(table.indexes[0].definition.as_deref(), Some(definition));
+        assert_eq!(table.constraints[0].name, "courier_unnamed_3");
+        let sequence = &described[&(Class::Relation, 5)];
+        assert_eq!(sequence.image.sequences[0].name.name, "courier_unnamed_5");
+        // An older command knows nothing of it, its own one names it.
+        assert_eq!(described[&object].called_as(&then), described[&object]);
+        assert_eq!(described[&object].called_as(&later).image, later.image);
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl<'a> Renames<'a> {
     /// Does something of the later image have the name?
     fn is_taken(&self, spaces: u8, name: &Name) -> bool {
         let is_taken = |space| spaces & space != 0 && self.taken.contains(&(space, Cow::Borrowed(name)));
-        [RELATIONS, TYPES, COLLATIONS].into_iter().any(is_taken)
+        [RELATIONS, TYPES, COLLATIONS, STATISTICS].into_iter().any(is_taken)
     }
 
     /// Something that is dropped at the end: by the name that it has then, which is another one when somebody else gets its own.
@@ -102,7 +102,7 @@ impl<'a> Comparison<'a> {
                 level += 1;
                 let is_to_another_schema = leg.is_to_another_schema();
                 let spaces = moves[leg.of].spaces;
-                let vacates = spaces & STATISTICS == 0 && !self.renames.is_taken(spaces, &leg.from);
+                let vacates = !self.renames.is_taken(spaces, &leg.from);
                 let way = Way { end: leg.end, vacates };
                 let subject = subjects[leg.of](Cow::Owned(leg.from));
                 if is_to_another_schema {
@@ -144,6 +144,7 @@ fn taken(image: &Image) -> HashSet<(u8, Cow<'_, Name>)> {
         taken.insert((RELATIONS, Cow::Borrowed(&table.name)));
         taken.insert((TYPES, Cow::Borrowed(&table.name)));
         taken.extend(inside(table).map(|name| (RELATIONS, Cow::Owned(Name::new(&table.name.schema, name)))));
+        taken.extend(table.statistics.iter().map(|statistics| (STATISTICS, Cow::Borrowed(&statistics.name))));
     }
     for view in &image.views {
         taken.extend([RELATIONS, TYPES].map(|space| (space, Cow::Borrowed(view.name()))));

@@ -261,6 +261,7 @@ fn read_commands(task: &Task, destination: &mut Destination) -> Result<Vec<Model
     tables.retain(|table| !patterns.exclude(&table.name));
     for table in tables.iter().filter(|table| table.standing == Standing::Entering) {
         destination.forget_copy(&task.uuid, table.oid)?;
+        failpoint::hit("supervisor_forgets_copy")?;
     }
     if is_known {
         xact::in_transaction(|| commands::note_tables(task, &tables))?;

@@ -97,6 +97,31 @@ fn names_go_round_before_a_copy() {
     assert_equal(&pair);
 }
 
+/// The copy of `w` has the index, which is called as one of `m` was that has left by then: on its way `w` goes where that one is.
+#[test]
+fn an_index_that_comes_later_is_in_nobodys_way() {
+    let pair = followed_pair();
+    pair.source.run(
+        DATABASE,
+        "CREATE TABLE m (id int PRIMARY KEY, ref int); CREATE INDEX ON m (ref); \
+         ALTER TABLE m ADD UNIQUE (ref); ALTER TABLE m ADD s serial; CREATE TABLE x.w (id int PRIMARY KEY, ref int); \
+         INSERT INTO x.w SELECT g, g FROM generate_series(1, 100) g",
+    );
+    pair.caught_up(DATABASE, TASK);
+    while_paused(
+        &pair,
+        &[
+            "ALTER TABLE m SET SCHEMA x",
+            "ALTER TABLE x.w SET SCHEMA public; UPDATE w SET ref = ref + 1",
+            "ALTER TABLE w SET SCHEMA x; ALTER TABLE x.w SET SCHEMA public",
+            "DROP TABLE x.m",
+            "ALTER TABLE w RENAME TO m; CREATE INDEX ON m (ref); ALTER TABLE m ADD UNIQUE (ref); ALTER TABLE m ADD s serial",
+            "CREATE STATISTICS m_both ON id, ref FROM m; ALTER TABLE m ADD n int GENERATED ALWAYS AS IDENTITY",
+        ],
+    );
+    assert_equal(&pair);
+}
+
 /// It is `t` there on its way from `x.t` to `u`, or not at all: another table is called `t` by then.
 #[test]
 fn a_table_that_comes_back_takes_no_name_of_others_on_its_way() {
@@ -119,6 +144,20 @@ fn a_name_that_somebody_else_has_there_is_not_taken_for_the_tables() {
     assert_mentions(&pair.failure(DATABASE, TASK), &["relation \"u\" already exists"]);
     assert_eq!(pair.destination.value(DATABASE, "SELECT count(*) FROM u"), "0");
     pair.destination.run(DATABASE, "DROP TABLE u");
+    pair.call(DATABASE, "resume", TASK);
+    assert_equal(&pair);
+}
+
+/// Extended statistics stay in their schema when their table leaves it.
+#[test]
+fn statistics_of_another_table_are_not_taken_for_those_of_this_one() {
+    let pair = followed_pair();
+    pair.source.run(DATABASE, "CREATE STATISTICS two ON id, t_id FROM k; CREATE STATISTICS later ON id, v FROM t");
+    pair.source.run(DATABASE, "ALTER TABLE k SET SCHEMA x");
+    pair.caught_up(DATABASE, TASK);
+    pair.source.run(DATABASE, "DROP STATISTICS two; ALTER STATISTICS later RENAME TO two");
+    assert_mentions(&pair.failure(DATABASE, TASK), &["statistics object \"two\" already exists"]);
+    pair.destination.run(DATABASE, "DROP STATISTICS two");
     pair.call(DATABASE, "resume", TASK);
     assert_equal(&pair);
 }

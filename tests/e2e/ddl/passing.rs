@@ -109,3 +109,22 @@ fn a_table_is_logged_again_in_the_middle_of_a_transaction() {
     older.batch_execute("INSERT INTO k VALUES (102, 100); COMMIT").expect("its second half");
     assert_equal(&pair);
 }
+
+/// The destination knows already that a table is to be copied again, and the source does not when its worker dies.
+#[test]
+fn a_worker_dies_between_two_that_forget_a_copy() {
+    let pair = followed_pair();
+    pair.call(DATABASE, "pause", TASK);
+    pair.source.run(
+        DATABASE,
+        "BEGIN; ALTER TABLE k SET SCHEMA x; INSERT INTO x.k VALUES (100, 1); ALTER TABLE x.k SET SCHEMA public; COMMIT",
+    );
+    std::thread::scope(|scope| {
+        let died = scope.spawn(|| pair.source.die_at("supervisor_forgets_copy", 1));
+        pair.source.wait_until(DATABASE, "it is armed", "current_setting('courier.failpoints') <> ''");
+        pair.call(DATABASE, "resume", TASK);
+        died.join().expect("it died");
+    });
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    assert_equal(&pair);
+}
