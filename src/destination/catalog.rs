@@ -2,8 +2,10 @@
 
 use super::Destination;
 use crate::error::{Error, Result};
-use crate::logicalrep::TableName;
 use crate::logicalrep::array::oid_array;
+use crate::logicalrep::{Row, TableName};
+use crate::schema::diff::{RELATIONS, STATISTICS, TYPES};
+use crate::schema::image::Name;
 
 /// A sequence's new value.
 pub struct SequenceTo<'a> {
@@ -63,6 +65,32 @@ impl Destination {
             &[Some(&name.schema), Some(&name.name)],
         )?;
         Ok(rows.first().is_some_and(|row| matches!(row.opt(0), Some("r" | "p"))))
+    }
+
+    /// The names of a table, its indexes, owned sequences and extended statistics, and among what they are so; none where there is no such
+    /// table.
+    pub fn names_of_table(&mut self, table: &Name) -> Result<Vec<(u8, Name)>> {
+        let rows = self.connection.query(
+            "WITH t AS (SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+               WHERE n.nspname OPERATOR(pg_catalog.=) $1 AND c.relname OPERATOR(pg_catalog.=) $2 \
+               AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::\"char\"[])), \
+             parts AS (SELECT t.oid FROM t UNION ALL \
+               SELECT i.indexrelid FROM t JOIN pg_catalog.pg_index i ON i.indrelid OPERATOR(pg_catalog.=) t.oid UNION ALL \
+               SELECT d.objid FROM t JOIN pg_catalog.pg_depend d ON d.refobjid OPERATOR(pg_catalog.=) t.oid \
+                 WHERE d.refclassid OPERATOR(pg_catalog.=) 1259 AND d.classid OPERATOR(pg_catalog.=) 1259 \
+                 AND d.refobjsubid OPERATOR(pg_catalog.>) 0 AND d.deptype OPERATOR(pg_catalog.=) ANY ('{a,i}'::\"char\"[])) \
+             SELECT false AS is_statistics, n.nspname, c.relname AS name FROM parts p \
+               JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) p.oid \
+               JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace UNION ALL \
+             SELECT true, n.nspname, s.stxname FROM t JOIN pg_catalog.pg_statistic_ext s ON s.stxrelid OPERATOR(pg_catalog.=) t.oid \
+               JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) s.stxnamespace",
+            &[Some(&table.schema), Some(&table.name)],
+        )?;
+        let named = |row: &Row| {
+            let space = if row.bool("is_statistics")? { STATISTICS } else { RELATIONS | TYPES };
+            Ok((space, Name::new(row.string("nspname")?, row.string("name")?)))
+        };
+        rows.iter().map(named).collect()
     }
 
     /// Has the table rows of its own?

@@ -95,16 +95,45 @@ impl Destination {
         self.connection.query(&sql, &[Some(task_id), Some(&classes), Some(&oids)])?.iter().map(known).collect()
     }
 
-    /// Tables of the model that have one of these names.
+    /// Relations of the model that have one of these names.
     pub fn model_named(&mut self, task_id: &str, names: &[Name]) -> Result<Vec<(Object, Known)>> {
         let schemas = text_array(names.iter().map(|name| &name.schema));
         let tables = text_array(names.iter().map(|name| &name.name));
         let sql = format!(
-            "SELECT {COLUMNS} FROM courier_applied.object WHERE task_id = $1::uuid AND is_table AND (schema_name, name) IN \
+            "SELECT {COLUMNS} FROM courier_applied.object WHERE task_id = $1::uuid AND class = 1259 AND (schema_name, name) IN \
              (SELECT w.schema_name, w.name FROM ROWS FROM (pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::text[])) AS w(schema_name, name)) \
              ORDER BY oid"
         );
         self.connection.query(&sql, &[Some(task_id), Some(&schemas), Some(&tables)])?.iter().map(known).collect()
+    }
+
+    /// Tables that have left and may have one of the names: a relation's in one of the schemas, or one of extended statistics.
+    pub fn model_left(
+        &mut self,
+        task_id: &str,
+        relations: &[Name],
+        statistics: &[Name],
+    ) -> Result<Vec<(Object, Known)>> {
+        let schemas = text_array(relations.iter().map(|name| &name.schema));
+        let [relations, statistics] =
+            [relations, statistics].map(|names| text_array(names.iter().map(|name| as_json(&name.name))));
+        let sql = format!(
+            "SELECT {COLUMNS} FROM courier_applied.object o WHERE o.task_id = $1::uuid AND o.is_table AND o.state = 'left' AND \
+             (o.schema_name = ANY ($2::text[]) AND EXISTS (SELECT FROM pg_catalog.unnest($3::text[]) AS w(name) WHERE pg_catalog.strpos(o.kept, w.name) > 0) \
+              OR EXISTS (SELECT FROM pg_catalog.unnest($4::text[]) AS w(name) WHERE pg_catalog.strpos(o.kept, w.name) > 0)) ORDER BY o.oid"
+        );
+        let parameters = [Some(task_id), Some(&schemas), Some(&relations), Some(&statistics)];
+        self.connection.query(&sql, &parameters)?.iter().map(known).collect()
+    }
+
+    /// Sequences that columns of the table own.
+    pub fn sequences_of(&mut self, task_id: &str, table: &Name) -> Result<Vec<(Object, Known)>> {
+        let owner = format!("\"owner\":{{\"table\":{}", as_json(table));
+        let sql = format!(
+            "SELECT {COLUMNS} FROM courier_applied.object o WHERE o.task_id = $1::uuid AND o.class = 1259 AND NOT o.is_table \
+             AND pg_catalog.strpos(o.kept, $2) > 0 ORDER BY o.oid"
+        );
+        self.connection.query(&sql, &[Some(task_id), Some(&owner)])?.iter().map(known).collect()
     }
 
     /// What the model has in a schema.
@@ -186,33 +215,35 @@ impl Destination {
         Ok(())
     }
 
-    /// The transaction has dropped them. That is remembered for a day: whoever has read them before it, and commits later, tells of them
+    /// The transaction has dropped them; some stay here all the same. That is remembered for a day: whoever has read them before it, and commits later, tells of them
     /// as if they were there.
-    pub fn bury(&mut self, task_id: &str, objects: &[Object], xid: u64) -> Result<()> {
-        if objects.is_empty() {
+    pub fn bury(&mut self, task_id: &str, objects: &[Object], staying: &[Object], xid: u64) -> Result<()> {
+        if objects.is_empty() && staying.is_empty() {
             return Ok(());
         }
         let [classes, oids] = addresses(objects);
+        let all: Vec<Object> = objects.iter().chain(staying).copied().collect();
+        let [all_classes, all_oids] = addresses(&all);
         self.connection.execute(
             "WITH d AS (DELETE FROM courier_applied.object WHERE task_id = $1::uuid AND (class, oid) IN \
                (SELECT w.class, w.oid FROM ROWS FROM (pg_catalog.unnest($2::oid[]), pg_catalog.unnest($3::oid[])) AS w(class, oid))), \
              old AS (DELETE FROM courier_applied.gone WHERE task_id = $1::uuid AND at < pg_catalog.now() - interval '1 day' AND (class, oid) NOT IN \
-               (SELECT w.class, w.oid FROM ROWS FROM (pg_catalog.unnest($2::oid[]), pg_catalog.unnest($3::oid[])) AS w(class, oid))) \
-             INSERT INTO courier_applied.gone (task_id, class, oid, xid) SELECT $1::uuid, w.class, w.oid, $4::bigint \
-             FROM ROWS FROM (pg_catalog.unnest($2::oid[]), pg_catalog.unnest($3::oid[])) AS w(class, oid) \
+               (SELECT w.class, w.oid FROM ROWS FROM (pg_catalog.unnest($4::oid[]), pg_catalog.unnest($5::oid[])) AS w(class, oid))) \
+             INSERT INTO courier_applied.gone (task_id, class, oid, xid) SELECT $1::uuid, w.class, w.oid, $6::bigint \
+             FROM ROWS FROM (pg_catalog.unnest($4::oid[]), pg_catalog.unnest($5::oid[])) AS w(class, oid) \
              ON CONFLICT (task_id, class, oid) DO UPDATE SET xid = excluded.xid, at = excluded.at",
-            &[Some(task_id), Some(&classes), Some(&oids), Some(&xid.to_string())],
+            &[Some(task_id), Some(&classes), Some(&oids), Some(&all_classes), Some(&all_oids), Some(&xid.to_string())],
         )?;
         Ok(())
     }
 
-    /// Those of the objects that were dropped, and by which transactions. What the model has is there, whatever was said of it before.
+    /// Those of the objects that were dropped, and by which transactions. What the model follows is there, whatever was said of it before.
     pub fn buried(&mut self, task_id: &str, objects: &[Object]) -> Result<Vec<(Object, u64)>> {
         let [classes, oids] = addresses(objects);
         let sql = "SELECT g.class, g.oid, g.xid FROM courier_applied.gone g \
                    JOIN ROWS FROM (pg_catalog.unnest($2::oid[]), pg_catalog.unnest($3::oid[])) AS w(class, oid) USING (class, oid) \
                    WHERE g.task_id = $1::uuid AND NOT EXISTS (SELECT FROM courier_applied.object o \
-                   WHERE (o.task_id, o.class, o.oid) = (g.task_id, g.class, g.oid))";
+                   WHERE (o.task_id, o.class, o.oid) = (g.task_id, g.class, g.oid) AND o.state <> 'left')";
         let rows = self.connection.query(sql, &[Some(task_id), Some(&classes), Some(&oids)])?;
         let buried = |row: &Row| {
             let class = Class::of(row.parse("class")?);
@@ -300,6 +331,11 @@ fn fed(kept: &str) -> Result<Vec<String>> {
     let kept: Kept = serde_json::from_str(kept)
         .map_err(|error| Error::internal(format!("invalid row of courier_applied.object: {error}")))?;
     Ok(kept.image.tables.first().map(Table::fed).unwrap_or_default())
+}
+
+/// As it stands in a text of the model.
+fn as_json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 fn standing(row: &Row) -> Result<Standing> {

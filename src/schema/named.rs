@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::diff::{RELATIONS, STATISTICS, TYPES};
 use super::image::{Class, ConstraintKind, Index, Name, Sequence, Table};
 use super::model::{Kept, Known};
 use super::scope::Object;
@@ -73,7 +74,49 @@ impl Later {
     }
 }
 
+/// Names, and among what they are so.
+pub type NamesIn = HashSet<(u8, Name)>;
+
+/// What is called so no more, as somebody else is.
+fn left_name(name: &str, oid: u32) -> String {
+    const LONGEST: usize = 63;
+    let end = format!("_left_{oid}");
+    let at = (0..=name.len().min(LONGEST - end.len())).rev().find(|at| name.is_char_boundary(*at));
+    format!("{}{end}", &name[..at.unwrap_or_default()])
+}
+
 impl Kept {
+    /// The same without the names that are taken.
+    pub fn giving_way(&self, taken: &NamesIn) -> Kept {
+        let is_taken = |spaces: u8, name: &Name| taken.iter().any(|(of, taken)| of & spaces != 0 && taken == name);
+        let mut then = self.clone();
+        let give_up = |spaces: u8, name: &mut Name, oid: u32| {
+            if is_taken(spaces, name) {
+                name.name = left_name(&name.name, oid);
+            }
+        };
+        then.image.sequences.iter_mut().for_each(|of| give_up(RELATIONS, &mut of.name, of.oid));
+        for table in &mut then.image.tables {
+            let schema = table.name.schema.clone();
+            give_up(RELATIONS | TYPES, &mut table.name, table.oid);
+            let is_key = |oid: u32| table.indexes.iter().any(|index| index.constraint == Some(oid));
+            for key in table.constraints.iter_mut().filter(|key| is_key(key.oid)) {
+                let mut name = Name::new(&schema, &key.name);
+                give_up(RELATIONS, &mut name, key.oid);
+                key.name = name.name;
+            }
+            for index in &mut table.indexes {
+                let mut name = Name::new(&schema, &index.name);
+                give_up(RELATIONS, &mut name, index.oid);
+                index.name = name.name;
+            }
+            table.statistics.iter_mut().for_each(|of| give_up(STATISTICS, &mut of.name, of.oid));
+            let identities = table.columns.iter_mut().filter_map(|column| column.identity.as_mut()?.sequence.as_mut());
+            identities.for_each(|of| give_up(RELATIONS, &mut of.name, of.oid));
+        }
+        self.called_as(&then)
+    }
+
     /// The same under the names that `then` has for it. Parts that `then` has not keep theirs.
     pub fn called_as(&self, then: &Kept) -> Kept {
         self.called(then, Later::Keep)
@@ -270,6 +313,30 @@ mod tests {
         // An older command knows nothing of it, its own one names it.
         assert_eq!(described[&object].called_as(&then), described[&object]);
         assert_eq!(described[&object].called_as(&later).image, later.image);
+    }
+
+    #[test]
+    fn what_is_taken_is_given_up_and_nothing_else() {
+        let long = "t".repeat(61) + "ü";
+        let mut left = Table { name: Name::new("z", &long), ..table(1, "t") };
+        left.indexes.push(index(2, "i", &format!("CREATE INDEX i ON z.\"{long}\" USING btree (id)")));
+        left.indexes.push(Index { constraint: Some(3), ..index(4, "k", "") });
+        left.constraints.push(constraint(3, "k", ConstraintKind::PrimaryKey, "PRIMARY KEY (id)"));
+        left.constraints.push(constraint(5, "i", ConstraintKind::Check, "CHECK (id > 0)"));
+        let names = |taken: &[(u8, &str)]| {
+            let taken = taken.iter().map(|(space, name)| (*space, Name::new("z", *name))).collect();
+            let kept = of_table(left.clone()).giving_way(&taken);
+            let of = &kept.image.tables[0];
+            let parts = of.indexes.iter().map(|of| &of.name).chain(of.constraints.iter().map(|of| &of.name));
+            std::iter::once(&of.name.name).chain(parts).cloned().collect::<Vec<String>>()
+        };
+        assert_eq!(names(&[(STATISTICS, "i"), (RELATIONS, "x")]), [&long, "i", "k", "k", "i"]);
+        assert_eq!(names(&[(RELATIONS, "i")]), [&long, "i_left_2", "k", "k", "i"]);
+        assert_eq!(names(&[(RELATIONS, "k")]), [&long, "i", "k_left_3", "k_left_3", "i"]);
+        let cut = "t".repeat(56) + "_left_1";
+        assert_eq!(names(&[(TYPES, &long)])[0], cut);
+        let cut = left_name(&("t".repeat(55) + "üx"), 1);
+        assert_eq!((cut.len(), cut), (62, "t".repeat(55) + "_left_1"));
     }
 
     #[test]

@@ -58,6 +58,8 @@ pub struct Decided {
     pub after: Image,
     pub store: BTreeMap<Object, Known>,
     pub forget: Vec<Object>,
+    /// Tables that are gone on the source and stay there. They are stored as such that have left.
+    pub retired: Vec<Object>,
     /// Tables that are followed from now on, under these names; a partitioned one has no rows of its own.
     pub follow: Vec<(u32, TableName, bool)>,
     pub unfollow: Vec<u32>,
@@ -80,6 +82,9 @@ pub fn decide(
     names: impl Fn(&Name, &[u32]) -> bool,
 ) -> Result<Decided, String> {
     let mut decided = Decided::default();
+    // One that is made now is another one, also where it has the OID of one that is gone.
+    let is_new = |object: &Object| said.captured.created.contains(object);
+    known.model.retain(|object, known| known.standing != Standing::Left || !is_new(object));
     let standings = standings(said, &known, &names, &mut decided)?;
     let joining = decided.follow.iter().map(|(oid, ..)| *oid).chain(decided.enter.iter().map(|(oid, _)| *oid));
     // Those that pass are described as well, also where the command says no more of them than a name.
@@ -351,39 +356,59 @@ fn drops(
     names: &impl Fn(&Name, &[u32]) -> bool,
     decided: &mut Decided,
 ) -> Result<(), String> {
+    let staying = staying(said, known, names);
     for dropped in &said.captured.dropped {
         let object = (dropped.class, dropped.oid);
         let Some(before) = known.model.get(&object) else { continue };
         if is_shown(&before.base, said.xid)? {
             continue;
         }
-        if let Some(mut before) = known.model.remove(&object) {
-            before.kept.image.routines.iter_mut().for_each(|routine| routine.is_called(&dropped.identity));
-            let kind = kind_of(&before.kept).or(before.kept.image.tables.first().map(|_| Governed::DropTable));
-            let name = before.kept.qualified();
-            let policy = kind.map_or(KindPolicy::Replicate, |kind| (said.policies)(kind, &name));
-            if policy == KindPolicy::Hold {
-                // The sweep finds what is gone without a name.
-                let identity = Some(&dropped.identity).filter(|identity| !identity.is_empty());
-                let shown = identity.cloned().unwrap_or_else(|| name.shown());
-                decided.frozen.held.extend(kind.map(|kind| (kind, shown)));
-            }
-            // What has left under a name of others is not the task's own any more; the name of one that was made unlogged is.
-            let is_named = |table: &Table| {
-                let parents: Vec<u32> = table.parents.iter().map(|parent| parent.oid).collect();
-                table.unlogged && names(&table.name, &parents)
-            };
-            let is_ours = before.standing != Standing::Left || before.kept.image.tables.first().is_some_and(is_named);
-            if is_ours && !matches!(policy, KindPolicy::Hold | KindPolicy::Ignore) {
-                decided.before.extend(&together([&before.kept]));
-            }
-            decided.forget.push(object);
-            if known.followed.contains(&dropped.oid) {
-                decided.unfollow.push(dropped.oid);
-            }
+        let Some(mut before) = known.model.remove(&object) else { continue };
+        before.kept.image.routines.iter_mut().for_each(|routine| routine.is_called(&dropped.identity));
+        let kind = kind_of(&before.kept).or(before.kept.image.tables.first().map(|_| Governed::DropTable));
+        let name = before.kept.qualified();
+        let policy = kind.map_or(KindPolicy::Replicate, |kind| (said.policies)(kind, &name));
+        if policy == KindPolicy::Hold {
+            // The sweep finds what is gone without a name.
+            let identity = Some(&dropped.identity).filter(|identity| !identity.is_empty());
+            let shown = identity.cloned().unwrap_or_else(|| name.shown());
+            decided.frozen.held.extend(kind.map(|kind| (kind, shown)));
         }
+        if known.followed.contains(&dropped.oid) {
+            decided.unfollow.push(dropped.oid);
+        }
+        let owner = before.kept.image.sequences.first().and_then(|of| of.owner.as_ref()).map(|owner| &owner.table);
+        let table = before.kept.image.tables.first().map(|table| &table.name).or(owner);
+        if table.is_some_and(|table| staying.contains(table)) {
+            // It keeps its names until somebody of the task needs them.
+            decided.store.insert(object, Known { standing: Standing::Left, ..before });
+            decided.retired.push(object);
+            continue;
+        }
+        if !matches!(policy, KindPolicy::Hold | KindPolicy::Ignore) {
+            decided.before.extend(&together([&before.kept]));
+        }
+        decided.forget.push(object);
     }
     Ok(())
+}
+
+/// Tables that the destination keeps when the source drops them: by policy, or because they have left. What has left under a name of others
+/// is not the task's own any more; the name of one that was made unlogged is.
+fn staying(said: &Said<'_>, known: &ModelBefore, names: &impl Fn(&Name, &[u32]) -> bool) -> HashSet<Name> {
+    let is_named = |table: &Table| {
+        let parents: Vec<u32> = table.parents.iter().map(|parent| parent.oid).collect();
+        table.unlogged && names(&table.name, &parents)
+    };
+    let is_dropped = |object: &Object| said.captured.dropped.iter().any(|of| (of.class, of.oid) == *object);
+    let stays = |(object, known): (&Object, &Known)| {
+        let table = known.kept.image.tables.first()?;
+        let policy = || (said.policies)(Governed::DropTable, &table.name);
+        let has_left = known.standing == Standing::Left && !is_named(table);
+        let stays = has_left || is_dropped(object) && matches!(policy(), KindPolicy::Hold | KindPolicy::Ignore);
+        stays.then(|| table.name.clone())
+    };
+    known.model.iter().filter_map(stays).collect()
 }
 
 /// What an extension has taken stays as it is.

@@ -40,7 +40,7 @@ impl Applier {
         let concerns = !decided.store.is_empty() || !decided.forget.is_empty();
         aside::forget_gone(destination, &task_id, &decided, &pending)?;
         destination.store_model(&task_id, decided.store.iter())?;
-        destination.bury(&task_id, &decided.forget, xid)?;
+        destination.bury(&task_id, &decided.forget, &decided.retired, xid)?;
         let state = if concerns { State::Applied } else { State::Filtered }.as_str();
         let done = CommandDone { id: command.id, state, note: None, objects: &[], statements: &[], ms: 0 };
         destination.note_command(&task_id, &done)?;

@@ -25,6 +25,7 @@ mod refresh;
 mod refuse;
 mod rows;
 mod run;
+mod way;
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Instant;
@@ -150,7 +151,8 @@ impl Applier {
             !left_behind.contains(name) && selection.names(&TableName::new(&name.schema, &name.name), parents)
         };
         let mut decided = decide(&said, before, names).map_err(Error::internal)?;
-        refuse::refuse_taken(destination, &decided)?;
+        let freed = way::make(destination, &task_id, &mut decided)?;
+        refuse::refuse_taken(destination, &decided, &freed.names)?;
         refuse::refuse_names_of_others(destination, &task_id, command, &mut decided)?;
         let emptied = loads.as_ref().and_then(|(table, name)| Some((*table, name.as_ref()?)));
         let queue = aside::Queue {
@@ -161,6 +163,7 @@ impl Applier {
             fits_together: !awaits_copies && decided.enter.is_empty() && selection.has_passed_copies(transaction),
         };
         let mut divided = aside::divide(destination, command, &decided, queue)?;
+        divided.items.splice(0..0, freed.items);
         let emptyings = emptyings(&decided, emptied);
         let work =
             Work { command, task_id: &task_id, emptyings: &emptyings, divided: &divided, on_wait: &*self.on_wait };
@@ -188,7 +191,7 @@ impl Applier {
         };
         let left_out = (!held.is_empty()).then(|| held.join(" "));
         destination.store_model(&task_id, decided.store.iter())?;
-        destination.bury(&task_id, &decided.forget, xid)?;
+        destination.bury(&task_id, &decided.forget, &decided.retired, xid)?;
         let ms = begin.elapsed().as_millis() as i64;
         let left = &divided.left;
         let note = CommandDone {

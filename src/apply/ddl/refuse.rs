@@ -26,7 +26,8 @@ pub(super) fn read(command: &Command) -> Result<Captured> {
     Ok(captured)
 }
 
-/// A command whose effect could not be read (`courier.on_capture_error`) leaves a row that says no more than what it touched, if that.
+/// A command whose effect could not be read (`courier.on_capture_error`) leaves a row that says no more than what it touched, if that. What
+/// is new, and code, is told later by the sweep.
 pub(super) fn check_read(command: &Command, captured: &Captured, before: &ModelBefore) -> Result<()> {
     let is_about_nothing = captured.touched.is_empty() && captured.rewrite.is_none();
     let known = captured.touched.iter().find_map(|object| before.model.get(object));
@@ -52,9 +53,10 @@ pub(super) fn check_read(command: &Command, captured: &Captured, before: &ModelB
 }
 
 /// A table that is copied has to be the task's own there.
-pub(super) fn refuse_taken(destination: &mut Destination, decided: &Decided) -> Result<()> {
+pub(super) fn refuse_taken(destination: &mut Destination, decided: &Decided, freed: &[Name]) -> Result<()> {
     let is_new = |oid: &u32| !decided.before.tables.iter().any(|table| table.oid == *oid);
-    for (_, name) in decided.enter.iter().filter(|(oid, _)| is_new(oid)) {
+    let is_freed = |name: &TableName| freed.iter().any(|of| (&of.schema, &of.name) == (&name.schema, &name.name));
+    for (_, name) in decided.enter.iter().filter(|(oid, name)| is_new(oid) && !is_freed(name)) {
         if destination.has_table(name)? {
             let shown = name.shown();
             return Err(Error::new("42P07", format!("table {shown} already exists on the destination"))
@@ -85,6 +87,9 @@ pub(super) fn refuse_names_of_others(
     }
     let names: Vec<Name> = new.iter().map(|(_, name)| name.clone()).collect();
     for (object, known) in destination.model_named(task_id, &names)? {
+        if known.kept.image.tables.is_empty() {
+            continue;
+        }
         let name = known.kept.qualified();
         let gives_up = decided.forget.contains(&object)
             || decided.store.get(&object).is_some_and(|after| after.kept.qualified() != name);

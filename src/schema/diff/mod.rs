@@ -37,12 +37,13 @@ use super::inherit::Family;
 use super::kind::Kind;
 use super::scope::Object;
 use matching::pairs;
-use names::RELATIONS;
 use renames::Renames;
 
 pub use action::{
     Action, ColumnChange, ConstraintChange, DomainChange, IndexChange, SequenceChange, TableChange, TypeChange, Way,
 };
+pub use names::{RELATIONS, TYPES};
+pub use renames::{STATISTICS, names_of};
 pub use subject::Subject;
 pub use table::{ColumnDefinition, Element, NotNull, Value};
 

@@ -41,7 +41,7 @@ impl<'a> Renames<'a> {
         let rows = both(&before.tables, &after.tables, |t| t.oid).map(|(old, new)| (&old.name, &new.name));
         let other = types.chain(rows).filter(|(old, new)| old != new);
         let types = other.map(|(old, new)| (old.shown(), new.shown())).collect();
-        Renames { schemas, types, taken: taken(after), moves: Vec::new(), followers: Vec::new() }
+        Renames { schemas, types, taken: names_of(after), moves: Vec::new(), followers: Vec::new() }
     }
 
     /// What a schema is called now.
@@ -138,7 +138,8 @@ fn both<'a, T>(before: &'a [T], after: &'a [T], oid: impl Fn(&T) -> u32) -> impl
     pairs(before, after, oid).into_iter().filter_map(|(old, new)| old.zip(new))
 }
 
-fn taken(image: &Image) -> HashSet<(u8, Cow<'_, Name>)> {
+/// The names that an image has, and among what they are so.
+pub fn names_of(image: &Image) -> HashSet<(u8, Cow<'_, Name>)> {
     let mut taken = HashSet::new();
     for table in &image.tables {
         taken.insert((RELATIONS, Cow::Borrowed(&table.name)));

@@ -73,12 +73,18 @@ fn things_of_a_kind_are_held_or_ignored() {
 fn a_dropped_table_stays_there() {
     let pair = followed_pair();
     set(&pair, &[("drop table", "hold", "public.o")]);
+    let oid = pair.source.value(DATABASE, "SELECT 'o'::regclass::oid");
     pair.source.run(DATABASE, "DROP TABLE o");
     states(&pair, "DROP TABLE held");
     assert_eq!(pair.destination.value(DATABASE, "SELECT count(*) FROM o"), "20");
     pair.source.run(DATABASE, "ALTER TABLE t ADD c int; INSERT INTO t VALUES (100, 'x', 1)");
     states(&pair, "ALTER TABLE applied");
     assert_eq!(difference_in_rows(&pair, "public"), None);
+    // Until another one gets its name.
+    pair.source.run(DATABASE, "CREATE TABLE o (id int PRIMARY KEY, other text); INSERT INTO o VALUES (1, 'new')");
+    pair.caught_up(DATABASE, TASK);
+    assert_eq!(difference_in_rows(&pair, "public"), None);
+    assert_eq!(pair.destination.value(DATABASE, &format!("SELECT count(*) FROM o_left_{oid}")), "20");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::schema::captured::{Dropped, FORM};
-use crate::schema::samples::{child, table};
+use crate::schema::image::{Owner, Sequence};
+use crate::schema::samples::{self, child, table};
 
 /// The task follows `s.*`: table 10 (`s.t`).
 fn before() -> ModelBefore {
@@ -154,6 +155,30 @@ fn a_dropped_table_is_dropped_and_one_that_nobody_knows_is_not() {
     let decided = decided(100, &captured);
     assert_eq!((oids(&decided.before), oids(&decided.after)), (vec![10], vec![]));
     assert_eq!((decided.forget, decided.unfollow), (vec![(Class::Relation, 10)], vec![10]));
+}
+
+/// Its names are there until somebody of the task needs them. A table of its OID that is made much later is another one.
+#[test]
+fn a_table_that_has_left_stays_when_it_is_dropped() {
+    let left = || {
+        let mut left = before_as(Standing::Left);
+        left.model.values_mut().for_each(|known| known.kept = known.kept.in_schema("z"));
+        let owner = Some(Owner { table: Name::new("z", "t"), column: "id".to_owned() });
+        let sequence = Sequence { name: Name::new("z", "t_id_seq"), owner, ..samples::sequence(11, "t_id_seq") };
+        let kept = Kept { image: Image { sequences: vec![sequence], ..Image::default() }, ..Kept::default() };
+        let known = Known { standing: Standing::Followed, base: "90:90:".to_owned(), kept };
+        left.model.insert((Class::Relation, 11), known);
+        left
+    };
+    let dropped = |oid| Dropped { class: Class::Relation, oid, identity: String::new() };
+    let drop = Captured { form: FORM, dropped: vec![dropped(11), dropped(10)], ..Captured::default() };
+    let decided = decided_at("100:100:", 100, &drop, left());
+    assert_eq!(decided.retired, [(Class::Relation, 11), (Class::Relation, 10)]);
+    assert!(decided.forget.is_empty() && decided.before.tables.is_empty() && decided.before.sequences.is_empty());
+    assert!(decided.store.values().all(|known| known.standing == Standing::Left));
+    let decided = decided_at("100:100:", 100, &captured(vec![table(10, "n")], &[10]), left());
+    assert_eq!((oids(&decided.before), oids(&decided.after)), (vec![], vec![10]));
+    assert_eq!(decided.follow, [(10, TableName::new("s", "n"), false)]);
 }
 
 /// Others have committed meanwhile, so that the snapshot ends behind the transaction's own id.
