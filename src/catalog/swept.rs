@@ -72,11 +72,11 @@ pub fn unread() -> Result<Vec<(i64, String)>> {
     rows.iter().map(|row| Ok((row.parse("id")?, row.string("image")?))).collect()
 }
 
-/// Rows at the end of the log that have left something to be told later: what says so stands at the beginning of an image, before anything
-/// that people have written.
+/// Rows at the end of the log that have left something to be told later, or could not be read: what says so stands at the beginning of an
+/// image, before anything that people have written.
 pub fn late() -> Result<Vec<i64>> {
     let sql = "SELECT l.id FROM courier.ddl_log l \
-               WHERE l.id > (SELECT max(m.id) - 200 FROM courier.ddl_log m) AND substr(l.image, 1, 100) LIKE '%\"is_late\":true%' ORDER BY l.id";
+               WHERE l.id > (SELECT max(m.id) - 200 FROM courier.ddl_log m) AND substr(l.image, 1, 100) ~ '\"is_(late|unread)\":true' ORDER BY l.id";
     let rows = spi::as_extension(|| spi::query(sql, &[]))?;
     rows.iter().map(|row| row.parse("id")).collect()
 }

@@ -22,6 +22,8 @@ use crate::schema::image::Class;
 use crate::schema::scope::Object;
 
 const TAG: &str = "SWEEP";
+/// In place of a fingerprint: a command has said that it is there, and nothing else.
+const UNKNOWN: &str = "";
 
 /// So many objects at a time, besides what they need.
 pub const AT_ONCE: usize = 100;
@@ -40,6 +42,10 @@ pub fn read_log() -> Result<bool> {
             serde_json::from_str(image).map_err(|error| Error::internal(format!("an image of the log: {error}")))?;
         let gone: Vec<Object> = captured.dropped.iter().map(|dropped| (dropped.class, dropped.oid)).collect();
         swept::forget(&gone)?;
+        if captured.is_late || captured.is_unread {
+            let touched: Vec<_> = captured.touched.iter().map(|object| (*object, UNKNOWN.to_owned())).collect();
+            swept::note(&touched, IfKnown::Kept)?;
+        }
         swept::note(&fingerprints(&captured), IfKnown::Replaced)?;
         swept::read_up_to(*id)?;
     }

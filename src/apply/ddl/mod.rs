@@ -86,6 +86,8 @@ impl State {
 const TOLD_LATER: &str =
     "Somebody held a lock on it on the source: how it is now is told by the next sweep (SWEEP), within seconds.";
 
+const NOT_READ: &str = "What it made could not be read on the source, whose log says why: how that is now is told by the next sweep (SWEEP), within seconds.";
+
 /// A table whose rows come in the stream, and what it is called on the destination, if it is there.
 type Loaded = (u32, Option<Name>);
 
@@ -189,7 +191,10 @@ impl Applier {
             (_, true, true) => State::Applied,
             (_, true, false) => State::Held,
         };
-        let left_out = (!held.is_empty()).then(|| held.join(" "));
+        let left_out = match state {
+            State::Filtered if captured.is_unread => Some(NOT_READ.to_owned()),
+            _ => (!held.is_empty()).then(|| held.join(" ")),
+        };
         destination.store_model(&task_id, decided.store.iter())?;
         destination.bury(&task_id, &decided.forget, &decided.retired, xid)?;
         let ms = begin.elapsed().as_millis() as i64;

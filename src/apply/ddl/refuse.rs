@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::Command;
 use super::decide::{Decided, ModelBefore};
+use super::leave::kind_of;
 use crate::apply::policies::KindPolicies;
 use crate::destination::Destination;
 use crate::error::{Error, Origin, Result, sqlstate};
@@ -30,7 +31,8 @@ pub(super) fn read(command: &Command) -> Result<Captured> {
 /// is new, and code, is told later by the sweep.
 pub(super) fn check_read(command: &Command, captured: &Captured, before: &ModelBefore) -> Result<()> {
     let is_about_nothing = captured.touched.is_empty() && captured.rewrite.is_none();
-    let known = captured.touched.iter().find_map(|object| before.model.get(object));
+    let known = captured.touched.iter().filter_map(|object| before.model.get(object));
+    let known = known.into_iter().find(|known| kind_of(&known.kept).is_none());
     let rewritten = captured.rewrite.and_then(|rewrite| before.model.get(&(Class::Relation, rewrite.table)));
     if !captured.is_unread || known.or(rewritten).is_none() && !is_about_nothing {
         return Ok(());

@@ -166,3 +166,22 @@ fn many_tables_are_looked_through() {
     println!("and once more in {:.2} s", began.elapsed().as_secs_f64());
     assert_equal(&pair);
 }
+
+/// Nothing is recorded but that they were made: somebody's lock was a deadlock, or the row did not fit.
+#[test]
+fn what_could_not_be_read_when_it_was_made_is_told_later() {
+    let pair = pair_with_roles();
+    follow(&pair);
+    pair.source.run(DATABASE, "ALTER TABLE courier.ddl_log ADD CONSTRAINT small CHECK (length(image) < 400)");
+    pair.source.run(
+        DATABASE,
+        "CREATE TABLE n (id int PRIMARY KEY, v text); CREATE VIEW w AS SELECT id FROM t; \
+         CREATE FUNCTION f(a int) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    );
+    assert_mentions(&pair.source.log(), &["could not read what CREATE VIEW has made"]);
+    pair.source
+        .run(DATABASE, "ALTER TABLE courier.ddl_log DROP CONSTRAINT small; UPDATE n SET v = 'later' WHERE id = 5");
+    pair.source.wait_until(DATABASE, "they are told", "(SELECT count(*) > 0 FROM courier.ddl WHERE tag = 'SWEEP')");
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    assert_equal(&pair);
+}
