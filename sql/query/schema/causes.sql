@@ -1,6 +1,7 @@
 -- What the destination would have to have: objects that no task creates, by catalog ($1) and oid ($2). What belongs to one kind of object is
 -- null for the others. `qualifier` is what has to be the same besides the name: the arguments of a function, the access method of an
--- operator class, the columns of a view; `result` what a function returns, or the type on the right of an operator.
+-- operator class, the columns of a view; `result` what a function returns, or the type on the right of an operator. $3: are the statements
+-- that make them wanted, for which the server locks what they are about?
 SELECT a.classid, a.objid, pg_describe_object(a.classid, a.objid, 0) AS description,
        -- Quoted where it has to be.
        (SELECT i.schema FROM pg_identify_object(a.classid, a.objid, 0) AS i) AS shown_schema,
@@ -8,7 +9,7 @@ SELECT a.classid, a.objid, pg_describe_object(a.classid, a.objid, 0) AS descript
   FROM unnest($1::oid[], $2::oid[]) AS a (classid, objid)
  CROSS JOIN LATERAL (
     SELECT n.nspname, f.proname AS name, f.prokind AS code, oidvectortypes(f.proargtypes) AS qualifier, format_type(f.prorettype, NULL) AS result,
-           NULL::smallint AS length, CASE WHEN f.prokind = 'f' THEN rtrim(pg_get_functiondef(f.oid), E'\n') END AS create_sql
+           NULL::smallint AS length, CASE WHEN $3::boolean AND f.prokind = 'f' THEN rtrim(pg_get_functiondef(f.oid), E'\n') END AS create_sql
       FROM pg_proc f
       JOIN pg_namespace n ON n.oid = f.pronamespace
      WHERE a.classid = 'pg_proc'::regclass AND f.oid = a.objid
@@ -68,7 +69,7 @@ SELECT a.classid, a.objid, pg_describe_object(a.classid, a.objid, 0) AS descript
            (SELECT string_agg(c.attname || ' ' || format_type(c.atttypid, c.atttypmod), ', ' ORDER BY c.attnum)
               FROM pg_attribute c WHERE c.attrelid = r.oid AND c.attnum > 0 AND NOT c.attisdropped),
            NULL, NULL,
-           CASE WHEN r.relkind = 'v'
+           CASE WHEN $3::boolean AND r.relkind = 'v'
                 THEN concat('CREATE VIEW ', quote_ident(n.nspname), '.', quote_ident(r.relname), ' AS ', rtrim(pg_get_viewdef(r.oid), ';')) END
       FROM pg_class r
       JOIN pg_namespace n ON n.oid = r.relnamespace

@@ -37,7 +37,7 @@ pub fn causes(extent: &Extent) -> Result<Vec<Cause>> {
             return Ok(Vec::new());
         }
         let [classes, oids] = address_arrays(&scope.causes);
-        ask(include_str!("../../../sql/query/schema/causes.sql"), &[&classes, &oids])
+        ask(include_str!("../../../sql/query/schema/causes.sql"), &[&classes, &oids, "t"])
     })?;
     rows.iter().map(cause).filter_map(Result::transpose).collect()
 }
@@ -48,7 +48,7 @@ pub fn foreign_of(causes: &HashSet<Object>) -> Result<Vec<(Object, Foreign)>> {
         return Ok(Vec::new());
     }
     let [classes, oids] = address_arrays(causes);
-    let rows = ask(include_str!("../../../sql/query/schema/causes.sql"), &[&classes, &oids])?;
+    let rows = ask(include_str!("../../../sql/query/schema/causes.sql"), &[&classes, &oids, "f"])?;
     let described = rows.iter().map(|row| {
         let Some(class) = class(row, "classid")? else { return Ok(None) };
         Ok(Some(((class, row.parse("objid")?), foreign(class, row)?)))

@@ -66,6 +66,17 @@ fn a_command_on_a_view_waits_for_none_of_its_tables() {
     is_told_later(&pair, holder);
 }
 
+/// Of what it needs nothing is read but the name.
+#[test]
+fn a_view_of_a_view_waits_for_no_table() {
+    let pair = followed_family();
+    pair.source.run(DATABASE, "CREATE VIEW w AS SELECT n FROM o");
+    let mut holder = hold(&pair, "o");
+    run(&pair, "CREATE VIEW w2 AS SELECT n FROM w; CREATE OR REPLACE VIEW w2 AS SELECT n, n AS m FROM w");
+    holder.batch_execute("COMMIT").expect("its end");
+    assert_equal(&pair);
+}
+
 /// Not for those that are named together with it.
 #[test]
 fn a_rename_waits_for_no_other_table() {
