@@ -36,7 +36,7 @@ use crate::schema::image::Class;
 /// Called by the event triggers. An error is the command's.
 pub fn on_event(event: &Fired) -> Result<()> {
     // Members of an extension come with it; of the extension itself is told when its script has ended.
-    if extension::script_runs() || !tags::has_rows(&event.tag) || !ddl_log::is_wanted() {
+    if extension::script_runs() || !tags::has_rows(&event.tag) || event.is_temporary() || !ddl_log::is_wanted() {
         return Ok(());
     }
     let about = match spi::with_snapshot(|| about(event)) {

@@ -4,6 +4,7 @@
 //! else it touched (a partition that was attached, the objects of a GRANT) is in the structure that their column `command` points to.
 
 use std::ffi::{CStr, c_char};
+use std::ptr::null_mut;
 
 use pgrx::pg_sys;
 
@@ -83,6 +84,25 @@ impl Fired {
     /// Tells one command from another as long as it runs.
     pub fn command(&self) -> usize {
         self.parsetree as usize
+    }
+
+    /// Does it make a table or sequence of this session, by its own words? It touches nothing else then.
+    pub fn is_temporary(&self) -> bool {
+        use pg_sys::NodeTag::{T_CreateSeqStmt, T_CreateStmt, T_CreateTableAsStmt};
+        // SAFETY: the statement of the command, as the server's parser has made it.
+        unsafe {
+            let Some(tag) = self.parsetree.as_ref().map(|tree| tree.type_) else { return false };
+            let name = match tag {
+                T_CreateStmt => (*self.parsetree.cast::<pg_sys::CreateStmt>()).relation,
+                T_CreateSeqStmt => (*self.parsetree.cast::<pg_sys::CreateSeqStmt>()).sequence,
+                T_CreateTableAsStmt => (*self.parsetree.cast::<pg_sys::CreateTableAsStmt>())
+                    .into
+                    .as_ref()
+                    .map_or(null_mut(), |into| into.rel),
+                _ => return false,
+            };
+            name.as_ref().is_some_and(|name| name.relpersistence as u8 == pg_sys::RELPERSISTENCE_TEMP)
+        }
     }
 
     /// Is it an ALTER TABLE that says how values of another type are computed?
