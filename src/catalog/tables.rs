@@ -176,7 +176,14 @@ pub fn follow_stream(task: i32, durable: Lsn) -> Result<i64> {
             "UPDATE courier.task_table SET state = CASE WHEN sync_lsn <= $2::pg_lsn THEN 'ready' ELSE 'catchup' END \
              WHERE task_id = $1::int AND (state = 'finishedcopy' OR state = 'catchup' AND sync_lsn <= $2::pg_lsn)",
             &[Some(&task.to_string()), Some(&durable.to_string())],
-        )?;
+        )
+    })?;
+    count_uncaught(task)
+}
+
+/// How many tables are still to be copied, or have copies that the stream has not passed.
+pub fn count_uncaught(task: i32) -> Result<i64> {
+    spi::as_extension(|| {
         spi::query_one(
             "SELECT count(*) FROM courier.task_table WHERE task_id = $1::int AND state <> 'ready' AND kind = 'r'",
             &[Some(&task.to_string())],

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use crate::catalog::{Task, commands};
+use crate::catalog::{Task, commands, tables};
 use crate::destination::aside::Pending;
 use crate::destination::{Destination, Endpoint, Purpose};
 use crate::error::{Error, Remedy, Result};
@@ -81,7 +81,8 @@ impl Worker {
                 self.with_item(item.id, Self::skip)?;
             }
             let wanted: Vec<&Pending> = pending.iter().filter(|item| item.is_wanted()).collect();
-            if wanted.is_empty() {
+            // A table may have come in: foreign keys hold when the stream has passed its copy, and then somebody calls again.
+            if wanted.is_empty() || xact::in_transaction(|| tables::count_uncaught(self.task.id))? > 0 {
                 return Ok(());
             }
             if !self.run_one_of(&wanted)? {
