@@ -38,9 +38,10 @@ enum Worker {
     IsEnded,
 }
 
-fn rounds() -> usize {
+/// Without the recovery of the server less happens by day.
+fn rounds(worker: Worker) -> usize {
     let given = std::env::var("COURIER_ROUNDS").ok().and_then(|text| text.parse().ok());
-    given.unwrap_or_else(|| sized(20, 200))
+    given.unwrap_or_else(|| sized(if worker == Worker::IsEnded { 8 } else { 20 }, 200))
 }
 
 /// A transaction of some statements; those that are refused are undone by themselves, and sometimes all of it.
@@ -130,7 +131,7 @@ fn four_sessions(world: &World) {
             scope.spawn(move || session(pair, Rng::new(seed), world, counts));
         }
         let _end = StopAtEnd(&counts);
-        for round in 0..rounds() {
+        for round in 0..rounds(world.worker) {
             let goal = counts.done.load(Ordering::Relaxed) + 40;
             let so_far = || counts.done.load(Ordering::Relaxed);
             let happened = wait::poll(LONG, || (so_far() >= goal).then_some(()));
@@ -161,7 +162,10 @@ fn four_sessions(world: &World) {
     let (done, refused) = (counts.done.into_inner(), counts.refused.into_inner());
     println!("{done} statements done, {refused} refused, {kills} times killed");
     assert!(done > refused / 5, "most of it is about something");
-    assert!(world.worker == Worker::IsEnded || kills > rounds() / 2, "most of the workers were there to be killed");
+    assert!(
+        world.worker == Worker::IsEnded || kills > rounds(world.worker) / 2,
+        "most of the workers were there to be killed"
+    );
     pair.wait_for_state_within(DATABASE, TASK, "synchronizing", LONG);
     // Rows that others wrote while one was being refreshed are in it on the destination, where it happens at the end of the transaction.
     let views = pair.source.rows(DATABASE, "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'm'");

@@ -3,7 +3,6 @@
 use pg_courier_tests::Rng;
 
 use super::{Worker, World, four_sessions};
-use crate::common::sized;
 
 const TABLES: [&str; 3] = ["a", "b", "c"];
 /// These have columns of all types.
@@ -36,12 +35,8 @@ fn reach_at_random() {
     four_sessions(&world("reach_at_random", statement, Worker::IsKilled));
 }
 
-/// At night.
 #[test]
 fn unlogged_tables_at_random() {
-    if sized(true, false) {
-        return;
-    }
     let statement = |rng: &mut Rng| match rng.between(0, 19) {
         0 => moves(rng),
         1 | 2 => (*rng.pick(&["ALTER TABLE m SET UNLOGGED", "ALTER TABLE m SET LOGGED"])).to_owned(),
