@@ -95,16 +95,18 @@ impl Destination {
         self.connection.query(&sql, &[Some(task_id), Some(&classes), Some(&oids)])?.iter().map(known).collect()
     }
 
-    /// Relations of the model that have one of these names.
-    pub fn model_named(&mut self, task_id: &str, names: &[Name]) -> Result<Vec<(Object, Known)>> {
+    /// Objects of a class in the model that have one of these names.
+    pub fn model_named(&mut self, task_id: &str, class: Class, names: &[Name]) -> Result<Vec<(Object, Known)>> {
         let schemas = text_array(names.iter().map(|name| &name.schema));
         let tables = text_array(names.iter().map(|name| &name.name));
         let sql = format!(
-            "SELECT {COLUMNS} FROM courier_applied.object WHERE task_id = $1::uuid AND class = 1259 AND (schema_name, name) IN \
+            "SELECT {COLUMNS} FROM courier_applied.object WHERE task_id = $1::uuid AND class = $4::oid AND (schema_name, name) IN \
              (SELECT w.schema_name, w.name FROM ROWS FROM (pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::text[])) AS w(schema_name, name)) \
              ORDER BY oid"
         );
-        self.connection.query(&sql, &[Some(task_id), Some(&schemas), Some(&tables)])?.iter().map(known).collect()
+        let class = class.oid().to_string();
+        let parameters = [Some(task_id), Some(&schemas), Some(&tables), Some(&class)];
+        self.connection.query(&sql, &parameters)?.iter().map(known).collect()
     }
 
     /// Tables that have left and may have one of the names: a relation's in one of the schemas, or one of extended statistics.

@@ -69,9 +69,13 @@ impl Later {
     fn name(self, oid: u32, name: &str) -> String {
         match self {
             Later::Keep => name.to_owned(),
-            Later::NotYet => format!("courier_unnamed_{oid}"),
+            Later::NotYet => unnamed(oid),
         }
     }
+}
+
+fn unnamed(oid: u32) -> String {
+    format!("courier_unnamed_{oid}")
 }
 
 /// Names, and among what they are so.
@@ -115,6 +119,19 @@ impl Kept {
             identities.for_each(|of| give_up(RELATIONS, &mut of.name, of.oid));
         }
         self.called_as(&then)
+    }
+
+    /// A view or routine whose name is somebody else's by now, and whose own is not known yet.
+    pub fn without_a_name(&self) -> Kept {
+        let mut kept = self.clone();
+        kept.image.views.iter_mut().for_each(|view| view.relation.name.name = unnamed(view.oid()));
+        for routine in &mut kept.image.routines {
+            let name = Name::new(&routine.name.schema, unnamed(routine.oid));
+            let header = |name: &Name| format!("{}(", name.shown());
+            routine.definition = routine.definition.replacen(&header(&routine.name), &header(&name), 1);
+            routine.name = name;
+        }
+        kept
     }
 
     /// The same under the names that `then` has for it. Parts that `then` has not keep theirs.

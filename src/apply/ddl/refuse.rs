@@ -88,7 +88,7 @@ pub(super) fn refuse_names_of_others(
         return Ok(());
     }
     let names: Vec<Name> = new.iter().map(|(_, name)| name.clone()).collect();
-    for (object, known) in destination.model_named(task_id, &names)? {
+    for (object, known) in destination.model_named(task_id, Class::Relation, &names)? {
         if known.kept.image.tables.is_empty() {
             continue;
         }

@@ -1,5 +1,7 @@
 //! A table that has left the task's reach stays on the destination as it is, and the source may give its names to others: another one that
 //! is archived under the same name, an index that is called after it. It is nobody's there, so it is what gets another name.
+//!
+//! A view or routine may have given up its name without a word, as somebody held a lock when it did: it has none until the sweep tells.
 
 use std::collections::HashSet;
 
@@ -9,7 +11,7 @@ use crate::error::Result;
 use crate::pg::compat;
 use crate::schema::apart::together;
 use crate::schema::diff::{self, RELATIONS, STATISTICS, names_of};
-use crate::schema::image::{Class, Image, Name};
+use crate::schema::image::{Class, Image, Name, Routine};
 use crate::schema::model::{Known, Standing};
 use crate::schema::named::{Moves, NamesIn};
 use crate::schema::scope::Object;
@@ -29,11 +31,13 @@ pub(super) fn make(destination: &mut Destination, task_id: &str, decided: &mut D
     let had = names_of(&decided.before);
     let new: NamesIn =
         names_of(&decided.after).difference(&had).map(|(space, name)| (*space, name.clone().into_owned())).collect();
-    if new.is_empty() {
-        return Ok(Freed::default());
-    }
     let (mut before, mut after) = (Image::default(), Image::default());
     let mut freed = Vec::new();
+    for (object, now, then) in without_a_word(destination, task_id, decided, &new)? {
+        before.extend(&together([&now.kept]));
+        after.extend(&together([&then.kept]));
+        decided.store.insert(object, then);
+    }
     for (object, known) in left(destination, task_id, &new)? {
         if decided.store.contains_key(&object) || known.kept.giving_way(&new) == known.kept && !owns(&known, &new) {
             continue;
@@ -61,6 +65,38 @@ pub(super) fn make(destination: &mut Destination, task_id: &str, decided: &mut D
     Ok(Freed { items, names: freed })
 }
 
+/// Views and routines whose names the command gives to others.
+fn without_a_word(
+    destination: &mut Destination,
+    task_id: &str,
+    decided: &Decided,
+    new: &NamesIn,
+) -> Result<Vec<(Object, Known, Known)>> {
+    let named = |of: &Routine| (of.name.clone(), of.arguments.clone());
+    let had: HashSet<(Name, String)> = decided.before.routines.iter().map(named).collect();
+    let routines: HashSet<(Name, String)> =
+        decided.after.routines.iter().filter(|of| !of.blocked).map(named).filter(|of| !had.contains(of)).collect();
+    let relations: Vec<Name> = new.iter().filter(|(of, _)| of & RELATIONS != 0).map(|(_, name)| name.clone()).collect();
+    let names: Vec<Name> = routines.iter().map(|(name, _)| name.clone()).collect();
+    let mut found = Vec::new();
+    for (class, names) in [(Class::Relation, relations), (Class::Proc, names)] {
+        if !names.is_empty() {
+            found.extend(destination.model_named(task_id, class, &names)?);
+        }
+    }
+    let is_taken = |known: &Known| {
+        known.kept.image.routines.iter().all(|of| routines.contains(&named(of)))
+            && (!known.kept.image.routines.is_empty() || !known.kept.image.views.is_empty())
+    };
+    let is_told = |object: &Object| decided.store.contains_key(object) || decided.forget.contains(object);
+    found.retain(|(object, known)| !is_told(object) && !known.kept.is_blocked() && is_taken(known));
+    Ok(found
+        .into_iter()
+        .map(|(object, now)| (object, Known { kept: now.kept.without_a_name(), ..now.clone() }, now))
+        .map(|(object, then, now)| (object, now, then))
+        .collect())
+}
+
 /// Is it a table whose sequences may have one of the names?
 fn owns(known: &Known, new: &NamesIn) -> bool {
     let defaults = || known.kept.image.tables.iter().flat_map(|of| &of.columns).filter_map(|of| of.expression.as_ref());
@@ -76,9 +112,9 @@ fn left(destination: &mut Destination, task_id: &str, new: &NamesIn) -> Result<V
     let (relations, statistics) = (of(!STATISTICS), of(STATISTICS));
     let mut left = destination.model_left(task_id, &relations, &statistics)?;
     let of_sequence = |known: &Known| Some(known.kept.image.sequences.first()?.owner.as_ref()?.table.clone());
-    let named = destination.model_named(task_id, &of(RELATIONS))?;
+    let named = destination.model_named(task_id, Class::Relation, &of(RELATIONS))?;
     let owners: Vec<Name> = named.iter().filter_map(|(_, known)| of_sequence(known)).collect();
-    for (object, known) in destination.model_named(task_id, &owners)? {
+    for (object, known) in destination.model_named(task_id, Class::Relation, &owners)? {
         if known.standing == Standing::Left && !left.iter().any(|(of, _)| *of == object) {
             left.push((object, known));
         }

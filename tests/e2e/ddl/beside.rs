@@ -66,6 +66,25 @@ fn a_command_on_a_view_waits_for_none_of_its_tables() {
     is_told_later(&pair, holder);
 }
 
+/// Before anybody tells that they have other names.
+#[test]
+fn names_that_were_given_up_without_a_word_are_free() {
+    let pair = followed_family();
+    pair.source.run(
+        DATABASE,
+        "CREATE VIEW w AS SELECT n FROM o; CREATE VIEW v AS SELECT n, id FROM o; \
+         CREATE FUNCTION f(a int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT n FROM o LIMIT 1; END",
+    );
+    let holder = hold(&pair, "o");
+    run(
+        &pair,
+        "SET lock_timeout = '5s'; ALTER VIEW w RENAME TO w2; ALTER VIEW v RENAME TO w; ALTER FUNCTION f(int) RENAME TO g; \
+         CREATE FUNCTION f(a int) RETURNS int LANGUAGE sql AS 'SELECT 5'; CREATE VIEW v AS SELECT id FROM t",
+    );
+    pair.caught_up(DATABASE, TASK);
+    is_told_later(&pair, holder);
+}
+
 /// Of what it needs nothing is read but the name.
 #[test]
 fn a_view_of_a_view_waits_for_no_table() {
