@@ -172,7 +172,13 @@ fn four_sessions(world: &World) {
     views.into_iter().flatten().flatten().for_each(|view| {
         pair.source.run(DATABASE, &format!("REFRESH MATERIALIZED VIEW {view}"));
     });
+    // What is unlogged in the end has left; its definition is followed again when it is logged.
+    let unlogged = "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relpersistence = 'u' AND relnamespace = 'public'::regnamespace";
+    pair.source.rows(DATABASE, unlogged).into_iter().flatten().flatten().for_each(|table| {
+        pair.source.run(DATABASE, &format!("ALTER TABLE {table} SET LOGGED"));
+    });
     pair.caught_up_within(DATABASE, TASK, LONG);
+    pair.wait_for_state_within(DATABASE, TASK, "synchronizing", LONG);
     // What was recorded beside the locks of others is told within seconds.
     let become_equal = wait::poll(Duration::from_secs(30), || difference(&pair, "public").is_none().then_some(()));
     if become_equal.is_none() {
