@@ -105,6 +105,9 @@ fn owns(known: &Known, new: &NamesIn) -> bool {
 
 /// Tables that have left, or whose sequences, may have one of the names.
 fn left(destination: &mut Destination, task_id: &str, new: &NamesIn) -> Result<Vec<(Object, Known)>> {
+    if new.is_empty() {
+        return Ok(Vec::new());
+    }
     let of = |space: u8| -> Vec<Name> {
         let names: HashSet<&Name> = new.iter().filter(|(of, _)| of & space != 0).map(|(_, name)| name).collect();
         names.into_iter().cloned().collect()
@@ -114,7 +117,11 @@ fn left(destination: &mut Destination, task_id: &str, new: &NamesIn) -> Result<V
     let of_sequence = |known: &Known| Some(known.kept.image.sequences.first()?.owner.as_ref()?.table.clone());
     let named = destination.model_named(task_id, Class::Relation, &of(RELATIONS))?;
     let owners: Vec<Name> = named.iter().filter_map(|(_, known)| of_sequence(known)).collect();
-    for (object, known) in destination.model_named(task_id, Class::Relation, &owners)? {
+    let owners = match owners.is_empty() {
+        true => Vec::new(),
+        false => destination.model_named(task_id, Class::Relation, &owners)?,
+    };
+    for (object, known) in owners {
         if known.standing == Standing::Left && !left.iter().any(|(of, _)| *of == object) {
             left.push((object, known));
         }
