@@ -1,16 +1,15 @@
 //! Code of an image: functions and procedures, views, and the rules of relations.
 
 use super::facts::{ask, letter, name};
-use super::tables::{self, firing};
+use super::tables::{self, Parts, firing};
 use crate::error::{Error, Result};
 use crate::logicalrep::Row;
 use crate::logicalrep::array::oid_array;
 use crate::schema::image::{Class, Routine, Rule, Table, View, ViewForm};
 use crate::schema::scope::Scope;
 
-/// Those of the relations that are views of a user, without what is in them: by oid.
-pub fn bare_views(relations: &[u32]) -> Result<Vec<View>> {
-    let relations = tables::bare_of(relations, "{v,m}")?;
+/// Views with their queries, of relations by oid.
+pub fn bare_views(relations: Vec<Table>) -> Result<Vec<View>> {
     if relations.is_empty() {
         return Ok(Vec::new());
     }
@@ -29,9 +28,9 @@ pub fn bare_views(relations: &[u32]) -> Result<Vec<View>> {
 }
 
 /// Fills views that are in the order of their oids.
-pub fn fill(views: &mut [View], scope: &Scope) -> Result<()> {
+pub fn fill(views: &mut [View], scope: &Scope, parts: Parts) -> Result<()> {
     let mut relations: Vec<Table> = views.iter().map(|view| view.relation.clone()).collect();
-    tables::fill(&mut relations, scope, tables::Parents::All)?;
+    tables::fill(&mut relations, scope, tables::Parents::All, parts)?;
     rules(&mut relations, scope)?;
     for (view, relation) in views.iter_mut().zip(relations) {
         view.relation = relation;

@@ -97,12 +97,30 @@ pub struct TouchedObject {
     pub is_alone: bool,
 }
 
+macro_rules! touched {
+    ($($others:literal)?; $($renamed:literal)?) => {
+        concat!(
+            include_str!("../../../sql/query/capture/touched/of_relations.sql"),
+            $(include_str!(concat!("../../../sql/query/capture/touched/", $others, ".sql")),)?
+            include_str!("../../../sql/query/capture/touched/typed_tables.sql"),
+            $(include_str!(concat!("../../../sql/query/capture/touched/", $renamed, ".sql")),)?
+            include_str!("../../../sql/query/capture/touched/found.sql")
+        )
+    };
+}
+
 /// With tables that name them, if they may have got other names.
 pub fn roots(objects: &[TouchedObject], are_renamed: bool) -> Result<CommandRoots> {
     let (classes, oids) = objects.iter().map(|object| (object.class, object.oid)).unzip::<_, _, Vec<_>, Vec<_>>();
     let alone = text_array(objects.iter().map(|object| if object.is_alone { "t" } else { "f" }));
-    let sql = include_str!("../../../sql/query/capture/touched.sql");
-    let rows = ask(sql, &[&oid_array(classes), &oid_array(oids), &alone, if are_renamed { "t" } else { "f" }])?;
+    let are_relations = classes.iter().all(|class| *class == Class::Relation.oid());
+    let sql = match (are_relations, are_renamed) {
+        (true, false) => touched!(;),
+        (true, true) => touched!(; "renamed"),
+        (false, false) => touched!("of_others";),
+        (false, true) => touched!("of_others"; "renamed"),
+    };
+    let rows = ask(sql, &[&oid_array(classes), &oid_array(oids), &alone])?;
     let mut roots = CommandRoots::default();
     for row in &rows {
         let Some(class) = class(row, "class")? else { continue };

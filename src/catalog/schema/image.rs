@@ -20,8 +20,9 @@ use crate::schema::image::{
 use crate::schema::scope::Scope;
 
 /// Of tables without what is in them. `sequences` are created with the tables, whether a column needs them or not.
-pub fn load(mut tables: Vec<Table>, scope: &Scope, sequences: &[u32], with_privileges: bool) -> Result<Image> {
-    tables::fill(&mut tables, scope, Parents::InImage)?;
+pub fn load(needs: &Needs, scope: &Scope, sequences: &[u32], with_privileges: bool) -> Result<Image> {
+    let mut tables = needs.tables.clone();
+    tables::fill(&mut tables, scope, Parents::InImage, needs.parts[0])?;
     let types = types(scope)?;
     let mut image = Image {
         collations: collations(scope)?,
@@ -44,12 +45,17 @@ pub fn load(mut tables: Vec<Table>, scope: &Scope, sequences: &[u32], with_privi
 pub fn load_few(needs: &Needs, scope: &Scope, sequences: &[u32]) -> Result<Image> {
     let (mut tables, mut views, mut routines) = (needs.tables.clone(), needs.views.clone(), needs.routines.clone());
     if !tables.is_empty() {
-        tables::fill(&mut tables, scope, Parents::All)?;
-        code::rules(&mut tables, scope)?;
-        missing::fill(&mut tables)?;
+        let [parts, _] = needs.parts;
+        tables::fill(&mut tables, scope, Parents::All, parts)?;
+        if parts.rules {
+            code::rules(&mut tables, scope)?;
+        }
+        if parts.missing {
+            missing::fill(&mut tables)?;
+        }
     }
     if !views.is_empty() {
-        code::fill(&mut views, scope)?;
+        code::fill(&mut views, scope, needs.parts[1])?;
     }
     routines.iter_mut().for_each(|routine| routine.level = scope.level(Class::Proc, routine.oid));
     let mut image = Image {

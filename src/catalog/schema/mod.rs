@@ -78,7 +78,7 @@ impl Extent {
 
     fn image_with(&self, needs: &Needs, with_privileges: bool) -> Result<Image> {
         let scope = needs.scope(&self.available);
-        image::load(needs.tables.clone(), &scope, &self.sequences, with_privileges)
+        image::load(needs, &scope, &self.sequences, with_privileges)
     }
 
     fn needs(&self) -> Result<&Needs> {

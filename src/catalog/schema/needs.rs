@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
+use super::code;
 use super::facts::{self, ask, class, opt_letter, opt_parse};
-use super::{code, tables};
+use super::tables::{self, Parts};
 use crate::error::Result;
 use crate::logicalrep::Row;
 use crate::logicalrep::array::oid_array;
@@ -26,12 +27,16 @@ macro_rules! dependencies {
 /// What belongs to extensions is read once for all tables of a database, and looked up for few. Code is of no task's first image.
 const OF_ALL_TYPES: &str = dependencies!("of_all_types.sql", "of_no_code.sql", "MATERIALIZED ");
 const OF_FEW: &str = dependencies!("of_these_types.sql", "of_code.sql", "NOT MATERIALIZED ");
+/// Of tables without rules, as most commands are about.
+const OF_FEW_TABLES: &str = dependencies!("of_no_types.sql", "of_no_code.sql", "NOT MATERIALIZED ");
 
 /// Tables, still empty, with everything that the server says they and all types of users depend on.
 #[derive(Debug)]
 pub struct Needs {
     /// By oid.
     pub tables: Vec<Table>,
+    /// What is in the tables, and in the views.
+    pub parts: [Parts; 2],
     /// As empty; by oid.
     pub views: Vec<View>,
     pub routines: Vec<Routine>,
@@ -41,19 +46,21 @@ pub struct Needs {
 impl Needs {
     /// Of those of the relations that are tables of a user.
     pub fn of(relations: &[u32]) -> Result<Needs> {
-        let tables = tables::bare(relations)?;
+        let [(tables, parts), _] = tables::tables_and_views(relations, "{r,p}")?;
         let oids = oid_array(tables.iter().map(|table| table.oid));
         let rows = ask(OF_ALL_TYPES, &[&oids])?;
         let dependencies = rows.iter().map(dependency).filter_map(Result::transpose).collect::<Result<_>>()?;
-        Ok(Needs { tables, views: Vec::new(), routines: Vec::new(), dependencies })
+        let parts = [parts, Parts::default()];
+        Ok(Needs { tables, parts, views: Vec::new(), routines: Vec::new(), dependencies })
     }
 
     /// The same of a few tables, views, types and routines in a database that may be large: of types only what these lead to.
     pub fn of_few(relations: &[u32], types: &[u32], routines: &[u32]) -> Result<Needs> {
-        let (tables, views) = match relations.is_empty() {
-            true => (Vec::new(), Vec::new()),
-            false => (tables::bare(relations)?, code::bare_views(relations)?),
+        let [(tables, of_tables), (views, of_views)] = match relations.is_empty() {
+            true => Default::default(),
+            false => tables::tables_and_views(relations, "{r,p,v,m}")?,
         };
+        let (views, parts) = (code::bare_views(views)?, [of_tables, of_views]);
         let routines = if routines.is_empty() { Vec::new() } else { code::routines(routines)? };
         let mut dependencies: Vec<Dependency> = Vec::new();
         let mut seen: HashSet<u32> = HashSet::new();
@@ -61,7 +68,11 @@ impl Needs {
         let mut of = oid_array(tables.iter().map(|table| table.oid).chain(views.iter().map(View::oid)));
         let mut of_code = oid_array(routines.iter().map(|routine| routine.oid));
         while of != "{}" || of_code != "{}" || !waiting.is_empty() {
-            let rows = ask(OF_FEW, &[&of, &oid_array(waiting.drain(..)), &of_code])?;
+            let has_code = of != "{}" && (!views.is_empty() || of_tables.rules) || of_code != "{}";
+            let rows = match waiting.is_empty() && !has_code {
+                true => ask(OF_FEW_TABLES, &[&of])?,
+                false => ask(OF_FEW, &[&of, &oid_array(waiting.drain(..)), &of_code])?,
+            };
             let found: Vec<Dependency> =
                 rows.iter().map(dependency).filter_map(Result::transpose).collect::<Result<_>>()?;
             let types = found.iter().filter(|dependency| dependency.on.0 == Class::Type).map(|d| d.on.1);
@@ -69,7 +80,7 @@ impl Needs {
             dependencies.extend(found);
             (of, of_code) = (oid_array([]), oid_array([]));
         }
-        Ok(Needs { tables, views, routines, dependencies })
+        Ok(Needs { tables, parts, views, routines, dependencies })
     }
 
     pub fn oids(&self) -> Vec<u32> {

@@ -12,15 +12,38 @@ use crate::schema::image::{
 };
 use crate::schema::scope::Scope;
 
-/// Those of the relations that are tables of a user, without what is in them: by oid.
-pub fn bare(relations: &[u32]) -> Result<Vec<Table>> {
-    bare_of(relations, "{r,p}")
+/// Which kinds of parts some relations may have: of others nothing is asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Parts {
+    pub indexes: bool,
+    pub statistics: bool,
+    pub policies: bool,
+    pub triggers: bool,
+    pub rules: bool,
+    pub parents: bool,
+    /// Columns that are younger than rows.
+    pub missing: bool,
 }
 
-/// Those that have one of the kinds.
-pub fn bare_of(relations: &[u32], kinds: &str) -> Result<Vec<Table>> {
+/// Those of the relations that are tables and views of a user, by oid, and what is in them, to be filled.
+pub fn tables_and_views(relations: &[u32], kinds: &str) -> Result<[(Vec<Table>, Parts); 2]> {
     let oids = oid_array(relations.iter().copied());
-    ask(include_str!("../../../sql/query/schema/relations.sql"), &[&oids, kinds])?.iter().map(table).collect()
+    let mut found: [(Vec<Table>, Parts); 2] = Default::default();
+    for row in &ask(include_str!("../../../sql/query/schema/relations.sql"), &[&oids, kinds])? {
+        let [of_tables, of_views] = &mut found;
+        let (list, parts) = if row.bool("is_view")? { of_views } else { of_tables };
+        list.push(table(row)?);
+        *parts = Parts {
+            indexes: parts.indexes || row.bool("has_indexes")?,
+            statistics: parts.statistics || row.bool("has_statistics")?,
+            policies: parts.policies || row.bool("has_policies")?,
+            triggers: parts.triggers || row.bool("has_triggers")?,
+            rules: parts.rules || row.bool("has_rules")?,
+            parents: parts.parents || row.bool("has_parents")?,
+            missing: parts.missing || row.bool("has_missing")?,
+        };
+    }
+    Ok(found)
 }
 
 /// Which parents of tables count.
@@ -32,27 +55,48 @@ pub enum Parents {
 }
 
 /// Fills tables that are in the order of their oids.
-pub fn fill(tables: &mut [Table], scope: &Scope, parents: Parents) -> Result<()> {
+pub fn fill(tables: &mut [Table], scope: &Scope, parents: Parents, parts: Parts) -> Result<()> {
     debug_assert!(tables.is_sorted_by_key(|table| table.oid));
     let oids = oid_array(tables.iter().map(|table| table.oid));
     for table in tables.iter_mut() {
         table.level = scope.level(Class::Relation, table.oid);
     }
-    family(tables, scope, &oids, parents)?;
-    let rows = ask(include_str!("../../../sql/query/schema/indexes.sql"), &[&oids])?;
-    each(tables, &rows, "indrelid", |table| &mut table.indexes, |row| index(row, scope))?;
-    let rows = ask(include_str!("../../../sql/query/schema/statistics.sql"), &[&oids])?;
-    each(tables, &rows, "stxrelid", |table| &mut table.statistics, |row| statistics(row, scope))?;
-    policies(tables, scope, &oids)?;
-    triggers(tables, scope, &oids, parents)
+    columns(tables, scope, &oids)?;
+    if parts.parents {
+        self::parents(tables, &oids, parents)?;
+    }
+    if parts.indexes {
+        let rows = ask(include_str!("../../../sql/query/schema/indexes.sql"), &[&oids])?;
+        each(tables, &rows, "indrelid", |table| &mut table.indexes, |row| index(row, scope))?;
+    }
+    if parts.statistics {
+        let rows = ask(include_str!("../../../sql/query/schema/statistics.sql"), &[&oids])?;
+        each(tables, &rows, "stxrelid", |table| &mut table.statistics, |row| statistics(row, scope))?;
+    }
+    if parts.policies {
+        policies(tables, scope, &oids)?;
+    }
+    if parts.triggers {
+        triggers(tables, scope, &oids, parents)?;
+    }
+    Ok(())
 }
 
 /// Columns, constraints and parents: what decides how a child is created.
 pub fn family(tables: &mut [Table], scope: &Scope, oids: &str, parents: Parents) -> Result<()> {
+    columns(tables, scope, oids)?;
+    self::parents(tables, oids, parents)
+}
+
+/// With the constraints.
+fn columns(tables: &mut [Table], scope: &Scope, oids: &str) -> Result<()> {
     let rows = ask(include_str!("../../../sql/query/schema/columns.sql"), &[oids])?;
     each(tables, &rows, "attrelid", |table| &mut table.columns, |row| column(row, scope))?;
     let rows = ask(include_str!("../../../sql/query/schema/constraints.sql"), &[oids])?;
-    each(tables, &rows, "conrelid", |table| &mut table.constraints, |row| constraint(row, scope))?;
+    each(tables, &rows, "conrelid", |table| &mut table.constraints, |row| constraint(row, scope))
+}
+
+fn parents(tables: &mut [Table], oids: &str, parents: Parents) -> Result<()> {
     let sql = match parents {
         Parents::InImage => include_str!("../../../sql/query/schema/inheritance.sql"),
         Parents::All => include_str!("../../../sql/query/capture/parents.sql"),

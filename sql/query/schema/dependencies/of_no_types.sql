@@ -1,0 +1,1 @@
+    -- What types need is asked only where some are touched, or lead on.
