@@ -39,6 +39,8 @@ use crate::schema::{Item, Kind};
 #[derive(Default)]
 pub(super) struct Divided {
     pub items: Vec<Item>,
+    /// What gives up names, before all that gets them, also before what a person has run in place of a command.
+    pub way: Vec<Item>,
     /// Partitions that leave before anything else is done, also before what a person has run in place of a command.
     pub detaches: Vec<Item>,
     pub leftovers: Vec<Leftover>,
@@ -92,7 +94,8 @@ pub(super) fn divide(
     let Back { items: concerned, parts, leftovers, detaches } =
         take_back(destination, queue.task_id, &concerned, is_concerned)?;
     let (items, asides) = split(destination, command, decided, &queue, &parts)?;
-    Ok(Divided { items, detaches, leftovers, left: Left { taken_back: concerned, asides, wanted, ..Left::default() } })
+    let left = Left { taken_back: concerned, asides, wanted, ..Left::default() };
+    Ok(Divided { items, way: Vec::new(), detaches, leftovers, left })
 }
 
 /// Tables that are not as they were, and those of which something else was told.

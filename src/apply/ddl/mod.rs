@@ -165,7 +165,7 @@ impl Applier {
             fits_together: !awaits_copies && decided.enter.is_empty() && selection.has_passed_copies(transaction),
         };
         let mut divided = aside::divide(destination, command, &decided, queue)?;
-        divided.items.splice(0..0, freed.items);
+        divided.way = freed.items;
         let emptyings = emptyings(&decided, emptied);
         let work =
             Work { command, task_id: &task_id, emptyings: &emptyings, divided: &divided, on_wait: &*self.on_wait };
@@ -422,7 +422,7 @@ fn apply(destination: &mut Destination, work: &Work<'_>) -> Result<(Vec<String>,
     let mut done = run::run(destination, work)?;
     let asides = work.divided.left.asides();
     done.said.extend(asides.clone().flat_map(Aside::statements).map(str::to_owned));
-    let at_once = work.divided.items.iter().map(|item| item.object.clone());
+    let at_once = work.divided.way.iter().chain(&work.divided.items).map(|item| item.object.clone());
     let mut objects: Vec<String> = at_once.chain(asides.map(|aside| aside.object.clone())).collect();
     objects.dedup();
     Ok((objects, done))

@@ -31,6 +31,7 @@ pub(super) fn run(destination: &mut Destination, work: &Work<'_>) -> Result<Done
         && divided.detaches.is_empty()
         && work.emptyings.is_empty()
         && divided.leftovers.is_empty()
+        && divided.way.is_empty()
     {
         return Ok(Done::default());
     }
@@ -110,6 +111,7 @@ fn attempt(
     let mut attempt = Attempt { destination, done: Done::default(), postponed: Vec::new() };
     divided.detaches.iter().try_for_each(|item| attempt.item(item))?;
     divided.leftovers.iter().try_for_each(|leftover| attempt.remove(leftover))?;
+    divided.way.iter().try_for_each(|item| attempt.item(item))?;
     emptyings.iter().try_for_each(|of| attempt.empty(of))?;
     items.iter().try_for_each(|item| attempt.item(item))?;
     attempt.end()

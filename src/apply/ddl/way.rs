@@ -31,14 +31,17 @@ pub(super) fn make(destination: &mut Destination, task_id: &str, decided: &mut D
     let had = names_of(&decided.before);
     let new: NamesIn =
         names_of(&decided.after).difference(&had).map(|(space, name)| (*space, name.clone().into_owned())).collect();
+    let relations: HashSet<Name> =
+        new.iter().filter(|(of, _)| of & RELATIONS != 0).map(|(_, name)| name.clone()).collect();
+    let named = named(destination, task_id, Class::Relation, relations)?;
     let (mut before, mut after) = (Image::default(), Image::default());
     let mut freed = Vec::new();
-    for (object, now, then) in without_a_word(destination, task_id, decided, &new)? {
+    for (object, now, then) in without_a_word(destination, task_id, decided, &named)? {
         before.extend(&together([&now.kept]));
         after.extend(&together([&then.kept]));
         decided.store.insert(object, then);
     }
-    for (object, known) in left(destination, task_id, &new)? {
+    for (object, known) in left(destination, task_id, &new, &named)? {
         if decided.store.contains_key(&object) || known.kept.giving_way(&new) == known.kept && !owns(&known, &new) {
             continue;
         }
@@ -65,36 +68,34 @@ pub(super) fn make(destination: &mut Destination, task_id: &str, decided: &mut D
     Ok(Freed { items, names: freed })
 }
 
-/// Views and routines whose names the command gives to others.
+fn named(
+    destination: &mut Destination,
+    task_id: &str,
+    class: Class,
+    names: HashSet<Name>,
+) -> Result<Vec<(Object, Known)>> {
+    let names: Vec<Name> = names.into_iter().collect();
+    if names.is_empty() { Ok(Vec::new()) } else { destination.model_named(task_id, class, &names) }
+}
+
+/// Views, of relations that have its new names, and routines whose names the command gives to others: as they are and as they will be.
 fn without_a_word(
     destination: &mut Destination,
     task_id: &str,
     decided: &Decided,
-    new: &NamesIn,
+    relations: &[(Object, Known)],
 ) -> Result<Vec<(Object, Known, Known)>> {
-    let named = |of: &Routine| (of.name.clone(), of.arguments.clone());
-    let had: HashSet<(Name, String)> = decided.before.routines.iter().map(named).collect();
-    let routines: HashSet<(Name, String)> =
-        decided.after.routines.iter().filter(|of| !of.blocked).map(named).filter(|of| !had.contains(of)).collect();
-    let relations: Vec<Name> = new.iter().filter(|(of, _)| of & RELATIONS != 0).map(|(_, name)| name.clone()).collect();
-    let names: Vec<Name> = routines.iter().map(|(name, _)| name.clone()).collect();
-    let mut found = Vec::new();
-    for (class, names) in [(Class::Relation, relations), (Class::Proc, names)] {
-        if !names.is_empty() {
-            found.extend(destination.model_named(task_id, class, &names)?);
-        }
-    }
-    let is_taken = |known: &Known| {
-        known.kept.image.routines.iter().all(|of| routines.contains(&named(of)))
-            && (!known.kept.image.routines.is_empty() || !known.kept.image.views.is_empty())
-    };
+    let signature = |of: &Routine| (of.name.clone(), of.arguments.clone());
+    let had: HashSet<(Name, String)> = decided.before.routines.iter().map(signature).collect();
+    let there = decided.after.routines.iter().filter(|of| !of.blocked).map(signature);
+    let new: HashSet<(Name, String)> = there.filter(|of| !had.contains(of)).collect();
+    let names = new.iter().map(|(name, _)| name.clone()).collect();
+    let routines = named(destination, task_id, Class::Proc, names)?.into_iter();
+    let taken = routines.filter(|(_, known)| known.kept.image.routines.iter().any(|of| new.contains(&signature(of))));
+    let views = relations.iter().filter(|(_, known)| !known.kept.image.views.is_empty()).cloned();
     let is_told = |object: &Object| decided.store.contains_key(object) || decided.forget.contains(object);
-    found.retain(|(object, known)| !is_told(object) && !known.kept.is_blocked() && is_taken(known));
-    Ok(found
-        .into_iter()
-        .map(|(object, now)| (object, Known { kept: now.kept.without_a_name(), ..now.clone() }, now))
-        .map(|(object, then, now)| (object, now, then))
-        .collect())
+    let found = views.chain(taken).filter(|(object, known)| !is_told(object) && !known.kept.is_blocked());
+    Ok(found.map(|(object, now)| (object, now.clone(), Known { kept: now.kept.without_a_name(), ..now })).collect())
 }
 
 /// Is it a table whose sequences may have one of the names?
@@ -104,7 +105,12 @@ fn owns(known: &Known, new: &NamesIn) -> bool {
 }
 
 /// Tables that have left, or whose sequences, may have one of the names.
-fn left(destination: &mut Destination, task_id: &str, new: &NamesIn) -> Result<Vec<(Object, Known)>> {
+fn left(
+    destination: &mut Destination,
+    task_id: &str,
+    new: &NamesIn,
+    relations: &[(Object, Known)],
+) -> Result<Vec<(Object, Known)>> {
     if new.is_empty() {
         return Ok(Vec::new());
     }
@@ -112,21 +118,14 @@ fn left(destination: &mut Destination, task_id: &str, new: &NamesIn) -> Result<V
         let names: HashSet<&Name> = new.iter().filter(|(of, _)| of & space != 0).map(|(_, name)| name).collect();
         names.into_iter().cloned().collect()
     };
-    let (relations, statistics) = (of(!STATISTICS), of(STATISTICS));
-    let mut left = destination.model_left(task_id, &relations, &statistics)?;
-    let of_sequence = |known: &Known| Some(known.kept.image.sequences.first()?.owner.as_ref()?.table.clone());
-    let named = destination.model_named(task_id, Class::Relation, &of(RELATIONS))?;
-    let owners: Vec<Name> = named.iter().filter_map(|(_, known)| of_sequence(known)).collect();
-    let owners = match owners.is_empty() {
-        true => Vec::new(),
-        false => destination.model_named(task_id, Class::Relation, &owners)?,
-    };
-    for (object, known) in owners {
+    let mut left = destination.model_left(task_id, &of(!STATISTICS), &of(STATISTICS))?;
+    let owner = |(_, known): &(Object, Known)| Some(known.kept.image.sequences.first()?.owner.as_ref()?.table.clone());
+    let owners = relations.iter().filter_map(owner).collect();
+    for (object, known) in named(destination, task_id, Class::Relation, owners)? {
         if known.standing == Standing::Left && !left.iter().any(|(of, _)| *of == object) {
             left.push((object, known));
         }
     }
-    left.retain(|(object, _)| object.0 == Class::Relation);
     Ok(left)
 }
 

@@ -187,3 +187,29 @@ fn a_table_that_has_left_gives_way() {
     let left = "SELECT count(*) FROM pg_class WHERE relnamespace = 'archive'::regnamespace AND relkind = 'r'";
     assert_eq!(pair.destination.value(DATABASE, left), "3");
 }
+
+/// The task stops at the index; what a person runs in place of the command finds the name free as well.
+#[test]
+fn a_table_that_has_left_gives_way_to_what_a_person_runs() {
+    let pair = followed_pair();
+    let oid = pair.source.value(DATABASE, "SELECT 'k'::regclass::oid");
+    pair.source.run(DATABASE, "ALTER TABLE k RENAME TO z; ALTER TABLE z SET SCHEMA x");
+    pair.caught_up(DATABASE, TASK);
+    pair.destination.run(DATABASE, "CREATE TABLE x.zi (a int)");
+    pair.source.run(
+        DATABASE,
+        "DROP TABLE x.z; CREATE TABLE z (id int PRIMARY KEY); CREATE INDEX zi ON z (id); INSERT INTO z VALUES (1)",
+    );
+    pair.source.run(DATABASE, "ALTER TABLE z SET SCHEMA x");
+    assert_mentions(&pair.failure(DATABASE, TASK), &["relation \"zi\" already exists"]);
+    let replace = format!(
+        "SELECT courier.ddl_replace('{TASK}', id, 'DO $$BEGIN ALTER INDEX public.zi RENAME TO zj; ALTER TABLE public.z SET SCHEMA x; END$$') \
+         FROM courier.ddl WHERE state = 'failed'"
+    );
+    pair.source.run(DATABASE, &replace);
+    pair.call(DATABASE, "resume", TASK);
+    pair.source.run(DATABASE, "INSERT INTO t VALUES (100, 'after')");
+    assert_equal(&pair);
+    let rows = format!("SELECT (SELECT count(*) FROM x.z) || ' ' || (SELECT count(*) FROM x.z_left_{oid})");
+    assert_eq!(pair.destination.value(DATABASE, &rows), "1 20");
+}
