@@ -7,9 +7,11 @@ use crate::catalog::schema::{self, Extent};
 use crate::catalog::select::{Candidate, SelectedTables};
 use crate::catalog::{Stage, TableState, Task, coverage, tables};
 use crate::error::Result;
+use crate::logicalrep::names::quote_literal;
 use crate::logicalrep::words::counted;
 use crate::pg::text::Text;
 use crate::pg::{report, xact};
+use crate::schema::omission::Reason;
 use crate::schema::{Item, Section};
 
 struct Line {
@@ -48,7 +50,7 @@ fn lines(name: &str) -> Result<Vec<Line>> {
     }
     let selection = task.selection()?;
     let oids: Vec<u32> = selection.tables.iter().map(|t| t.oid).collect();
-    let extent = Extent::of(&task.scope, &oids)?;
+    let extent = Extent::of_task(&task, &oids)?;
     let items = if task.schema_sync { schema::statements(&extent)? } else { Vec::new() };
     let of = |section| items.iter().filter(move |item| item.kind.section() == section).map(create);
     let mut lines: Vec<Line> = of(Section::PreData).collect();
@@ -62,7 +64,15 @@ fn lines(name: &str) -> Result<Vec<Line>> {
     lines.extend(selection.omitted.into_iter().map(|(table, reason)| omit("table".to_owned(), table.shown(), reason)));
     if task.schema_sync {
         let omissions = schema::omissions(&extent)?.into_iter();
-        lines.extend(omissions.map(|o| omit(o.kind.to_string(), o.object, o.reason.to_string())));
+        lines.extend(omissions.map(|o| {
+            let statement = match &o.reason {
+                Reason::Untrusted { role } => {
+                    Some(format!("SELECT courier.trust_role({}, {})", quote_literal(&task.name), quote_literal(role)))
+                }
+                _ => None,
+            };
+            Line { statement, ..omit(o.kind.to_string(), o.object, o.reason.to_string()) }
+        }));
     }
     lines.extend(schema::left_out(&extent, &task.scope, task.schema_sync)?.into_iter().map(|line| {
         let kind = if line.count == 1 { line.kind } else { format!("{} ({})", line.kind, line.count) };

@@ -34,7 +34,7 @@ fn schema_ddl(
     let items = || {
         let with_grants = given("with_grants", with_grants)?;
         let extent = extent(relations, sequences, available_class, available_object)?;
-        if with_grants { schema::statements_and_privileges(&extent) } else { schema::statements(&extent) }
+        if with_grants { schema::statements(&extent) } else { schema::statements_without_privileges(&extent) }
     };
     let items = report::unwrap(items());
     TableIterator::new(items.into_iter().zip(1..).map(|(item, ordinal)| {
@@ -83,8 +83,8 @@ fn extent(relations: Oids, sequences: Oids, available_class: Oids, available_obj
     }
     let available = classes.into_iter().zip(objects);
     Ok(Extent::by_hand(
-        oids("relations", relations)?,
-        oids("sequences", sequences)?,
+        &oids("relations", relations)?,
+        &oids("sequences", sequences)?,
         available.filter_map(|(class, object)| Some((Class::of(class)?, object))).collect(),
     ))
 }

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 
 use super::effects::Effects;
 use super::row::{self, About, Depth, Noted};
+use crate::catalog::schema;
 use crate::catalog::schema::command::{self, TouchedObject};
 use crate::error::{Error, Result, sqlstate};
-use crate::pg::spi;
+use crate::pg::{spi, xact};
 use crate::schema::captured::Approval;
 use crate::schema::image::Class;
 use crate::schema::scope::Object;
@@ -52,6 +53,33 @@ pub fn tables(relations: &[u32]) -> Result<i64> {
         written.extend(touched.into_iter().filter(|object| object.0 == Class::Relation).map(|object| object.1));
     }
     Ok(rows)
+}
+
+/// Functions and views that tasks are to have. Nobody is kept waiting for long: what cannot be read now is told of, and comes with the next
+/// sweep.
+pub fn whole_code(code: &[Object]) -> Result<()> {
+    for some in code.chunks(AT_ONCE) {
+        let Err(_) = schema::again(|| xact::attempt(|| tell(some))) else { continue };
+        for object in some {
+            if schema::again(|| xact::attempt(|| tell(&[*object]))).is_err() {
+                row::write(row::read_late(&about(&[*object]))?)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn about(objects: &[Object]) -> Noted {
+    let touched = |(class, oid): &Object| TouchedObject { class: class.oid(), oid: *oid, is_alone: true };
+    let objects = objects.iter().map(touched).collect();
+    Noted::by_hand(TAG, About::Effects(Effects { objects, is_any: true, ..Effects::default() }))
+}
+
+fn tell(objects: &[Object]) -> Result<()> {
+    match row::read(&about(objects), Depth::AWhile)? {
+        Some(ready) => row::write(ready).map(drop),
+        None => Ok(()),
+    }
 }
 
 /// Code that is to be created now, and then what waits for it; with the word of a person who has read it, or without.

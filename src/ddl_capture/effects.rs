@@ -90,9 +90,10 @@ fn dropped_class(object: &Lost, relations: &HashSet<&str>) -> Option<Class> {
     let class = Class::of(object.class).filter(|_| object.part == 0)?;
     let is_root = match class {
         Class::Relation => matches!(object.kind.as_str(), "table" | "sequence" | "view" | "materialized view"),
-        Class::Proc => matches!(object.kind.as_str(), "function" | "procedure"),
+        Class::Proc => matches!(object.kind.as_str(), "function" | "procedure" | "aggregate"),
         Class::Type => !object.identity.ends_with("[]") && !relations.contains(object.identity.as_str()),
         Class::Namespace | Class::Extension | Class::Collation => true,
+        class if class.is_code() => true,
         _ => false,
     };
     is_root.then_some(class)

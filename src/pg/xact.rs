@@ -95,9 +95,14 @@ pub fn here() -> (u32, u32) {
 
 /// The role whose rights are in force.
 pub fn user_name() -> String {
-    // SAFETY: inside a transaction; a role that is gone has a name made of its oid.
+    role_name(user_id())
+}
+
+/// Empty if there is none.
+pub fn role_name(oid: u32) -> String {
+    // SAFETY: inside a transaction.
     unsafe {
-        let name = pg_sys::GetUserNameFromId(pg_sys::GetUserId(), true);
+        let name = pg_sys::GetUserNameFromId(oid.into(), true);
         if name.is_null() { String::new() } else { encoding::to_utf8(name) }
     }
 }

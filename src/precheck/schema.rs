@@ -59,7 +59,7 @@ impl Check<'_> {
             return Ok(extent.clone());
         }
         let oids: Vec<u32> = selection.tables.iter().map(|t| t.oid).collect();
-        let extent = Extent::of(&self.subject.scope, &oids)?;
+        let extent = Extent::of(&self.subject.scope, &oids)?.trusting(self.subject.trust());
         Ok(self.extent.get_or_init(|| extent).clone())
     }
 
@@ -89,6 +89,7 @@ impl Check<'_> {
         }
         self.omissions(schema::omissions(&extent)?, &missing, user)?;
         self.ask_roles(session)?;
+        self.ask_grantees(session, &extent)?;
         self.ask_default_privileges(session)
     }
 
@@ -168,6 +169,31 @@ impl Check<'_> {
             }
             let detail = format!("The destination has no such role, and policies name it: {}.", bounded(&policies));
             self.add("destination_roles", None, Some(shown(&role)), Some(detail))?;
+            if let Some(finding) = self.findings.last_mut() {
+                finding.fix = Some(format!("CREATE ROLE {}; -- on the destination", shown(&role)));
+                finding.place = Some("destination".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Roles to which something is granted.
+    fn ask_grantees(&mut self, session: &mut Destination, extent: &Extent) -> Result<()> {
+        let mut roles = schema::grantees(extent)?;
+        // What the task reads with here is nobody there.
+        roles.remove(&xact::role_name(self.subject.owner));
+        if roles.is_empty() {
+            return Ok(());
+        }
+        let names = json!(roles.keys().collect::<Vec<_>>()).to_string();
+        let there = session.roles(&names)?;
+        self.queries.1 += 1;
+        for (role, grants) in roles.into_iter().filter(|(role, _)| !there.contains(role)) {
+            let detail = format!(
+                "The destination has no such role, and {} to it: left out.",
+                if grants == 1 { "one grant is".to_owned() } else { format!("{grants} grants are") }
+            );
+            self.add("destination_grantees", None, Some(shown(&role)), Some(detail))?;
             if let Some(finding) = self.findings.last_mut() {
                 finding.fix = Some(format!("CREATE ROLE {}; -- on the destination", shown(&role)));
                 finding.place = Some("destination".to_owned());

@@ -77,8 +77,9 @@ impl Check<'_> {
         let named = self.subject.scope.named()?;
         for row in &rows {
             let (schema, name) = (row.text("nspname")?, row.text("relname")?);
-            if named(schema, name) {
-                let kind = if row.text("relkind")? == "f" { "a foreign table" } else { "a materialized view" };
+            let is_foreign = row.text("relkind")? == "f";
+            if named(schema, name) && (is_foreign || !self.subject.scope.schema_sync) {
+                let kind = if is_foreign { "a foreign table" } else { "a materialized view" };
                 self.add("left_out", None, Some(shown_qualified(schema, name)), Some(format!("It is {kind}.")))?;
             }
         }

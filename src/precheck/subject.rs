@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::guc;
 use crate::logicalrep::names;
 use crate::pg::{encoding, spi, wake, xact};
+use crate::schema::captured::Trust;
 use crate::source::{self, Source};
 
 pub struct Subject {
@@ -46,6 +47,11 @@ impl Subject {
     /// Are commands of the source applied?
     pub fn applies_commands(&self) -> bool {
         self.ddl == DdlPolicy::Replicate && self.scope.incremental
+    }
+
+    pub fn trust(&self) -> Trust {
+        let task_id = self.task.as_ref().map(|(_, uuid)| uuid.clone()).unwrap_or_default();
+        Trust { task_id, roles: self.trusted_roles.clone() }
     }
 
     pub fn source(&self) -> Box<dyn Source> {

@@ -26,8 +26,8 @@ impl Check<'_> {
         for (role, kinds) in by_role {
             let list: Vec<String> = kinds.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
             let detail = format!(
-                "The role owns {}, and is no superuser: what commands make of them is held, as it would run on the destination with the rights of \
-                 the user there. Rows go on.",
+                "The role owns {}, and is no superuser: they are not created, and what commands make of them is held, as they would run on the \
+                 destination with the rights of the user there. Rows go on.",
                 list.join(", ")
             );
             self.add("ddl_untrusted_owners", None, Some(shown(&role)), Some(detail))?;

@@ -31,6 +31,9 @@ pub fn apart(image: &Image, dependencies: &[Dependency], causes: &[(Object, Fore
     for of in &image.routines {
         kept.entry((Class::Proc, of.oid)).or_default().image.routines.push(of.clone());
     }
+    for of in &image.plain {
+        kept.entry((of.class(), of.oid)).or_default().image.plain.push(of.clone());
+    }
     for of in &image.views {
         kept.entry((Class::Relation, of.oid())).or_default().image.views.push(of.clone());
     }

@@ -48,6 +48,11 @@ pub enum Kind {
     Domain,
     Table,
     Routine,
+    Plain,
+    /// Behind its routine, which everybody could call until then.
+    RoutineRevoke,
+    /// That a table or a type needs.
+    EarlyView,
     TypeChange,
     DomainChange,
     Column,
@@ -94,6 +99,12 @@ pub enum Kind {
     ReplicaIdentity,
     /// Also in place of one that is there.
     View,
+    /// That needs a view.
+    LateRoutine,
+    LateRoutineRevoke,
+    LatePlain,
+    /// That needs a function which needs the table.
+    LateDefault,
     ViewDefault,
     Rule,
     RuleState,
@@ -139,6 +150,10 @@ impl Kind {
         matches!(
             self,
             Kind::Routine
+                | Kind::LateRoutine
+                | Kind::Plain
+                | Kind::LatePlain
+                | Kind::EarlyView
                 | Kind::View
                 | Kind::ViewDefault
                 | Kind::Rule
@@ -147,6 +162,16 @@ impl Kind {
                 | Kind::TriggerState
                 | Kind::Refresh
         )
+    }
+
+    /// Is a function or a view created?
+    pub fn is_code(self) -> bool {
+        matches!(self, Kind::Routine | Kind::LateRoutine | Kind::Plain | Kind::LatePlain | Kind::EarlyView | Kind::View)
+    }
+
+    /// Is it one with the statement before: nobody is to see the other without it?
+    pub fn is_of_the_one_before(self) -> bool {
+        matches!(self, Kind::RoutineRevoke | Kind::LateRoutineRevoke)
     }
 
     /// Rows do not mind when it does not go: what a table needs that is left there, or that somebody else has made.
@@ -183,6 +208,9 @@ impl Kind {
             Kind::Domain => (140, "domain"),
             Kind::Table => (140, "table"),
             Kind::Routine => (140, "routine"),
+            Kind::Plain => (140, "object"),
+            Kind::RoutineRevoke => (140, "revoke"),
+            Kind::EarlyView => (140, "view"),
             Kind::TypeChange => (141, "type change"),
             Kind::DomainChange => (142, "domain change"),
             Kind::Column => (145, "column"),
@@ -221,8 +249,12 @@ impl Kind {
             Kind::ForeignKey => (260, "foreign key"),
             Kind::ConstraintChange => (265, "constraint change"),
             Kind::ReplicaIdentity => (270, "replica identity"),
-            Kind::View => (226, "view"),
-            Kind::ViewDefault => (227, "view default"),
+            Kind::View => (205, "view"),
+            Kind::LateRoutine => (205, "routine"),
+            Kind::LatePlain => (205, "object"),
+            Kind::LateRoutineRevoke => (205, "revoke"),
+            Kind::LateDefault => (207, "column default"),
+            Kind::ViewDefault => (206, "view default"),
             Kind::Rule => (278, "rule"),
             Kind::RuleState => (279, "rule state"),
             Kind::Trigger => (280, "trigger"),

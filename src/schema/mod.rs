@@ -27,6 +27,7 @@ mod kind;
 pub mod model;
 pub mod named;
 pub mod omission;
+pub mod order;
 pub mod plan;
 #[cfg(test)]
 pub mod samples;

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::deparse::postgres::Foreign;
-use super::image::{Address, Class, Image, Name, Routine, Table, View};
+use super::image::{Address, Class, Image, Name, Plain, Routine, Table, View};
 use super::scope::{Dependency, Object};
 use crate::logicalrep::CopySnapshot;
 
@@ -137,6 +137,7 @@ impl Kept {
         let named =
             named.chain(image.types.iter().map(|of| &of.name)).chain(image.collations.iter().map(|of| &of.name));
         let code = image.routines.iter().map(|of| &of.name).chain(image.views.iter().map(View::name));
+        let code = code.chain(image.plain.iter().map(|of| &of.name));
         let mut named = named.chain(code);
         let mut unnamed = image.schemas.iter().map(|of| &of.name).chain(image.extensions.iter().map(|of| &of.name));
         match (named.next(), unnamed.next()) {
@@ -151,9 +152,15 @@ impl Kept {
         Name::new(schema.unwrap_or_default(), name)
     }
 
+    /// Is it a function or a view?
+    pub fn is_code(&self) -> bool {
+        !(self.image.routines.is_empty() && self.image.views.is_empty() && self.image.plain.is_empty())
+    }
+
     /// Is it code that is not there?
     pub fn is_blocked(&self) -> bool {
-        self.image.routines.iter().any(|of| of.blocked) || self.image.views.iter().any(|of| of.blocked)
+        let Image { routines, views, plain, .. } = &self.image;
+        routines.iter().any(|of| of.blocked) || views.iter().any(|of| of.blocked) || plain.iter().any(|of| of.blocked)
     }
 
     /// The table or the view.
@@ -312,7 +319,9 @@ fn same_own(old: &Image, new: &Image) -> bool {
         routines.iter_mut().for_each(|of| of.level = 0);
         routines
     };
+    let plain = |image: &Image| image.plain.iter().map(|of| Plain { level: 0, ..of.clone() }).collect::<Vec<_>>();
     old.schemas == new.schemas
+        && plain(old) == plain(new)
         && routines(old) == routines(new)
         && old.collations == new.collations
         && old.sequences == new.sequences
@@ -327,6 +336,7 @@ fn take_own(image: &mut Image, old: &Image) {
     image.extensions.clone_from(&old.extensions);
     image.types.clone_from(&old.types);
     image.routines.clone_from(&old.routines);
+    image.plain.clone_from(&old.plain);
 }
 
 /// Puts into `new` what of `old` is newer, and takes out what has gone since.

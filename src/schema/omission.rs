@@ -3,8 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use super::image::{Class, Name, Table};
-use super::scope::{Blocked, Object};
+use super::captured::Owned;
+use super::deparse::postgres::name_of;
+use super::diff::Subject;
+use super::image::{Class, Image, Name, PlainKind, Table};
+use super::scope::{Blocked, Object, Scope};
 use crate::logicalrep::names::shown;
 
 /// What is left out.
@@ -27,6 +30,9 @@ pub enum Omitted {
     RangeSupportFunction,
     DomainCheck,
     Rule,
+    View,
+    Function,
+    Object(PlainKind),
     Publication,
     Tablespace,
     SecurityLabel,
@@ -56,6 +62,9 @@ impl Omitted {
             Omitted::RangeSupportFunction => "range support function",
             Omitted::DomainCheck => "domain check",
             Omitted::Rule => "rule",
+            Omitted::View => "view",
+            Omitted::Function => "function",
+            Omitted::Object(kind) => kind.shown(),
             Omitted::Publication => "publication",
             Omitted::Tablespace => "tablespace",
             Omitted::SecurityLabel => "security label",
@@ -83,6 +92,8 @@ pub enum Reason {
     References { table: String },
     /// A permissive policy beside a restrictive one that is not there.
     ShowsTooMuch { without: String },
+    /// Nobody vouches for whoever wrote it.
+    Untrusted { role: String },
     /// So it is always.
     Fixed(&'static str),
     /// Something that was asked for is no table of a user.
@@ -111,6 +122,11 @@ impl fmt::Display for Reason {
                 f,
                 "restrictive policy {} is not created, and without it this one would show rows that the source hides",
                 shown(without)
+            ),
+            Reason::Untrusted { role } => write!(
+                f,
+                "belongs to role {}, whom the task does not trust: it would run on the destination with the rights of the user there",
+                shown(role)
             ),
             Reason::Fixed(reason) => f.write_str(reason),
             Reason::OfExtension { extension } => {
@@ -212,6 +228,45 @@ fn kind_of(part: Part, why: &Blocked) -> Omitted {
         Part::Type('r') if why.by.0 == Class::Proc => Omitted::RangeSupportFunction,
         Part::Type(_) => Omitted::Type,
     }
+}
+
+/// Functions, views and rules that are not created.
+pub fn code(image: &Image, scope: &Scope, untrusted: &[Owned], described: &HashMap<Object, String>) -> Vec<Omission> {
+    let untrusted: HashMap<Object, &str> = untrusted.iter().map(|of| (of.object, of.role.as_str())).collect();
+    let reason = |object: Object, owned: Object| match (untrusted.get(&owned), scope.blocked.get(&object)) {
+        (Some(role), _) => Some(Reason::Untrusted { role: (*role).to_owned() }),
+        (None, Some(why)) => {
+            let by = described.get(&why.by).cloned().unwrap_or_else(|| "something that is gone".to_owned());
+            Some(Reason::Needs { by, cause: why.cause })
+        }
+        (None, None) => None,
+    };
+    let mut omissions = Vec::new();
+    let mut omit = |kind, object: String, relation, reason: Option<Reason>| {
+        omissions.extend(reason.map(|reason| Omission { kind, object, relation, reason }));
+    };
+    for routine in image.routines.iter().filter(|of| of.blocked) {
+        let object = (Class::Proc, routine.oid);
+        let shown = name_of(&Subject::routine(routine, routine.name.cow()));
+        omit(Omitted::Function, shown, None, reason(object, object));
+    }
+    for plain in image.plain.iter().filter(|of| of.blocked) {
+        let object = (plain.class(), plain.oid);
+        omit(Omitted::Object(plain.kind), plain.target.clone(), None, reason(object, object));
+    }
+    for view in image.views.iter().filter(|of| of.blocked) {
+        let object = (Class::Relation, view.oid());
+        omit(Omitted::View, view.name().shown(), None, reason(object, object));
+    }
+    let there = image.views.iter().filter(|view| !view.blocked).map(|view| &view.relation);
+    for relation in image.tables.iter().chain(there) {
+        let owned = (Class::Relation, relation.oid);
+        for rule in relation.rules.iter().filter(|rule| rule.blocked) {
+            let object = self::object(Some(&rule.name), &relation.name);
+            omit(Omitted::Rule, object, Some(relation.oid), reason((Class::Rewrite, rule.oid), owned));
+        }
+    }
+    omissions
 }
 
 /// Policies that would show too much where a restrictive one is missing.

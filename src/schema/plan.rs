@@ -1,10 +1,12 @@
 //! Steps in their order, as text: what is shown to users, and what runs on the destination.
 
-use super::deparse::postgres::Postgres;
+use super::deparse::postgres::{Postgres, name_of};
 use super::deparse::{Printed, SchemaSql};
-use super::diff::{Step, diff};
+use super::diff::{Action, Step, diff};
 use super::image::Image;
 use super::kind::Kind;
+use super::order::Order;
+use super::scope::Dependency;
 
 /// One statement, with the questions that go with it.
 #[derive(Clone, Debug)]
@@ -20,28 +22,48 @@ pub struct Item {
 
 /// What creates an image where nothing is, in the order in which it can run; among equals by kind and name, so that it reads the same each
 /// time.
-pub fn create(image: &Image, major: u32) -> Vec<Item> {
+pub fn create(image: &Image, dependencies: &[Dependency], major: u32) -> Vec<Item> {
+    let order = Order::of(image, dependencies);
+    let mut image = image.clone();
+    order.rank_objects(&mut image);
     let nothing = Image::default();
-    let difference = diff(&nothing, image, major);
+    let difference = diff(&nothing, &image, major);
     assert!(difference.unsaid.is_empty(), "what is new is created whole");
-    in_order(&difference.steps, major)
+    in_order(&order.place(&image, difference.steps), major)
 }
 
 pub fn in_order(steps: &[Step], major: u32) -> Vec<Item> {
     let printer = Postgres { major };
-    let mut items: Vec<(i64, Item)> = steps
+    let mut items: Vec<(Place, Item)> = steps
         .iter()
         .map(|step| {
             let Printed { object, statement, present_sql, differs_sql } = printer.print(step);
-            (step.level, Item { kind: step.kind, object, statement, present_sql, differs_sql })
+            let item = Item { kind: step.kind, object, statement, present_sql, differs_sql };
+            (Place::of(step, &item), item)
         })
         .collect();
-    items.sort_by(|(level, a), (other, b)| {
-        let place = |level: i64, item: &Item| (item.kind.phase(), level);
-        place(*level, a)
-            .cmp(&place(*other, b))
-            .then_with(|| a.kind.as_str().cmp(b.kind.as_str()))
-            .then_with(|| (&a.object, &a.statement).cmp(&(&b.object, &b.statement)))
-    });
+    items.sort_by(|(place, a), (other, b)| place.cmp(other).then_with(|| a.statement.cmp(&b.statement)));
     items.into_iter().map(|(_, item)| item).collect()
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    phase: u16,
+    level: i64,
+    kind: &'static str,
+    object: String,
+    is_second: bool,
+}
+
+impl Place {
+    fn of(step: &Step, item: &Item) -> Place {
+        // What is revoked from everybody goes behind the routine.
+        let (kind, object, is_second) = match &step.action {
+            Action::RevokePublic { subject } if step.kind.is_of_the_one_before() => {
+                (Kind::Routine, name_of(subject), true)
+            }
+            _ => (item.kind, item.object.clone(), false),
+        };
+        Place { phase: step.kind.phase(), level: step.level, kind: kind.as_str(), object, is_second }
+    }
 }

@@ -141,8 +141,8 @@ impl Scope {
         }
         let is_start = |d: &&Dependency| {
             let is_table = d.table.is_some_and(|table| d.part == (Class::Relation, table));
-            let is_routine = d.part.0 == Class::Proc;
-            (d.table.is_some() || is_routine) && (is_table || !self.blocked.contains_key(&d.part))
+            let is_code = d.part.0.is_code();
+            (d.table.is_some() || is_code) && (is_table || !self.blocked.contains_key(&d.part))
         };
         let start: HashSet<Object> = dependencies.iter().filter(is_start).map(|d| d.part).collect();
         let mut waiting: Vec<Object> = start.iter().copied().collect();
@@ -181,8 +181,7 @@ impl Scope {
         let is_node = |object: &Object| match object.0 {
             Class::Relation => selected.contains(&object.1),
             Class::Type => types.contains(&object.1),
-            Class::Proc => true,
-            _ => false,
+            class => class.is_code(),
         };
         let mut edges: Vec<(Object, Object)> = dependencies.iter().filter_map(Dependency::edge).collect();
         edges.retain(|(from, to)| from != to && is_node(from) && is_node(to));
@@ -213,6 +212,17 @@ impl Dependency {
             && (is_blocking(self.on.0) || self.type_kind == Some(TypeKind::Base) || is_unselected)
     }
 
+    /// The view that is needed, or whose rows are, where no extension brings it.
+    pub fn view(&self) -> Option<u32> {
+        let is_view = self.extension.is_none() && self.relation_kind == Some(RelationKind::View);
+        self.relation.filter(|_| is_view)
+    }
+
+    /// The function, operator or the like that is needed, where no extension brings it.
+    pub fn code(&self) -> Option<Object> {
+        (self.extension.is_none() && self.on.0.is_code()).then_some(self.on)
+    }
+
     fn cause(&self) -> Object {
         match (self.relation, self.element) {
             (Some(relation), _) => (Class::Relation, relation),
@@ -230,10 +240,12 @@ impl Dependency {
 
     /// From a table or a type to one of the two, if this is about what is written inside its statement. An array stands for its element, a
     /// multirange for its range, a table's row type for the table.
-    fn edge(&self) -> Option<(Object, Object)> {
+    pub fn edge(&self) -> Option<(Object, Object)> {
         let at_table = self.table.is_some_and(|table| self.part.1 == table && self.part.0 == Class::Relation);
-        let is_inside =
-            matches!(self.part.0, Class::Type | Class::AttributeDefault | Class::Proc) || at_table || self.is_check;
+        let is_inside = matches!(self.part.0, Class::Type | Class::AttributeDefault)
+            || self.part.0.is_code()
+            || at_table
+            || self.is_check;
         // What an extension brings is there before.
         if !is_inside || self.extension.is_some() {
             return None;
@@ -246,7 +258,7 @@ impl Dependency {
         let is_made = matches!(self.relation_kind, Some(RelationKind::Table | RelationKind::View));
         let table = self.relation.filter(|_| is_made);
         let to = match (self.on.0, table) {
-            (Class::Proc, _) => self.on,
+            (class, _) if class.is_code() => self.on,
             (Class::Relation | Class::Type, Some(table)) => (Class::Relation, table),
             (Class::Type, None) => (Class::Type, self.element.or(self.range).unwrap_or(self.on.1)),
             _ => return None,
@@ -260,7 +272,7 @@ fn is_blocking(class: Class) -> bool {
     use Class::*;
     match class {
         Proc | Operator | OperatorClass | OperatorFamily | AccessMethod | Language => true,
-        SearchConfiguration | SearchDictionary | SearchParser | SearchTemplate => true,
+        SearchConfiguration | SearchDictionary | SearchParser | SearchTemplate | Cast | Conversion => true,
         Type | Relation | AttributeDefault | Constraint | Namespace | Trigger | Extension | Policy | Statistics
         | Collation | Rewrite => false,
     }

@@ -3,6 +3,8 @@
 //! What rows need has to be there, and the same: tables, columns with their types, the types themselves. Indexes, constraints, triggers
 //! and the like that are missing, or others, were left out by somebody; they are told of, and a later command on them finds out.
 
+use std::collections::HashSet;
+
 use crate::destination::Destination;
 use crate::error::Result;
 use crate::pg::compat;
@@ -19,10 +21,12 @@ pub struct Differences {
     /// Rows need it.
     pub needed: Vec<String>,
     pub others: Vec<String>,
+    /// Functions and views that are missing there.
+    pub missing_code: HashSet<String>,
 }
 
 pub fn compare(destination: &mut Destination, image: &Image) -> Result<Differences> {
-    let mut items = plan::create(image, compat::MAJOR);
+    let mut items = plan::create(image, &[], compat::MAJOR);
     items.extend(columns(image));
     let mut differences = Differences::default();
     let asked: Vec<(Item, bool)> =
@@ -35,7 +39,12 @@ pub fn compare(destination: &mut Destination, image: &Image) -> Result<Differenc
         for (n, ((item, needed), is_there)) in some.iter().zip(there).enumerate() {
             let differs = answers.iter().find(|(asked, _)| *asked == n).and_then(|(_, differs)| differs.as_deref());
             let what = match (is_there, differs) {
-                (false, _) => format!("{} {} is missing there", item.kind, item.object),
+                (false, _) => {
+                    if item.kind.is_code() {
+                        differences.missing_code.insert(item.object.clone());
+                    }
+                    format!("{} {} is missing there", item.kind, item.object)
+                }
                 (true, Some(differs)) => format!("{} {}: {differs}", item.kind, item.object),
                 (true, None) => continue,
             };
@@ -62,6 +71,8 @@ fn is_needed(kind: Kind) -> Option<bool> {
         | Kind::Trigger
         | Kind::Policy
         | Kind::Routine
+        | Kind::LateRoutine
+        | Kind::EarlyView
         | Kind::View
         | Kind::Rule => Some(false),
         _ => None,

@@ -40,8 +40,10 @@ pub fn create_pre_data(
         return Ok(());
     }
     let items: Vec<&Item> = items.iter().filter(|i| i.kind.section() == Section::PreData).collect();
-    for (piece, some) in items.chunks(PIECE).enumerate() {
-        note(piece * PIECE, items.len());
+    let mut done = 0;
+    for some in pieces(&items) {
+        note(done, items.len());
+        done += some.len();
         destination.in_transaction(|destination| {
             some.iter().try_for_each(|item| {
                 if is_present(destination, item, IfThere::Compared)? { Ok(()) } else { run(destination, item) }
@@ -49,6 +51,20 @@ pub fn create_pre_data(
         })?;
     }
     destination.in_transaction(|destination| destination.note_pre_data(task_id))
+}
+
+/// None begins with what belongs to the statement before.
+fn pieces<'a>(items: &'a [&'a Item]) -> impl Iterator<Item = &'a [&'a Item]> {
+    let mut rest = items;
+    std::iter::from_fn(move || {
+        let mut end = rest.len().min(PIECE);
+        while rest.get(end).is_some_and(|item| item.kind.is_of_the_one_before()) {
+            end += 1;
+        }
+        let (piece, others) = rest.split_at(end);
+        rest = others;
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 /// When a statement after the data can run.
@@ -72,8 +88,8 @@ pub enum IfThere {
 
 impl When {
     fn of(item: &Item) -> When {
-        // Comments and grants may be about foreign keys.
-        let late = matches!(item.kind, Kind::ForeignKey | Kind::Comment | Kind::Grant);
+        // Comments may be about foreign keys, rows of materialized views are of tables that fit together.
+        let late = matches!(item.kind, Kind::ForeignKey | Kind::Refresh | Kind::Comment | Kind::Grant);
         if late { When::Consistent } else { When::Copied }
     }
 }
@@ -86,12 +102,21 @@ pub fn create_post_data(
     there: IfThere,
     mut note: impl FnMut(&Item),
 ) -> Result<()> {
-    for item in items.iter().filter(|i| i.kind.section() == Section::PostData && When::of(i) == when) {
+    let items: Vec<&Item> =
+        items.iter().filter(|i| i.kind.section() == Section::PostData && When::of(i) == when).collect();
+    for (at, item) in items.iter().enumerate() {
+        let second = items.get(at + 1).filter(|next| next.kind.is_of_the_one_before());
         if is_present(destination, item, there)? {
             continue;
         }
         note(item);
-        run(destination, item)?;
+        match second {
+            None => run(destination, item)?,
+            Some(second) => destination.in_transaction(|destination| {
+                run(destination, item)?;
+                run(destination, second)
+            })?,
+        }
     }
     Ok(())
 }

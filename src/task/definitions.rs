@@ -1,6 +1,8 @@
 //! A task that has left definitions to people is to apply commands: what it begins with is what the source has now, once the destination
 //! was found to have the same. What an earlier time knew is forgotten, as people may have changed anything since.
 
+use std::collections::HashSet;
+
 use super::tables::{self, reach};
 use crate::catalog::coverage::{self, Gap};
 use crate::catalog::schema::{self, Extent};
@@ -8,6 +10,9 @@ use crate::catalog::{Stage, Task};
 use crate::destination::Destination;
 use crate::error::{Error, Origin, Result, sqlstate};
 use crate::logicalrep::names::quote_literal;
+use crate::schema::deparse::postgres::name_of;
+use crate::schema::diff::Subject;
+use crate::schema::image::Image;
 use crate::schema_sync::compare::{self, Differences};
 
 /// With its processes stopped, in the transaction that changes the task: if that is rolled back, nobody asks the model.
@@ -42,10 +47,10 @@ fn unfollowed(task: &Task) -> Result<Vec<u32>> {
 /// Takes the definitions as they are at one moment; what the destination lacks of them that no row needs.
 fn make_model(task: &Task, destination: &mut Destination) -> Result<Vec<String>> {
     let oids = crate::catalog::tables::all_of_task(task.id)?;
-    let moment = schema::moment(&Extent::of(&task.scope, &oids)?)?;
+    let moment = schema::moment(&Extent::of_task(task, &oids)?)?;
     let available = destination.available(&moment.captured.causes)?;
-    let image = moment.for_task(&oids, &task.trust(), &available);
-    let Differences { needed, others } = compare::compare(destination, &image)?;
+    let mut image = moment.for_task(&oids, &task.trust(), &available);
+    let Differences { needed, others, missing_code } = compare::compare(destination, &image)?;
     if !needed.is_empty() {
         let again = format!("SELECT courier.alter_task({}, ddl => 'replicate');", quote_literal(&task.name));
         return Err(refused(task)
@@ -53,12 +58,21 @@ fn make_model(task: &Task, destination: &mut Destination) -> Result<Vec<String>>
             .detail(format!("Definitions that rows need are others on the destination: {}.", listed(&needed)))
             .hint(format!("Make them there what they are here, then {again}")));
     }
+    block(&mut image, &missing_code);
     let known = moment.known(&image);
     destination.in_transaction(|destination| {
         destination.forget_whole_model(&task.uuid)?;
         destination.store_model(&task.uuid, known.iter().map(|(object, known)| (object, known)))
     })?;
     Ok(others)
+}
+
+/// The next command that is about one of them brings it.
+fn block(image: &mut Image, missing: &HashSet<String>) {
+    for routine in &mut image.routines {
+        routine.blocked |= missing.contains(&name_of(&Subject::routine(routine, routine.name.cow())));
+    }
+    image.views.iter_mut().for_each(|view| view.blocked |= missing.contains(&view.name().shown()));
 }
 
 fn refused(task: &Task) -> Error {

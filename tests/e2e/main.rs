@@ -58,5 +58,6 @@ mod types;
 mod unlike_tables;
 mod upgrade;
 mod views;
+mod whole;
 mod wire;
 mod worker;

@@ -168,8 +168,21 @@ const SOURCE: &[Case] = &[
     case("replica_identity_full", ALL, "CREATE TABLE w.t (id int PRIMARY KEY); ALTER TABLE w.t REPLICA IDENTITY FULL", ""),
     case("no_equality", ALL, "CREATE TABLE w.t (doc json, p point)", ""),
     case("left_out", ALL, "CREATE UNLOGGED TABLE w.t (id int PRIMARY KEY)", ""),
-    case("left_out", ALL, "CREATE FUNCTION w.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "").repaired_by("DROP FUNCTION w.f()"),
-    case("left_out", ALL, "CREATE MATERIALIZED VIEW w.m AS SELECT 1 AS one", "").repaired_by("DROP MATERIALIZED VIEW w.m"),
+    case(
+        "left_out",
+        ALL,
+        "CREATE SCHEMA outside; CREATE TABLE outside.t (id int); CREATE VIEW w.v AS SELECT id FROM outside.t",
+        "",
+    )
+    .repaired_by("DROP VIEW w.v")
+    .then("DROP SCHEMA outside CASCADE"),
+    case("left_out", ALL, "CREATE PUBLICATION everything FOR ALL TABLES", "").repaired_by("DROP PUBLICATION everything"),
+    case(
+        "search_path",
+        ALL,
+        "CREATE FUNCTION w.f(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true'; CREATE TABLE w.t (id int PRIMARY KEY, CHECK (w.f(id)))",
+        "",
+    ),
     case(
         "foreign_keys",
         ALL,
@@ -374,8 +387,16 @@ const DESTINATION: &[Case] = &[
     case(
         "cannot_create",
         ALL,
-        "CREATE FUNCTION w.f(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1'; \
+        "DO $$ BEGIN CREATE ROLE stranger; EXCEPTION WHEN duplicate_object THEN NULL; END $$; \
+         CREATE FUNCTION w.f(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1'; ALTER FUNCTION w.f(int) OWNER TO stranger; \
          CREATE TABLE w.t (id int PRIMARY KEY, g int GENERATED ALWAYS AS (w.f(id)) STORED)",
+        "",
+    ),
+    case(
+        "destination_grantees",
+        ALL,
+        "DO $$ BEGIN CREATE ROLE \"Reads here\"; EXCEPTION WHEN duplicate_object THEN NULL; END $$; \
+         CREATE TABLE w.t (id int PRIMARY KEY); GRANT SELECT ON w.t TO \"Reads here\"",
         "",
     ),
     case(
@@ -388,7 +409,8 @@ const DESTINATION: &[Case] = &[
     case(
         "row_security",
         ALL,
-        "CREATE FUNCTION w.f(int) RETURNS boolean LANGUAGE sql AS 'SELECT true'; \
+        "DO $$ BEGIN CREATE ROLE stranger; EXCEPTION WHEN duplicate_object THEN NULL; END $$; \
+         CREATE FUNCTION w.f(int) RETURNS boolean LANGUAGE sql AS 'SELECT true'; ALTER FUNCTION w.f(int) OWNER TO stranger; \
          CREATE TABLE w.t (id int PRIMARY KEY); CREATE POLICY p ON w.t USING (w.f(id))",
         "",
     ),

@@ -4,7 +4,6 @@
 SET client_min_messages = warning;
 
 DROP PUBLICATION courier_schema_fixture;
-DROP RULE redirect ON left_out.partial;
 DROP SEQUENCE sales.not_needed;
 ALTER DOMAIN left_out.checked DROP DEFAULT;
 DROP FUNCTION left_out.double(int) CASCADE;

@@ -24,5 +24,11 @@ SELECT w.number FROM w
  WHERE w.catalog = 'statistics'
 UNION ALL
 SELECT w.number FROM w
+  JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema
+ WHERE w.catalog = 'routine' AND EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.pronamespace = n.oid AND p.proname = w.name)
+UNION ALL
+SELECT w.number FROM w WHERE w.catalog = 'plain'
+UNION ALL
+SELECT w.number FROM w
   JOIN pg_catalog.pg_extension x ON x.extname = w.name
  WHERE w.catalog = 'extension'

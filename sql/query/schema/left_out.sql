@@ -1,35 +1,9 @@
 -- Everything of the database that no task creates or carries, one row an object. `nspname` is null for what belongs to the database as a
 -- whole; `data` is true for what holds rows or values, which concerns a task that creates nothing as well; `has_item` where the prechecks
 -- have an item about it, or it is so for every task; `is_covered` where a table is in that schema. $1: oids of the tables, $2 to $5: of the
--- sequences, types, collations and extensions that they need. $6: also what holds neither rows nor values?
-WITH RECURSIVE required AS (
-    SELECT x.oid FROM unnest($5::oid[]) AS x (oid)
-    UNION
-    SELECT d.refobjid
-      FROM required r
-      JOIN pg_depend d ON d.classid = 'pg_extension'::regclass AND d.objid = r.oid
-                      AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'n'
-), sequence AS MATERIALIZED (
-    SELECT s.oid FROM unnest($2::oid[]) AS s (oid)
-    UNION
-    SELECT c.oid
-      FROM unnest($1::oid[]) AS t (oid)
-      JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid AND d.refobjsubid > 0
-                      AND d.classid = 'pg_class'::regclass AND d.deptype = 'a'
-      JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'S'
-), inhabited AS MATERIALIZED (
-    SELECT c.relnamespace AS oid FROM unnest($1::oid[]) AS t (oid) JOIN pg_class c ON c.oid = t.oid
-    UNION
-    SELECT c.relnamespace FROM sequence s JOIN pg_class c ON c.oid = s.oid
-    UNION
-    SELECT s.stxnamespace FROM unnest($1::oid[]) AS t (oid) JOIN pg_statistic_ext s ON s.stxrelid = t.oid
-    UNION
-    SELECT y.typnamespace FROM unnest($3::oid[]) AS t (oid) JOIN pg_type y ON y.oid = t.oid
-    UNION
-    SELECT l.collnamespace FROM unnest($4::oid[]) AS t (oid) JOIN pg_collation l ON l.oid = t.oid
-    UNION
-    SELECT x.extnamespace FROM required r JOIN pg_extension x ON x.oid = r.oid
-), member AS MATERIALIZED (
+-- sequences, types, collations and extensions that are created. $6: also what holds neither rows nor values? $7: of the functions and views
+-- that are created, or told of elsewhere. $8: of the schemas that are created.
+WITH member AS MATERIALIZED (
     SELECT e.classid, e.objid FROM pg_depend e WHERE e.deptype = 'e' AND e.refclassid = 'pg_extension'::regclass
 ), space AS MATERIALIZED (
     SELECT n.oid, n.nspname
@@ -40,13 +14,19 @@ WITH RECURSIVE required AS (
     SELECT 'pg_proc'::regclass::oid AS classid, p.oid AS objid,
            CASE p.prokind WHEN 'a' THEN 'aggregate' WHEN 'p' THEN 'procedure' WHEN 'w' THEN 'window function' ELSE 'function' END AS kind,
            n.nspname, format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS name,
-           false AS data, 'not created' AS reason
-    FROM pg_proc p JOIN space n ON n.oid = p.pronamespace
+           false AS data,
+           CASE WHEN p.prokind <> 'a' AND l.lanname IN ('c', 'internal') THEN 'not created: it is in a library'
+                ELSE 'not created: no pattern names it, and nothing that is created needs it' END AS reason
+    FROM pg_proc p JOIN space n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
+    WHERE p.oid <> ALL ($7::oid[])
+      -- Constructors come with their types.
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')
     UNION ALL
     SELECT 'pg_operator'::regclass, o.oid, 'operator', n.nspname,
            format('%I.%s (%s, %s)', n.nspname, o.oprname, CASE WHEN o.oprleft = 0 THEN 'NONE' ELSE format_type(o.oprleft, NULL) END,
                   CASE WHEN o.oprright = 0 THEN 'NONE' ELSE format_type(o.oprright, NULL) END), false, 'not created'
     FROM pg_operator o JOIN space n ON n.oid = o.oprnamespace
+    WHERE o.oid <> ALL ($7::oid[])
     UNION ALL
     SELECT 'pg_opclass'::regclass, o.oid, 'operator class', n.nspname, format('%I.%I', n.nspname, o.opcname), false, 'not created'
     FROM pg_opclass o JOIN space n ON n.oid = o.opcnamespace
@@ -57,10 +37,11 @@ WITH RECURSIVE required AS (
     SELECT 'pg_cast'::regclass, c.oid, 'cast', NULL, format('(%s AS %s)', format_type(c.castsource, NULL), format_type(c.casttarget, NULL)), false,
            'not created; a default or an expression that needs it fails when it is created'
     FROM pg_cast c
-    WHERE c.oid >= 16384
+    WHERE c.oid >= 16384 AND c.oid <> ALL ($7::oid[])
     UNION ALL
     SELECT 'pg_conversion'::regclass, c.oid, 'conversion', n.nspname, format('%I.%I', n.nspname, c.conname), false, 'not created'
     FROM pg_conversion c JOIN space n ON n.oid = c.connamespace
+    WHERE c.oid <> ALL ($7::oid[])
     UNION ALL
     SELECT 'pg_am'::regclass, a.oid, 'access method', NULL, quote_ident(a.amname), false, 'not created'
     FROM pg_am a
@@ -76,21 +57,24 @@ WITH RECURSIVE required AS (
     UNION ALL
     SELECT 'pg_class'::regclass, c.oid,
            CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' ELSE 'foreign table' END, n.nspname,
-           format('%I.%I', n.nspname, c.relname), c.relkind = 'm', 'not created'
+           format('%I.%I', n.nspname, c.relname), c.relkind = 'm',
+           CASE WHEN c.relkind = 'f' THEN 'not created' WHEN NOT $6::boolean THEN 'its rows do not travel'
+                ELSE 'not created: no pattern names it, and nothing that is created needs it' END
     FROM pg_class c JOIN space n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('v', 'm', 'f')
+    WHERE c.relkind IN ('v', 'm', 'f') AND c.oid <> ALL ($7::oid[])
     UNION ALL
     SELECT 'pg_class'::regclass, c.oid, 'rule of a view', n.nspname, format('%I on %I.%I', r.rulename, n.nspname, c.relname), false, 'not created'
     FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class AND c.relkind IN ('v', 'm', 'f') JOIN space n ON n.oid = c.relnamespace
-    WHERE r.rulename <> '_RETURN'
+    WHERE r.rulename <> '_RETURN' AND c.oid <> ALL ($7::oid[])
     UNION ALL
     SELECT 'pg_class'::regclass, c.oid, 'trigger of a view', n.nspname, format('%I on %I.%I', g.tgname, n.nspname, c.relname), false, 'not created'
     FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid AND c.relkind IN ('v', 'f') JOIN space n ON n.oid = c.relnamespace
-    WHERE NOT g.tgisinternal
+    WHERE NOT g.tgisinternal AND c.oid <> ALL ($7::oid[])
     UNION ALL
     SELECT 'pg_class'::regclass, ic.oid, 'index of a materialized view', n.nspname, format('%I.%I', n.nspname, ic.relname), false, 'not created'
     FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid JOIN pg_class c ON c.oid = i.indrelid AND c.relkind = 'm'
     JOIN space n ON n.oid = ic.relnamespace
+    WHERE c.oid <> ALL ($7::oid[])
     UNION ALL
     SELECT 'pg_class'::regclass, c.oid, 'sequence', n.nspname, format('%I.%I', n.nspname, c.relname), true,
            'no column owns it and the patterns do not name it: not created, and its value does not follow'
@@ -102,7 +86,7 @@ WITH RECURSIVE required AS (
                         AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i'))
     UNION ALL
     SELECT 'pg_type'::regclass, y.oid, CASE y.typtype WHEN 'd' THEN 'domain' ELSE 'type' END, n.nspname, format('%I.%I', n.nspname, y.typname), false,
-           'not created: no covered table needs it'
+           'not created: no pattern names it, and nothing that is created needs it'
     FROM pg_type y
     JOIN space n ON n.oid = y.typnamespace
     LEFT JOIN pg_class c ON c.oid = y.typrelid
@@ -110,15 +94,17 @@ WITH RECURSIVE required AS (
     WHERE y.oid >= 16384 AND element.oid IS NULL AND y.typtype <> 'm' AND (y.typrelid = 0 OR c.relkind = 'c')
       AND y.oid <> ALL ($3::oid[])
     UNION ALL
-    SELECT 'pg_collation'::regclass, l.oid, 'collation', n.nspname, format('%I.%I', n.nspname, l.collname), false, 'not created: no covered table needs it'
+    SELECT 'pg_collation'::regclass, l.oid, 'collation', n.nspname, format('%I.%I', n.nspname, l.collname), false, 'not created: no pattern names it, and nothing that is created needs it'
     FROM pg_collation l JOIN space n ON n.oid = l.collnamespace
     WHERE l.oid <> ALL ($4::oid[])
     UNION ALL
     SELECT 'pg_ts_config'::regclass, o.oid, 'text search configuration', n.nspname, format('%I.%I', n.nspname, o.cfgname), false, 'not created'
     FROM pg_ts_config o JOIN space n ON n.oid = o.cfgnamespace
+    WHERE o.oid <> ALL ($7::oid[])
     UNION ALL
     SELECT 'pg_ts_dict'::regclass, o.oid, 'text search dictionary', n.nspname, format('%I.%I', n.nspname, o.dictname), false, 'not created'
     FROM pg_ts_dict o JOIN space n ON n.oid = o.dictnamespace
+    WHERE o.oid <> ALL ($7::oid[])
     UNION ALL
     SELECT 'pg_ts_parser'::regclass, o.oid, 'text search parser', n.nspname, format('%I.%I', n.nspname, o.prsname), false, 'not created'
     FROM pg_ts_parser o JOIN space n ON n.oid = o.prsnamespace
@@ -126,13 +112,13 @@ WITH RECURSIVE required AS (
     SELECT 'pg_ts_template'::regclass, o.oid, 'text search template', n.nspname, format('%I.%I', n.nspname, o.tmplname), false, 'not created'
     FROM pg_ts_template o JOIN space n ON n.oid = o.tmplnamespace
     UNION ALL
-    SELECT 'pg_namespace'::regclass, n.oid, 'schema', n.nspname, quote_ident(n.nspname), false, 'not created: it holds no covered table'
+    SELECT 'pg_namespace'::regclass, n.oid, 'schema', n.nspname, quote_ident(n.nspname), false, 'not created: the patterns do not name everything in it, and it holds nothing that is created'
     FROM space n
-    WHERE n.oid NOT IN (SELECT i.oid FROM inhabited i) AND n.nspname <> 'public'
+    WHERE n.oid <> ALL ($8::oid[]) AND n.nspname <> 'public'
     UNION ALL
-    SELECT 'pg_extension'::regclass, x.oid, 'extension', NULL, quote_ident(x.extname), false, 'not created: no covered table needs it'
+    SELECT 'pg_extension'::regclass, x.oid, 'extension', NULL, quote_ident(x.extname), false, 'not created: no pattern names it, and nothing that is created needs it'
     FROM pg_extension x
-    WHERE x.oid NOT IN (SELECT r.oid FROM required r) AND x.extname NOT IN ('plpgsql', 'pg_courier')
+    WHERE x.oid <> ALL ($5::oid[]) AND x.extname NOT IN ('plpgsql', 'pg_courier')
     UNION ALL
     SELECT 'pg_event_trigger'::regclass, e.oid, 'event trigger', NULL, quote_ident(e.evtname), false, 'not created' FROM pg_event_trigger e
     UNION ALL
@@ -164,21 +150,6 @@ WITH RECURSIVE required AS (
     SELECT 'pg_default_acl'::regclass, a.oid, 'default privileges', n.nspname, pg_describe_object('pg_default_acl'::regclass, a.oid, 0), false, 'not carried'
     FROM pg_default_acl a LEFT JOIN space n ON n.oid = a.defaclnamespace
     UNION ALL
-    SELECT 'pg_class'::regclass, c.oid, 'privileges', n.nspname, format('%I.%I', n.nspname, c.relname), false,
-           'GRANTs are not carried: only the task''s user may read and write the copies'
-    FROM (SELECT u.oid FROM unnest($1::oid[]) AS u (oid) UNION SELECT s.oid FROM sequence s) AS t JOIN pg_class c ON c.oid = t.oid JOIN space n ON n.oid = c.relnamespace
-    WHERE EXISTS (SELECT FROM aclexplode(c.relacl) AS x WHERE x.grantee <> c.relowner)
-       OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL AND NOT a.attisdropped)
-    UNION ALL
-    SELECT 'pg_namespace'::regclass, n.oid, 'privileges', n.nspname, 'schema ' || quote_ident(n.nspname), false,
-           'GRANTs are not carried: only the task''s user may read and write the copies'
-    FROM space n JOIN pg_namespace s ON s.oid = n.oid
-    WHERE n.oid IN (SELECT i.oid FROM inhabited i) AND EXISTS (SELECT FROM aclexplode(s.nspacl) AS x
-                                                  WHERE x.grantee <> s.nspowner
-                                                    AND NOT EXISTS (SELECT FROM pg_init_privs i, aclexplode(i.initprivs) AS y
-                                                                    WHERE i.classoid = 'pg_namespace'::regclass AND i.objoid = s.oid
-                                                                      AND (y.grantee, y.privilege_type) = (x.grantee, x.privilege_type)))
-    UNION ALL
     SELECT 'pg_class'::regclass, c.oid, 'owner', n.nspname, format('%I.%I (%I)', n.nspname, c.relname, pg_get_userbyid(c.relowner)), false,
            'the copy belongs to the task''s user'
     FROM unnest($1::oid[]) AS t (oid) JOIN pg_class c ON c.oid = t.oid JOIN space n ON n.oid = c.relnamespace
@@ -195,7 +166,7 @@ WITH RECURSIVE required AS (
     WHERE NOT EXISTS (SELECT FROM member e WHERE e.classid = o.classid AND e.objid = o.objid)
 )
 SELECT l.kind, l.nspname, l.name, l.reason,
-       l.kind IN ('sequence', 'large objects', 'foreign table', 'materialized view', 'owner') AS has_item,
+       l.kind IN ('sequence', 'large objects', 'foreign table', 'owner') OR l.kind = 'materialized view' AND NOT $6::boolean AS has_item,
        l.nspname IN (SELECT n.nspname FROM unnest($1::oid[]) AS t (oid) JOIN pg_class c ON c.oid = t.oid
                        JOIN pg_namespace n ON n.oid = c.relnamespace) AS is_covered
   FROM (

@@ -4,11 +4,7 @@ SELECT v.loss, v.name, v.of_index, n.nspname, c.relname, c.oid
   JOIN pg_class c ON c.oid = t.oid
   JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN (
-    SELECT r.ev_class AS relid, 'rule' AS loss, quote_ident(r.rulename) AS name, NULL::name AS of_index
-      FROM pg_rewrite r
-     WHERE r.rulename <> '_RETURN'
-    UNION ALL
-    SELECT r.prrelid, 'publication', quote_ident(p.pubname), NULL
+    SELECT r.prrelid AS relid, 'publication' AS loss, quote_ident(p.pubname) AS name, NULL::name AS of_index
       FROM pg_publication_rel r
       JOIN pg_publication p ON p.oid = r.prpubid
     UNION ALL

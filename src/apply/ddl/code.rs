@@ -25,6 +25,10 @@ pub(super) fn note_not_taken(decided: &mut Decided, not_taken: &[NotTaken]) {
                 take_back(&mut routine.definition, &mut routine.blocked, old.map(|old| &old.definition));
             }
         }
+        for plain in kept.image.plain.iter_mut().filter(|of| is_it(Kind::Plain, &of.target)) {
+            // What it replaces had to go for it.
+            plain.blocked = true;
+        }
         for view in kept.image.views.iter_mut().filter(|view| is_it(Kind::View, &view.name().shown())) {
             let old = before.views.iter().find(|old| old.oid() == view.oid() && !old.blocked);
             take_back(&mut view.definition, &mut view.blocked, old.map(|old| &old.definition));
@@ -98,7 +102,8 @@ fn waiting(before: &Image, after: &Image, is_untrusted: impl Fn(Object) -> bool)
     let blocked = |image: &Image| -> Vec<Object> {
         let routines = image.routines.iter().filter(|of| of.blocked).map(|of| (Class::Proc, of.oid));
         let views = image.views.iter().filter(|of| of.blocked).map(|of| (Class::Relation, of.oid()));
-        routines.chain(views).collect()
+        let plain = image.plain.iter().filter(|of| of.blocked).map(|of| (of.class(), of.oid));
+        routines.chain(views).chain(plain).collect()
     };
     let known = blocked(before);
     let new = blocked(after).into_iter().filter(|object| !known.contains(object) && !is_untrusted(*object));
@@ -109,10 +114,12 @@ fn shown(image: &Image, (class, oid): Object) -> Option<String> {
     let routine = image.routines.iter().find(|of| class == Class::Proc && of.oid == oid);
     let view = image.views.iter().find(|of| class == Class::Relation && of.oid() == oid);
     let table = image.tables.iter().find(|of| class == Class::Relation && of.oid == oid);
+    let plain = image.plain.iter().find(|of| (of.class(), of.oid) == (class, oid));
     routine
         .map(|of| shown_subject(&Subject::routine(of, of.name.cow())))
         .or_else(|| view.map(|of| shown_subject(&Subject::view(of, of.name().cow()))))
         .or_else(|| table.map(|of| format!("rules of {}", of.name.shown())))
+        .or_else(|| plain.map(|of| shown_subject(&Subject::Plain(of))))
 }
 
 #[cfg(test)]

@@ -42,7 +42,8 @@ pub struct OneTable<'a> {
 /// `tables`: those of the task.
 pub fn define(destination: &mut Destination, trust: &Trust, tables: &[u32], at: &OneTable<'_>) -> Result<Defined> {
     let task_id = trust.task_id.as_str();
-    let available = destination.available(&at.captured.causes)?;
+    let mut available = destination.available(&at.captured.causes)?;
+    available.extend(made_later(destination, task_id, at.captured)?);
     let taker = Taker { trust, available: &available, applied: &HashSet::new(), leaving: &HashSet::new() };
     let mut captured = at.captured.clone();
     captured.feed(tables, &taker, &HashSet::new());
@@ -80,6 +81,13 @@ pub fn define(destination: &mut Destination, trust: &Trust, tables: &[u32], at: 
         destination.store_model(task_id, stored.iter().map(|(object, known)| (object, known)))
     })?;
     Ok(Defined::As(name, fed))
+}
+
+/// Functions and views that the task creates: some of them after the copy.
+fn made_later(destination: &mut Destination, task_id: &str, captured: &Captured) -> Result<Vec<Object>> {
+    let causes: Vec<Object> = captured.causes.iter().map(|(object, _)| *object).collect();
+    let known = if causes.is_empty() { Vec::new() } else { destination.model_of(task_id, &causes)? };
+    Ok(known.into_iter().filter(|(_, known)| !known.kept.is_blocked()).map(|(object, _)| object).collect())
 }
 
 fn items(before: &Image, after: &Image) -> Result<Vec<Item>> {

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
-use super::Extent;
 use super::facts::{address_arrays, ask, at_one_moment, class, letter, name};
+use super::{Extent, Taken as TakenExtent};
 use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::logicalrep::Row;
@@ -29,16 +29,19 @@ pub struct Cause {
     pub unusable: Option<String>,
 }
 
-/// By description.
+/// By description. What the task creates itself is none.
 pub fn causes(extent: &Extent) -> Result<Vec<Cause>> {
-    let rows = at_one_moment(|| {
-        let scope = extent.needs()?.scope(&[]);
-        if scope.causes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let [classes, oids] = address_arrays(&scope.causes);
-        ask(include_str!("../../../sql/query/schema/causes.sql"), &[&classes, &oids, "t"])
-    })?;
+    let TakenExtent { image, mut scope, .. } = extent.taken_as_known()?;
+    let views = image.views.iter().filter(|view| !view.blocked).map(|view| (Class::Relation, view.oid()));
+    let routines = image.routines.iter().filter(|of| !of.blocked).map(|of| (Class::Proc, of.oid));
+    let plain = image.plain.iter().filter(|of| !of.blocked).map(|of| (of.class(), of.oid));
+    let made: HashSet<Object> = views.chain(routines).chain(plain).collect();
+    scope.causes.retain(|cause| !made.contains(cause));
+    if scope.causes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let [classes, oids] = address_arrays(&scope.causes);
+    let rows = at_one_moment(|| ask(include_str!("../../../sql/query/schema/causes.sql"), &[&classes, &oids, "t"]))?;
     rows.iter().map(cause).filter_map(Result::transpose).collect()
 }
 
@@ -102,6 +105,8 @@ fn foreign(class: Class, row: &Row) -> Result<Foreign> {
         | Class::Policy
         | Class::Statistics
         | Class::Rewrite
+        | Class::Cast
+        | Class::Conversion
         | Class::Collation => return Err(Error::internal(format!("a part waits for a {class:?}"))),
     })
 }
@@ -146,7 +151,7 @@ pub struct Taken {
 /// Which names are taken by something else. Most destinations have none of them, so names go first and questions after.
 pub fn ask_names(destination: &mut Destination, extent: &Extent) -> Result<Vec<Taken>> {
     const AT_ONCE: usize = 100;
-    let names = postgres::names(&extent.image_as_known()?, compat::MAJOR);
+    let names = postgres::names(&extent.taken_as_known()?.image, compat::MAJOR);
     let list: Vec<_> = names
         .iter()
         .enumerate()

@@ -1,12 +1,13 @@
 //! Code of an image: functions and procedures, views, and the rules of relations.
 
-use super::facts::{ask, letter, name};
+use super::facts::{self, ask, class, letter, name};
 use super::tables::{self, Parts, firing};
+use crate::catalog::scope as task;
 use crate::error::{Error, Result};
 use crate::logicalrep::Row;
 use crate::logicalrep::array::oid_array;
-use crate::schema::image::{Class, Routine, Rule, Table, View, ViewForm};
-use crate::schema::scope::Scope;
+use crate::schema::image::{Class, Plain, PlainKind, Routine, Rule, Table, View, ViewForm};
+use crate::schema::scope::{Object, Scope};
 
 /// Views with their queries, of relations by oid.
 pub fn bare_views(relations: Vec<Table>) -> Result<Vec<View>> {
@@ -30,7 +31,7 @@ pub fn bare_views(relations: Vec<Table>) -> Result<Vec<View>> {
 /// Fills views that are in the order of their oids.
 pub fn fill(views: &mut [View], scope: &Scope, parts: Parts) -> Result<()> {
     let mut relations: Vec<Table> = views.iter().map(|view| view.relation.clone()).collect();
-    tables::fill(&mut relations, scope, tables::Parents::All, parts)?;
+    tables::fill(&mut relations, scope, parts)?;
     rules(&mut relations, scope)?;
     for (view, relation) in views.iter_mut().zip(relations) {
         view.relation = relation;
@@ -54,9 +55,62 @@ pub fn rules(relations: &mut [Table], scope: &Scope) -> Result<()> {
     tables::each(relations, &rows, "ev_class", |relation| &mut relation.rules, rule)
 }
 
+/// What the patterns of a task name besides tables and sequences.
+pub fn named(scope: &task::Scope) -> Result<Vec<Object>> {
+    let (is_named, is_covered) = (scope.named()?, scope.covers_schema()?);
+    let rows = facts::at_one_moment(|| ask(include_str!("../../../sql/query/schema/named.sql"), &[]))?;
+    let mut named = Vec::new();
+    for row in &rows {
+        let schema = row.text("nspname")?;
+        let is_it = row.opt("name").map_or_else(|| is_covered(schema), |name| is_named(schema, name));
+        if let Some(class) = class(row, "class")?.filter(|_| is_it) {
+            named.push((class, row.parse("oid")?));
+        }
+    }
+    // A cast between two types of users has two names.
+    named.dedup();
+    Ok(named)
+}
+
+/// Those of the objects of a kind that a user made.
+pub fn plain(kind: PlainKind, oids: &[u32]) -> Result<Vec<Plain>> {
+    let sql = match kind {
+        PlainKind::Aggregate => of_user!("aggregate"),
+        PlainKind::Operator => of_user!("operator"),
+        PlainKind::Cast => of_user!("cast"),
+        PlainKind::Dictionary => of_user!("dictionary"),
+        PlainKind::Configuration => of_user!("configuration"),
+        PlainKind::Conversion => of_user!("conversion"),
+    };
+    let rows = ask(sql, &[&oid_array(oids.iter().copied()), &kind.class().oid().to_string()])?;
+    let plain = |row: &Row| {
+        Ok(Plain {
+            oid: row.parse("oid")?,
+            level: 0,
+            kind,
+            name: name(row, "nspname", "name")?,
+            target: row.string("target")?,
+            definition: row.string("definition")?,
+            blocked: false,
+        })
+    };
+    rows.iter().map(plain).collect()
+}
+
+macro_rules! of_user {
+    ($kind:literal) => {
+        concat!(
+            include_str!(concat!("../../../sql/query/schema/plain/", $kind, ".sql")),
+            include_str!("../../../sql/query/schema/plain_of_user.sql")
+        )
+    };
+}
+use of_user;
+
 /// Those of the routines that a user made.
-pub fn routines(oids: &[u32]) -> Result<Vec<Routine>> {
-    let rows = ask(include_str!("../../../sql/query/schema/routines.sql"), &[&oid_array(oids.iter().copied())])?;
+pub fn routines(oids: &[u32], with_libraries: bool) -> Result<Vec<Routine>> {
+    let oids = oid_array(oids.iter().copied());
+    let rows = ask(include_str!("../../../sql/query/schema/routines.sql"), &[&oids, &with_libraries.to_string()])?;
     let routine = |row: &Row| {
         Ok(Routine {
             oid: row.parse("oid")?,

@@ -178,19 +178,29 @@ pub fn snapshot() -> Result<String> {
 
 /// The objects, those that are images of something, whole and with all that they need.
 pub fn describe(objects: &[Object]) -> Result<Captured> {
-    let of = |class| objects.iter().filter(move |object| object.0 == class).map(|object| object.1);
-    let tables: Vec<u32> = of(Class::Relation).collect();
-    let types: Vec<u32> = of(Class::Type).collect();
-    let routines: Vec<u32> = of(Class::Proc).collect();
-    let needs = Needs::of_few(&tables, &types, &routines)?;
+    describe_with(Needs::of_few(objects)?, objects)
+}
+
+/// The same with the functions and views that they need.
+pub fn describe_with_code(objects: &[Object]) -> Result<Captured> {
+    describe_with(Needs::with_code(objects)?, objects)
+}
+
+fn of(objects: &[Object], class: Class) -> Vec<u32> {
+    objects.iter().filter(|object| object.0 == class).map(|object| object.1).collect()
+}
+
+fn describe_with(needs: Needs, objects: &[Object]) -> Result<Captured> {
+    let types = of(objects, Class::Type);
     let mut scope = needs.whole_scope(&types);
-    scope.extensions.extend(of(Class::Extension));
-    scope.collations.extend(of(Class::Collation));
+    scope.extensions.extend(of(objects, Class::Extension));
+    let named = of(objects, Class::Collation).into_iter();
+    scope.collations.extend(named.filter(|oid| !scope.collations.contains(oid)).collect::<Vec<_>>());
     // A relation that is neither a table nor a view is a sequence, or nothing that travels.
     let here: HashSet<u32> = needs.oids().into_iter().chain(needs.views.iter().map(View::oid)).collect();
-    let sequences: Vec<u32> = tables.into_iter().filter(|oid| !here.contains(oid)).collect();
-    let mut image = image::load_few(&needs, &scope, &sequences)?;
-    schemas(&mut image, &of(Class::Namespace).collect::<Vec<_>>())?;
+    let sequences: Vec<u32> = of(objects, Class::Relation).into_iter().filter(|oid| !here.contains(oid)).collect();
+    let mut image = image::load(&needs, &scope, &sequences)?;
+    schemas(&mut image, &of(objects, Class::Namespace))?;
     comments(&mut image)?;
     image.privileges = privileges::load(&image)?;
     let known: HashSet<Object> = image.roots().collect();

@@ -8,45 +8,23 @@ use super::facts::{
     ask, class, letter, list, name, number, opt_letter, opt_name, opt_parse, parts, string, unexpected,
 };
 use super::needs::Needs;
-use super::tables::Parents;
-use super::{code, missing, privileges, tables};
+use super::{code, missing, tables};
 use crate::error::Result;
 use crate::logicalrep::Row;
 use crate::logicalrep::array::oid_array;
 use crate::schema::image::{
-    Address, Attribute, Class, Collation, Domain, DomainConstraint, EnumLabel, Extension, Image, Name, Owner, Provider,
-    Range, Schema, Sequence, Table, Type, TypeForm,
+    Address, Attribute, Class, Collation, Domain, DomainConstraint, EnumLabel, Extension, Image, Name, Owner, Plain,
+    Provider, Range, Schema, Sequence, Table, Type, TypeForm,
 };
 use crate::schema::scope::Scope;
 
-/// Of tables without what is in them. `sequences` are created with the tables, whether a column needs them or not.
-pub fn load(needs: &Needs, scope: &Scope, sequences: &[u32], with_privileges: bool) -> Result<Image> {
-    let mut tables = needs.tables.clone();
-    tables::fill(&mut tables, scope, Parents::InImage, needs.parts[0])?;
-    let types = types(scope)?;
-    let mut image = Image {
-        collations: collations(scope)?,
-        types,
-        sequences: load_sequences(&mut tables, scope, sequences)?,
-        extensions: extensions(scope)?,
-        comments: comments()?,
-        ..Image::default()
-    };
-    image.tables = tables;
-    image.schemas = schemas(&image)?;
-    if with_privileges {
-        image.privileges = privileges::load(&image)?;
-    }
-    Ok(image)
-}
-
 /// Of a few objects in a database that may be large: parents are named whether they are in the image or not. Without comments and
 /// privileges.
-pub fn load_few(needs: &Needs, scope: &Scope, sequences: &[u32]) -> Result<Image> {
+pub fn load(needs: &Needs, scope: &Scope, sequences: &[u32]) -> Result<Image> {
     let (mut tables, mut views, mut routines) = (needs.tables.clone(), needs.views.clone(), needs.routines.clone());
     if !tables.is_empty() {
         let [parts, _] = needs.parts;
-        tables::fill(&mut tables, scope, Parents::All, parts)?;
+        tables::fill(&mut tables, scope, parts)?;
         if parts.rules {
             code::rules(&mut tables, scope)?;
         }
@@ -65,6 +43,7 @@ pub fn load_few(needs: &Needs, scope: &Scope, sequences: &[u32]) -> Result<Image
         extensions: extensions(scope)?,
         views,
         routines,
+        plain: needs.plain.iter().map(|of| Plain { level: scope.level(of.class(), of.oid), ..of.clone() }).collect(),
         ..Image::default()
     };
     image.tables = tables;
@@ -83,6 +62,7 @@ fn schemas(image: &Image) -> Result<Vec<Schema>> {
     names.extend(image.extensions.iter().map(|x| x.schema.as_str()));
     names.extend(image.views.iter().map(|of| of.name().schema.as_str()));
     names.extend(image.routines.iter().map(|of| of.name.schema.as_str()));
+    names.extend(image.plain.iter().map(|of| of.name.schema.as_str()));
     let names = serde_json::json!(names).to_string();
     let rows = ask(include_str!("../../../sql/query/schema/schemas.sql"), &[&names])?;
     rows.iter().map(schema).collect()
@@ -293,10 +273,6 @@ fn sequence(row: &Row) -> Result<Sequence> {
         cycle: row.bool("seqcycle")?,
         owner: None,
     })
-}
-
-fn comments() -> Result<HashMap<Address, String>> {
-    comments_of(&ask(include_str!("../../../sql/query/schema/comments.sql"), &[])?)
 }
 
 pub fn comments_of(rows: &[Row]) -> Result<HashMap<Address, String>> {

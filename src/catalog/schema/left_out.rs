@@ -6,6 +6,7 @@ use crate::catalog::Scope;
 use crate::error::Result;
 use crate::logicalrep::Row;
 use crate::logicalrep::array::oid_array;
+use crate::schema::image::View;
 
 /// Objects of one kind that no task creates or carries.
 #[derive(Clone, Debug)]
@@ -47,15 +48,18 @@ pub fn left_out(extent: &Extent, scope: &Scope, definitions: bool) -> Result<Vec
 }
 
 fn found(extent: &Extent, definitions: bool) -> Result<Vec<Row>> {
-    let needs = extent.needs()?;
-    let needed = needs.scope(&[]);
+    let image = extent.taken_as_known()?.image;
+    let code = image.views.iter().map(View::oid).chain(image.routines.iter().map(|of| of.oid));
+    let code = code.chain(image.plain.iter().map(|of| of.oid));
     let parameters = [
-        oid_array(needs.oids()),
-        oid_array(needed.sequences.iter().chain(&extent.sequences).copied()),
-        oid_array(needed.types),
-        oid_array(needed.collations),
-        oid_array(needed.extensions),
+        oid_array(image.tables.iter().map(|of| of.oid)),
+        oid_array(image.sequences.iter().map(|of| of.oid)),
+        oid_array(image.types.iter().map(|of| of.oid)),
+        oid_array(image.collations.iter().map(|of| of.oid)),
+        oid_array(image.extensions.iter().map(|of| of.oid)),
         definitions.to_string(),
+        oid_array(code),
+        oid_array(image.schemas.iter().map(|of| of.oid)),
     ];
     ask(include_str!("../../../sql/query/schema/left_out.sql"), &parameters.each_ref().map(String::as_str))
 }

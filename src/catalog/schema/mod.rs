@@ -14,52 +14,73 @@ mod privileges;
 mod tables;
 
 use std::cell::OnceCell;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
-use self::needs::Needs;
-use super::{Scope, sequences};
+use self::needs::NeededCode;
+use super::{Scope, Task, sequences};
 use crate::error::{Error, Result, sqlstate};
 use crate::pg::{compat, encoding, xact};
 use crate::schema::Item;
 use crate::schema::apart::apart;
-use crate::schema::captured::{Captured, Taker, Trust};
+use crate::schema::captured::{Captured, Owned, Taker, Trust};
 use crate::schema::image::{Class, Image, Table};
 use crate::schema::model::{Known, Standing};
+use crate::schema::order::{Order, needed_code};
 use crate::schema::plan;
-use crate::schema::scope::Object;
+use crate::schema::scope::{Dependency, Object, Scope as ScopeOfTables};
 
 pub use ask::{Cause, ask_causes, ask_names, causes};
 pub use facts::again;
 pub use left_out::{bounded, left_out};
 pub use omissions::omissions;
 
-/// What is to be created: tables, the sequences that no column owns, and what parts of the tables need and the
-/// destination has already.
+/// What is to be created: tables, sequences that no column owns, views and functions, with all that they need; and for whom.
 #[derive(Clone, Debug, Default)]
 pub struct Extent {
-    relations: Vec<u32>,
-    sequences: Vec<u32>,
+    objects: Vec<Object>,
+    /// With the functions and views that they need?
+    with_code: bool,
+    /// Whose code is created; none: everybody's.
+    trust: Option<Trust>,
+    /// What the destination has of what is not created.
     available: Vec<Object>,
     /// Read once, for all that is asked about this extent; not for what is created.
-    needs: Rc<OnceCell<Needs>>,
+    described: Rc<OnceCell<Captured>>,
 }
 
 impl Extent {
-    /// Without looking at the destination: parts that need something made by hand count as left out.
+    /// Tables of a task, and what its patterns name besides. Without looking at the destination: what needs something made by hand counts as
+    /// left out.
     pub fn of(scope: &Scope, relations: &[u32]) -> Result<Extent> {
-        let sequences = sequences::named(scope)?.into_iter().map(|sequence| sequence.oid).collect();
-        Ok(Extent { relations: relations.to_vec(), sequences, ..Extent::default() })
+        let mut objects = relations_of(relations);
+        objects.extend(sequences::named(scope)?.into_iter().map(|sequence| (Class::Relation, sequence.oid)));
+        if scope.schema_sync {
+            objects.extend(code::named(scope)?);
+        }
+        Ok(Extent { objects, with_code: scope.schema_sync, ..Extent::default() })
+    }
+
+    /// What a task has of tables.
+    pub fn of_task(task: &Task, relations: &[u32]) -> Result<Extent> {
+        Ok(Extent::of(&task.scope, relations)?.trusting(task.trust()))
     }
 
     /// Tables by themselves.
     pub fn tables(relations: &[u32]) -> Extent {
-        Extent { relations: relations.to_vec(), ..Extent::default() }
+        Extent { objects: relations_of(relations), ..Extent::default() }
     }
 
     /// As somebody names it who knows what the destination has.
-    pub fn by_hand(relations: Vec<u32>, sequences: Vec<u32>, available: Vec<Object>) -> Extent {
-        Extent { relations, sequences, available, ..Extent::default() }
+    pub fn by_hand(relations: &[u32], sequences: &[u32], available: Vec<Object>) -> Extent {
+        let mut objects = relations_of(relations);
+        objects.extend(relations_of(sequences));
+        Extent { objects, available, ..Extent::default() }
+    }
+
+    pub fn trusting(mut self, trust: Trust) -> Extent {
+        self.trust = Some(trust);
+        self
     }
 
     pub fn with(mut self, available: &[Cause]) -> Extent {
@@ -67,39 +88,88 @@ impl Extent {
         self
     }
 
-    fn image(&self, with_privileges: bool) -> Result<Image> {
-        facts::at_one_moment(|| self.image_with(&Needs::of(&self.relations)?, with_privileges))
+    /// As it is now, with everything that the server says it depends on.
+    fn describe(&self) -> Result<Captured> {
+        match self.with_code {
+            true => command::describe_with_code(&self.objects),
+            false => command::describe(&self.objects),
+        }
     }
 
-    /// For questions only: what is created is read at one moment.
-    fn image_as_known(&self) -> Result<Image> {
-        facts::at_one_moment(|| self.image_with(self.needs()?, false))
-    }
-
-    fn image_with(&self, needs: &Needs, with_privileges: bool) -> Result<Image> {
-        let scope = needs.scope(&self.available);
-        image::load(needs, &scope, &self.sequences, with_privileges)
-    }
-
-    fn needs(&self) -> Result<&Needs> {
-        match self.needs.get() {
-            Some(needs) => Ok(needs),
+    fn described(&self) -> Result<&Captured> {
+        match self.described.get() {
+            Some(described) => Ok(described),
             None => {
-                let needs = Needs::of(&self.relations)?;
-                Ok(self.needs.get_or_init(|| needs))
+                let described = facts::at_one_moment(|| self.describe())?;
+                Ok(self.described.get_or_init(|| described))
             }
         }
     }
+
+    /// What is created of it.
+    fn image(&self) -> Result<(Image, Vec<Dependency>)> {
+        let captured = facts::at_one_moment(|| self.describe())?;
+        let dependencies = captured.dependencies.clone();
+        Ok((self.taken(captured).image, dependencies))
+    }
+
+    /// The same, for questions only: what is created is read at one moment.
+    fn taken_as_known(&self) -> Result<Taken> {
+        Ok(self.taken(self.described()?.clone()))
+    }
+
+    fn taken(&self, captured: Captured) -> Taken {
+        let everybody = || Trust { roles: captured.owners.iter().map(|of| of.role_oid).collect(), ..Trust::default() };
+        let trust = self.trust.clone().unwrap_or_else(everybody);
+        let taker =
+            Taker { trust: &trust, available: &self.available, applied: &HashSet::new(), leaving: &HashSet::new() };
+        let tables: Vec<u32> = captured.image.tables.iter().map(|table| table.oid).collect();
+        let (image, scope) = captured.image_and_scope(&tables, &taker);
+        Taken { image, scope, untrusted: captured.untrusted(&taker).into_iter().cloned().collect() }
+    }
+}
+
+/// What is created of an extent, and why not the rest.
+struct Taken {
+    image: Image,
+    scope: ScopeOfTables,
+    untrusted: Vec<Owned>,
+}
+
+fn relations_of(oids: &[u32]) -> Vec<Object> {
+    oids.iter().map(|oid| (Class::Relation, *oid)).collect()
 }
 
 /// All statements that create it on an empty database, in order.
 pub fn statements(extent: &Extent) -> Result<Vec<Item>> {
-    statements_of(&extent.image(false)?)
+    let (image, dependencies) = extent.image()?;
+    statements_of(&image, &dependencies)
 }
 
-/// The same with what other roles may do, which no task gives them.
-pub fn statements_and_privileges(extent: &Extent) -> Result<Vec<Item>> {
-    statements_of(&extent.image(true)?)
+/// The same, where nobody else is to do anything with it.
+pub fn statements_without_privileges(extent: &Extent) -> Result<Vec<Item>> {
+    let (image, dependencies) = extent.image()?;
+    statements_of(&Image { privileges: HashMap::new(), ..image }, &dependencies)
+}
+
+/// Functions, views and the like of an extent besides `there`: each list after what it needs. No text is read, so nobody's lock is waited for.
+pub fn code_in_order(extent: &Extent, there: &HashSet<Object>) -> Result<Vec<Vec<Object>>> {
+    let needs = facts::at_one_moment(|| NeededCode::of(&extent.objects))?;
+    let order = Order::among(&needs.objects, &needs.views, &needs.dependencies);
+    let is_missing = |object: &&Object| (object.0.is_code() || needs.views.contains(object)) && !there.contains(object);
+    let mut missing: Vec<Object> = needs.objects.iter().filter(is_missing).copied().collect();
+    missing.sort_unstable();
+    Ok(order.in_levels(missing))
+}
+
+/// Roles to which something is granted that is created, and how many grants that are.
+pub fn grantees(extent: &Extent) -> Result<BTreeMap<String, usize>> {
+    let image = extent.taken_as_known()?.image;
+    let mut grants = BTreeMap::new();
+    for role in image.privileges.values().flat_map(|of| &of.grants).filter_map(|grant| grant.grantee.as_ref()) {
+        *grants.entry(role.clone()).or_default() += 1;
+    }
+    Ok(grants)
 }
 
 /// The objects as they are at one moment, and which transactions that moment shows.
@@ -109,12 +179,18 @@ pub struct ImageAt {
 }
 
 impl ImageAt {
-    /// The image as a task has it that follows these tables.
+    /// The image as a task has it that follows these tables, without functions and views that they do not need: the stream brings those
+    /// when all tables are of one moment.
     pub fn for_task(&self, tables: &[u32], trust: &Trust, available: &[Object]) -> Image {
         let taker = Taker { trust, available, applied: &HashSet::new(), leaving: &HashSet::new() };
         let mut captured = self.captured.clone();
         captured.feed(tables, &taker, &HashSet::new());
-        captured.for_task(tables, &taker)
+        let mut image = captured.for_task(tables, &taker);
+        let needed = needed_code(&image, &captured.dependencies);
+        image.routines.retain(|of| needed.contains(&(Class::Proc, of.oid)));
+        image.views.retain(|view| needed.contains(&(Class::Relation, view.oid())));
+        image.plain.retain(|of| needed.contains(&(of.class(), of.oid)));
+        image
     }
 
     /// An image of that moment, object by object: commands that the moment shows are not applied to them again.
@@ -126,9 +202,7 @@ impl ImageAt {
 }
 
 pub fn moment(extent: &Extent) -> Result<ImageAt> {
-    let objects: Vec<Object> =
-        extent.relations.iter().chain(&extent.sequences).map(|oid| (Class::Relation, *oid)).collect();
-    let describe = || Ok(ImageAt { captured: command::describe(&objects)?, snapshot: command::snapshot()? });
+    let describe = || Ok(ImageAt { captured: extent.describe()?, snapshot: command::snapshot()? });
     // The server shows texts of definitions as they are now, whatever the snapshot: a table may get another name in between.
     const TIMES: u32 = 10;
     let mut times = 1;
@@ -141,8 +215,8 @@ pub fn moment(extent: &Extent) -> Result<ImageAt> {
     }
 }
 
-pub fn statements_of(image: &Image) -> Result<Vec<Item>> {
-    let items = plan::create(image, compat::MAJOR);
+pub fn statements_of(image: &Image, dependencies: &[Dependency]) -> Result<Vec<Item>> {
+    let items = plan::create(image, dependencies, compat::MAJOR);
     match items.iter().find(|item| encoding::is_damaged(item.statement.as_str())) {
         Some(item) => Err(unreadable(item)),
         None => Ok(items),

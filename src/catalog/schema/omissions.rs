@@ -3,16 +3,16 @@
 use std::collections::HashSet;
 
 use super::facts::{address_arrays, ask, at_one_moment, class, letter, name, opt_letter, opt_parse};
-use super::needs::{Needs, describe};
-use super::{Extent, tables};
+use super::needs::describe;
+use super::{Extent, Taken};
 use crate::error::{Error, Result};
 use crate::logicalrep::Row;
 use crate::logicalrep::array::oid_array;
 use crate::logicalrep::names::{shown, shown_qualified};
-use crate::schema::image::{Name, Table};
+use crate::schema::image::{Class, Image, Name, Table};
 use crate::schema::inherit::Family;
 use crate::schema::omission::{self, BlockedPart, Omission, Omitted, Part, Reason};
-use crate::schema::scope::{Object, Scope};
+use crate::schema::scope::Object;
 
 /// By kind and name.
 pub fn omissions(extent: &Extent) -> Result<Vec<Omission>> {
@@ -22,23 +22,21 @@ pub fn omissions(extent: &Extent) -> Result<Vec<Omission>> {
 }
 
 fn found(extent: &Extent) -> Result<Vec<Omission>> {
-    let needs = extent.needs()?;
-    let scope = needs.scope(&extent.available);
-    let oids = oid_array(needs.oids());
-    let mut omissions = no_tables(extent, needs)?;
-    omissions.extend(blocked(needs, &scope)?);
+    let taken = extent.taken_as_known()?;
+    let oids = oid_array(taken.image.tables.iter().map(|table| table.oid));
+    let mut omissions = no_tables(extent, &taken.image)?;
+    omissions.extend(blocked(&taken)?);
     omissions.extend(lost(&oids)?);
-    let mut tables = needs.tables.clone();
-    tables::policies(&mut tables, &scope, &oids)?;
-    omissions.extend(omission::unsafe_policies(&tables));
-    omissions.extend(reordered(tables, &scope, &oids)?);
+    omissions.extend(omission::unsafe_policies(&taken.image.tables));
+    omissions.extend(reordered(&taken.image.tables));
     Ok(omissions)
 }
 
 /// What was asked for and is no table of a user.
-fn no_tables(extent: &Extent, needs: &Needs) -> Result<Vec<Omission>> {
-    let tables: HashSet<u32> = needs.oids().into_iter().collect();
-    let others: HashSet<u32> = extent.relations.iter().copied().filter(|oid| !tables.contains(oid)).collect();
+fn no_tables(extent: &Extent, image: &Image) -> Result<Vec<Omission>> {
+    let taken: HashSet<Object> = image.roots().collect();
+    let is_other = |object: &&Object| object.0 == Class::Relation && !taken.contains(object);
+    let others: HashSet<u32> = extent.objects.iter().filter(is_other).map(|object| object.1).collect();
     if others.is_empty() {
         return Ok(Vec::new());
     }
@@ -62,17 +60,18 @@ fn no_tables(extent: &Extent, needs: &Needs) -> Result<Vec<Omission>> {
     rows.iter().map(omission).collect()
 }
 
-fn blocked(needs: &Needs, scope: &Scope) -> Result<Vec<Omission>> {
-    if scope.blocked.is_empty() {
-        return Ok(Vec::new());
-    }
+fn blocked(taken: &Taken) -> Result<Vec<Omission>> {
+    let scope = &taken.scope;
     let [classes, oids] = address_arrays(scope.blocked.keys());
     let rows = ask(include_str!("../../../sql/query/schema/blocked.sql"), &[&classes, &oids])?;
     let parts = rows.iter().map(part).filter_map(Result::transpose).collect::<Result<Vec<_>>>()?;
     let causes: Vec<Object> = scope.blocked.values().map(|why| why.by).collect::<HashSet<_>>().into_iter().collect();
     let types = scope.types.iter().copied().collect();
-    let tables = needs.oids().into_iter().collect();
-    Ok(omission::blocked(&parts, &scope.blocked, &describe(&causes)?, &tables, &types))
+    let tables = taken.image.tables.iter().map(|table| table.oid).collect();
+    let described = describe(&causes)?;
+    let mut omissions = omission::blocked(&parts, &scope.blocked, &described, &tables, &types);
+    omissions.extend(omission::code(&taken.image, scope, &taken.untrusted, &described));
+    Ok(omissions)
 }
 
 fn part(row: &Row) -> Result<Option<BlockedPart>> {
@@ -106,7 +105,6 @@ fn lost(tables: &str) -> Result<Vec<Omission>> {
     let rows = ask(include_str!("../../../sql/query/schema/lost.sql"), &[tables])?;
     let omission = |row: &Row| {
         let (kind, reason) = match row.text("loss")? {
-            "rule" => (Omitted::Rule, "rules are not created"),
             "publication" => (Omitted::Publication, "publications belong to the source"),
             "tablespace" => (Omitted::Tablespace, ELSEWHERE),
             "invalid index" => (Omitted::Index, "is invalid: its build failed or is still running"),
@@ -130,29 +128,14 @@ fn lost(tables: &str) -> Result<Vec<Omission>> {
     rows.iter().map(omission).collect()
 }
 
-/// Children whose columns come out in another order. Only tables with parents or children are looked at.
-fn reordered(tables: Vec<Table>, scope: &Scope, oids: &str) -> Result<Vec<Omission>> {
-    let rows = ask(include_str!("../../../sql/query/schema/inheritance.sql"), &[oids])?;
-    let mut related: HashSet<u32> = HashSet::new();
-    let partitions: HashSet<u32> = tables.iter().filter(|table| table.is_partition).map(|table| table.oid).collect();
-    for row in &rows {
-        let child = row.parse("inhrelid")?;
-        if !partitions.contains(&child) {
-            related.extend([child, row.parse("inhparent")?]);
-        }
-    }
-    let mut tables: Vec<Table> = tables.into_iter().filter(|table| related.contains(&table.oid)).collect();
-    if tables.is_empty() {
-        return Ok(Vec::new());
-    }
-    let oids = oid_array(tables.iter().map(|table| table.oid));
-    tables::family(&mut tables, scope, &oids, tables::Parents::InImage)?;
-    let family = Family::of(&tables);
+/// Children whose columns come out in another order.
+fn reordered(tables: &[Table]) -> Vec<Omission> {
+    let family = Family::of(tables);
     let omission = |table: &Table| Omission {
         kind: Omitted::ColumnOrder,
         object: table.name.shown(),
         relation: Some(table.oid),
         reason: Reason::Fixed("inherited columns come before the table's own ones"),
     };
-    Ok(tables.iter().filter(|table| family.is_reordered(table)).map(omission).collect())
+    tables.iter().filter(|table| family.is_reordered(table)).map(omission).collect()
 }

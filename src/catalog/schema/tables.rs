@@ -25,6 +25,21 @@ pub struct Parts {
     pub missing: bool,
 }
 
+impl Parts {
+    /// Of these relations and of others.
+    pub fn and(self, others: Parts) -> Parts {
+        Parts {
+            indexes: self.indexes || others.indexes,
+            statistics: self.statistics || others.statistics,
+            policies: self.policies || others.policies,
+            triggers: self.triggers || others.triggers,
+            rules: self.rules || others.rules,
+            parents: self.parents || others.parents,
+            missing: self.missing || others.missing,
+        }
+    }
+}
+
 /// Those of the relations that are tables and views of a user, by oid, and what is in them, to be filled.
 pub fn tables_and_views(relations: &[u32], kinds: &str) -> Result<[(Vec<Table>, Parts); 2]> {
     let oids = oid_array(relations.iter().copied());
@@ -33,29 +48,21 @@ pub fn tables_and_views(relations: &[u32], kinds: &str) -> Result<[(Vec<Table>, 
         let [of_tables, of_views] = &mut found;
         let (list, parts) = if row.bool("is_view")? { of_views } else { of_tables };
         list.push(table(row)?);
-        *parts = Parts {
-            indexes: parts.indexes || row.bool("has_indexes")?,
-            statistics: parts.statistics || row.bool("has_statistics")?,
-            policies: parts.policies || row.bool("has_policies")?,
-            triggers: parts.triggers || row.bool("has_triggers")?,
-            rules: parts.rules || row.bool("has_rules")?,
-            parents: parts.parents || row.bool("has_parents")?,
-            missing: parts.missing || row.bool("has_missing")?,
-        };
+        *parts = parts.and(Parts {
+            indexes: row.bool("has_indexes")?,
+            statistics: row.bool("has_statistics")?,
+            policies: row.bool("has_policies")?,
+            triggers: row.bool("has_triggers")?,
+            rules: row.bool("has_rules")?,
+            parents: row.bool("has_parents")?,
+            missing: row.bool("has_missing")?,
+        });
     }
     Ok(found)
 }
 
-/// Which parents of tables count.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Parents {
-    /// To those who create the tables no others are there.
-    InImage,
-    All,
-}
-
 /// Fills tables that are in the order of their oids.
-pub fn fill(tables: &mut [Table], scope: &Scope, parents: Parents, parts: Parts) -> Result<()> {
+pub fn fill(tables: &mut [Table], scope: &Scope, parts: Parts) -> Result<()> {
     debug_assert!(tables.is_sorted_by_key(|table| table.oid));
     let oids = oid_array(tables.iter().map(|table| table.oid));
     for table in tables.iter_mut() {
@@ -63,7 +70,7 @@ pub fn fill(tables: &mut [Table], scope: &Scope, parents: Parents, parts: Parts)
     }
     columns(tables, scope, &oids)?;
     if parts.parents {
-        self::parents(tables, &oids, parents)?;
+        parents(tables, &oids)?;
     }
     if parts.indexes {
         let rows = ask(include_str!("../../../sql/query/schema/indexes.sql"), &[&oids])?;
@@ -77,15 +84,9 @@ pub fn fill(tables: &mut [Table], scope: &Scope, parents: Parents, parts: Parts)
         policies(tables, scope, &oids)?;
     }
     if parts.triggers {
-        triggers(tables, scope, &oids, parents)?;
+        triggers(tables, scope, &oids)?;
     }
     Ok(())
-}
-
-/// Columns, constraints and parents: what decides how a child is created.
-pub fn family(tables: &mut [Table], scope: &Scope, oids: &str, parents: Parents) -> Result<()> {
-    columns(tables, scope, oids)?;
-    self::parents(tables, oids, parents)
 }
 
 /// With the constraints.
@@ -96,34 +97,22 @@ fn columns(tables: &mut [Table], scope: &Scope, oids: &str) -> Result<()> {
     each(tables, &rows, "conrelid", |table| &mut table.constraints, |row| constraint(row, scope))
 }
 
-fn parents(tables: &mut [Table], oids: &str, parents: Parents) -> Result<()> {
-    let sql = match parents {
-        Parents::InImage => include_str!("../../../sql/query/schema/inheritance.sql"),
-        Parents::All => include_str!("../../../sql/query/capture/parents.sql"),
-    };
-    let rows = ask(sql, &[oids])?;
+/// Also those that are not in the image.
+fn parents(tables: &mut [Table], oids: &str) -> Result<()> {
+    let rows = ask(include_str!("../../../sql/query/capture/parents.sql"), &[oids])?;
     let parent = |row: &Row| Ok(Parent { oid: row.parse("inhparent")?, position: row.parse("inhseqno")? });
     each(tables, &rows, "inhrelid", |table| &mut table.parents, parent)
 }
 
-pub fn policies(tables: &mut [Table], scope: &Scope, oids: &str) -> Result<()> {
+fn policies(tables: &mut [Table], scope: &Scope, oids: &str) -> Result<()> {
     let rows = ask(include_str!("../../../sql/query/schema/policies.sql"), &[oids])?;
     each(tables, &rows, "polrelid", |table| &mut table.policies, |row| policy(row, scope))
 }
 
-fn triggers(tables: &mut [Table], scope: &Scope, oids: &str, parents: Parents) -> Result<()> {
-    let selected: std::collections::HashSet<u32> = tables.iter().map(|table| table.oid).collect();
+fn triggers(tables: &mut [Table], scope: &Scope, oids: &str) -> Result<()> {
     let rows = ask(include_str!("../../../sql/query/schema/triggers.sql"), &[oids])?;
-    each(
-        tables,
-        &rows,
-        "tgrelid",
-        |table| &mut table.triggers,
-        |row| {
-            let parent: Option<u32> = opt_parse(row, "parent_table")?;
-            trigger(row, scope, parent.is_some_and(|parent| parents == Parents::All || selected.contains(&parent)))
-        },
-    )
+    let made = |row: &Row| trigger(row, scope, opt_parse::<u32>(row, "parent_table")?.is_some());
+    each(tables, &rows, "tgrelid", |table| &mut table.triggers, made)
 }
 
 /// Puts each row into a list of its table.

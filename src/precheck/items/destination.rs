@@ -86,6 +86,11 @@ pub const SERVER: &[Item] = &[
         SchemaSync,
         "Roles that row security policies name exist there: without a policy a table could show what the source hides.",
     ),
+    DESTINATION.warning(
+        "destination_grantees",
+        SchemaSync,
+        "Roles that may do something with the objects exist there: what is granted to others is left out, and nothing gives it to them later.",
+    ),
     DESTINATION.failed(
         "row_security",
         SchemaSync,

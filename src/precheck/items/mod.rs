@@ -118,6 +118,7 @@ mod tests {
             "destination_names",
             "cannot_create",
             "destination_roles",
+            "destination_grantees",
             "row_security",
             "disk_wal",
             "disk_data",

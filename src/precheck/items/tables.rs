@@ -1,6 +1,6 @@
 //! The selected tables on the source, and what hangs on them.
 
-use super::Concerns::{All, Commands, Incremental};
+use super::Concerns::{All, Commands, Incremental, SchemaSync};
 use super::{Category, Item};
 
 const TABLES: Category = Category("tables");
@@ -31,8 +31,9 @@ pub const ITEMS: &[Item] = &[
     OBJECTS.warning(
         "left_out",
         All,
-        "What no task carries: unlogged and temporary tables (not in the WAL), foreign tables, materialized views; and, of the covered \
-         schemas and the database, functions, views, grants and whatever else is not created. `courier.plan()` lists all of it.",
+        "What no task carries: unlogged and temporary tables (not in the WAL), foreign tables; and, of the covered schemas and the \
+         database, views and functions that cannot be created or that no pattern names, owners, and whatever else is not created. \
+         `courier.plan()` lists all of it.",
     ),
     OBJECTS.warning(
         "leftovers",
@@ -65,6 +66,13 @@ pub const ITEMS: &[Item] = &[
         All,
         "Columns of types like `regclass` and `regproc`: their values travel as names, and a name that the destination does not know \
          stops the task.",
+    ),
+    OBJECTS.warning(
+        "search_path",
+        SchemaSync,
+        "Functions that checks, generated columns, indexes and domains of the tables call have `SET search_path`: they are created on the \
+         destination as they are, and sessions of the task run with `search_path = pg_catalog` there, where a body that names tables or \
+         functions without a schema does not find them.",
     ),
     OBJECTS.warning("sequence_end", All, "Sequences that have used more than 80 % of their values."),
     OBJECTS.warning("inheritance", All, "Parents and children of an inheritance tree are covered together."),

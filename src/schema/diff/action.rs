@@ -7,7 +7,7 @@ use super::Subject;
 use super::table::{ColumnDefinition, Element};
 use crate::schema::image::{
     Attribute, Collation, Column, Constraint, DomainConstraint, Extension, Grant, Identity, Index, IndexStatistics,
-    Name, Owner, Policy, Routine, Rule, Schema, Sequence, Statistics, StorageOption, Table, Trigger, Type, View,
+    Name, Owner, Plain, Policy, Routine, Rule, Schema, Sequence, Statistics, StorageOption, Table, Trigger, Type, View,
 };
 
 #[derive(Clone, Debug)]
@@ -160,6 +160,12 @@ pub enum Action<'a> {
     CreateRoutine(&'a Routine),
     /// A plain one replaces the one of this name.
     CreateView(&'a View),
+    CreatePlain(&'a Plain),
+    /// Where nothing has the name; a materialized view without its rows.
+    MakeRoutine(&'a Routine),
+    MakeView(&'a View),
+    /// A materialized view gets its first rows.
+    FillView(&'a View),
     /// A materialized view gets the rows of now.
     RefreshView(&'a View),
     CreateRule {

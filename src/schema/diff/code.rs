@@ -7,7 +7,7 @@ use super::matching::{self, Likeness};
 use super::names::TYPES;
 use super::parts::of;
 use super::{Action, Comparison, RELATIONS, Subject, Way, pairs};
-use crate::schema::image::{Class, Firing, Name, Routine, Rule, Table, View};
+use crate::schema::image::{Class, Firing, Name, Plain, Routine, Rule, Table, View};
 use crate::schema::kind::Kind;
 
 /// Its place among the parts that go.
@@ -51,6 +51,23 @@ impl<'a> Comparison<'a> {
             self.step(Kind::Routine, new.level, Action::CreateRoutine(new));
         }
         self.expect(Subject::routine(new, new.name.cow()), &old.is_procedure, &new.is_procedure);
+    }
+
+    /// One that is another now is made anew.
+    pub(super) fn plain(&mut self) {
+        for (old, new) in pairs(&self.before.plain, &self.after.plain, |of| (of.class(), of.oid)) {
+            let old = old.filter(|old| !old.blocked);
+            let is_other = |old: &Plain| {
+                new.is_none_or(|new| !new.blocked && (&old.target, &old.definition) != (&new.target, &new.definition))
+            };
+            if let Some(old) = old.filter(|old| is_other(old)) {
+                self.step(Kind::DropRoutine, 0, Action::Drop(Subject::Plain(old)));
+            }
+            if let Some(new) = new.filter(|new| !new.blocked && old.is_none_or(is_other)) {
+                self.renewed.insert((new.class(), new.oid));
+                self.step(Kind::Plain, new.level, Action::CreatePlain(new));
+            }
+        }
     }
 
     pub(super) fn views(&mut self) {

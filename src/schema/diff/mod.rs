@@ -122,6 +122,7 @@ pub fn diff_with<'a>(before: &'a Image, after: &'a Image, major: u32, options: O
     comparison.types();
     comparison.sequences();
     comparison.routines();
+    comparison.plain();
     comparison.tables();
     comparison.views();
     comparison.rename();
@@ -157,6 +158,7 @@ impl<'a> Comparison<'a> {
             }
             if let Some(new) = new {
                 self.parts(old, new);
+                self.identity(old, new);
             }
         }
         self.drop_tables(&dropped);

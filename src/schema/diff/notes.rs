@@ -77,6 +77,8 @@ impl<'a> Comparison<'a> {
         }
         let routines = image.routines.iter().filter(|routine| !routine.blocked);
         all.extend(routines.map(|of| ((Class::Proc, of.oid, 0), Subject::routine(of, of.name.cow()))));
+        let plain = image.plain.iter().filter(|of| !of.blocked);
+        all.extend(plain.map(|of| ((of.class(), of.oid, 0), Subject::Plain(of))));
         all
     }
 

@@ -19,6 +19,10 @@ impl<'a> Comparison<'a> {
         self.triggers(old, table);
         self.policies(old, table);
         self.rules(old, table);
+    }
+
+    /// Of a table: what the server says of views means nothing.
+    pub(super) fn identity(&mut self, old: Option<&'a Table>, table: &'a Table) {
         if old.map_or(table.replica_identity != ReplicaIdentity::Default, |old| self.is_known_otherwise(old, table)) {
             self.replica_identity(table);
         }

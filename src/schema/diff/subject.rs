@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::schema::image::{Name, Routine, Type, View};
+use crate::schema::image::{Name, Plain, Routine, Type, View};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject<'a> {
@@ -27,6 +27,7 @@ pub enum Subject<'a> {
     /// With the types of its arguments.
     Function(Cow<'a, Name>, &'a str),
     Procedure(Cow<'a, Name>, &'a str),
+    Plain(&'a Plain),
 }
 
 impl<'a> Subject<'a> {
@@ -100,6 +101,7 @@ impl<'a> Subject<'a> {
             Subject::MaterializedView(_) => "MATERIALIZED VIEW",
             Subject::Function(..) => "FUNCTION",
             Subject::Procedure(..) => "PROCEDURE",
+            Subject::Plain(plain) => plain.kind.word(),
         }
     }
 

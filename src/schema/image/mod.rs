@@ -4,6 +4,7 @@
 //! cannot be created on the destination, because it depends on something that is not there, is in the image and *blocked*.
 
 mod code;
+mod plain;
 mod table;
 
 use std::borrow::Cow;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::logicalrep::names::shown_qualified;
 
 pub use code::{Routine, Rule, View, ViewForm};
+pub use plain::{Plain, PlainKind};
 pub use table::{
     Column, Compression, Constraint, ConstraintKind, Firing, Generated, Identity, Index, IndexStatistics, Parent,
     Policy, PolicyCommand, ReplicaIdentity, Statistics, Storage, StorageOption, Table, Trigger,
@@ -31,6 +33,8 @@ pub struct Image {
     pub tables: Vec<Table>,
     pub routines: Vec<Routine>,
     pub views: Vec<View>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub plain: Vec<Plain>,
     #[serde(with = "as_pairs")]
     pub comments: HashMap<Address, String>,
     #[serde(with = "as_pairs")]
@@ -68,7 +72,15 @@ impl Image {
         let routines = self.routines.iter().map(|of| (Class::Proc, of.oid));
         let views = self.views.iter().map(|of| (Class::Relation, of.oid()));
         let containers = extensions.chain(schemas);
-        tables.chain(sequences).chain(types).chain(collations).chain(containers).chain(routines).chain(views)
+        let plain = self.plain.iter().map(|of| (of.class(), of.oid));
+        tables
+            .chain(sequences)
+            .chain(types)
+            .chain(collations)
+            .chain(containers)
+            .chain(routines)
+            .chain(views)
+            .chain(plain)
     }
 
     /// Takes objects out, tables out of their children's parents, too.
@@ -83,6 +95,7 @@ impl Image {
         self.extensions.retain(|of| is_there(Class::Extension, of.oid));
         self.schemas.retain(|of| is_there(Class::Namespace, of.oid));
         self.routines.retain(|of| is_there(Class::Proc, of.oid));
+        self.plain.retain(|of| is_there(of.class(), of.oid));
     }
 
     /// Adds the objects of another image.
@@ -95,6 +108,7 @@ impl Image {
         self.tables.extend(more.tables.iter().cloned());
         self.routines.extend(more.routines.iter().cloned());
         self.views.extend(more.views.iter().cloned());
+        self.plain.extend(more.plain.iter().cloned());
         self.comments.extend(more.comments.iter().map(|(address, text)| (*address, text.clone())));
         self.privileges.extend(more.privileges.iter().map(|(address, of)| (*address, of.clone())));
     }
@@ -110,7 +124,9 @@ pub enum Class {
     Relation = 1259,
     AccessMethod = 2601,
     AttributeDefault = 2604,
+    Cast = 2605,
     Constraint = 2606,
+    Conversion = 2607,
     Language = 2612,
     Namespace = 2615,
     OperatorClass = 2616,
@@ -129,13 +145,15 @@ pub enum Class {
 }
 
 impl Class {
-    const ALL: [Class; 21] = [
+    const ALL: [Class; 23] = [
         Class::Type,
         Class::Proc,
         Class::Relation,
         Class::AccessMethod,
         Class::AttributeDefault,
+        Class::Cast,
         Class::Constraint,
+        Class::Conversion,
         Class::Language,
         Class::Namespace,
         Class::OperatorClass,
@@ -152,6 +170,11 @@ impl Class {
         Class::SearchConfiguration,
         Class::SearchTemplate,
     ];
+
+    /// Functions and what is made of them: a task creates it, or finds it on the destination.
+    pub fn is_code(self) -> bool {
+        self == Class::Proc || PlainKind::ALL.into_iter().any(|kind| kind.class() == self)
+    }
 
     pub fn of(oid: u32) -> Option<Class> {
         Class::ALL.into_iter().find(|class| class.oid() == oid)

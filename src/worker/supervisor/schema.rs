@@ -1,14 +1,14 @@
 //! The objects of the task on the destination: tables before the copy, indexes and constraints after it, foreign keys when
 //! the tables are one state of the source.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::rc::Rc;
 
 use super::context::{Context, Outcome, show};
 use super::step::Step;
 use crate::catalog::schema::{self, Extent};
 use crate::catalog::{Stage, Task, tables};
-use crate::ddl_capture::sweep;
+use crate::ddl_capture::{by_hand, sweep};
 use crate::destination::aside::Pending;
 use crate::destination::{Destination, Purpose};
 use crate::error::Result;
@@ -18,6 +18,8 @@ use crate::pg::xact;
 use crate::schema::Item;
 use crate::schema::apart::together;
 use crate::schema::aside::{LatePart, nothing_of, without};
+use crate::schema::model::Kept;
+use crate::schema::scope::{Dependency, Object};
 use crate::schema_sync::{self, IfThere, When};
 
 pub struct PreData;
@@ -72,6 +74,7 @@ impl Step for PostData {
             // While tables were copied they may have become others.
             context.items = None;
         }
+        let mut there = HashSet::new();
         context.with_destination(|context, destination| -> Outcome {
             let items = context.items(destination)?;
             context.check_writer(destination)?;
@@ -81,12 +84,36 @@ impl Step for PostData {
                 // All tables were copied under one snapshot.
                 create_post_data(context, destination, &items, When::Consistent)?;
             }
+            if task.has_model() && task.schema_sync {
+                there = code_there(task, destination)?;
+            }
             Ok(destination.not_alone(&task.uuid)?)
         })?;
+        capture_code(task, &there)?;
         xact::in_transaction(|| task.set_stage(Stage::CatchingUp))?;
         context.life.retry.succeeded();
         Ok(xact::in_transaction(|| task.note_recovered())?)
     }
+}
+
+/// Functions and views that the task has created.
+fn code_there(task: &Task, destination: &mut Destination) -> Result<HashSet<Object>> {
+    let known = destination.whole_model(&task.uuid)?.into_iter();
+    let is_there = |kept: &Kept| kept.is_code() && !kept.is_blocked();
+    Ok(known.filter(|(_, known)| is_there(&known.kept)).map(|(object, _)| object).collect())
+}
+
+/// The others: the stream comes to these rows of the log when all tables are of one moment, and creates what they tell, or says why not.
+fn capture_code(task: &Task, there: &HashSet<Object>) -> Result<()> {
+    if !(task.has_model() && task.schema_sync) {
+        return Ok(());
+    }
+    let levels = xact::in_transaction(|| {
+        let extent = Extent::of_task(task, &tables::all_of_task(task.id)?)?;
+        schema::code_in_order(&extent, there)
+    })?;
+    // A row says nothing about order, so what needs something of another one comes in a later one.
+    levels.iter().try_for_each(|level| xact::in_transaction(|| by_hand::whole_code(level)))
 }
 
 /// The destination is one state of the source now: foreign keys hold.
@@ -130,7 +157,7 @@ fn keep_model(task: &Task, destination: &mut Destination) -> Result<()> {
     }
     let (oids, moment) = xact::in_transaction(|| {
         let oids = tables::all_of_task(task.id)?;
-        let extent = Extent::of(&task.scope, &oids)?;
+        let extent = Extent::of_task(task, &oids)?;
         let moment = schema::moment(&extent)?;
         sweep::begin(&moment.captured)?;
         Ok((oids, moment))
@@ -148,23 +175,20 @@ fn items_of(task: &Task, destination: &mut Destination) -> Result<Vec<Item>> {
         return statements(task, destination);
     }
     let known = destination.whole_model(&task.uuid)?;
-    let mut image = together(known.iter().map(|(_, known)| &known.kept));
-    // What other roles may do is not carried over with the tables.
-    image.privileges.clear();
-    // Code is the stream's: it comes, or is left out, where its command stands.
-    image.views.clear();
-    image.routines.clear();
+    let image = together(known.iter().map(|(_, known)| &known.kept));
+    let dependencies: Vec<Dependency> =
+        known.iter().flat_map(|(_, known)| known.kept.dependencies.iter().cloned()).collect();
     // What commands have left to be done aside is done there.
     let aside: BTreeSet<LatePart> = destination.pending(&task.uuid)?.iter().map(Pending::part).collect();
     let image = without(&image, &nothing_of(&aside));
-    schema::statements_of(&image)
+    schema::statements_of(&image, &dependencies)
 }
 
 /// What the destination has already of what the tables need (functions made by hand) is not left out. No transaction
 /// is open on the source while the destination is asked.
 fn statements(task: &Task, destination: &mut Destination) -> Result<Vec<Item>> {
     let (extent, causes) = xact::in_transaction(|| {
-        let extent = Extent::of(&task.scope, &tables::all_of_task(task.id)?)?;
+        let extent = Extent::of_task(task, &tables::all_of_task(task.id)?)?;
         let causes = schema::causes(&extent)?;
         Ok((extent, causes))
     })?;

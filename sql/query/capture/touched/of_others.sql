@@ -22,5 +22,5 @@
         UNION ALL
         SELECT 1259, s.stxrelid FROM pg_statistic_ext s WHERE a.class = 3381 AND s.oid = a.oid
         UNION ALL
-        -- Schemas, extensions, collations, functions.
-        SELECT a.class, a.oid WHERE a.class IN (2615, 3079, 3456, 1255)
+        -- Schemas, extensions, collations, functions; operators, casts, conversions, text search dictionaries and configurations.
+        SELECT a.class, a.oid WHERE a.class IN (2615, 3079, 3456, 1255, 2617, 2605, 2607, 3600, 3602)

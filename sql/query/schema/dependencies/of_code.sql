@@ -7,8 +7,7 @@
     SELECT 'pg_rewrite'::regclass, w.oid, t.oid, 'pg_rewrite'::regclass, w.oid, NULL, false
       FROM unnest($1::oid[]) AS t (oid)
       JOIN pg_rewrite w ON w.ev_class = t.oid AND w.rulename <> '_RETURN'
-    -- $3: oids of functions and procedures.
+    -- $3, $4: catalogs and oids of functions, operators and the like.
     UNION ALL
-    SELECT 'pg_proc'::regclass, p.oid, NULL, 'pg_proc'::regclass, p.oid, NULL, false
-      FROM unnest($3::oid[]) AS t (oid)
-      JOIN pg_proc p ON p.oid = t.oid
+    SELECT c.class, c.oid, NULL, c.class, c.oid, NULL, false
+      FROM unnest($3::oid[], $4::oid[]) AS c (class, oid)

@@ -124,7 +124,7 @@ fn named(answer: &str, catalog: &str, prefix: &str, name: &Name, join: &str) -> 
 
 /// Null when the owner is one whom the task's user trusts. A role may only count on what nobody but its peers can change: an object that a
 /// stranger owns would run the stranger's code.
-fn owner_check(owner: &str) -> String {
+pub(super) fn owner_check(owner: &str) -> String {
     format!(
         "CASE WHEN NOT EXISTS (SELECT FROM pg_catalog.pg_roles w WHERE w.oid = {owner} AND (w.rolsuper \
          OR pg_catalog.pg_has_role(w.oid, 'USAGE') OR w.oid = (SELECT d.datdba FROM pg_catalog.pg_database d \

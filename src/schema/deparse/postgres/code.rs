@@ -4,18 +4,18 @@ use super::conditions::{self, has_options};
 use super::{options, subject};
 use crate::logicalrep::names::{quote_literal, shown};
 use crate::schema::diff::Subject;
-use crate::schema::image::{Firing, Routine, Rule, Table, View, ViewForm};
+use crate::schema::image::{Firing, Plain, Routine, Rule, Table, View, ViewForm};
 
-pub(super) fn create_routine(routine: &Routine) -> String {
+pub(super) fn create_routine(routine: &Routine, or_replace: &str) -> String {
     let word = if routine.is_procedure { "PROCEDURE" } else { "FUNCTION" };
-    format!("CREATE OR REPLACE {word} {}{}", routine.name.shown(), routine.definition)
+    format!("CREATE{or_replace} {word} {}{}", routine.name.shown(), routine.definition)
 }
 
-pub(super) fn create_view(view: &View) -> String {
-    let (start, end) = match view.form {
-        ViewForm::Plain => ("CREATE OR REPLACE VIEW", ""),
-        ViewForm::Materialized { populated: true } => ("CREATE MATERIALIZED VIEW", " WITH DATA"),
-        ViewForm::Materialized { populated: false } => ("CREATE MATERIALIZED VIEW", " WITH NO DATA"),
+pub(super) fn create_view(view: &View, or_replace: &str, with_data: bool) -> String {
+    let (start, end) = match (view.form, with_data) {
+        (ViewForm::Plain, _) => (format!("CREATE{or_replace} VIEW"), ""),
+        (ViewForm::Materialized { .. }, true) => ("CREATE MATERIALIZED VIEW".to_owned(), " WITH DATA"),
+        (ViewForm::Materialized { .. }, false) => ("CREATE MATERIALIZED VIEW".to_owned(), " WITH NO DATA"),
     };
     let relation = &view.relation;
     let columns: Vec<String> = relation.columns.iter().map(|column| shown(&column.name)).collect();
@@ -55,7 +55,7 @@ pub(super) fn set_rule(table: &Table, rule: &Rule) -> String {
 }
 
 pub(super) fn is_routine(routine: &Routine) -> String {
-    let written = create_routine(routine);
+    let written = create_routine(routine, " OR REPLACE");
     format!("pg_catalog.rtrim(pg_catalog.pg_get_functiondef(o.oid), E'\\n') = {}", quote_literal(&written))
 }
 
@@ -86,6 +86,19 @@ pub(super) fn is_rule(table: &Table, rule: &Rule) -> String {
 fn own_options(relation: &Table) -> Vec<(String, String)> {
     let own = relation.options.iter().filter(|option| !option.of_toast);
     own.map(|option| (option.name.clone(), option.value.clone())).collect()
+}
+
+/// Several statements have to be one for a session that prepares what it runs.
+pub(super) fn create_plain(plain: &Plain) -> String {
+    match plain.definition.contains(";\n") {
+        true => format!("DO {}", quote_literal(&format!("BEGIN\n{};\nEND", plain.definition))),
+        false => plain.definition.clone(),
+    }
+}
+
+/// The row of a plain object, which is named `o`, with its definition.
+pub(super) fn plain_row(plain: &Plain) -> String {
+    format!("({}) AS o WHERE o.target = {}", plain.kind.query().trim_end(), quote_literal(&plain.target))
 }
 
 /// The row of a routine, which is named `o`.

@@ -3,14 +3,15 @@
 //! Definitions are compared without what two servers may write differently, and by the destination itself: both go through the same
 //! expressions there.
 
+use super::causes::owner_check;
 use super::objects::has_type;
-use super::{Postgres, flag, subject};
+use super::{Postgres, code, flag, subject};
 use crate::logicalrep::array::text_array;
 use crate::logicalrep::names::{quote_literal as literal, shown};
 use crate::schema::diff::{Action, Step, Subject};
 use crate::schema::image::{
-    Collation, Column, Constraint, ConstraintKind, Domain, EnumLabel, Extension, Index, Name, Provider, Sequence,
-    Statistics, Table, Type, TypeForm,
+    Collation, Column, Constraint, ConstraintKind, Domain, EnumLabel, Extension, Index, Name, Plain, Provider, Routine,
+    Sequence, Statistics, Table, Type, TypeForm, View,
 };
 use crate::schema::kind::Kind;
 
@@ -43,6 +44,9 @@ impl Postgres {
             (Action::CreateExtension { extension, any_version: true }, _) => Some(extension_differs(extension)),
             (Action::CreateCollation(collation), _) => Some(self.collation_differs(collation)),
             (Action::CreateType(of), _) => Some(self.type_differs(of)),
+            (Action::MakeRoutine(routine), _) => Some(routine_differs(routine)),
+            (Action::CreatePlain(plain), _) => Some(plain_differs(plain)),
+            (Action::MakeView(view), _) => Some(self.view_differs(view)),
             (Action::AddConstraint { table, constraint }, kind) if kind != Kind::NotNull => {
                 Some(self.constraint_differs(table, constraint))
             }
@@ -52,6 +56,10 @@ impl Postgres {
 
     fn same_major(&self) -> String {
         format!("pg_catalog.current_setting('server_version_num')::pg_catalog.int4 / 10000 = {}", self.major)
+    }
+
+    pub(super) fn view_differs(&self, view: &View) -> String {
+        view_differs(view, &self.same_major())
     }
 
     pub(super) fn index_differs(&self, table: &Table, index: &Index) -> String {
@@ -220,6 +228,42 @@ pub(super) fn type_has_name(name: &Name) -> String {
         "SELECT 'a type has this name there' FROM {} AND o.typcategory <> 'A' AND (o.typrelid = 0 OR EXISTS (SELECT FROM pg_catalog.pg_class r \
          WHERE r.oid = o.typrelid AND r.relkind = 'c'))",
         subject::row(&Subject::Type(name.cow()))
+    )
+}
+
+/// Another one may have the name, or somebody's who could change it.
+pub(super) fn routine_differs(routine: &Routine) -> String {
+    let row = subject::row(&Subject::routine(routine, routine.name.cow()));
+    format!(
+        "SELECT CASE WHEN NOT ({}) THEN pg_catalog.format('its definition there is: %s', \
+         CASE WHEN o.prokind = 'a' THEN 'an aggregate' ELSE pg_catalog.pg_get_functiondef(o.oid) END) ELSE {} END FROM {row}",
+        code::is_routine(routine).replacen(
+            "pg_catalog.pg_get_functiondef(o.oid)",
+            "CASE WHEN o.prokind <> 'a' THEN pg_catalog.pg_get_functiondef(o.oid) ELSE '' END",
+            1
+        ),
+        owner_check("o.proowner"),
+    )
+}
+
+/// Servers of two majors may write one query differently.
+fn view_differs(view: &View, same_major: &str) -> String {
+    let kind = if view.is_materialized() { 'm' } else { 'v' };
+    format!(
+        "SELECT CASE WHEN o.relkind <> '{kind}' THEN {IS_THERE} \
+         WHEN {same_major} AND NOT ({}) THEN pg_catalog.format('its definition there is: %s', pg_catalog.pg_get_viewdef(o.oid)) ELSE {} END \
+         FROM {}",
+        code::is_view(view),
+        owner_check("o.relowner"),
+        subject::row(&Subject::Table(view.name().cow())),
+    )
+}
+
+pub(super) fn plain_differs(plain: &Plain) -> String {
+    format!(
+        "SELECT CASE WHEN o.definition <> {} THEN pg_catalog.format('its definition there is: %s', o.definition) END FROM {}",
+        literal(&plain.definition),
+        code::plain_row(plain)
     )
 }
 

@@ -50,6 +50,11 @@ pub fn emptying(table: &Name) -> Emptying {
     }
 }
 
+/// The name of whom it is about, without the word for what that is.
+pub fn name_of(subject: &Subject) -> String {
+    subject::object(subject)
+}
+
 /// An object, as people read it.
 pub fn shown_subject(subject: &Subject) -> String {
     format!("{} {}", subject.word().to_lowercase(), subject::object(subject))
@@ -187,8 +192,12 @@ fn statement(action: &Action) -> String {
             let list: Vec<String> = options.iter().map(|option| table::option_name(option)).collect();
             format!("ALTER TABLE {} RESET ({})", table.name.shown(), list.join(", "))
         }
-        Action::CreateRoutine(routine) => code::create_routine(routine),
-        Action::CreateView(view) => code::create_view(view),
+        Action::CreatePlain(plain) => code::create_plain(plain),
+        Action::CreateRoutine(routine) => code::create_routine(routine, " OR REPLACE"),
+        Action::MakeRoutine(routine) => code::create_routine(routine, ""),
+        Action::CreateView(view) => code::create_view(view, " OR REPLACE", view.is_populated()),
+        Action::MakeView(view) => code::create_view(view, "", false),
+        Action::FillView(view) => format!("REFRESH MATERIALIZED VIEW {}", view.name().shown()),
         Action::RefreshView(view) => code::refresh(view),
         Action::CreateRule { rule, .. } => code::create_rule(rule),
         Action::SetRule { table, rule } => code::set_rule(table, rule),
@@ -289,8 +298,13 @@ fn object(action: &Action) -> String {
         Action::CreateTrigger { table, trigger }
         | Action::ReplaceTrigger { table, trigger }
         | Action::SetTrigger { table, trigger } => subject::object(&Subject::trigger(&table.name, &trigger.name)),
-        Action::CreateRoutine(routine) => subject::object(&Subject::routine(routine, routine.name.cow())),
-        Action::CreateView(view) | Action::RefreshView(view) => view.name().shown(),
+        Action::CreatePlain(plain) => plain.target.clone(),
+        Action::CreateRoutine(routine) | Action::MakeRoutine(routine) => {
+            subject::object(&Subject::routine(routine, routine.name.cow()))
+        }
+        Action::CreateView(view) | Action::MakeView(view) | Action::FillView(view) | Action::RefreshView(view) => {
+            view.name().shown()
+        }
         Action::CreateRule { table, rule } | Action::SetRule { table, rule } => {
             subject::object(&Subject::rule(&table.name, &rule.name))
         }

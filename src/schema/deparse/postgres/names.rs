@@ -16,10 +16,13 @@ pub enum Catalog {
     Collation,
     Statistics,
     Extension,
+    Routine,
+    /// Found by what it is.
+    Plain,
 }
 
 impl Catalog {
-    /// As `sql/query/precheck/destination_names.sql` has them.
+    /// As `sql/query/destination/names.sql` has them.
     pub fn as_str(self) -> &'static str {
         match self {
             Catalog::Class => "class",
@@ -27,6 +30,8 @@ impl Catalog {
             Catalog::Collation => "collation",
             Catalog::Statistics => "statistics",
             Catalog::Extension => "extension",
+            Catalog::Routine => "routine",
+            Catalog::Plain => "plain",
         }
     }
 }
@@ -49,6 +54,22 @@ pub fn names(image: &Image, major: u32) -> Vec<TakenName> {
         let object = if catalog == Catalog::Extension { shown(&name.name) } else { name.shown() };
         names.push(TakenName { kind, object, catalog, name: name.clone(), differs_sql: SchemaSql(differs_sql) });
     };
+    for routine in image.routines.iter().filter(|routine| !routine.blocked) {
+        let kind = if routine.is_procedure { "procedure" } else { "function" };
+        take(kind.to_owned(), Catalog::Routine, &routine.name, differs::routine_differs(routine));
+    }
+    for plain in image.plain.iter().filter(|of| !of.blocked) {
+        take(plain.kind.shown().to_owned(), Catalog::Plain, &plain.name, differs::plain_differs(plain));
+    }
+    for view in image.views.iter().filter(|view| !view.blocked) {
+        take(Kind::View.to_string(), Catalog::Class, view.name(), printer.view_differs(view));
+        take(Kind::View.to_string(), Catalog::Type, view.name(), differs::type_has_name(view.name()));
+        view.relation.indexes.iter().filter(|index| index.is_made()).for_each(|index| {
+            let name = Name::new(&view.name().schema, &index.name);
+            let differs_sql = printer.index_differs(&view.relation, index);
+            take(Kind::Index.to_string(), Catalog::Class, &name, differs_sql);
+        });
+    }
     for sequence in &image.sequences {
         let differs_sql = differs::sequence_differs(sequence);
         take(Kind::Sequence.to_string(), Catalog::Class, &sequence.name, differs_sql);

@@ -186,6 +186,10 @@ fn place<'a>(action: &'a Action<'a>) -> (Subject<'a>, Option<String>) {
             (Subject::routine(routine, routine.name.cow()), Some(code::is_routine(routine)))
         }
         Action::CreateView(view) => (Subject::view(view, view.name().cow()), Some(code::is_view(view))),
+        Action::MakeView(view) => (Subject::view(view, view.name().cow()), None),
+        Action::CreatePlain(plain) => (Subject::Plain(plain), None),
+        Action::MakeRoutine(routine) => (Subject::routine(routine, routine.name.cow()), None),
+        Action::FillView(view) => (Subject::view(view, view.name().cow()), is("o.relispopulated")),
         Action::RefreshView(view) => (Subject::view(view, view.name().cow()), is("false")),
         Action::CreateRule { table, rule } => {
             (Subject::rule(&table.name, &rule.name), Some(code::is_rule(table, rule)))

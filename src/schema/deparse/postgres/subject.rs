@@ -21,6 +21,7 @@ pub(super) fn object(subject: &Subject) -> String {
             format!("{}({arguments})", name.shown())
         }
         Subject::Index(name) => name.shown(),
+        Subject::Plain(plain) => plain.target.clone(),
         Subject::Column(table, column) => format!("{}.{}", table.shown(), shown(column)),
         Subject::Constraint(table, name)
         | Subject::Trigger(table, name)
@@ -71,6 +72,7 @@ pub(super) fn catalog(subject: &Subject) -> &'static str {
         Subject::Constraint(..) | Subject::DomainConstraint(..) => "pg_constraint",
         Subject::Trigger(..) => "pg_trigger",
         Subject::Policy(..) => "pg_policy",
+        Subject::Plain(plain) => plain.kind.catalog(),
     }
 }
 
@@ -93,6 +95,7 @@ pub(super) fn row(subject: &Subject) -> String {
         }
         Subject::Constraint(table, name) => inside("pg_constraint", "conrelid", "conname", table, name),
         Subject::Trigger(table, name) => inside("pg_trigger", "tgrelid", "tgname", table, name),
+        Subject::Plain(plain) => super::code::plain_row(plain),
         Subject::Policy(table, name) => inside("pg_policy", "polrelid", "polname", table, name),
         Subject::DomainConstraint(domain, name) => format!(
             "pg_catalog.pg_constraint o JOIN pg_catalog.pg_type c ON c.oid = o.contypid JOIN pg_catalog.pg_namespace n \

@@ -45,14 +45,15 @@ fn a_child_is_created_after_its_parent() {
     son.columns.iter_mut().for_each(|column| column.is_local = false);
     son.columns.push(column(3, "own", "text"));
     image.tables = vec![son, table(10, "father")];
-    let items: Vec<String> = plan::create(&image, MAJOR).into_iter().map(|item| item.statement.to_string()).collect();
+    let items: Vec<String> =
+        plan::create(&image, &[], MAJOR).into_iter().map(|item| item.statement.to_string()).collect();
     let father = "CREATE TABLE s.father (\n    id integer NOT NULL,\n    note text\n)";
     assert_eq!(items, [father, "CREATE TABLE s.son (\n    own text\n) INHERITS (s.father)"]);
     let mut owned = image.clone();
     owned.tables[0].parents = vec![Parent { oid: 99, position: 1 }];
     owned.sequences.push(sequence(60, "q"));
     assert!(
-        plan::create(&owned, MAJOR)
+        plan::create(&owned, &[], MAJOR)
             .iter()
             .any(|item| item.statement.as_str().starts_with("CREATE SEQUENCE s.q AS bigint"))
     );

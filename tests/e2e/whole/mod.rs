@@ -1,0 +1,63 @@
+//! A database arrives whole: not its tables only, but what they need, what reads them, and who may do what.
+
+mod code;
+mod grants;
+mod order;
+mod trust;
+
+use pg_courier_tests::pair::DATABASE;
+use pg_courier_tests::{Dump, Pair, Privileges, TaskOptions};
+
+use crate::common::TASK;
+
+/// The lines of the plan that say what is left out: detail, object, reason.
+fn omitted(pair: &Pair) -> String {
+    pair.source.value(
+        DATABASE,
+        &format!(
+            "SELECT coalesce(string_agg(concat_ws(' | ', detail, object, reason), E'\\n' ORDER BY step), '') \
+             FROM courier.plan('{TASK}') WHERE action = 'omit'"
+        ),
+    )
+}
+
+fn create(pair: &Pair, include: &[&str]) {
+    pair.create_task(DATABASE, TASK, include, &TaskOptions { ddl: Some("replicate"), ..TaskOptions::default() });
+}
+
+/// Findings of one item: status, object, detail, fix in a line each.
+fn findings(pair: &Pair, item: &str) -> String {
+    pair.source.value(
+        DATABASE,
+        &format!(
+            "SELECT coalesce(string_agg(concat_ws(' | ', status, object, detail, fix), E'\\n' ORDER BY object), '') \
+             FROM courier.precheck('{TASK}') WHERE item = '{item}'"
+        ),
+    )
+}
+
+/// Starts the task, and waits until both sides are one state.
+fn start(pair: &Pair) {
+    pair.call(DATABASE, "start", TASK);
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    pair.caught_up(DATABASE, TASK);
+}
+
+/// Schemas of a pattern of pg_dump are the same on both sides, grants included.
+#[track_caller]
+fn assert_alike(pair: &Pair, schemas: &str) {
+    let ours = Dump::of((&pair.source, DATABASE), schemas, Privileges::Dumped);
+    let theirs = Dump::of((&pair.destination, DATABASE), schemas, Privileges::Dumped);
+    assert!(!ours.is_empty(), "there is something to compare");
+    if let Some(difference) = ours.difference(&theirs) {
+        panic!("the schemas differ\n{difference}");
+    }
+}
+
+/// A query has the same answer on both sides.
+#[track_caller]
+fn assert_answers(pair: &Pair, query: &str) -> String {
+    let ours = pair.source.value(DATABASE, query);
+    assert_eq!(pair.destination.value(DATABASE, query), ours, "{query}");
+    ours
+}
