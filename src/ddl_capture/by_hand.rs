@@ -22,7 +22,7 @@ pub fn object(name: &str) -> Result<()> {
         spi::as_extension(|| spi::query_opt(include_str!("../../sql/query/capture/object.sql"), &[Some(name)]))?;
     let Some(found) = found else {
         return Err(Error::new(sqlstate::UNDEFINED_OBJECT, format!("object \"{name}\" does not exist")).detail(
-            "It has to be the name of a table, a view, a sequence, a type, a function with its arguments (each with its schema) or a schema, or an oid.",
+            "It has to be the name of a table, a view, a sequence, a type, a function or an operator with its arguments (each with its schema) or a schema, or an oid.",
         ));
     };
     let object = TouchedObject { class: found.parse("class")?, oid: found.parse("oid")?, is_alone: false };

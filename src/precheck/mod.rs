@@ -8,6 +8,7 @@
 //! A question is a file of `sql/query/precheck/`. Each answers for many items and for all tables at once, so the number of
 //! queries does not depend on the number of tables. What an item is stands in [`items`], once.
 
+mod called;
 pub mod connection;
 #[cfg(test)]
 mod docs;

@@ -28,6 +28,7 @@ impl Check<'_> {
         self.marks()?;
         self.leftovers()?;
         self.untrusted_owners()?;
+        self.called_functions()?;
         self.left_out(selection)
     }
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::diff::{Action, ColumnChange, Element, Step, Subject, Value};
-use super::image::{Class, Image, Routine, View};
+use super::image::{Class, Image, Plain, PlainKind, Routine, View};
 use super::kind::Kind;
 use super::scope::{Dependency, Object};
 
@@ -165,7 +165,8 @@ impl Order {
     }
 }
 
-/// Functions and views without which tables, types, or parts of them could not be created.
+/// Functions and views that are created with the tables. Those without which tables, types, or parts of them could not be; and functions that
+/// are bound to no columns and no query: others may call them in texts that nobody looks into.
 pub fn needed_code(image: &Image, dependencies: &[Dependency]) -> HashSet<Object> {
     let tables: HashSet<u32> = image.tables.iter().map(|table| table.oid).collect();
     let views: HashSet<u32> = image.views.iter().map(View::oid).collect();
@@ -187,9 +188,21 @@ pub fn needed_code(image: &Image, dependencies: &[Dependency]) -> HashSet<Object
         class => class == Class::Cast || !class.is_code(),
     };
     let starts: Vec<Object> = forward.keys().copied().filter(is_start).collect();
-    let casts = image.plain.iter().map(|of| (of.class(), of.oid)).filter(|object| object.0 == Class::Cast);
-    let needed = reached(&forward, starts).into_iter().chain(casts);
-    needed.filter(|object| object.0.is_code() || object.0 == Class::Relation && views.contains(&object.1)).collect()
+    // One without a function only a superuser may create: where nobody is, the rest goes on.
+    let can_be_made = |of: &&Plain| of.kind == PlainKind::Cast && !of.definition.contains(" WITHOUT FUNCTION");
+    let casts = image.plain.iter().filter(can_be_made).map(|of| (of.class(), of.oid));
+    let is_view = |object: &Object| object.0 == Class::Relation && views.contains(&object.1);
+    let backward = neighbours(dependencies.iter().flat_map(needs).map(|(from, to)| (to, from)));
+    let is_bound = |of: &&Dependency| of.part.0.is_code() && of.on.0 == Class::Relation;
+    let bound: Vec<Object> = dependencies.iter().filter(is_bound).map(|of| of.part).collect();
+    let views = image.views.iter().map(|view| (Class::Relation, view.oid()));
+    let bound: HashSet<Object> =
+        reached(&backward, bound.iter().copied().chain(views)).into_iter().chain(bound.iter().copied()).collect();
+    let routines = image.routines.iter().map(|of| (Class::Proc, of.oid));
+    let plain = image.plain.iter().filter(|of| of.kind != PlainKind::Cast).map(|of| (of.class(), of.oid));
+    let free = routines.chain(plain).filter(|object| !bound.contains(object));
+    let needed = reached(&forward, starts).into_iter().chain(casts).chain(free);
+    needed.filter(|object| object.0.is_code() || is_view(object)).collect()
 }
 
 fn neighbours(edges: impl Iterator<Item = (Object, Object)>) -> HashMap<Object, Vec<Object>> {
@@ -329,10 +342,14 @@ mod tests {
     #[test]
     fn code_is_needed_by_parts_of_tables_too() {
         let trigger = needs((Class::Trigger, 30), Some(TABLE.1), FUNCTION);
-        assert_eq!(needed_code(&image(), std::slice::from_ref(&trigger)), HashSet::from([FUNCTION]));
+        let reads = of_table(OTHER, None);
+        assert_eq!(needed_code(&image(), &[trigger.clone(), reads]), HashSet::from([FUNCTION]));
         let through = [trigger, needs(FUNCTION, None, OTHER), of_view(OTHER)];
         assert_eq!(needed_code(&image(), &through), HashSet::from([FUNCTION, OTHER, VIEW]));
+        // Whoever may call them in a text.
         let of_nobody = [needs(VIEW, Some(VIEW.1), FUNCTION), needs(OTHER, None, FUNCTION)];
-        assert_eq!(needed_code(&image(), &of_nobody), HashSet::new());
+        assert_eq!(needed_code(&image(), &of_nobody), HashSet::from([FUNCTION, OTHER]));
+        let bound = [of_view(OTHER), of_table(FUNCTION, None)];
+        assert_eq!(needed_code(&image(), &bound), HashSet::new());
     }
 }

@@ -32,7 +32,7 @@ fn news(source: &Cluster) -> Vec<String> {
                 (SELECT string_agg(coalesce(x.object #>> '{name,name}', x.object #>> '{relation,name,name}', x.object ->> 'name'), ',' ORDER BY n) \
                    FROM jsonb_array_elements(l.image -> 'touched') WITH ORDINALITY AS t(address, n) \
                    JOIN jsonb_each(l.image -> 'image') AS k(kind, list) \
-                     ON k.kind IN ('tables', 'sequences', 'types', 'schemas', 'extensions', 'collations', 'views', 'routines') \
+                     ON k.kind IN ('tables', 'sequences', 'types', 'schemas', 'extensions', 'collations', 'views', 'routines', 'plain') \
                   CROSS JOIN jsonb_array_elements(k.list) AS x(object) WHERE coalesce(x.object -> 'oid', x.object #> '{relation,oid}') = t.address -> 1), \
                 (SELECT '-' || string_agg(d ->> 'identity', ',-') FROM jsonb_array_elements(l.image -> 'dropped') d), \
                 CASE WHEN l.image -> 'rewrite' <> 'null' THEN 'rewrite ' || (l.image #>> '{rewrite,reason}') END) \
@@ -587,7 +587,9 @@ fn rows_by_hand() {
         DATABASE,
         "CREATE SCHEMA s; ALTER EVENT TRIGGER pg_courier_ddl DISABLE; CREATE TABLE s.t (a int); CREATE TYPE s.e AS ENUM ('a'); \
          CREATE SEQUENCE s.q; CREATE VIEW s.v AS SELECT 1 AS a; \
-         CREATE FUNCTION s.f(int) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE AGGREGATE s.a(int) (SFUNC = int4pl, STYPE = int); \
+         CREATE FUNCTION s.f(int) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE OPERATOR s.|> (LEFTARG = int, RIGHTARG = int, FUNCTION = int4pl); \
+         CREATE TEXT SEARCH CONFIGURATION s.c (COPY = simple); \
+         CREATE AGGREGATE s.a(int) (SFUNC = int4pl, STYPE = int); \
          ALTER EVENT TRIGGER pg_courier_ddl ENABLE ALWAYS",
     );
     news(&source);
@@ -598,15 +600,17 @@ fn rows_by_hand() {
         ("s", "CAPTURE s"),
         ("s.v", "CAPTURE v"),
         ("s.f(int)", "CAPTURE f"),
+        ("s.a(int)", "CAPTURE a"),
+        ("s.|>(int,int)", "CAPTURE |>"),
     ] {
         source.run(DATABASE, &format!("SELECT courier.capture('{object}')"));
         assert_eq!(news(&source), [expected]);
     }
     source.run(DATABASE, "SELECT courier.capture('s.t'::regclass::oid::text)");
     assert_eq!(news(&source), ["CAPTURE t"]);
-    for (object, state) in
-        [("s.a(int)", "42809"), ("s.none", "42704"), ("4294967295", "42704"), ("pg_catalog.pg_class", "42809")]
-    {
+    source.run(DATABASE, "SELECT courier.capture('s.c'::regconfig::oid::text)");
+    assert_eq!(news(&source), ["CAPTURE c"]);
+    for (object, state) in [("s.none", "42704"), ("4294967295", "42704"), ("pg_catalog.pg_class", "42809")] {
         let answer = source.refuses(DATABASE, &format!("SELECT courier.capture('{object}')"));
         assert_eq!(answer.sqlstate, state, "{object}: {answer}");
     }

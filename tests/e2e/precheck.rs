@@ -180,7 +180,8 @@ const SOURCE: &[Case] = &[
     case(
         "search_path",
         ALL,
-        "CREATE FUNCTION w.f(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true'; CREATE TABLE w.t (id int PRIMARY KEY, CHECK (w.f(id)))",
+        "CREATE FUNCTION w.f(int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN true; END'; \
+         CREATE TABLE w.t (id int PRIMARY KEY, CHECK (w.f(id)))",
         "",
     ),
     case(

@@ -51,40 +51,6 @@ WITH s AS (
            AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0
      WHERE c.relpersistence <> 't'
 )
-SELECT 'search_path' AS item, NULL::text AS status, f.name AS object,
-       format('%s of %s calls it%s. It has no SET search_path: if its body names tables or functions without their schema, copy and stream fail.',
-              min(f.what), min(f.table_name), CASE WHEN count(*) > 1 THEN format(', and %s more', count(*) - 1) END) AS detail,
-       format('ALTER FUNCTION %s SET search_path = %s;', f.name, min(f.path)) AS fix, 'person' AS place
-  FROM (
-    SELECT format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS name, v.what, v.name AS table_name,
-           CASE WHEN n.nspname = 'public' THEN 'public' ELSE format('%I, public', n.nspname) END || ', pg_temp' AS path
-      FROM s, (
-        SELECT t.name, format('column %I', a.attname) AS what, 'pg_attrdef'::regclass AS classid, d.oid AS objid
-          FROM t JOIN pg_catalog.pg_attrdef d ON d.adrelid = t.oid
-          JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum AND a.attgenerated <> ''
-        UNION ALL
-        SELECT t.name, format('constraint %I', k.conname), 'pg_constraint'::regclass, k.oid
-          FROM t JOIN pg_catalog.pg_constraint k ON k.conrelid = t.oid
-        UNION ALL
-        SELECT t.name, format('domain %s of column %I', format_type(a.atttypid, NULL), a.attname), 'pg_constraint'::regclass, k.oid
-          FROM t JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0
-          JOIN pg_catalog.pg_constraint k ON k.contypid = a.atttypid
-        UNION ALL
-        SELECT t.name, format('index %I', c.relname), 'pg_class'::regclass, i.indexrelid
-          FROM t JOIN pg_catalog.pg_index i ON i.indrelid = t.oid JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
-      ) AS v
-      JOIN pg_catalog.pg_depend d ON d.classid = v.classid AND d.objid = v.objid AND d.refclassid = 'pg_proc'::regclass AND d.refobjid >= 16384
-      JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid
-      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-      JOIN pg_catalog.pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('c', 'internal')
-     WHERE s.schema_sync
-       AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS c WHERE c LIKE 'search\_path=%')
-       -- A body in the standard's form (14 and later) is bound to objects, not to names.
-       AND to_jsonb(p) ->> 'prosqlbody' IS NULL
-       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e')
-  ) AS f
- GROUP BY f.name
-UNION ALL
 SELECT 'replica_identity' AS item, NULL::text AS status, t.name AS object,
        CASE t.relreplident WHEN 'n' THEN 'Its replica identity is NOTHING' WHEN 'i' THEN 'The index of its replica identity is gone or has a generated column'
                            ELSE CASE WHEN EXISTS (SELECT FROM ix WHERE ix.indrelid = t.oid AND ix.indisprimary AND ix.generated)

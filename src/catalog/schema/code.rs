@@ -8,6 +8,7 @@ use crate::logicalrep::Row;
 use crate::logicalrep::array::oid_array;
 use crate::schema::image::{Class, Plain, PlainKind, Routine, Rule, Table, View, ViewForm};
 use crate::schema::scope::{Object, Scope};
+use crate::select::leftovers;
 
 /// Views with their queries, of relations by oid.
 pub fn bare_views(relations: Vec<Table>) -> Result<Vec<View>> {
@@ -63,7 +64,10 @@ pub fn named(scope: &task::Scope) -> Result<Vec<Object>> {
     for row in &rows {
         let schema = row.text("nspname")?;
         let is_it = row.opt("name").map_or_else(|| is_covered(schema), |name| is_named(schema, name));
-        if let Some(class) = class(row, "class")?.filter(|_| is_it) {
+        let Some(class) = class(row, "class")?.filter(|_| is_it) else { continue };
+        let is_left_over =
+            class == Class::Proc && row.opt("name").is_some_and(|name| leftovers::tool_of_function(name).is_some());
+        if !is_left_over {
             named.push((class, row.parse("oid")?));
         }
     }

@@ -109,6 +109,7 @@ mod tests {
             "coverage",
             "leftovers",
             "ddl_untrusted_owners",
+            "search_path",
             "user_mapping",
             "destination_not_empty",
             "destination_is_source",

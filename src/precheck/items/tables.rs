@@ -70,9 +70,9 @@ pub const ITEMS: &[Item] = &[
     OBJECTS.warning(
         "search_path",
         SchemaSync,
-        "Functions that checks, generated columns, indexes and domains of the tables call have `SET search_path`: they are created on the \
-         destination as they are, and sessions of the task run with `search_path = pg_catalog` there, where a body that names tables or \
-         functions without a schema does not find them.",
+        "Functions that checks, generated columns, indexes and domains of the tables call find what their bodies name, or have `SET \
+         search_path`: they are created on the destination as they are, and sessions of the task run with `search_path = pg_catalog` \
+         there. Of a body in SQL the server knows: then it is a failure.",
     ),
     OBJECTS.warning("sequence_end", All, "Sequences that have used more than 80 % of their values."),
     OBJECTS.warning("inheritance", All, "Parents and children of an inheritance tree are covered together."),

@@ -113,7 +113,10 @@ fn capture_code(task: &Task, there: &HashSet<Object>) -> Result<()> {
         schema::code_in_order(&extent, there)
     })?;
     // A row says nothing about order, so what needs something of another one comes in a later one.
-    levels.iter().try_for_each(|level| xact::in_transaction(|| by_hand::whole_code(level)))
+    levels.iter().try_for_each(|level| {
+        xact::in_transaction(|| by_hand::whole_code(level))?;
+        failpoint::hit("supervisor_between_code")
+    })
 }
 
 /// The destination is one state of the source now: foreign keys hold.

@@ -260,3 +260,40 @@ fn rare_objects_come_too() {
         "0"
     );
 }
+
+/// A function in SQL that an index calls names another one without its schema. Its body is read where the task would read it, so that it is
+/// known before anything starts; what finds all names is not complained of. With the printed statement the index is built.
+#[test]
+fn a_function_that_finds_nothing_there() {
+    let pair = Pair::start();
+    pair.source.run(
+        DATABASE,
+        "CREATE FUNCTION one() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+         CREATE FUNCTION plus_one(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + one()';
+         CREATE FUNCTION fine(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + pg_catalog.abs(1) + public.one()';
+         CREATE FUNCTION unknown(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1; END';
+         CREATE TABLE t (id int PRIMARY KEY, k int, CHECK (unknown(k) > 0), CHECK (fine(k) > 0)); CREATE INDEX t_k ON t (plus_one(k));
+         INSERT INTO t SELECT g, g FROM generate_series(1, 5) g",
+    );
+    create(&pair, &["public.*"]);
+    let found = findings(&pair, "search_path");
+    assert_mentions(
+        &found,
+        &[
+            "failed | public.plus_one(integer) | index t_k of public.t calls it. It has no SET search_path: it does not find",
+            "function one() does not exist",
+            "ALTER FUNCTION public.plus_one(integer) SET search_path = public, pg_temp;",
+            "warning | public.unknown(integer)",
+        ],
+    );
+    assert_eq!(found.lines().count(), 2, "{found}");
+    let answer = pair.source.refuses(DATABASE, &format!("SELECT courier.start('{TASK}')"));
+    assert_mentions(&answer.to_string(), &["search_path", "plus_one"]);
+    let fix = format!("SELECT fix FROM courier.precheck('{TASK}') WHERE item = 'search_path' AND status = 'failed'");
+    let fix = pair.source.value(DATABASE, &fix);
+    pair.source.run(DATABASE, &fix);
+    start(&pair);
+    assert_alike(&pair, "public");
+    pair.source.run(DATABASE, "UPDATE t SET k = 7 WHERE id = 1");
+    pair.assert_mirrored(TASK, &["public.t"]);
+}
