@@ -44,6 +44,7 @@ fn text(mut image: Image) -> String {
     image.routines.iter_mut().for_each(|of| of.level = 0);
     image.views.iter_mut().for_each(|of| of.relation.level = 0);
     image.plain.iter_mut().for_each(|of| of.level = 0);
+    image.sequences.iter_mut().for_each(|of| of.is_of_other = false);
     image.extensions.iter_mut().for_each(|of| of.level = 0);
     // Values that serde can write; what it could not would be as nothing, and so always the same.
     serde_json::to_string(&image).unwrap_or_default()

@@ -163,6 +163,15 @@ impl Kept {
         routines.iter().any(|of| of.blocked) || views.iter().any(|of| of.blocked) || plain.iter().any(|of| of.blocked)
     }
 
+    /// Sequences of columns that the image does not describe are whose they were.
+    pub fn keep_owners(&mut self, before: Option<&Kept>) {
+        for sequence in self.image.sequences.iter_mut().filter(|of| of.is_of_other) {
+            sequence.is_of_other = false;
+            let known = before.into_iter().flat_map(|before| &before.image.sequences);
+            sequence.owner = known.filter(|of| of.oid == sequence.oid).find_map(|of| of.owner.clone());
+        }
+    }
+
     /// The table or the view.
     pub fn relation(&self) -> Option<&Table> {
         self.image.tables.first().or(self.image.views.first().map(|view| &view.relation))

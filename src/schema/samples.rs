@@ -134,6 +134,7 @@ pub fn sequence(oid: u32, name: &str) -> Sequence {
         cache: 1,
         cycle: false,
         owner: None,
+        is_of_other: false,
     }
 }
 

@@ -15,7 +15,10 @@ WITH owner AS MATERIALIZED (
     SELECT o.objid FROM owner o
 )
 SELECT c.oid, n.nspname, c.relname, c.relpersistence = 'u' AS is_unlogged, q.seqtypid, format_type(q.seqtypid, NULL) AS type_name, q.seqstart, q.seqincrement,
-       q.seqmin, q.seqmax, q.seqcache, q.seqcycle, o.deptype, o.refobjid AS attrelid, o.refobjsubid AS attnum
+       q.seqmin, q.seqmax, q.seqcache, q.seqcycle, o.deptype, o.refobjid AS attrelid, o.refobjsubid AS attnum,
+       o.objid IS NULL AND EXISTS (SELECT FROM pg_depend d
+                                    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass
+                                      AND d.refobjsubid > 0 AND d.deptype = 'a') AS is_of_other
   FROM wanted w
   JOIN pg_class c ON c.oid = w.oid AND c.relkind = 'S'
   JOIN pg_sequence q ON q.seqrelid = c.oid

@@ -104,8 +104,9 @@ pub fn decide(
     let touched: HashSet<&Object> = said.captured.touched.iter().collect();
     let renamed = renamed_schemas(said, &known);
     let mut called = Called::default();
-    for (object, kept) in described {
+    for (object, mut kept) in described {
         let before = known.model.remove(&object);
+        kept.keep_owners(before.as_ref().map(|before| &before.kept));
         let is_wanted = match &before {
             Some(before) => !is_shown(&before.base, said.xid)?,
             // What somebody touched and no table needs is nobody's.
@@ -365,6 +366,7 @@ fn drops(
         }
         let Some(mut before) = known.model.remove(&object) else { continue };
         before.kept.image.routines.iter_mut().for_each(|routine| routine.is_called(&dropped.identity));
+        before.kept.image.plain.iter_mut().for_each(|plain| plain.is_called(&dropped.identity));
         let kind = kind_of(&before.kept).or(before.kept.image.tables.first().map(|_| Governed::DropTable));
         let name = before.kept.qualified();
         let policy = kind.map_or(KindPolicy::Replicate, |kind| (said.policies)(kind, &name));

@@ -61,6 +61,9 @@ pub fn define(destination: &mut Destination, trust: &Trust, tables: &[u32], at: 
     let wanted: Vec<Object> = objects.iter().copied().chain(parents).collect();
     let known: std::collections::BTreeMap<Object, Known> =
         destination.model_of(task_id, &wanted)?.into_iter().collect();
+    for (object, kept) in &mut described {
+        kept.keep_owners(known.get(object).map(|known| &known.kept));
+    }
     keep_names(&mut described, &known);
     let (schema, name) = described.get(&(Class::Relation, at.oid)).map(Kept::name).unwrap_or_default();
     let name = TableName::new(schema.unwrap_or_default(), name);

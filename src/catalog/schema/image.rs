@@ -272,6 +272,7 @@ fn sequence(row: &Row) -> Result<Sequence> {
         cache: row.parse("seqcache")?,
         cycle: row.bool("seqcycle")?,
         owner: None,
+        is_of_other: row.bool("is_of_other")?,
     })
 }
 

@@ -187,6 +187,7 @@ impl ImageAt {
         captured.feed(tables, &taker, &HashSet::new());
         let mut image = captured.for_task(tables, &taker);
         let needed = needed_code(&image, &captured.dependencies);
+        image.sequences.iter_mut().for_each(|of| of.is_of_other = false);
         image.routines.retain(|of| needed.contains(&(Class::Proc, of.oid)));
         image.views.retain(|view| needed.contains(&(Class::Relation, view.oid())));
         image.plain.retain(|of| needed.contains(&(of.class(), of.oid)));

@@ -12,24 +12,23 @@ use crate::schema::image::{Class, Plain, PlainKind, Routine, Table, View};
 use crate::schema::scope::{Dependency, Object, RelationKind, Scope, TypeKind};
 
 macro_rules! dependencies {
-    ($types:literal, $code:literal, $members:literal) => {
+    ($types:literal, $code:literal) => {
         concat!(
             include_str!("../../../sql/query/schema/dependencies/of_tables.sql"),
             include_str!(concat!("../../../sql/query/schema/dependencies/", $types)),
             include_str!(concat!("../../../sql/query/schema/dependencies/", $code)),
             include_str!("../../../sql/query/schema/dependencies/mentions.sql"),
-            $members,
+            "NOT MATERIALIZED ",
             include_str!("../../../sql/query/schema/dependencies/found.sql")
         )
     };
 }
 
-/// What belongs to extensions is read once for all tables of a database, and looked up for few. Code is of no task's first image.
-const OF_FEW: &str = dependencies!("of_these_types.sql", "of_code.sql", "NOT MATERIALIZED ");
+const OF_ALL: &str = dependencies!("of_these_types.sql", "of_code.sql");
 /// Of tables without rules, as most commands are about.
-const OF_FEW_TABLES: &str = dependencies!("of_no_types.sql", "of_no_code.sql", "NOT MATERIALIZED ");
+const OF_TABLES: &str = dependencies!("of_no_types.sql", "of_no_code.sql");
 
-/// Tables, still empty, with everything that the server says they and all types of users depend on.
+/// Tables, views and what else was asked for, still empty, with everything that the server says they depend on.
 #[derive(Debug, Default)]
 pub struct Needs {
     /// By oid.
@@ -92,7 +91,7 @@ impl NeededCode {
             let of = |class| oid_array(waiting.iter().filter(move |of| of.0 == class).map(|of| of.1));
             let code: Vec<Object> = waiting.iter().copied().filter(|of| of.0.is_code()).collect();
             let [classes, oids] = facts::address_arrays(&code);
-            let rows = ask(OF_FEW, &[&of(Class::Relation), &of(Class::Type), &classes, &oids])?;
+            let rows = ask(OF_ALL, &[&of(Class::Relation), &of(Class::Type), &classes, &oids])?;
             let news = rows.iter().map(dependency).filter_map(Result::transpose).collect::<Result<Vec<_>>>()?;
             found.views.extend(news.iter().filter_map(Dependency::view).map(|oid| (Class::Relation, oid)));
             let next = |of: &Dependency| {
@@ -206,8 +205,8 @@ impl Finder {
         let relations = oid_array(relations);
         let [classes, oids] = facts::address_arrays(&code);
         let rows = match types.is_empty() && code.is_empty() && !has_code {
-            true => ask(OF_FEW_TABLES, &[&relations])?,
-            false => ask(OF_FEW, &[&relations, &oid_array(types), &classes, &oids])?,
+            true => ask(OF_TABLES, &[&relations])?,
+            false => ask(OF_ALL, &[&relations, &oid_array(types), &classes, &oids])?,
         };
         rows.iter().map(dependency).filter_map(Result::transpose).collect()
     }

@@ -323,6 +323,9 @@ pub struct Sequence {
     pub cache: i64,
     pub cycle: bool,
     pub owner: Option<Owner>,
+    /// A column of a table that is not described here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_of_other: bool,
 }
 
 /// The column of OWNED BY.

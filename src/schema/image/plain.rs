@@ -101,4 +101,49 @@ impl Plain {
     pub fn class(&self) -> Class {
         self.kind.class()
     }
+
+    /// What the server calls it now (`operator s.+(integer,s.t)`): types may have got other names since it was read.
+    pub fn is_called(&mut self, identity: &str) {
+        let Some(named) = identity.strip_prefix(self.kind.shown()).and_then(|rest| rest.strip_prefix(' ')) else {
+            return;
+        };
+        let split = || {
+            let (name, arguments) = named.strip_suffix(')')?.rsplit_once('(')?;
+            let shown = |name: &str| name.trim().strip_prefix("pg_catalog.").unwrap_or(name.trim()).to_owned();
+            Some((name, arguments.split(',').map(shown).collect::<Vec<_>>().join(", ")))
+        };
+        let target = match self.kind {
+            PlainKind::Aggregate => split().map(|(name, types)| {
+                let types = if types.is_empty() { "*" } else { &types };
+                format!("{name}({types})")
+            }),
+            PlainKind::Operator => split().map(|(name, types)| format!("{name} ({types})")),
+            PlainKind::Cast => Some(named.replace("(pg_catalog.", "(").replace(" AS pg_catalog.", " AS ")),
+            PlainKind::Dictionary | PlainKind::Configuration | PlainKind::Conversion => Some(named.to_owned()),
+        };
+        self.target = target.unwrap_or_else(|| self.target.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_is_called_as_the_server_calls_it() {
+        for (kind, before, identity, after) in [
+            (PlainKind::Operator, "s.|> (s.a, integer)", "operator s.|>(s.b,integer)", "s.|> (s.b, integer)"),
+            (PlainKind::Operator, "s.! (NONE, text)", "operator s.!(NONE,pg_catalog.text)", "s.! (NONE, text)"),
+            (PlainKind::Aggregate, "s.ag(s.a)", "aggregate s.ag(s.b)", "s.ag(s.b)"),
+            (PlainKind::Aggregate, "s.ag(*)", "aggregate s.ag()", "s.ag(*)"),
+            (PlainKind::Cast, "(s.e1 AS text)", "cast (s.e2 AS pg_catalog.text)", "(s.e2 AS text)"),
+            (PlainKind::Configuration, "s.c", "text search configuration t.c", "t.c"),
+            (PlainKind::Dictionary, "s.d", "function s.d()", "s.d"),
+        ] {
+            let (name, definition) = (Name::new("s", "x"), String::new());
+            let mut of = Plain { oid: 1, level: 0, kind, name, target: before.to_owned(), definition, blocked: false };
+            of.is_called(identity);
+            assert_eq!(of.target, after, "{identity}");
+        }
+    }
 }

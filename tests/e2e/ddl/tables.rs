@@ -134,6 +134,14 @@ pub fn dropped() -> Vec<Case> {
         ),
         Case::new("several objects are dropped at once", "drop table o, t; drop sequence sq"),
         Case::new(
+            "a sequence of one table is the default of another",
+            "create sequence sx
+             alter sequence sx owned by t.id
+             alter table o add m int default nextval('sx')
+             alter table o alter m set not null
+             comment on table o is 'o'",
+        ),
+        Case::new(
             "sequences are made, changed, owned and dropped",
             "create sequence s2 increment 5 maxvalue 100 cycle
              alter sequence s2 as int increment 3 no cycle

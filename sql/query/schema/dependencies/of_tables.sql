@@ -1,6 +1,6 @@
 -- What the parts of tables, and types that a user made, depend on, as far as it can be more than the table itself: one row for each
--- dependency of a part on something that a user or an extension made. $1: oids of the tables. One statement in four pieces, as the types are
--- all of the database or those that few objects lead to (src/catalog/schema/needs.rs).
+-- dependency of a part on something that a user or an extension made. $1: oids of the tables. One statement in pieces, as most commands are
+-- about tables alone (src/catalog/schema/needs.rs).
 --
 -- `depclass, depobj` is where pg_depend records what a part depends on: an exclusion constraint's expressions, for example,
 -- are recorded at its index. Keys and not null constraints are no parts here.

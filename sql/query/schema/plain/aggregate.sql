@@ -1,6 +1,7 @@
 -- Aggregates, for source and destination. What follows is said of the row `o`.
-SELECT o.oid, n.nspname, o.proname AS name, s.target,
-       pg_catalog.concat('CREATE AGGREGATE ', s.target, ' (', pg_catalog.concat_ws(', ',
+SELECT o.oid, n.nspname, o.proname AS name,
+       pg_catalog.format('%I.%I(%s)', n.nspname, o.proname, COALESCE(NULLIF(pg_catalog.oidvectortypes(o.proargtypes), ''), '*')) AS target,
+       pg_catalog.concat('CREATE AGGREGATE ', s.signature, ' (', pg_catalog.concat_ws(', ',
            'SFUNC = ' || g.aggtransfn::pg_catalog.regproc::pg_catalog.text,
            'STYPE = ' || pg_catalog.format_type(g.aggtranstype, NULL),
            'SSPACE = ' || NULLIF(g.aggtransspace, 0),
@@ -28,6 +29,6 @@ SELECT o.oid, n.nspname, o.proname AS name, s.target,
   JOIN pg_catalog.pg_namespace n ON n.oid = o.pronamespace
   JOIN pg_catalog.pg_aggregate g ON g.aggfnoid = o.oid
  CROSS JOIN LATERAL (
-    SELECT pg_catalog.format('%I.%I(%s)', n.nspname, o.proname, COALESCE(NULLIF(pg_catalog.pg_get_function_identity_arguments(o.oid), ''), '*')) AS target
+    SELECT pg_catalog.format('%I.%I(%s)', n.nspname, o.proname, COALESCE(NULLIF(pg_catalog.pg_get_function_identity_arguments(o.oid), ''), '*')) AS signature
  ) AS s
  WHERE true

@@ -55,6 +55,12 @@ fn world(name: &'static str, statement: fn(&mut Rng) -> String, worker: Worker) 
              CREATE TABLE z (id int PRIMARY KEY, ref int REFERENCES m); INSERT INTO z SELECT n FROM generate_series(1, 300) n; \
              CREATE TABLE r (id int, k int, v text, PRIMARY KEY (id, k)) PARTITION BY LIST (k); \
              CREATE TABLE l1 PARTITION OF r FOR VALUES IN (1); CREATE TYPE e1 AS ENUM ('x'); \
+             CREATE FUNCTION f1() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; \
+             CREATE TRIGGER g1 BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION f1(); \
+             CREATE VIEW v1 AS SELECT id, v || '1' AS w FROM a; CREATE VIEW v2 AS SELECT w FROM v1; \
+             CREATE MATERIALIZED VIEW m1 AS SELECT id, ref FROM a; CREATE AGGREGATE ag1(int) (SFUNC = int4pl, STYPE = int); \
+             CREATE FUNCTION of_a(a, int) RETURNS boolean LANGUAGE sql AS 'SELECT true'; CREATE TEXT SEARCH CONFIGURATION ts1 (COPY = simple); \
+             CREATE OPERATOR |> (LEFTARG = a, RIGHTARG = int, FUNCTION = of_a); CREATE CAST (e1 AS int) WITH INOUT; \
              INSERT INTO a SELECT n, n, n FROM generate_series(1, 100) n; INSERT INTO r SELECT n, 1, n FROM generate_series(1, 100) n",
         statement,
         worker,
@@ -100,7 +106,10 @@ fn statement(rng: &mut Rng) -> String {
         0 | 1 => of_tables(rng),
         2 | 3 => of_partitions(rng),
         4 => of_types(rng),
-        5 => of_code(rng),
+        5 => match rng.between(0, 3) {
+            0 => of_rare(rng),
+            _ => of_code(rng),
+        },
         6 => of_rights(rng),
         _ => of_rows(rng),
     }
@@ -195,6 +204,25 @@ fn of_code(rng: &mut Rng) -> String {
         14 => format!("DROP FUNCTION {function}() CASCADE"),
         15 => format!("CREATE RULE u{n} AS ON DELETE TO {view} DO INSTEAD NOTHING"),
         _ => format!("ALTER FUNCTION {function}() SET work_mem = '{n}MB'"),
+    }
+}
+
+/// What is nothing but a statement.
+fn of_rare(rng: &mut Rng) -> String {
+    let (table, n) = (*rng.pick(&TABLES), rng.between(1, 3));
+    match rng.between(0, 12) {
+        0 | 1 => format!("CREATE AGGREGATE ag{n}(int) (SFUNC = int4pl, STYPE = int)"),
+        2 => format!("DROP AGGREGATE ag{n}(int)"),
+        3 => format!("CREATE FUNCTION of_{table}({table}, int) RETURNS boolean LANGUAGE sql AS 'SELECT true'"),
+        4 => format!("CREATE OPERATOR |> (LEFTARG = {table}, RIGHTARG = int, FUNCTION = of_{table})"),
+        5 => format!("DROP OPERATOR |> ({table}, int)"),
+        6 => format!("DROP FUNCTION of_{table}({table}, int) CASCADE"),
+        7 => format!("CREATE TEXT SEARCH CONFIGURATION ts{n} (COPY = simple)"),
+        8 => format!("ALTER TEXT SEARCH CONFIGURATION ts{n} ALTER MAPPING FOR word WITH english_stem"),
+        9 => format!("DROP TEXT SEARCH CONFIGURATION ts{n}"),
+        10 => format!("ALTER TEXT SEARCH CONFIGURATION ts{n} RENAME TO ts{}", 1 + n % 3),
+        11 => "CREATE CAST (e1 AS int) WITH INOUT".to_owned(),
+        _ => "DROP CAST (e1 AS int)".to_owned(),
     }
 }
 
