@@ -42,20 +42,25 @@ pub fn unlogged_hint(task: &str, table: &TableName) -> String {
 }
 
 /// Statements that give tables their new names, in an order in which each name is free; names that go round in a circle
-/// are parted with the help of one more.
+/// are parted with the help of one more. Each table is put aside once at most, so this ends whatever the names are.
 pub fn rename_statements(moves: &[(TableName, TableName)]) -> Vec<String> {
-    let mut left: Vec<(TableName, TableName)> = moves.to_vec();
+    let mut left: Vec<(TableName, TableName)> = moves.iter().filter(|(from, to)| from != to).cloned().collect();
     let mut statements = Vec::new();
+    let mut aside: Vec<TableName> = Vec::new();
     while !left.is_empty() {
         let free = left.iter().position(|(_, to)| !left.iter().any(|(from, _)| from == to));
         if let Some(free) = free {
             let (from, to) = left.remove(free);
             statements.extend(rename(&from, &to));
         } else {
-            let Some((from, _)) = left.first_mut() else { break };
-            let aside = TableName::new(from.schema.clone(), "courier_renamed");
-            statements.extend(rename(from, &aside));
-            *from = aside;
+            // Those before it wait for a name in another circle.
+            let Some((from, _)) = left.iter_mut().find(|(from, _)| !aside.contains(from)) else { break };
+            let number = aside.len();
+            let name = if number == 0 { "courier_renamed".to_owned() } else { format!("courier_renamed_{number}") };
+            let name = TableName::new(from.schema.clone(), name);
+            statements.extend(rename(from, &name));
+            aside.push(name.clone());
+            *from = name;
         }
     }
     statements
@@ -84,6 +89,17 @@ mod tests {
 
     fn name(text: &str) -> TableName {
         TableName::parse(text).unwrap()
+    }
+
+    /// Two tables that are said to get one name, at moments that are not the same: whatever is said then, it is said.
+    #[test]
+    fn a_circle_that_others_wait_for_ends() {
+        let moves = |of: &[(&str, &str)]| of.iter().map(|(from, to)| (name(from), name(to))).collect::<Vec<_>>();
+        let statements = rename_statements(&moves(&[("s.a", "s.b"), ("s.b", "s.c"), ("s.c", "s.b")]));
+        assert_eq!(statements.len(), 5, "{statements:?}");
+        assert!(rename_statements(&moves(&[("s.a", "s.b"), ("s.b", "s.b")])).len() == 1);
+        let three = [("s.a", "s.b"), ("s.b", "s.a"), ("s.c", "s.d"), ("s.d", "s.c"), ("s.e", "s.f"), ("s.f", "s.e")];
+        assert_eq!(rename_statements(&moves(&three)).len(), 9);
     }
 
     /// Followed on a model of the destination: no name is taken twice, whoever else is there.
