@@ -198,8 +198,12 @@ pub fn needed_code(image: &Image, dependencies: &[Dependency]) -> HashSet<Object
     let views = image.views.iter().map(|view| (Class::Relation, view.oid()));
     let bound: HashSet<Object> =
         reached(&backward, bound.iter().copied().chain(views)).into_iter().chain(bound.iter().copied()).collect();
-    let routines = image.routines.iter().map(|of| (Class::Proc, of.oid));
-    let plain = image.plain.iter().filter(|of| of.kind != PlainKind::Cast).map(|of| (of.class(), of.oid));
+    // Anybody may create these. What is refused the stream leaves out, and says so.
+    let is_trusted =
+        |of: &&Routine| ["\n LANGUAGE sql\n", "\n LANGUAGE plpgsql\n"].iter().any(|word| of.definition.contains(word));
+    let routines = image.routines.iter().filter(is_trusted).map(|of| (Class::Proc, of.oid));
+    let is_plain = |of: &&Plain| of.kind != PlainKind::Cast && !of.definition.contains("STYPE = internal");
+    let plain = image.plain.iter().filter(is_plain).map(|of| (of.class(), of.oid));
     let free = routines.chain(plain).filter(|object| !bound.contains(object));
     let needed = reached(&forward, starts).into_iter().chain(casts).chain(free);
     needed.filter(|object| object.0.is_code() || is_view(object)).collect()
@@ -243,7 +247,7 @@ mod tests {
             name: Name::new("s", format!("f{oid}")),
             is_procedure: false,
             arguments: String::new(),
-            definition: "()".into(),
+            definition: "()\n RETURNS integer\n LANGUAGE sql\nAS $$SELECT 1$$".into(),
             blocked: false,
         }
     }
@@ -349,6 +353,9 @@ mod tests {
         // Whoever may call them in a text.
         let of_nobody = [needs(VIEW, Some(VIEW.1), FUNCTION), needs(OTHER, None, FUNCTION)];
         assert_eq!(needed_code(&image(), &of_nobody), HashSet::from([FUNCTION, OTHER]));
+        let mut of_a_superuser = image();
+        of_a_superuser.routines[0].definition = "()\n RETURNS integer\n LANGUAGE plpython3u\nAS $$1$$".into();
+        assert_eq!(needed_code(&of_a_superuser, &of_nobody), HashSet::from([OTHER]));
         let bound = [of_view(OTHER), of_table(FUNCTION, None)];
         assert_eq!(needed_code(&image(), &bound), HashSet::new());
     }

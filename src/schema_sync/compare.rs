@@ -72,6 +72,8 @@ fn is_needed(kind: Kind) -> Option<bool> {
         | Kind::Policy
         | Kind::Routine
         | Kind::LateRoutine
+        | Kind::Plain
+        | Kind::LatePlain
         | Kind::EarlyView
         | Kind::View
         | Kind::Rule => Some(false),

@@ -73,6 +73,7 @@ fn block(image: &mut Image, missing: &HashSet<String>) {
         routine.blocked |= missing.contains(&name_of(&Subject::routine(routine, routine.name.cow())));
     }
     image.views.iter_mut().for_each(|view| view.blocked |= missing.contains(&view.name().shown()));
+    image.plain.iter_mut().for_each(|of| of.blocked |= missing.contains(&of.target));
 }
 
 fn refused(task: &Task) -> Error {

@@ -155,3 +155,25 @@ impl Drop for SmallDisk {
         self.run("umount", &["-l"]);
     }
 }
+
+/// Findings of one item: status, object, detail, fix in a line each.
+pub fn findings(pair: &Pair, item: &str) -> String {
+    pair.source.value(
+        DATABASE,
+        &format!(
+            "SELECT coalesce(string_agg(concat_ws(' | ', status, object, detail, fix), E'\\n' ORDER BY object), '') \
+             FROM courier.precheck('{TASK}') WHERE item = '{item}'"
+        ),
+    )
+}
+
+/// The lines of the plan that say what is left out: detail, object, reason.
+pub fn omitted(pair: &Pair) -> String {
+    pair.source.value(
+        DATABASE,
+        &format!(
+            "SELECT coalesce(string_agg(concat_ws(' | ', detail, object, reason), E'\\n' ORDER BY step), '') \
+             FROM courier.plan('{TASK}') WHERE action = 'omit'"
+        ),
+    )
+}

@@ -4,18 +4,7 @@
 use pg_courier_tests::pair::DATABASE;
 use pg_courier_tests::{Pair, TaskOptions};
 
-use crate::common::{TASK, assert_mentions};
-
-/// Findings of one item: status, object, detail, fix in a line each.
-fn findings(pair: &Pair, item: &str) -> String {
-    pair.source.value(
-        DATABASE,
-        &format!(
-            "SELECT coalesce(string_agg(concat_ws(' | ', status, object, detail, fix), E'\\n' ORDER BY object), '') \
-             FROM courier.precheck('{TASK}') WHERE item = '{item}'"
-        ),
-    )
-}
+use crate::common::{TASK, assert_mentions, findings, omitted};
 
 fn fixes(pair: &Pair, item: &str) -> Vec<String> {
     let sql =
@@ -25,17 +14,6 @@ fn fixes(pair: &Pair, item: &str) -> Vec<String> {
 
 fn is_ok(pair: &Pair, item: &str) -> bool {
     findings(pair, item).starts_with("ok")
-}
-
-/// The lines of the plan that say what is left out: detail, object, reason.
-fn omitted(pair: &Pair) -> String {
-    pair.source.value(
-        DATABASE,
-        &format!(
-            "SELECT coalesce(string_agg(concat_ws(' | ', detail, object, reason), E'\\n' ORDER BY step), '') \
-             FROM courier.plan('{TASK}') WHERE action = 'omit'"
-        ),
-    )
 }
 
 /// `start` refuses, and names the item.

@@ -3,8 +3,8 @@
 use pg_courier_tests::pair::DATABASE;
 use pg_courier_tests::{Pair, TaskOptions};
 
-use super::{assert_alike, assert_answers, create, findings, omitted, start};
-use crate::common::{TASK, assert_mentions};
+use super::{assert_alike, assert_answers, create, start};
+use crate::common::{TASK, assert_mentions, findings, omitted};
 
 /// Everything that may need a function does: the database has to be usable when applications come.
 const TABLES: &str = "

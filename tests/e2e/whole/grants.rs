@@ -3,8 +3,8 @@
 use pg_courier_tests::Pair;
 use pg_courier_tests::pair::DATABASE;
 
-use super::{assert_alike, create, findings, start};
-use crate::common::assert_mentions;
+use super::{assert_alike, create, start};
+use crate::common::{assert_mentions, findings};
 
 const GRANTED: &str = "
     CREATE SCHEMA s; GRANT USAGE ON SCHEMA s TO reader;

@@ -11,30 +11,8 @@ use pg_courier_tests::{Dump, Pair, Privileges, TaskOptions};
 
 use crate::common::TASK;
 
-/// The lines of the plan that say what is left out: detail, object, reason.
-fn omitted(pair: &Pair) -> String {
-    pair.source.value(
-        DATABASE,
-        &format!(
-            "SELECT coalesce(string_agg(concat_ws(' | ', detail, object, reason), E'\\n' ORDER BY step), '') \
-             FROM courier.plan('{TASK}') WHERE action = 'omit'"
-        ),
-    )
-}
-
 fn create(pair: &Pair, include: &[&str]) {
     pair.create_task(DATABASE, TASK, include, &TaskOptions { ddl: Some("replicate"), ..TaskOptions::default() });
-}
-
-/// Findings of one item: status, object, detail, fix in a line each.
-fn findings(pair: &Pair, item: &str) -> String {
-    pair.source.value(
-        DATABASE,
-        &format!(
-            "SELECT coalesce(string_agg(concat_ws(' | ', status, object, detail, fix), E'\\n' ORDER BY object), '') \
-             FROM courier.precheck('{TASK}') WHERE item = '{item}'"
-        ),
-    )
 }
 
 /// Starts the task, and waits until both sides are one state.

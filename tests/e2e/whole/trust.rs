@@ -3,8 +3,8 @@
 use pg_courier_tests::Pair;
 use pg_courier_tests::pair::DATABASE;
 
-use super::{assert_alike, create, omitted, start};
-use crate::common::{TASK, assert_mentions};
+use super::{assert_alike, create, start};
+use crate::common::{TASK, assert_mentions, omitted};
 
 const STRANGERS: &str = "
     CREATE ROLE stranger; GRANT CREATE ON SCHEMA public TO stranger;
