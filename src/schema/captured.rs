@@ -420,6 +420,7 @@ mod tests {
             name: Name::new("s", "f"),
             is_procedure: false,
             arguments: String::new(),
+            operands: Vec::new(),
             definition: "() RETURNS int".to_owned(),
             blocked: false,
         };

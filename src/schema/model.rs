@@ -200,6 +200,7 @@ impl Kept {
         image.collations.iter_mut().for_each(|of| rename(&mut of.name));
         image.routines.iter_mut().for_each(|of| rename(&mut of.name));
         image.views.iter_mut().for_each(|of| rename(&mut of.relation.name));
+        image.plain.iter_mut().for_each(|of| *of = of.named(&Name::new(to, &of.name.name)));
         kept
     }
 

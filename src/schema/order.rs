@@ -247,6 +247,7 @@ mod tests {
             name: Name::new("s", format!("f{oid}")),
             is_procedure: false,
             arguments: String::new(),
+            operands: Vec::new(),
             definition: "()\n RETURNS integer\n LANGUAGE sql\nAS $$SELECT 1$$".into(),
             blocked: false,
         }

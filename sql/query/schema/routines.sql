@@ -1,5 +1,6 @@
 -- Functions and procedures of a user. `definition` is what the server writes behind the name. $1: oids; $2: also those of libraries?
 SELECT p.oid, n.nspname, p.proname, p.prokind = 'p' AS is_procedure, oidvectortypes(p.proargtypes) AS arguments,
+       array_to_json(p.proargtypes::oid[]::bigint[]) AS types,
        rtrim(substr(pg_get_functiondef(p.oid),
                     length(format('CREATE OR REPLACE %s %I.%I', CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, n.nspname, p.proname)) + 1),
              E'\n') AS definition

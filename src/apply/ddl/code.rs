@@ -26,8 +26,9 @@ pub(super) fn note_not_taken(decided: &mut Decided, not_taken: &[NotTaken]) {
             }
         }
         for plain in kept.image.plain.iter_mut().filter(|of| is_it(Kind::Plain, &of.target)) {
-            // What it replaces had to go for it.
-            plain.blocked = true;
+            let old = before.plain.iter().find(|old| (old.class(), old.oid) == (plain.class(), plain.oid));
+            let old = old.filter(|old| !old.blocked).map(|old| &old.definition);
+            take_back(&mut plain.definition, &mut plain.blocked, old);
         }
         for view in kept.image.views.iter_mut().filter(|view| is_it(Kind::View, &view.name().shown())) {
             let old = before.views.iter().find(|old| old.oid() == view.oid() && !old.blocked);
@@ -119,7 +120,7 @@ fn shown(image: &Image, (class, oid): Object) -> Option<String> {
         .map(|of| shown_subject(&Subject::routine(of, of.name.cow())))
         .or_else(|| view.map(|of| shown_subject(&Subject::view(of, of.name().cow()))))
         .or_else(|| table.map(|of| format!("rules of {}", of.name.shown())))
-        .or_else(|| plain.map(|of| shown_subject(&Subject::Plain(of))))
+        .or_else(|| plain.map(|of| shown_subject(&Subject::plain(of))))
 }
 
 #[cfg(test)]
@@ -136,6 +137,7 @@ mod tests {
             name: crate::schema::image::Name::new("s", "f"),
             is_procedure: false,
             arguments: "integer, text".to_owned(),
+            operands: Vec::new(),
             definition: definition.to_owned(),
             blocked: false,
         };

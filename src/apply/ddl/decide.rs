@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::called::{Called, Named};
-use super::leave::{applied_code, is_refreshed, keep_rules, kind_of, left_by_policy};
+use super::leave::{applied_code, is_applied, is_refreshed, keep_rules, kind_of, left_by_policy};
+use super::signed::TypeNames;
 use crate::logicalrep::{CopySnapshot, TableName};
 use crate::schema::apart::{apart, together};
 use crate::schema::captured::{Captured, Owned, Taker, Trust};
@@ -21,9 +22,18 @@ pub struct ModelBefore {
     pub model: BTreeMap<Object, Known>,
     /// The tables that are followed, by their OIDs.
     pub followed: HashSet<u32>,
+    /// What types are called there.
+    types: TypeNames,
 }
 
 impl ModelBefore {
+    /// With the names that types have there, and `types` besides those that it has itself.
+    pub fn of(mut model: BTreeMap<Object, Known>, followed: HashSet<u32>, mut types: TypeNames) -> ModelBefore {
+        types.learn(&model);
+        model.values_mut().for_each(|of| types.call(&mut of.kept.image));
+        ModelBefore { model, followed, types }
+    }
+
     /// Has the object come into the model with what this transaction did?
     pub fn has_seen(&self, object: &Object, xid: u64) -> Result<bool, String> {
         self.model.get(object).map_or(Ok(false), |known| is_shown(&known.base, xid))
@@ -126,7 +136,7 @@ pub fn decide(
             continue;
         }
         decided.untrusted.extend(untrusted.iter().filter(|owned| owned.object == object).copied().cloned());
-        if before.as_ref().is_some_and(|before| applied_code((&object, before)).is_some()) && kept.is_blocked() {
+        if before.as_ref().is_some_and(is_applied) && kept.is_blocked() {
             // What is there stays as it is.
             known.model.extend(before.map(|before| (object, before)));
             continue;
@@ -146,6 +156,9 @@ pub fn decide(
     give_way(said, &mut known, &names, &mut decided)?;
     move_along(said, &renamed, &mut known, &names, &mut decided)?;
     leave_schemas(&touched, &mut decided);
+    known.types.learn(&decided.store);
+    known.types.call(&mut decided.after);
+    decided.store.values_mut().for_each(|of| known.types.call(&mut of.kept.image));
     // Parents and the like: there, and as they are.
     let rest = together(known.model.values().map(|known| &known.kept));
     decided.before.extend(&rest);
@@ -367,6 +380,8 @@ fn drops(
         let Some(mut before) = known.model.remove(&object) else { continue };
         before.kept.image.routines.iter_mut().for_each(|routine| routine.is_called(&dropped.identity));
         before.kept.image.plain.iter_mut().for_each(|plain| plain.is_called(&dropped.identity));
+        // That is for types of which the task knows nothing.
+        known.types.call(&mut before.kept.image);
         let kind = kind_of(&before.kept).or(before.kept.image.tables.first().map(|_| Governed::DropTable));
         let name = before.kept.qualified();
         let policy = kind.map_or(KindPolicy::Replicate, |kind| (said.policies)(kind, &name));

@@ -1,8 +1,8 @@
 //! Commands that came from the destination: two databases, each the source of the other. There they are done, and here they were applied by
 //! the other task; what is left is that this task knows of it. Nothing is run, and whatever has come into its reach is there with its rows.
 
-use super::decide::{ModelBefore, Said, decide};
-use super::{Command, State, aside, leave_out_gone, model};
+use super::decide::{Said, decide};
+use super::{Command, State, aside, leave_out_gone, model, signed};
 use crate::apply::applier::Applier;
 use crate::destination::CommandDone;
 use crate::error::{Error, Result};
@@ -30,8 +30,8 @@ impl Applier {
         let destination = self.writer.lanes.plain()?.exchange();
         leave_out_gone(destination, &task_id, xid, &snapshot, &mut captured)?;
         let followed = selection.known().into_iter().collect();
-        let before = ModelBefore { model: model(destination, &task_id, &captured, &pending)?, followed };
-        let available = destination.available(&captured.causes)?;
+        let before = model(destination, &task_id, &captured, &pending, followed)?;
+        let available = destination.available(&signed::causes(&captured.causes, &before.model))?;
         let (trust, captured) = (&self.trust, &captured);
         let policies: Policies = &|_, _| KindPolicy::Replicate;
         let said = Said { xid, snapshot: &snapshot, captured, loads: None, trust, policies, available: &available };

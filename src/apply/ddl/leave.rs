@@ -24,9 +24,17 @@ pub(super) fn kind_of(kept: &Kept) -> Option<Governed> {
 
 /// Of a routine, a view or rules that the destination has.
 pub(super) fn applied_code((object, known): (&Object, &Known)) -> Option<(Object, String)> {
-    let is_there = !known.kept.is_blocked() && known.standing == Standing::Followed;
-    let code = code_of(&known.kept.image, *object).filter(|code| is_there && !code.is_empty());
+    let code = code_of(&known.kept.image, *object).filter(|code| is_there(known) && !code.is_empty());
     code.map(|code| (*object, code))
+}
+
+/// A function, a view or the like that the destination has.
+pub(super) fn is_applied(known: &Known) -> bool {
+    known.kept.is_code() && is_there(known)
+}
+
+fn is_there(known: &Known) -> bool {
+    !known.kept.is_blocked() && known.standing == Standing::Followed
 }
 
 /// Rules that are there stay as they are where their new text is nobody's whom the task trusts.

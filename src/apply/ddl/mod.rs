@@ -25,13 +25,15 @@ mod refresh;
 mod refuse;
 mod rows;
 mod run;
+mod signed;
 mod way;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Instant;
 
 use self::decide::{Decided, ModelBefore, Said, decide};
 use self::done::Done;
+use self::signed::TypeNames;
 use super::applier::Applier;
 use super::definitions::RowsAnew;
 use crate::destination::aside::{LeftBy, Pending};
@@ -129,13 +131,14 @@ impl Applier {
         let awaits_copies = self.copies || !self.entering.is_empty();
         let destination = self.writer.lanes.plain()?.exchange();
         leave_out_gone(destination, &task_id, xid, &snapshot, &mut captured)?;
-        let before = ModelBefore { model: model(destination, &task_id, &captured, &pending)?, followed };
+        let before = model(destination, &task_id, &captured, &pending, followed)?;
         refuse::check_read(command, &captured, &before)?;
         if !is_decided {
             let is_named = |name: &Name| selection.names(&TableName::new(&name.schema, &name.name), &[]);
             refuse::check_policies(&self.policies, command, &captured, &before, is_named)?;
         }
-        let available = self.writer.lanes.plain()?.exchange().available(&captured.causes)?;
+        let causes = signed::causes(&captured.causes, &before.model);
+        let available = self.writer.lanes.plain()?.exchange().available(&causes)?;
         self.feed(&mut captured, &before, &available);
         let loads = self.loads(xid, &captured, &before)?;
         let destination = self.writer.lanes.plain()?.exchange();
@@ -366,12 +369,14 @@ fn model(
     task_id: &str,
     captured: &Captured,
     pending: &[Pending],
-) -> Result<BTreeMap<Object, Known>> {
+    followed: HashSet<u32>,
+) -> Result<ModelBefore> {
     let image = &captured.image;
     let mut objects: Vec<Object> = captured.touched.iter().copied().chain(image.roots()).collect();
     objects.extend(captured.rewrite.iter().map(|rewrite| (Class::Relation, rewrite.table)));
     objects.extend(captured.dropped.iter().map(|dropped| (dropped.class, dropped.oid)));
     objects.extend(&captured.taken);
+    objects.extend(captured.causes.iter().map(|(object, _)| *object).filter(|object| object.0.is_code()));
     objects.extend(image.tables.iter().flat_map(|of| of.parents.iter().map(|parent| (Class::Relation, parent.oid))));
     objects.sort_unstable();
     objects.dedup();
@@ -394,7 +399,13 @@ fn model(
         known.extend(destination.model_of(task_id, &parents)?);
     }
     aside::know(destination, task_id, &mut known, pending)?;
-    Ok(known)
+    let mut types = TypeNames::default();
+    let signed: BTreeSet<Object> = signed::operands(image, &known).filter(|of| !known.contains_key(of)).collect();
+    if !signed.is_empty() {
+        let signed: Vec<Object> = signed.into_iter().collect();
+        types.learn(destination.model_of(task_id, &signed)?.iter().map(|(object, known)| (object, known)));
+    }
+    Ok(ModelBefore::of(known, followed, types))
 }
 
 /// What some other tool has made for itself, under names that the patterns fit: tables, and the functions of its event triggers.

@@ -79,7 +79,7 @@ fn foreign(class: Class, row: &Row) -> Result<Foreign> {
             kind: code()?,
             arguments: row.string("qualifier")?,
             // A procedure has none.
-            result: row.opt_string("result").unwrap_or_default(),
+            result: Some(row.opt_string("result").unwrap_or_default()),
         },
         Class::Operator => {
             Foreign::Operator { name: named()?, left: row.string("qualifier")?, right: row.string("result")? }

@@ -1,12 +1,14 @@
 //! Code of an image: functions and procedures, views, and the rules of relations.
 
+use std::collections::{HashMap, HashSet};
+
 use super::facts::{self, ask, class, letter, name};
 use super::tables::{self, Parts, firing};
 use crate::catalog::scope as task;
 use crate::error::{Error, Result};
 use crate::logicalrep::Row;
 use crate::logicalrep::array::oid_array;
-use crate::schema::image::{Class, Plain, PlainKind, Routine, Rule, Table, View, ViewForm};
+use crate::schema::image::{Class, Operand, Plain, PlainKind, Routine, Rule, Table, View, ViewForm};
 use crate::schema::scope::{Object, Scope};
 use crate::select::leftovers;
 
@@ -87,6 +89,7 @@ pub fn plain(kind: PlainKind, oids: &[u32]) -> Result<Vec<Plain>> {
         PlainKind::Conversion => of_user!("conversion"),
     };
     let rows = ask(sql, &[&oid_array(oids.iter().copied()), &kind.class().oid().to_string()])?;
+    let mut operands = Operands::of(&rows)?;
     let plain = |row: &Row| {
         Ok(Plain {
             oid: row.parse("oid")?,
@@ -94,6 +97,7 @@ pub fn plain(kind: PlainKind, oids: &[u32]) -> Result<Vec<Plain>> {
             kind,
             name: name(row, "nspname", "name")?,
             target: row.string("target")?,
+            operands: operands.next(),
             definition: row.string("definition")?,
             blocked: false,
         })
@@ -115,6 +119,7 @@ use of_user;
 pub fn routines(oids: &[u32], with_libraries: bool) -> Result<Vec<Routine>> {
     let oids = oid_array(oids.iter().copied());
     let rows = ask(include_str!("../../../sql/query/schema/routines.sql"), &[&oids, &with_libraries.to_string()])?;
+    let mut operands = Operands::of(&rows)?;
     let routine = |row: &Row| {
         Ok(Routine {
             oid: row.parse("oid")?,
@@ -122,9 +127,49 @@ pub fn routines(oids: &[u32], with_libraries: bool) -> Result<Vec<Routine>> {
             name: name(row, "nspname", "proname")?,
             is_procedure: row.bool("is_procedure")?,
             arguments: row.string("arguments")?,
+            operands: operands.next(),
             definition: row.string("definition")?,
             blocked: false,
         })
     };
     rows.iter().map(routine).collect()
+}
+
+/// What the rows of a query are signed with, one after the other.
+struct Operands {
+    /// The oids of types, of those rows that have some of a user.
+    lists: std::vec::IntoIter<Vec<u32>>,
+    types: HashMap<u32, Operand>,
+}
+
+impl Operands {
+    fn of(rows: &[Row]) -> Result<Operands> {
+        const FIRST_OF_USER: u32 = 16384;
+        let list = |row: &Row| -> Result<Vec<u32>> {
+            let list: Vec<u32> =
+                facts::list(row, "types")?.iter().map(|oid| facts::number(oid, "types")).collect::<Result<_>>()?;
+            let is_any = list.iter().any(|oid| *oid >= FIRST_OF_USER);
+            Ok(if is_any { list } else { Vec::new() })
+        };
+        let lists: Vec<Vec<u32>> = rows.iter().map(list).collect::<Result<_>>()?;
+        let oids: HashSet<u32> = lists.iter().flatten().copied().collect();
+        let types = if oids.is_empty() { HashMap::new() } else { types(oids)? };
+        Ok(Operands { lists: lists.into_iter(), types })
+    }
+
+    fn next(&mut self) -> Vec<Operand> {
+        let none = || Operand { shown: Operand::NONE.to_owned(), of: None };
+        let list = self.lists.next().unwrap_or_default();
+        list.iter().map(|oid| self.types.get(oid).cloned().unwrap_or_else(none)).collect()
+    }
+}
+
+fn types(oids: HashSet<u32>) -> Result<HashMap<u32, Operand>> {
+    let rows = ask(include_str!("../../../sql/query/schema/operands.sql"), &[&oid_array(oids)])?;
+    let operand = |row: &Row| {
+        let of = row.opt("of").map(|_| Ok((class(row, "class")?, row.parse("of")?))).transpose()?;
+        let of = of.and_then(|(class, oid)| Some((class?, oid)));
+        Ok((row.parse("oid")?, Operand { shown: row.string("shown")?, of }))
+    };
+    rows.iter().map(operand).collect()
 }

@@ -161,6 +161,13 @@ pub enum Action<'a> {
     /// A plain one replaces the one of this name.
     CreateView(&'a View),
     CreatePlain(&'a Plain),
+    /// What the server cannot alter is made anew.
+    ReplacePlain(&'a Plain),
+    /// What needs it stays.
+    AlterPlain {
+        before: Box<Plain>,
+        plain: &'a Plain,
+    },
     /// Where nothing has the name; a materialized view without its rows.
     MakeRoutine(&'a Routine),
     MakeView(&'a View),

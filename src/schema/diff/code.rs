@@ -7,7 +7,7 @@ use super::matching::{self, Likeness};
 use super::names::TYPES;
 use super::parts::of;
 use super::{Action, Comparison, RELATIONS, Subject, Way, pairs};
-use crate::schema::image::{Class, Firing, Name, Plain, Routine, Rule, Table, View};
+use crate::schema::image::{Class, Firing, Name, Plain, PlainKind, Routine, Rule, Table, View};
 use crate::schema::kind::Kind;
 
 /// Its place among the parts that go.
@@ -53,20 +53,44 @@ impl<'a> Comparison<'a> {
         self.expect(Subject::routine(new, new.name.cow()), &old.is_procedure, &new.is_procedure);
     }
 
-    /// One that is another now is made anew.
     pub(super) fn plain(&mut self) {
         for (old, new) in pairs(&self.before.plain, &self.after.plain, |of| (of.class(), of.oid)) {
-            let old = old.filter(|old| !old.blocked);
-            let is_other = |old: &Plain| {
-                new.is_none_or(|new| !new.blocked && (&old.target, &old.definition) != (&new.target, &new.definition))
-            };
-            if let Some(old) = old.filter(|old| is_other(old)) {
-                self.step(Kind::DropRoutine, 0, Action::Drop(Subject::Plain(old)));
+            match (old.filter(|old| !old.blocked), new) {
+                (None, Some(new)) if !new.blocked => {
+                    self.renewed.insert((new.class(), new.oid));
+                    self.step(Kind::Plain, new.level, Action::CreatePlain(new));
+                }
+                (Some(old), None) => self.step(Kind::DropRoutine, 0, Action::Drop(Subject::plain(old))),
+                (Some(old), Some(new)) if !new.blocked => self.alter_plain(old, new),
+                _ => {}
             }
-            if let Some(new) = new.filter(|new| !new.blocked && old.is_none_or(is_other)) {
-                self.renewed.insert((new.class(), new.oid));
-                self.step(Kind::Plain, new.level, Action::CreatePlain(new));
-            }
+        }
+    }
+
+    /// Its text has the names of others in it, too: whether it is another one the destination knows.
+    fn alter_plain(&mut self, old: &'a Plain, new: &'a Plain) {
+        let level = i64::from(new.oid);
+        // A cast is called after a type.
+        let from = if new.kind == PlainKind::Cast { new.name.clone() } else { self.renames.name(&old.name) };
+        let subject = |name: &Name| Subject::Plain(Cow::Owned(new.named(name)));
+        if from.schema != new.name.schema {
+            let to = new.name.schema.as_str().into();
+            self.step(Kind::SetSchema, level, Action::SetSchema { subject: subject(&from), to, way: Way::default() });
+        }
+        if from.name != new.name.name {
+            let subject = subject(&Name::new(&new.name.schema, &from.name));
+            let to = new.name.name.as_str().into();
+            self.step(Kind::RenamePart, level, Action::Rename { subject, to, way: Way::default() });
+        }
+        let before = Box::new(old.named(&new.name));
+        if before.definition == new.definition {
+            return;
+        }
+        if before.is_like(new) {
+            self.step(Kind::Plain, new.level, Action::AlterPlain { before, plain: new });
+        } else {
+            self.replaced.insert((new.class(), new.oid));
+            self.step(Kind::Plain, new.level, Action::ReplacePlain(new));
         }
     }
 

@@ -97,6 +97,8 @@ struct Comparison<'a> {
     former: HashMap<Object, Object>,
     /// What is made now, whatever was there under its oid: nothing is left of what was said about it.
     renewed: HashSet<Object>,
+    /// What may have to be made anew: the destination says whether.
+    replaced: HashSet<Object>,
 }
 
 /// `major` is the source's version: 18 gives NOT NULL constraints names.
@@ -117,6 +119,7 @@ pub fn diff_with<'a>(before: &'a Image, after: &'a Image, major: u32, options: O
         old_depths: depths(&before.tables),
         former: HashMap::new(),
         renewed: HashSet::new(),
+        replaced: HashSet::new(),
     };
     comparison.containers();
     comparison.types();

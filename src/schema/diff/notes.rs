@@ -11,7 +11,8 @@ impl<'a> Comparison<'a> {
             // Every new database has schema public with this comment, and its owner there may be another role.
             let is_given = subject == Subject::schema("public") && text == Some("standard public schema");
             let old = self.former_note(address);
-            if text != old && !is_given {
+            let may_be_lost = text.is_some() && self.replaced.contains(&(address.0, address.1));
+            if (text != old || may_be_lost) && !is_given {
                 self.step(Kind::Comment, 0, Action::Comment { subject, text });
             }
         }
@@ -78,7 +79,7 @@ impl<'a> Comparison<'a> {
         let routines = image.routines.iter().filter(|routine| !routine.blocked);
         all.extend(routines.map(|of| ((Class::Proc, of.oid, 0), Subject::routine(of, of.name.cow()))));
         let plain = image.plain.iter().filter(|of| !of.blocked);
-        all.extend(plain.map(|of| ((of.class(), of.oid, 0), Subject::Plain(of))));
+        all.extend(plain.map(|of| ((of.class(), of.oid, 0), Subject::plain(of))));
         all
     }
 

@@ -27,7 +27,7 @@ pub enum Subject<'a> {
     /// With the types of its arguments.
     Function(Cow<'a, Name>, &'a str),
     Procedure(Cow<'a, Name>, &'a str),
-    Plain(&'a Plain),
+    Plain(Cow<'a, Plain>),
 }
 
 impl<'a> Subject<'a> {
@@ -68,6 +68,10 @@ impl<'a> Subject<'a> {
             true => Subject::Procedure(name, &routine.arguments),
             false => Subject::Function(name, &routine.arguments),
         }
+    }
+
+    pub fn plain(plain: &'a Plain) -> Subject<'a> {
+        Subject::Plain(Cow::Borrowed(plain))
     }
 
     pub fn of_type(of: &'a Type) -> Subject<'a> {
@@ -142,6 +146,7 @@ impl<'a> Subject<'a> {
             Subject::MaterializedView(name) => Subject::MaterializedView(Cow::Owned(change(&name))),
             Subject::Function(name, of) => Subject::Function(Cow::Owned(change(&name)), of),
             Subject::Procedure(name, of) => Subject::Procedure(Cow::Owned(change(&name)), of),
+            Subject::Plain(of) => Subject::Plain(Cow::Owned(of.named(&change(&of.name)))),
             other => other,
         }
     }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Firing, Name, Table};
+use super::operand::{self, Operand};
+use super::{Class, Firing, Name, Table};
 
 /// A function or a procedure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +14,9 @@ pub struct Routine {
     pub is_procedure: bool,
     /// Types of the arguments that tell it from others of its name.
     pub arguments: String,
+    /// The same one by one, where a user has made one of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operands: Vec<Operand>,
     /// What the server writes behind the name in `CREATE OR REPLACE`.
     pub definition: String,
     pub blocked: bool,
@@ -52,9 +56,22 @@ impl Routine {
         let Some(arguments) = identity.strip_prefix(&start).and_then(|rest| rest.strip_suffix(')')) else { return };
         let shown = |name: &str| name.strip_prefix("pg_catalog.").unwrap_or(name).to_owned();
         let arguments: Vec<String> = arguments.split(',').map(shown).collect();
+        operand::hear(&mut self.operands, &arguments);
         if self.arguments.replace(", ", ",") != arguments.join(",") {
             self.arguments = arguments.join(", ");
         }
+    }
+
+    /// What its types are called, as far as that is known.
+    pub fn respell(&mut self, names: &impl Fn(&(Class, u32)) -> Option<Name>) {
+        let respelled = operand::respell(&mut self.operands, names);
+        if respelled.is_empty() {
+            return;
+        }
+        self.arguments = operand::listed(&self.operands);
+        // Behind that the server writes what somebody else has written.
+        let (head, body) = self.definition.split_at(self.definition.find("\n LANGUAGE ").unwrap_or_default());
+        self.definition = format!("{}{body}", operand::rewritten(head, &respelled));
     }
 }
 
@@ -89,6 +106,7 @@ mod tests {
             name: Name::new("s", "f"),
             is_procedure: false,
             arguments: arguments.to_owned(),
+            operands: Vec::new(),
             definition: String::new(),
             blocked: false,
         };
@@ -104,5 +122,14 @@ mod tests {
             of.is_called(identity);
             assert_eq!(of.arguments, after, "{identity}");
         }
+        let mut of = routine("integer, s.old");
+        of.definition = "(integer, a s.old) RETURNS s.old\n LANGUAGE sql\nAS 's.old'".to_owned();
+        of.operands = vec![
+            Operand { shown: "integer".to_owned(), of: None },
+            Operand { shown: "s.old".to_owned(), of: Some((Class::Type, 7)) },
+        ];
+        of.respell(&|_| Some(Name::new("s", "new")));
+        assert_eq!((of.arguments.as_str(), of.operands[1].shown.as_str()), ("integer, s.new", "s.new"));
+        assert_eq!(of.definition, "(integer, a s.new) RETURNS s.new\n LANGUAGE sql\nAS 's.old'");
     }
 }

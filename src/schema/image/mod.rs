@@ -4,6 +4,7 @@
 //! cannot be created on the destination, because it depends on something that is not there, is in the image and *blocked*.
 
 mod code;
+mod operand;
 mod plain;
 mod table;
 
@@ -15,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::logicalrep::names::shown_qualified;
 
 pub use code::{Routine, Rule, View, ViewForm};
-pub use plain::{Plain, PlainKind};
+pub use operand::Operand;
+pub use plain::{Plain, PlainKind, key};
 pub use table::{
     Column, Compression, Constraint, ConstraintKind, Firing, Generated, Identity, Index, IndexStatistics, Parent,
     Policy, PolicyCommand, ReplicaIdentity, Statistics, Storage, StorageOption, Table, Trigger,
@@ -96,6 +98,18 @@ impl Image {
         self.schemas.retain(|of| is_there(Class::Namespace, of.oid));
         self.routines.retain(|of| is_there(Class::Proc, of.oid));
         self.plain.retain(|of| is_there(of.class(), of.oid));
+    }
+
+    /// Whatever is signed with types has their names of a moment, as far as they are known.
+    pub fn respell(&mut self, names: &impl Fn(&(Class, u32)) -> Option<Name>) {
+        self.routines.iter_mut().for_each(|of| of.respell(names));
+        self.plain.iter_mut().for_each(|of| of.respell(names));
+    }
+
+    /// The types that it is signed with.
+    pub fn operands(&self) -> impl Iterator<Item = (Class, u32)> + '_ {
+        let routines = self.routines.iter().flat_map(|of| &of.operands);
+        routines.chain(self.plain.iter().flat_map(|of| &of.operands)).filter_map(|operand| operand.of)
     }
 
     /// Adds the objects of another image.

@@ -28,6 +28,7 @@ mod random;
 mod refreshed;
 mod scope;
 mod sessions;
+mod signatures;
 mod sweep;
 mod tables;
 mod tasks;

@@ -253,8 +253,22 @@ fn rare_objects_come_too() {
          ALTER TEXT SEARCH CONFIGURATION later ALTER MAPPING FOR word WITH later; DROP CONVERSION conv;
          COMMENT ON TEXT SEARCH CONFIGURATION later IS 'later'",
     );
+    // What an index, a generated column or a view needs stays, and is another one.
+    pair.source.run(
+        DATABASE,
+        "CREATE VIEW same AS SELECT a.id FROM t a JOIN t b ON a === b; ALTER OPERATOR === (t, t) SET (RESTRICT = NONE, JOIN = NONE);
+         CREATE OR REPLACE AGGREGATE counted(*) (SFUNC = int8inc, STYPE = int8, INITCOND = '5');
+         ALTER TEXT SEARCH DICTIONARY td (ACCEPT, STOPWORDS = 'english'); ALTER TEXT SEARCH CONFIGURATION tc DROP MAPPING FOR email, url;
+         ALTER TEXT SEARCH CONFIGURATION tc ALTER MAPPING FOR word WITH simple; ALTER TEXT SEARCH CONFIGURATION tc SET SCHEMA empty;
+         ALTER SCHEMA empty RENAME TO filled; ALTER TEXT SEARCH CONFIGURATION filled.tc RENAME TO \"T c\";
+         ALTER TEXT SEARCH CONFIGURATION filled.\"T c\" ADD MAPPING FOR email WITH td; ALTER TEXT SEARCH DICTIONARY td RENAME TO td2;
+         CREATE CONVERSION conv FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8; ALTER CONVERSION conv RENAME TO conv2;
+         COMMENT ON CONVERSION conv2 IS 'c'; ALTER SCHEMA filled RENAME TO empty;
+         INSERT INTO d (id, body) VALUES (100, 'words of a@b.cd')",
+    );
     pair.caught_up(DATABASE, TASK);
     assert_alike(&pair, "public");
+    assert_alike(&pair, "empty");
     assert_eq!(
         pair.source.value(DATABASE, "SELECT count(*) FROM courier.ddl WHERE state NOT IN ('applied', 'filtered')"),
         "0"

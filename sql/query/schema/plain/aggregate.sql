@@ -1,6 +1,7 @@
 -- Aggregates, for source and destination. What follows is said of the row `o`.
 SELECT o.oid, n.nspname, o.proname AS name,
        pg_catalog.format('%I.%I(%s)', n.nspname, o.proname, COALESCE(NULLIF(pg_catalog.oidvectortypes(o.proargtypes), ''), '*')) AS target,
+       pg_catalog.array_to_json(o.proargtypes::pg_catalog.oid[]::pg_catalog.int8[]) AS types,
        pg_catalog.concat('CREATE AGGREGATE ', s.signature, ' (', pg_catalog.concat_ws(', ',
            'SFUNC = ' || g.aggtransfn::pg_catalog.regproc::pg_catalog.text,
            'STYPE = ' || pg_catalog.format_type(g.aggtranstype, NULL),

@@ -1,6 +1,7 @@
 -- Casts, for source and destination. Their names are those of a type of a user, or of their functions. What follows is said of the row `o`.
 SELECT o.oid, y.nspname, y.name,
        pg_catalog.format('(%s AS %s)', pg_catalog.format_type(o.castsource, NULL), pg_catalog.format_type(o.casttarget, NULL)) AS target,
+       pg_catalog.array_to_json(ARRAY[o.castsource, o.casttarget]::pg_catalog.int8[]) AS types,
        pg_catalog.concat(
            pg_catalog.format('CREATE CAST (%s AS %s) ', pg_catalog.format_type(o.castsource, NULL), pg_catalog.format_type(o.casttarget, NULL)),
            CASE o.castmethod WHEN 'f' THEN 'WITH FUNCTION ' || o.castfunc::pg_catalog.regprocedure::pg_catalog.text

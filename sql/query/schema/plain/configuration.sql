@@ -1,6 +1,6 @@
 -- Text search configurations, for source and destination; statements for each kind of token follow the first. What follows is said of the
 -- row `o`.
-SELECT o.oid, n.nspname, o.cfgname AS name, pg_catalog.format('%I.%I', n.nspname, o.cfgname) AS target,
+SELECT o.oid, n.nspname, o.cfgname AS name, pg_catalog.format('%I.%I', n.nspname, o.cfgname) AS target, NULL AS types,
        pg_catalog.concat(
            pg_catalog.format('CREATE TEXT SEARCH CONFIGURATION %I.%I (PARSER = %I.%I)', n.nspname, o.cfgname, pn.nspname, p.prsname),
            (SELECT pg_catalog.string_agg(pg_catalog.format(E';\nALTER TEXT SEARCH CONFIGURATION %I.%I ADD MAPPING FOR %I WITH %s',

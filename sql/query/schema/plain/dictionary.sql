@@ -1,5 +1,5 @@
 -- Text search dictionaries, for source and destination. What follows is said of the row `o`.
-SELECT o.oid, n.nspname, o.dictname AS name, pg_catalog.format('%I.%I', n.nspname, o.dictname) AS target,
+SELECT o.oid, n.nspname, o.dictname AS name, pg_catalog.format('%I.%I', n.nspname, o.dictname) AS target, NULL AS types,
        pg_catalog.format('CREATE TEXT SEARCH DICTIONARY %I.%I (%s)', n.nspname, o.dictname, pg_catalog.concat_ws(', ',
            pg_catalog.format('TEMPLATE = %I.%I', tn.nspname, t.tmplname), o.dictinitoption)) AS definition
   FROM pg_catalog.pg_ts_dict o

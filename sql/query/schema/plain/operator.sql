@@ -2,6 +2,7 @@
 SELECT o.oid, n.nspname, o.oprname AS name,
        pg_catalog.format('%I.%s (%s, %s)', n.nspname, o.oprname, COALESCE(pg_catalog.format_type(NULLIF(o.oprleft, 0), NULL), 'NONE'),
                          pg_catalog.format_type(o.oprright, NULL)) AS target,
+       pg_catalog.array_to_json(ARRAY[o.oprleft, o.oprright]::pg_catalog.int8[]) AS types,
        pg_catalog.concat(pg_catalog.format('CREATE OPERATOR %I.%s (', n.nspname, o.oprname), pg_catalog.concat_ws(', ',
            'FUNCTION = ' || o.oprcode::pg_catalog.regproc::pg_catalog.text,
            'LEFTARG = ' || pg_catalog.format_type(NULLIF(o.oprleft, 0), NULL),

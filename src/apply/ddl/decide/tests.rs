@@ -9,7 +9,8 @@ use crate::schema::samples::{self, child, table};
 fn before() -> ModelBefore {
     let kept = Kept { image: Image { tables: vec![table(10, "t")], ..Image::default() }, ..Kept::default() };
     let known = Known { standing: Standing::Followed, base: "90:90:".to_owned(), kept };
-    ModelBefore { model: BTreeMap::from([((Class::Relation, 10), known)]), followed: HashSet::from([10]) }
+    let model = BTreeMap::from([((Class::Relation, 10), known)]);
+    ModelBefore::of(model, HashSet::from([10]), TypeNames::default())
 }
 
 /// One that it does not follow.

@@ -14,7 +14,8 @@ pub enum Foreign {
         name: Name,
         kind: char,
         arguments: String,
-        result: String,
+        /// Null where its arguments tell enough.
+        result: Option<String>,
     },
     Operator {
         name: Name,
@@ -55,18 +56,23 @@ pub enum Foreign {
 
 pub fn there(what: &Foreign) -> SchemaSql {
     SchemaSql(match what {
-        Foreign::Routine { name, kind, arguments, result } => format!(
-            "SELECT COALESCE(CASE WHEN NOT (pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
+        Foreign::Routine { name, kind, arguments, result } => {
+            let result = result
+                .as_ref()
+                .map(|result| format!(" AND pg_catalog.format_type(o.prorettype, NULL) = {}", literal(result)));
+            format!(
+                "SELECT COALESCE(CASE WHEN NOT (pg_catalog.has_schema_privilege(n.oid, 'USAGE') \
              AND pg_catalog.has_function_privilege(o.oid, 'EXECUTE')) THEN 'the user may not execute it there' END, {}) \
              FROM pg_catalog.pg_proc o JOIN pg_catalog.pg_namespace n ON n.oid = o.pronamespace WHERE n.nspname = {} AND o.proname = {} \
-             AND o.prokind = {} AND pg_catalog.oidvectortypes(o.proargtypes) = {} AND pg_catalog.format_type(o.prorettype, NULL) = {}",
-            owner_check("o.proowner"),
-            literal(&name.schema),
-            literal(&name.name),
-            literal(&kind.to_string()),
-            literal(arguments),
-            literal(result)
-        ),
+             AND o.prokind = {} AND pg_catalog.oidvectortypes(o.proargtypes) = {}{}",
+                owner_check("o.proowner"),
+                literal(&name.schema),
+                literal(&name.name),
+                literal(&kind.to_string()),
+                literal(arguments),
+                result.unwrap_or_default()
+            )
+        }
         Foreign::Operator { name, left, right } => format!(
             "{} AND pg_catalog.format_type(o.oprleft, NULL) = {} AND pg_catalog.format_type(o.oprright, NULL) = {}",
             owned("pg_operator", "opr", name, ""),

@@ -1,10 +1,12 @@
 //! Functions, procedures, views and rules.
 
+use std::collections::BTreeSet;
+
 use super::conditions::{self, has_options};
 use super::{options, subject};
 use crate::logicalrep::names::{quote_literal, shown};
 use crate::schema::diff::Subject;
-use crate::schema::image::{Firing, Plain, Routine, Rule, Table, View, ViewForm};
+use crate::schema::image::{Firing, Plain, PlainKind, Routine, Rule, Table, View, ViewForm, key};
 
 pub(super) fn create_routine(routine: &Routine, or_replace: &str) -> String {
     let word = if routine.is_procedure { "PROCEDURE" } else { "FUNCTION" };
@@ -88,12 +90,54 @@ fn own_options(relation: &Table) -> Vec<(String, String)> {
     own.map(|option| (option.name.clone(), option.value.clone())).collect()
 }
 
-/// Several statements have to be one for a session that prepares what it runs.
 pub(super) fn create_plain(plain: &Plain) -> String {
     match plain.definition.contains(";\n") {
-        true => format!("DO {}", quote_literal(&format!("BEGIN\n{};\nEND", plain.definition))),
+        true => in_one([plain.definition.as_str()]),
         false => plain.definition.clone(),
     }
+}
+
+/// In place of one that is there, which nothing needs.
+pub(super) fn replace_plain(plain: &Plain) -> String {
+    in_one([&*format!("DROP {} {}", plain.kind.word(), plain.target), &plain.definition])
+}
+
+/// Of one that something may need.
+pub(super) fn alter_plain(before: &Plain, plain: &Plain) -> String {
+    let alter = format!("ALTER {} {}", plain.kind.word(), plain.target);
+    match plain.kind {
+        PlainKind::Configuration => {
+            let kinds: BTreeSet<&str> = before.mappings().chain(plain.mappings()).map(|(kind, _)| kind).collect();
+            let kinds: Vec<&str> = kinds.into_iter().collect();
+            let none = format!("{alter} DROP MAPPING IF EXISTS FOR {}", kinds.join(", "));
+            in_one(std::iter::once(none.as_str()).chain(plain.mappings().map(|(_, statement)| statement)))
+        }
+        PlainKind::Dictionary => {
+            // The first is its template; an option without a value goes.
+            let (old, new) = (before.items(), plain.items());
+            let kept: BTreeSet<&str> = new.iter().map(|item| key(item)).collect();
+            let gone = old.iter().map(|item| key(item)).filter(|key| !kept.contains(key));
+            let options: Vec<&str> = gone.chain(new.iter().skip(1).copied()).collect();
+            format!("{alter} ({})", options.join(", "))
+        }
+        PlainKind::Operator => {
+            let value = |of: &str| plain.items().into_iter().find_map(|item| item.strip_prefix(of)).unwrap_or("NONE");
+            format!("{alter} SET (RESTRICT = {}, JOIN = {})", value("RESTRICT = "), value("JOIN = "))
+        }
+        PlainKind::Aggregate | PlainKind::Cast | PlainKind::Conversion => {
+            plain.definition.replacen("CREATE ", "CREATE OR REPLACE ", 1)
+        }
+    }
+}
+
+/// Several statements have to be one for a session that prepares what it runs.
+fn in_one<'t>(statements: impl IntoIterator<Item = &'t str>) -> String {
+    let statements: Vec<&str> = statements.into_iter().collect();
+    format!("DO {}", quote_literal(&format!("BEGIN\n{};\nEND", statements.join(";\n"))))
+}
+
+pub(super) fn is_plain(plain: &Plain) -> String {
+    format!("o.definition = {}", quote_literal(&plain.definition))
 }
 
 /// The row of a plain object, which is named `o`, with its definition.

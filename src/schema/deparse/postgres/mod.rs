@@ -193,6 +193,8 @@ fn statement(action: &Action) -> String {
             format!("ALTER TABLE {} RESET ({})", table.name.shown(), list.join(", "))
         }
         Action::CreatePlain(plain) => code::create_plain(plain),
+        Action::ReplacePlain(plain) => code::replace_plain(plain),
+        Action::AlterPlain { before, plain } => code::alter_plain(before, plain),
         Action::CreateRoutine(routine) => code::create_routine(routine, " OR REPLACE"),
         Action::MakeRoutine(routine) => code::create_routine(routine, ""),
         Action::CreateView(view) => code::create_view(view, " OR REPLACE", view.is_populated()),
@@ -298,7 +300,9 @@ fn object(action: &Action) -> String {
         Action::CreateTrigger { table, trigger }
         | Action::ReplaceTrigger { table, trigger }
         | Action::SetTrigger { table, trigger } => subject::object(&Subject::trigger(&table.name, &trigger.name)),
-        Action::CreatePlain(plain) => plain.target.clone(),
+        Action::CreatePlain(plain) | Action::ReplacePlain(plain) | Action::AlterPlain { plain, .. } => {
+            plain.target.clone()
+        }
         Action::CreateRoutine(routine) | Action::MakeRoutine(routine) => {
             subject::object(&Subject::routine(routine, routine.name.cow()))
         }

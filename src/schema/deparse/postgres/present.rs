@@ -187,7 +187,10 @@ fn place<'a>(action: &'a Action<'a>) -> (Subject<'a>, Option<String>) {
         }
         Action::CreateView(view) => (Subject::view(view, view.name().cow()), Some(code::is_view(view))),
         Action::MakeView(view) => (Subject::view(view, view.name().cow()), None),
-        Action::CreatePlain(plain) => (Subject::Plain(plain), None),
+        Action::CreatePlain(plain) => (Subject::plain(plain), None),
+        Action::ReplacePlain(plain) | Action::AlterPlain { plain, .. } => {
+            (Subject::plain(plain), Some(code::is_plain(plain)))
+        }
         Action::MakeRoutine(routine) => (Subject::routine(routine, routine.name.cow()), None),
         Action::FillView(view) => (Subject::view(view, view.name().cow()), is("o.relispopulated")),
         Action::RefreshView(view) => (Subject::view(view, view.name().cow()), is("false")),

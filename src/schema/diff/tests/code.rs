@@ -1,7 +1,7 @@
 //! Functions, views, rules.
 
 use super::*;
-use crate::schema::image::{Routine, Rule, View, ViewForm};
+use crate::schema::image::{Operand, Plain, PlainKind, Routine, Rule, View, ViewForm};
 
 fn routine(oid: u32, name: &str, arguments: &str, body: &str) -> Routine {
     Routine {
@@ -10,6 +10,7 @@ fn routine(oid: u32, name: &str, arguments: &str, body: &str) -> Routine {
         name: Name::new("s", name),
         is_procedure: false,
         arguments: arguments.to_owned(),
+        operands: Vec::new(),
         definition: format!("(a {arguments})\n RETURNS integer AS '{body}'"),
         blocked: false,
     }
@@ -125,6 +126,78 @@ fn views_and_what_they_read() {
     let create = "CREATE MATERIALIZED VIEW s.m (id, v) AS  SELECT id, note FROM s.t GROUP BY id WITH DATA";
     let key = "ALTER TABLE ONLY s.t ADD CONSTRAINT t_pkey PRIMARY KEY (id)";
     assert_between(&image(), &keyed, MAJOR, &[key, create, "CREATE UNIQUE INDEX m_id ON s.m USING btree (id)"]);
+}
+
+fn plain(kind: PlainKind, name: &str, target: &str, definition: &str) -> Plain {
+    let (target, definition) = (target.to_owned(), definition.to_owned());
+    Plain {
+        oid: 95,
+        level: 0,
+        kind,
+        name: Name::new("s", name),
+        target,
+        operands: Vec::new(),
+        definition,
+        blocked: false,
+    }
+}
+
+#[track_caller]
+fn assert_between_plain(before: &Plain, after: Plain, expected: &[&str]) {
+    let with = |of: &Plain| Image { plain: vec![of.clone()], ..image() };
+    assert_between(&with(before), &with(&after), MAJOR, expected);
+}
+
+#[test]
+fn what_is_only_a_statement_is_altered_where_that_is_possible() {
+    let text = "CREATE TEXT SEARCH CONFIGURATION s.c (PARSER = p);\nALTER TEXT SEARCH CONFIGURATION s.c ADD MAPPING FOR word WITH d";
+    let before = plain(PlainKind::Configuration, "c", "s.c", text);
+    assert_between_plain(
+        &before,
+        before.named(&Name::new("z", "e")),
+        &["ALTER TEXT SEARCH CONFIGURATION s.c SET SCHEMA z", "ALTER TEXT SEARCH CONFIGURATION z.c RENAME TO e"],
+    );
+    let changed = |from: &str, to: &str| Plain { definition: before.definition.replace(from, to), ..before.clone() };
+    let alter = "ALTER TEXT SEARCH CONFIGURATION s.c";
+    assert_between_plain(
+        &before,
+        changed("word WITH d", "host WITH e"),
+        &[&format!(
+            "DO 'BEGIN\n{alter} DROP MAPPING IF EXISTS FOR host, word;\n{alter} ADD MAPPING FOR host WITH e;\nEND'"
+        )],
+    );
+    let anew = changed("PARSER = p", "PARSER = q");
+    let expected = format!("DO 'BEGIN\nDROP TEXT SEARCH CONFIGURATION s.c;\n{};\nEND'", anew.definition);
+    assert_between_plain(&before, anew, &[&expected]);
+
+    let text = "CREATE TEXT SEARCH DICTIONARY s.d (TEMPLATE = simple, stopwords = 'english', accept = 'f')";
+    let before = plain(PlainKind::Dictionary, "d", "s.d", text);
+    let after = Plain { definition: text.replace("stopwords = 'english', ", ""), ..before.clone() };
+    assert_between_plain(&before, after, &["ALTER TEXT SEARCH DICTIONARY s.d (stopwords, accept = 'f')"]);
+
+    let text = "CREATE OPERATOR s.+ (FUNCTION = s.f, LEFTARG = s.a, RIGHTARG = s.a)";
+    let before = plain(PlainKind::Operator, "+", "s.+ (s.a, s.a)", text);
+    let after = Plain { definition: text.replace("s.a)", "s.a, JOIN = eqjoinsel)"), ..before.clone() };
+    assert_between_plain(&before, after, &["ALTER OPERATOR s.+ (s.a, s.a) SET (RESTRICT = NONE, JOIN = eqjoinsel)"]);
+    let mut other = before.clone();
+    let operand = Operand { shown: "s.a".to_owned(), of: Some((Class::Type, 7)) };
+    other.operands = vec![operand.clone(), operand];
+    other.respell(&|_| Some(Name::new("s", "b")));
+    assert_eq!(other.definition, text.replace("s.a", "s.b"));
+    let dropped = Image { plain: vec![other], ..image() };
+    assert_between(&dropped, &image(), MAJOR, &["DROP OPERATOR s.+ (s.b, s.b)"]);
+}
+
+/// It may not have been made anew: nothing of what was said about it is said twice, or lost.
+#[test]
+fn what_is_made_anew_keeps_its_comment() {
+    let cast = |function: &str| {
+        let text = format!("CREATE CAST (s.a AS text) WITH FUNCTION {function}");
+        let comments = [((Class::Cast, 95, 0), "c".to_owned())].into();
+        Image { plain: vec![plain(PlainKind::Cast, "a", "(s.a AS text)", &text)], comments, ..image() }
+    };
+    let anew = "DO 'BEGIN\nDROP CAST (s.a AS text);\nCREATE CAST (s.a AS text) WITH FUNCTION g;\nEND'";
+    assert_between(&cast("f"), &cast("g"), MAJOR, &[anew, "COMMENT ON CAST (s.a AS text) IS 'c'"]);
 }
 
 #[test]
