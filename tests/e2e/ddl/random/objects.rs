@@ -59,7 +59,8 @@ fn world(name: &'static str, statement: fn(&mut Rng) -> String, worker: Worker) 
              CREATE TRIGGER g1 BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION f1(); \
              CREATE VIEW v1 AS SELECT id, v || '1' AS w FROM a; CREATE VIEW v2 AS SELECT w FROM v1; \
              CREATE MATERIALIZED VIEW m1 AS SELECT id, ref FROM a; CREATE AGGREGATE ag1(int) (SFUNC = int4pl, STYPE = int); \
-             CREATE TEXT SEARCH CONFIGURATION ts1 (COPY = simple); CREATE CAST (e1 AS int) WITH INOUT; \
+             CREATE FUNCTION of_a(a, int) RETURNS boolean LANGUAGE sql AS 'SELECT true'; CREATE TEXT SEARCH CONFIGURATION ts1 (COPY = simple); \
+             CREATE OPERATOR |> (LEFTARG = a, RIGHTARG = int, FUNCTION = of_a); CREATE CAST (e1 AS int) WITH INOUT; \
              INSERT INTO a SELECT n, n, n FROM generate_series(1, 100) n; INSERT INTO r SELECT n, 1, n FROM generate_series(1, 100) n",
         statement,
         worker,
@@ -206,17 +207,26 @@ fn of_code(rng: &mut Rng) -> String {
     }
 }
 
-/// What is nothing but a statement.
+/// What is nothing but a statement. Nothing on the source keeps a table whose row type a function is about to take: that is up to us.
 fn of_rare(rng: &mut Rng) -> String {
-    let n = rng.between(1, 3);
-    match rng.between(0, 8) {
+    let (table, n) = (*rng.pick(&TABLES), rng.between(1, 3));
+    match rng.between(0, 13) {
         0 | 1 => format!("CREATE AGGREGATE ag{n}(int) (SFUNC = int4pl, STYPE = int)"),
         2 => format!("DROP AGGREGATE ag{n}(int)"),
-        3 => format!("CREATE TEXT SEARCH CONFIGURATION ts{n} (COPY = simple)"),
-        4 => format!("ALTER TEXT SEARCH CONFIGURATION ts{n} ALTER MAPPING FOR word WITH english_stem"),
-        5 => format!("DROP TEXT SEARCH CONFIGURATION ts{n}"),
-        6 => format!("ALTER TEXT SEARCH CONFIGURATION ts{n} RENAME TO ts{}", 1 + n % 3),
-        7 => "CREATE CAST (e1 AS int) WITH INOUT".to_owned(),
+        3 => format!(
+            "LOCK TABLE {table} IN ACCESS SHARE MODE; CREATE FUNCTION of_{table}({table}, int) RETURNS boolean LANGUAGE sql AS 'SELECT true'"
+        ),
+        4 => format!(
+            "LOCK TABLE {table} IN ACCESS SHARE MODE; CREATE OPERATOR |> (LEFTARG = {table}, RIGHTARG = int, FUNCTION = of_{table})"
+        ),
+        5 => format!("DROP OPERATOR |> ({table}, int)"),
+        6 => format!("DROP FUNCTION of_{table}({table}, int) CASCADE"),
+        7 => format!("COMMENT ON OPERATOR |> ({table}, int) IS 'n{n}'"),
+        8 => format!("CREATE TEXT SEARCH CONFIGURATION ts{n} (COPY = simple)"),
+        9 => format!("ALTER TEXT SEARCH CONFIGURATION ts{n} ALTER MAPPING FOR word WITH english_stem"),
+        10 => format!("DROP TEXT SEARCH CONFIGURATION ts{n}"),
+        11 => format!("ALTER TEXT SEARCH CONFIGURATION ts{n} RENAME TO ts{}", 1 + n % 3),
+        12 => "CREATE CAST (e1 AS int) WITH INOUT".to_owned(),
         _ => "DROP CAST (e1 AS int)".to_owned(),
     }
 }
