@@ -1,7 +1,7 @@
 //! What a task has applied of the source's definitions, kept where it was applied and changed in the transactions that apply it: after
 //! any crash it is what the destination has.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::json;
 
@@ -14,6 +14,7 @@ use crate::schema::deparse::postgres::{Foreign, there};
 use crate::schema::image::{Class, Name, Table};
 use crate::schema::model::{Kept, Known, Standing};
 use crate::schema::scope::Object;
+use crate::schema::spelling::TypeNames;
 
 /// A command of the source, and what became of it here.
 pub struct CommandDone<'a> {
@@ -82,7 +83,36 @@ impl Destination {
     /// Everything that the task has applied.
     pub fn whole_model(&mut self, task_id: &str) -> Result<Vec<(Object, Known)>> {
         let sql = format!("SELECT {COLUMNS} FROM courier_applied.object WHERE task_id = $1::uuid ORDER BY class, oid");
-        self.connection.query(&sql, &[Some(task_id)])?.iter().map(known).collect()
+        self.spelled(task_id, &sql, &[Some(task_id)])
+    }
+
+    /// Signed with types under the names that these have there: a type gets another one without a word about what is signed with it.
+    fn spelled(&mut self, task_id: &str, sql: &str, parameters: &[Option<&str>]) -> Result<Vec<(Object, Known)>> {
+        let rows = self.connection.query(sql, parameters)?;
+        let mut found: Vec<(Object, Known)> = rows.iter().map(known).collect::<Result<_>>()?;
+        let signed: BTreeSet<Object> = found.iter().flat_map(|(_, known)| known.kept.image.operands()).collect();
+        let types = self.type_names(task_id, signed)?;
+        found.iter_mut().for_each(|(_, known)| types.spell(&mut known.kept.image));
+        Ok(found)
+    }
+
+    /// What those of the types are called that the model has.
+    pub fn type_names(&mut self, task_id: &str, types: impl IntoIterator<Item = Object>) -> Result<TypeNames> {
+        let types: Vec<Object> = types.into_iter().collect();
+        if types.is_empty() {
+            return Ok(TypeNames::default());
+        }
+        let [classes, oids] = addresses(&types);
+        let sql = "SELECT class, oid, schema_name, name FROM courier_applied.object WHERE task_id = $1::uuid AND (class, oid) IN \
+                   (SELECT w.class, w.oid FROM ROWS FROM (pg_catalog.unnest($2::oid[]), pg_catalog.unnest($3::oid[])) AS w(class, oid))";
+        let rows = self.connection.query(sql, &[Some(task_id), Some(&classes), Some(&oids)])?;
+        let named = |row: &Row| {
+            let Some(class) = Class::of(row.parse("class")?) else { return Ok(None) };
+            let name = Name::new(row.opt("schema_name").unwrap_or_default(), row.text("name")?);
+            Ok(Some(((class, row.parse("oid")?), name)))
+        };
+        let names = rows.iter().map(named).filter_map(Result::transpose).collect::<Result<Vec<_>>>()?;
+        Ok(TypeNames::of(names))
     }
 
     /// Those of the objects that the model has.
@@ -92,7 +122,7 @@ impl Destination {
             "SELECT {COLUMNS} FROM courier_applied.object WHERE task_id = $1::uuid AND (class, oid) IN \
              (SELECT w.class, w.oid FROM ROWS FROM (pg_catalog.unnest($2::oid[]), pg_catalog.unnest($3::oid[])) AS w(class, oid)) ORDER BY class, oid"
         );
-        self.connection.query(&sql, &[Some(task_id), Some(&classes), Some(&oids)])?.iter().map(known).collect()
+        self.spelled(task_id, &sql, &[Some(task_id), Some(&classes), Some(&oids)])
     }
 
     /// Objects of a class in the model that have one of these names.
@@ -105,8 +135,7 @@ impl Destination {
              ORDER BY oid"
         );
         let class = class.oid().to_string();
-        let parameters = [Some(task_id), Some(&schemas), Some(&tables), Some(&class)];
-        self.connection.query(&sql, &parameters)?.iter().map(known).collect()
+        self.spelled(task_id, &sql, &[Some(task_id), Some(&schemas), Some(&tables), Some(&class)])
     }
 
     /// Tables that have left and may have one of the names: a relation's in one of the schemas, or one of extended statistics.
@@ -143,7 +172,7 @@ impl Destination {
         let sql = format!(
             "SELECT {COLUMNS} FROM courier_applied.object WHERE task_id = $1::uuid AND schema_name = $2 ORDER BY class, oid"
         );
-        self.connection.query(&sql, &[Some(task_id), Some(schema)])?.iter().map(known).collect()
+        self.spelled(task_id, &sql, &[Some(task_id), Some(schema)])
     }
 
     /// Tables of the model, in the order of their names.

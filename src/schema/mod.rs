@@ -32,6 +32,7 @@ pub mod plan;
 #[cfg(test)]
 pub mod samples;
 pub mod scope;
+pub mod spelling;
 
 pub use deparse::SchemaSql;
 pub use kind::{Kind, Section};

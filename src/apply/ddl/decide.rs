@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::called::{Called, Named};
 use super::leave::{applied_code, is_applied, is_refreshed, keep_rules, kind_of, left_by_policy};
-use super::signed::TypeNames;
 use crate::logicalrep::{CopySnapshot, TableName};
 use crate::schema::apart::{apart, together};
 use crate::schema::captured::{Captured, Owned, Taker, Trust};
@@ -16,6 +15,7 @@ use crate::schema::governed::{Frozen, Governed, KindPolicy, Policies, freeze};
 use crate::schema::image::{Class, Image, Name, Schema, Table, View};
 use crate::schema::model::{Kept, Known, Standing, Witness, is_shown};
 use crate::schema::scope::Object;
+use crate::schema::spelling::TypeNames;
 
 /// What a task knows, as far as a command concerns it.
 pub struct ModelBefore {
@@ -23,17 +23,10 @@ pub struct ModelBefore {
     /// The tables that are followed, by their OIDs.
     pub followed: HashSet<u32>,
     /// What types are called there.
-    types: TypeNames,
+    pub types: TypeNames,
 }
 
 impl ModelBefore {
-    /// With the names that types have there, and `types` besides those that it has itself.
-    pub fn of(mut model: BTreeMap<Object, Known>, followed: HashSet<u32>, mut types: TypeNames) -> ModelBefore {
-        types.learn(&model);
-        model.values_mut().for_each(|of| types.call(&mut of.kept.image));
-        ModelBefore { model, followed, types }
-    }
-
     /// Has the object come into the model with what this transaction did?
     pub fn has_seen(&self, object: &Object, xid: u64) -> Result<bool, String> {
         self.model.get(object).map_or(Ok(false), |known| is_shown(&known.base, xid))
@@ -157,8 +150,8 @@ pub fn decide(
     move_along(said, &renamed, &mut known, &names, &mut decided)?;
     leave_schemas(&touched, &mut decided);
     known.types.learn(&decided.store);
-    known.types.call(&mut decided.after);
-    decided.store.values_mut().for_each(|of| known.types.call(&mut of.kept.image));
+    known.types.spell(&mut decided.after);
+    decided.store.values_mut().for_each(|of| known.types.spell(&mut of.kept.image));
     // Parents and the like: there, and as they are.
     let rest = together(known.model.values().map(|known| &known.kept));
     decided.before.extend(&rest);
@@ -381,7 +374,7 @@ fn drops(
         before.kept.image.routines.iter_mut().for_each(|routine| routine.is_called(&dropped.identity));
         before.kept.image.plain.iter_mut().for_each(|plain| plain.is_called(&dropped.identity));
         // That is for types of which the task knows nothing.
-        known.types.call(&mut before.kept.image);
+        known.types.spell(&mut before.kept.image);
         let kind = kind_of(&before.kept).or(before.kept.image.tables.first().map(|_| Governed::DropTable));
         let name = before.kept.qualified();
         let policy = kind.map_or(KindPolicy::Replicate, |kind| (said.policies)(kind, &name));

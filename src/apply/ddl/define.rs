@@ -65,6 +65,8 @@ pub fn define(destination: &mut Destination, trust: &Trust, tables: &[u32], at: 
         kept.keep_owners(known.get(object).map(|known| &known.kept));
     }
     keep_names(&mut described, &known);
+    let types = destination.type_names(task_id, image.operands())?;
+    described.values_mut().for_each(|kept| types.spell(&mut kept.image));
     let (schema, name) = described.get(&(Class::Relation, at.oid)).map(Kept::name).unwrap_or_default();
     let name = TableName::new(schema.unwrap_or_default(), name);
     let others: HashSet<&Object> = known.keys().filter(|object| !described.contains_key(object)).collect();

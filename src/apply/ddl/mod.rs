@@ -33,7 +33,6 @@ use std::time::Instant;
 
 use self::decide::{Decided, ModelBefore, Said, decide};
 use self::done::Done;
-use self::signed::TypeNames;
 use super::applier::Applier;
 use super::definitions::RowsAnew;
 use crate::destination::aside::{LeftBy, Pending};
@@ -43,7 +42,7 @@ use crate::logicalrep::{CopySnapshot, TableName, Transaction};
 use crate::schema::aside::Aside;
 use crate::schema::captured::{Captured, Taker};
 use crate::schema::deparse::postgres::{self, Emptying};
-use crate::schema::image::{Class, Name, Table};
+use crate::schema::image::{Class, Image, Name, Table};
 use crate::schema::model::{Known, Standing};
 use crate::schema::scope::Object;
 use crate::select::{Selection, leftovers};
@@ -399,13 +398,10 @@ fn model(
         known.extend(destination.model_of(task_id, &parents)?);
     }
     aside::know(destination, task_id, &mut known, pending)?;
-    let mut types = TypeNames::default();
-    let signed: BTreeSet<Object> = signed::operands(image, &known).filter(|of| !known.contains_key(of)).collect();
-    if !signed.is_empty() {
-        let signed: Vec<Object> = signed.into_iter().collect();
-        types.learn(destination.model_of(task_id, &signed)?.iter().map(|(object, known)| (object, known)));
-    }
-    Ok(ModelBefore::of(known, followed, types))
+    let signed: BTreeSet<Object> =
+        known.values().map(|known| &known.kept.image).chain([image]).flat_map(Image::operands).collect();
+    let types = destination.type_names(task_id, signed)?;
+    Ok(ModelBefore { model: known, followed, types })
 }
 
 /// What some other tool has made for itself, under names that the patterns fit: tables, and the functions of its event triggers.

@@ -1,35 +1,14 @@
-//! Functions, aggregates, operators and casts as they are called on the destination, by the names that their types have there. The model and a
-//! command know these names as they were at some moment before, or at one beside, on the source. Pure.
+//! What code of a command needs, as the destination calls it. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::leave::is_applied;
 use crate::schema::deparse::postgres::Foreign;
-use crate::schema::image::{Class, Image, Name, Operand};
+use crate::schema::image::Operand;
 use crate::schema::model::{Kept, Known};
 use crate::schema::scope::Object;
 
-/// What relations and types are called.
-#[derive(Debug, Default)]
-pub(super) struct TypeNames(HashMap<Object, Name>);
-
-impl TypeNames {
-    pub(super) fn learn<'a>(&mut self, objects: impl IntoIterator<Item = (&'a Object, &'a Known)>) {
-        let types = objects.into_iter().filter(|(object, _)| matches!(object.0, Class::Type | Class::Relation));
-        self.0.extend(types.map(|(object, known)| (*object, known.kept.qualified())));
-    }
-
-    pub(super) fn call(&self, image: &mut Image) {
-        image.respell(&|object| self.0.get(object).cloned());
-    }
-}
-
-/// The types that code is signed with.
-pub(super) fn operands<'a>(image: &'a Image, model: &'a BTreeMap<Object, Known>) -> impl Iterator<Item = Object> + 'a {
-    image.operands().chain(model.values().flat_map(|known| known.kept.image.operands()))
-}
-
-/// What code of a command needs, as the destination calls what of that is the task's own.
+/// What of that is the task's own may have got another name, or its types.
 pub(super) fn causes(causes: &[(Object, Foreign)], model: &BTreeMap<Object, Known>) -> Vec<(Object, Foreign)> {
     let called = |(object, foreign): &(Object, Foreign)| {
         let known = model.get(object).filter(|known| is_applied(known));

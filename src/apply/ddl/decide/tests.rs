@@ -10,7 +10,7 @@ fn before() -> ModelBefore {
     let kept = Kept { image: Image { tables: vec![table(10, "t")], ..Image::default() }, ..Kept::default() };
     let known = Known { standing: Standing::Followed, base: "90:90:".to_owned(), kept };
     let model = BTreeMap::from([((Class::Relation, 10), known)]);
-    ModelBefore::of(model, HashSet::from([10]), TypeNames::default())
+    ModelBefore { model, followed: HashSet::from([10]), types: TypeNames::default() }
 }
 
 /// One that it does not follow.
