@@ -417,9 +417,9 @@ fn promises_of_security_have_tests() {
     let (mut problems, mut promises) = (Vec::new(), 0);
     for line in section.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| who ")) {
         promises += 1;
-        let named = line.rsplit('`').nth(1).and_then(|name| name.split_once("::"));
+        let named = line.rsplit('`').nth(1).and_then(|name| name.rsplit_once("::"));
         let exists = named.is_some_and(|(module, test)| {
-            let file = project.join("tests/e2e").join(format!("{module}.rs"));
+            let file = project.join("tests/e2e").join(format!("{}.rs", module.replace("::", "/")));
             fs::read_to_string(file).is_ok_and(|code| code.contains(&format!("#[test]\nfn {test}()")))
         });
         if !exists {

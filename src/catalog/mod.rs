@@ -1,5 +1,6 @@
 //! Our own tables and the source's catalogs, as typed rows. Runs inside a transaction of the caller.
 
+pub mod code_schemas;
 pub mod commands;
 pub mod connection;
 pub mod coverage;

@@ -13,7 +13,7 @@ impl Destination {
     }
 
     pub fn ask_definition(&mut self, question: &SchemaSql) -> Result<Vec<Row>> {
-        self.connection.exec(question.as_str())
+        self.ask_plainly(|connection| connection.exec(question.as_str()))
     }
 
     /// Asks several questions at once, each under a number of the caller's: the answers in the order they come. (One
@@ -24,14 +24,14 @@ impl Destination {
     ) -> Result<Vec<(usize, Option<String>)>> {
         let parts: Vec<String> =
             questions.map(|(n, question)| format!("SELECT {n}, a.answer FROM ({question}) AS a(answer)")).collect();
-        let rows = self.connection.exec(&parts.join(" UNION ALL "))?;
+        let rows = self.ask_plainly(|connection| connection.exec(&parts.join(" UNION ALL ")))?;
         rows.iter().map(|row| Ok((row.parse(0)?, row.opt_string(1)))).collect()
     }
 
     /// Asks questions with one answer each, yes or no, in one statement.
     pub fn ask_whether<'a>(&mut self, questions: impl Iterator<Item = &'a SchemaSql>) -> Result<Vec<bool>> {
         let questions: Vec<String> = questions.map(|question| format!("({question})")).collect();
-        let rows = self.connection.exec(&format!("SELECT {}", questions.join(", ")))?;
+        let rows = self.ask_plainly(|connection| connection.exec(&format!("SELECT {}", questions.join(", "))))?;
         let Some(row) = rows.first() else { return Ok(vec![false; questions.len()]) };
         (0..questions.len()).map(|at| row.bool(at)).collect()
     }

@@ -1,7 +1,7 @@
 //! Where a task's sessions on the destination go, and as whom.
 
 use super::{Destination, Purpose, SessionOptions};
-use crate::catalog::{Task, connection};
+use crate::catalog::{Task, code_schemas, connection};
 use crate::error::Result;
 use crate::libpq::Parameters;
 use crate::pg::{encoding, latch, xact};
@@ -10,6 +10,7 @@ use crate::pg::{encoding, latch, xact};
 pub struct Endpoint {
     parameters: Parameters,
     task: String,
+    code_schemas: Vec<String>,
     password_required: bool,
 }
 
@@ -19,6 +20,7 @@ impl Endpoint {
         Ok(Endpoint {
             parameters: connection::parameters(task.owner, task.server)?,
             task: task.name.clone(),
+            code_schemas: code_schemas::of_database()?,
             password_required: !xact::is_superuser(task.owner),
         })
     }
@@ -37,10 +39,16 @@ impl Endpoint {
         self.parameters.alter_server("dbname", "...")
     }
 
+    /// Lets a session of [`Purpose::Schema`] find code in schemas that are there only now.
+    pub fn look_again(&self, destination: &mut Destination) -> Result<()> {
+        destination.begin_code_path(&self.code_schemas)
+    }
+
     pub fn open(&self, purpose: Purpose) -> Result<Destination> {
         let session = SessionOptions {
             parameters: &self.parameters,
             task: &self.task,
+            code_schemas: &self.code_schemas,
             encoding: encoding::sent_as(),
             password_required: self.password_required,
         };

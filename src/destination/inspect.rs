@@ -10,6 +10,11 @@ const AT_ONCE: usize = 500;
 
 impl Destination {
     /// Before PostgreSQL 13 the questions cannot be asked.
+    /// As `server_version_num` has it.
+    pub fn server_version(&self) -> i32 {
+        self.connection.server_version()
+    }
+
     pub fn is_too_old(&self) -> bool {
         self.connection.server_version() < 130_000
     }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `endpoint.rs`, `claimant.rs` | where a task's sessions go, and what this server says of itself there |
 //! | `session.rs` | opening a session: settings that make data mean the same on both sides, the replica role |
+//! | `code_path.rs` | where a session looks for what code of users names |
 //! | `stream.rs` | a session while changes go through it |
 //! | `dialect/` | the statements of the stream, one function for each kind |
 //! | `progress.rs` | how far the destination is, in memory and in the helper tables |
@@ -28,6 +29,7 @@ pub mod aside;
 mod catalog;
 mod claim;
 mod claimant;
+pub mod code_path;
 mod conflicts;
 mod definitions;
 pub mod detach;

@@ -1,7 +1,7 @@
 //! A session on the destination: settings that make data mean the same on both sides, and what its user may do.
 
 use super::dialect::{Dialect, POSTGRES};
-use super::{Connection, refuse_shared, table};
+use super::{Connection, code_path, refuse_shared, table};
 use crate::error::{Error, Result, sqlstate};
 use crate::libpq::{Parameters, WaitFn};
 use crate::logicalrep::names::{quote_ident, quote_literal};
@@ -18,8 +18,10 @@ pub const THIS_DATABASE: &str = "SELECT pg_catalog.to_char(pg_catalog.pg_postmas
 /// What the session is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Schema, prechecks, verification, sequences.
+    /// Prechecks, verification, sequences.
     Control,
+    /// Creates tables and their parts.
+    Schema,
     /// Bulk load.
     Copy,
     /// The stream of changes.
@@ -34,12 +36,16 @@ pub struct Destination {
     pub replica_role: bool,
     /// Are commands of the source applied through it? For what is said to people.
     pub applies_commands: bool,
+    /// The session's `search_path`, if it is another one than that of the server's own schema: see [`code_path`].
+    pub(super) code_path: Option<String>,
 }
 
 pub struct SessionOptions<'a> {
     pub parameters: &'a Parameters,
     /// Shown on the destination, after "pg_courier: ".
     pub task: &'a str,
+    /// Where sessions that run code of users look for what it names, if nobody else can put something there.
+    pub code_schemas: &'a [String],
     /// The encoding in which text is sent.
     pub encoding: &'static str,
     /// The owner of the task is no superuser: see [`Parameters::for_ordinary_role`].
@@ -74,8 +80,15 @@ impl Destination {
             )?;
         }
         let_locks_go(&mut connection)?;
-        let replica_role = purpose != Purpose::Control && may_set_replica_role(&mut connection, "false")?;
-        Ok(Destination { connection, dialect: &POSTGRES, replica_role, applies_commands: false })
+        let moves_rows = matches!(purpose, Purpose::Copy | Purpose::Apply);
+        let replica_role = moves_rows && may_set_replica_role(&mut connection, "false")?;
+        let code_path = match purpose {
+            Purpose::Control => None,
+            Purpose::Schema | Purpose::Copy | Purpose::Apply => {
+                code_path::begin(&mut connection, session.code_schemas)?
+            }
+        };
+        Ok(Destination { connection, dialect: &POSTGRES, replica_role, applies_commands: false, code_path })
     }
 
     /// What is said to it while changes are applied.
@@ -138,7 +151,7 @@ fn settings(session: &SessionOptions<'_>, purpose: Purpose, server_version: i32)
     let mut settings = vec![
         ("application_name", format!("pg_courier: {}", session.task)),
         ("client_encoding", session.encoding.to_owned()),
-        ("search_path", "pg_catalog, pg_temp".to_owned()),
+        ("search_path", code_path::PLAIN.to_owned()),
         ("statement_timeout", "0".to_owned()),
         ("lock_timeout", "0".to_owned()),
         ("idle_in_transaction_session_timeout", "0".to_owned()),

@@ -123,7 +123,8 @@ const TYPES: &str = "WITH RECURSIVE w AS MATERIALIZED ( \
        JOIN pg_catalog.pg_constraint AS k ON k.contypid = d.type AND NOT k.convalidated AND d.type <> 0) \
      SELECT c.name, c.attname, t.oid, t.typtype = 'e' AS is_enum, \
        CASE WHEN EXISTS (SELECT FROM lenient AS l WHERE l.oid = c.oid AND l.attnum = c.attnum) THEN \
-         (SELECT pg_catalog.format_type(o.type, NULL) FROM of_column AS o \
+         (SELECT pg_catalog.format('%I.%I', n.nspname, d.typname) FROM of_column AS o \
+          JOIN pg_catalog.pg_type AS d ON d.oid = o.type JOIN pg_catalog.pg_namespace AS n ON n.oid = d.typnamespace \
           WHERE o.oid = c.oid AND o.attnum = c.attnum AND o.depth = 0) END AS lenient \
      FROM of_column AS c JOIN pg_catalog.pg_type AS t ON t.oid = c.type AND t.typtype <> 'd'";
 

@@ -65,8 +65,13 @@ pub fn try_connection(parameters: &Parameters, password_required: bool) -> Resul
             }
         }
     }
-    let session =
-        SessionOptions { parameters, task: "connection test", encoding: encoding::sent_as(), password_required };
+    let session = SessionOptions {
+        parameters,
+        task: "connection test",
+        code_schemas: &[],
+        encoding: encoding::sent_as(),
+        password_required,
+    };
     match Destination::open(&session, Purpose::Control, latch::wait_sockets) {
         Ok(mut destination) => {
             let may_be_replica = check_session(&mut destination, &mut steps)?;

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use serde::Serialize;
 use serde_json::json;
 
 use crate::catalog::select::SelectedTables;
@@ -102,7 +103,7 @@ impl Subject {
 pub struct Facts(serde_json::Value);
 
 impl Facts {
-    pub fn learn(&mut self, name: &str, value: bool) {
+    pub fn learn(&mut self, name: &str, value: impl Serialize) {
         self.0[name] = json!(value);
     }
 

@@ -67,6 +67,7 @@ impl Check<'_> {
             }
             return self.add("destination_version", None, None, Some("It is older than PostgreSQL 13.".to_owned()));
         }
+        self.called_functions(session)?;
         let facts = self.facts.text();
         let schemas = schemas(&tables)?;
         session.without_jit()?;

@@ -187,8 +187,8 @@ fn way_out(item: &Item, state: &str) -> Option<String> {
         ),
         (_, "42883" | "42704" | "42P01") => Some(
             "Something that the definition needs is not on the destination, or the body of a function names it without \
-             its schema, which this session (search_path = pg_catalog) does not find. Create it there, or give that function \
-             a SET search_path of its own on both sides; then SELECT courier.resume({task});"
+             its schema, which this session does not find: it looks into pg_catalog and into those schemas of the source database's \
+             search_path in which nobody else may create there. Create it, or give that function a SET search_path of its own on both sides; then SELECT courier.resume({task});"
                 .to_owned(),
         ),
         _ => None,

@@ -8,14 +8,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::catalog::code_schemas;
 use crate::catalog::coverage::{self, Gap};
 use crate::catalog::tables::{self, TaskTable};
 use crate::catalog::{Stage, Task, Wanted};
 use crate::destination::fingerprint::{Fingerprint, Question};
-use crate::destination::{Destination, Endpoint, Purpose, data_settings};
+use crate::destination::{Destination, Endpoint, Purpose, code_path, data_settings};
 use crate::error::{Error, Result};
 use crate::logicalrep::Row;
-use crate::logicalrep::array::oid_array;
+use crate::logicalrep::array::{oid_array, text_array};
 use crate::logicalrep::names::{quote_literal, quote_qualified};
 use crate::pg::{encoding, spi, xact};
 use crate::source::{self, Asker, Source};
@@ -83,7 +84,8 @@ impl Side {
 /// `catch_up` lets the destination have what was committed until then.
 pub fn compare_all(task: &Task, mut catch_up: impl FnMut() -> Result<()>) -> Result<Vec<Verdict>> {
     let destination = Endpoint::of(task)?.open(Purpose::Control)?;
-    let mut comparison = Comparison { source: source::of(task), destination, utf8: false, task };
+    let mut comparison =
+        Comparison { source: source::of(task), destination, utf8: false, code_schemas: Vec::new(), task };
     comparison.utf8 = comparison.encodings_differ()?;
     let (mut verdicts, mut same) = (Vec::new(), Vec::new());
     let streaming = task.wanted == Wanted::Running && !task.failed && task.stage >= Stage::CatchingUp;
@@ -130,6 +132,8 @@ struct Comparison<'a> {
     destination: Destination,
     /// Have the databases different encodings?
     utf8: bool,
+    /// Where both sides look for what has no schema, beside the server's own: nowhere, unless a table asks for it.
+    code_schemas: Vec<String>,
     task: &'a Task,
 }
 
@@ -140,13 +144,25 @@ impl Comparison<'_> {
 
     /// Runs a query on the source, printing values as the destination's session does.
     fn on_source(&mut self, question: &Question) -> Result<Vec<Row>> {
-        let settings: Vec<_> = data_settings().collect();
+        let path = code_path::path(self.code_schemas.iter().map(String::as_str));
+        let mut settings: Vec<(&str, &str)> = data_settings().collect();
+        settings.push(("search_path", &path));
         self.source.ask_printed(&settings, question.text())
+    }
+
+    fn on_destination(&mut self, question: &Question) -> Result<Vec<Row>> {
+        if self.code_schemas.is_empty() {
+            return self.destination.answer(question);
+        }
+        self.destination.with_code_path(&self.code_schemas, |destination| destination.answer(question))
     }
 
     /// What concerns this table only is its line.
     fn try_to_compare(&mut self, table: &TaskTable) -> Result<Verdict> {
-        xact::attempt(|| self.compare(table)).or_else(|error| {
+        let compared = xact::attempt(|| self.compare(table)).or_else(|error| {
+            if misses_a_name(&error) { self.compare_looking_for_code(table, error) } else { Err(error) }
+        });
+        compared.or_else(|error| {
             if !concerns_one_table(&error) {
                 return Err(error);
             }
@@ -154,6 +170,23 @@ impl Comparison<'_> {
             let text = parts.into_iter().flatten().collect::<Vec<_>>().join("\n");
             Ok(Verdict { error: Some(text), ..Verdict::of(table.shown()) })
         })
+    }
+
+    /// The same where code that the table calls finds what it names, as sessions of the database do, on both sides: the planner
+    /// looks into it. What is open to others stays out, so `why_not` may be the last word.
+    fn compare_looking_for_code(&mut self, table: &TaskTable, why_not: Error) -> Result<Verdict> {
+        let mut schemas = code_schemas::of_database()?;
+        let here = self.source.ask(Asker::Owner, code_path::QUESTION, &[Some(&text_array(&schemas))])?;
+        for side in [code_path::read(&here)?, self.destination.code_schemas(&schemas)?] {
+            schemas.retain(|name| side.iter().any(|schema| schema.name == *name && schema.open_to.is_none()));
+        }
+        if schemas.is_empty() {
+            return Err(why_not);
+        }
+        self.code_schemas = schemas;
+        let compared = xact::attempt(|| self.compare(table));
+        self.code_schemas.clear();
+        compared
     }
 
     fn compare(&mut self, table: &TaskTable) -> Result<Verdict> {
@@ -166,7 +199,7 @@ impl Comparison<'_> {
         let while_comparing = |error: Error| error.context(format!("While comparing {}.", table.shown()));
         let [here, there] = [&shape.here, &shape.there].map(|side| self.rows_of(side).of_table());
         verdict.source = Some(read_digest(&self.on_source(&here).map_err(while_comparing)?)?);
-        verdict.destination = match self.destination.answer(&there) {
+        verdict.destination = match self.on_destination(&there) {
             Ok(rows) => Some(read_digest(&rows)?),
             // No such table or column there: as different as can be.
             Err(error) if matches!(error.sqlstate(), "42P01" | "42703" | "3F000") => None,
@@ -185,13 +218,13 @@ impl Comparison<'_> {
     fn differing_keys(&mut self, shape: &Shape) -> Result<Vec<String>> {
         let sides = [&shape.here, &shape.there];
         let [here, there] = sides.map(|side| self.rows_of(side).of_buckets());
-        let (ours, theirs) = (by_bucket(self.on_source(&here)?)?, by_bucket(self.destination.answer(&there)?)?);
+        let (ours, theirs) = (by_bucket(self.on_source(&here)?)?, by_bucket(self.on_destination(&there)?)?);
         let differing: BTreeSet<&u16> =
             ours.keys().chain(theirs.keys()).filter(|b| ours.get(*b) != theirs.get(*b)).collect();
         let mut keys = Vec::new();
         for opened in differing.into_iter().take(BUCKETS_OPENED) {
             let [here, there] = sides.map(|side| self.rows_of(side).of_rows(*opened));
-            let (ours, theirs) = (count_rows(self.on_source(&here)?), count_rows(self.destination.answer(&there)?));
+            let (ours, theirs) = (count_rows(self.on_source(&here)?), count_rows(self.on_destination(&there)?));
             let different: BTreeSet<&str> = ours
                 .keys()
                 .chain(theirs.keys())
@@ -216,12 +249,16 @@ fn concerns_one_table(error: &Error) -> bool {
 }
 
 /// The planner looks into the functions of expression indexes, and into their bodies.
+fn misses_a_name(error: &Error) -> bool {
+    matches!(error.sqlstate(), "42883" | "42P01" | "42704")
+}
+
 fn remark(error: &Error, task: &Task) -> Option<String> {
-    matches!(error.sqlstate(), "42883" | "42P01" | "42704").then(|| {
+    misses_a_name(error).then(|| {
         format!(
-            "A function in an expression of the table or of its indexes names something without its schema; sessions of the \
-             task run with search_path = pg_catalog. Give it a SET search_path of its own on both sides: SELECT detail, fix FROM \
-             courier.precheck({}) WHERE item = 'destination_search_path'; has the statements.",
+            "A function in an expression of the table or of its indexes names something without its schema, and neither the server's own \
+             schema has it nor those of the database's search_path in which nobody else may create. Give the function a SET search_path \
+             of its own on both sides: SELECT detail, fix FROM courier.precheck({}) WHERE item LIKE '%search\\_path'; has the statements.",
             quote_literal(&task.name)
         )
     })

@@ -56,7 +56,7 @@ fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>) -> Result<()> {
         Ok((task, endpoint))
     })?;
     super::show_task(&task.name)?;
-    let mut destination = endpoint.open(Purpose::Control)?;
+    let mut destination = endpoint.open(Purpose::Schema)?;
     destination.check_helper_schema()?;
     bgworker::report_activity("waiting for the end of an earlier session");
     while !destination.be_aside(&task.uuid)? {

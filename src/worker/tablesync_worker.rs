@@ -123,8 +123,8 @@ fn explain_unknown_name(error: Error, relation: &Relation) -> Error {
         return error;
     }
     error.hint(
-        "If an index or a check of the table calls it: the task's sessions have search_path = pg_catalog, so let the calling \
-         function say where it looks. SELECT detail, fix FROM courier.precheck({task}) WHERE item = 'destination_search_path'; has \
+        "If an index or a check of the table calls it: the task's sessions look into pg_catalog and into those schemas of the source \
+         database's search_path in which nobody else may create there, so let the calling function say where it looks. SELECT detail, fix FROM courier.precheck({task}) WHERE item = 'destination_search_path'; has \
          these functions, what calls them, and the statement for the destination. Then SELECT courier.resume({task});",
     )
 }

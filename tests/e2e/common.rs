@@ -177,3 +177,7 @@ pub fn omitted(pair: &Pair) -> String {
         ),
     )
 }
+
+pub fn is_ok(pair: &Pair, item: &str) -> bool {
+    findings(pair, item).starts_with("ok")
+}

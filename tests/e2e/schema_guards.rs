@@ -4,16 +4,12 @@
 use pg_courier_tests::pair::DATABASE;
 use pg_courier_tests::{Pair, TaskOptions};
 
-use crate::common::{TASK, assert_mentions, findings, omitted};
+use crate::common::{TASK, assert_mentions, findings, is_ok, omitted};
 
 fn fixes(pair: &Pair, item: &str) -> Vec<String> {
     let sql =
         format!("SELECT fix FROM courier.precheck('{TASK}') WHERE item = '{item}' AND fix IS NOT NULL ORDER BY fix");
     pair.source.rows(DATABASE, &sql).into_iter().flatten().flatten().collect()
-}
-
-fn is_ok(pair: &Pair, item: &str) -> bool {
-    findings(pair, item).starts_with("ok")
 }
 
 /// `start` refuses, and names the item.
@@ -601,7 +597,7 @@ fn rows_that_their_own_check_refuses() {
 }
 
 /// What the catalogs announce of rows and values: names of objects in columns, rows in an extension's tables, and
-/// functions that depend on search_path where the tables are there already.
+/// functions that depend on search_path where the tables are there already, in a schema where everybody may create.
 #[test]
 fn values_that_need_more_than_rows() {
     let pair = Pair::start();
@@ -623,7 +619,8 @@ fn values_that_need_more_than_rows() {
                  CREATE FUNCTION careful(int) RETURNS int LANGUAGE sql IMMUTABLE SET search_path = public AS 'SELECT $1 + one()'; \
                  CREATE TABLE f (id int PRIMARY KEY, k int CHECK (plus_one(k) > 0), g int GENERATED ALWAYS AS (careful(id)) STORED)";
     pair.source.run(DATABASE, there);
-    pair.destination.run(DATABASE, &format!("{there}; ALTER TABLE f OWNER TO courier"));
+    pair.destination
+        .run(DATABASE, &format!("{there}; ALTER TABLE f OWNER TO courier; GRANT CREATE ON SCHEMA public TO PUBLIC"));
     let options = TaskOptions { schema_sync: Some(false), ..Default::default() };
     pair.create_task(DATABASE, TASK, &["f"], &options);
     let found = findings(&pair, "destination_search_path");

@@ -499,7 +499,7 @@ fn row_security_that_is_forced() {
     pair.assert_mirrored(TASK, &["public.t", "public.u"]);
 }
 
-/// An index on a function that finds what it calls by the search_path of whoever writes.
+/// An index on a function that finds what it calls by the search_path of whoever writes, in a schema where everybody may create.
 #[test]
 fn a_function_that_relies_on_the_search_path() {
     let pair = Pair::start();
@@ -508,7 +508,7 @@ fn a_function_that_relies_on_the_search_path() {
     pair.source.run(DATABASE, "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'A')");
     pair.destination.run(
         DATABASE,
-        &format!("{functions}; CREATE TABLE t (id int PRIMARY KEY, v text); CREATE INDEX folded ON t (folded(v)); GRANT ALL ON t TO courier"),
+        &format!("GRANT CREATE ON SCHEMA public TO PUBLIC; {functions}; CREATE TABLE t (id int PRIMARY KEY, v text); CREATE INDEX folded ON t (folded(v)); GRANT ALL ON t TO courier"),
     );
     pair.create_task(DATABASE, TASK, &["public.*"], &following());
     let found = pair.source.value(

@@ -1,7 +1,7 @@
 -- The tables that are on the destination already, or should be. Runs on the destination. $1: the subject, $2: the selected tables as JSON.
 WITH s AS (
     SELECT * FROM pg_catalog.json_to_record($1::json) AS s(
-           schema_sync boolean, full_copy boolean, incremental boolean, commands boolean, needs_replica_role boolean, may_be_replica boolean)
+           schema_sync boolean, full_copy boolean, incremental boolean, commands boolean, needs_replica_role boolean, may_be_replica boolean, code_schemas text[])
 ), w AS MATERIALIZED (
     SELECT w.*, format('%I.%I', w.schema, w.name) AS full_name, c.oid, c.relkind, c.relrowsecurity, c.relforcerowsecurity, c.relowner
       FROM pg_catalog.json_to_recordset($2::json) AS w(schema text, name text, kind "char", columns json, key json, forced boolean)
@@ -120,6 +120,8 @@ SELECT 'destination_search_path', NULL, f.name,
       JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
       JOIN pg_catalog.pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('c', 'internal')
      WHERE NOT s.schema_sync
+       -- The task's sessions look where it is, but for what builds an index from 17 on.
+       AND (n.nspname <> ALL (s.code_schemas) OR v.classid = 'pg_class'::regclass AND current_setting('server_version_num')::integer >= 170000)
        AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS c WHERE c LIKE 'search\_path=%')
        -- A body in the standard's form (14 and later) is bound to objects, not to names.
        AND to_jsonb(p) ->> 'prosqlbody' IS NULL

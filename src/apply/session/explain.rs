@@ -30,8 +30,8 @@ fn retried(error: Error, was_serial: bool) -> Error {
 }
 
 /// What a function or operator that does not exist usually means.
-const SEARCH_PATH: &str = "If an index, a check or a trigger of the table calls it: the task's sessions have search_path = pg_catalog, so let \
-     the calling function say where it looks. SELECT detail, fix FROM courier.precheck({task}) WHERE item = 'destination_search_path'; has \
+const SEARCH_PATH: &str = "If an index, a check or a trigger of the table calls it: the task's sessions look into pg_catalog and into those schemas \
+     of the source database's search_path in which nobody else may create there, so let the calling function say where it looks. SELECT detail, fix FROM courier.precheck({task}) WHERE item = 'destination_search_path'; has \
      these functions, what calls them, and the statement for the destination. If a type is another one than on the source, alter the \
      column. Then SELECT courier.resume({task});";
 

@@ -20,5 +20,6 @@ pub fn destination(script: &Rc<RefCell<Script>>) -> Destination {
         dialect: &FAKE,
         replica_role: true,
         applies_commands: false,
+        code_path: None,
     }
 }

@@ -194,8 +194,9 @@ pub const TABLES: &[Item] = &[
     DESTINATION_TABLES.warning(
         "destination_search_path",
         ExistingTables,
-        "Functions that checks, generated columns, indexes and domains of the tables call have `SET search_path`: sessions of the task run \
-         with `search_path = pg_catalog`, where a body that names tables or functions without a schema does not find them.",
+        "Functions that checks, generated columns, indexes and domains of the tables call have `SET search_path`, or are in a schema that \
+         sessions of the task look into: one of the search_path of the source database in which nobody else may create there. Elsewhere a \
+         body that names tables or functions without a schema does not find them.",
     ),
     DESTINATION_TABLES.warning("destination_rules", ExistingTables, "No rule changes what is written."),
     DESTINATION_TABLES.failed(

@@ -71,8 +71,9 @@ pub const ITEMS: &[Item] = &[
         "search_path",
         SchemaSync,
         "Functions that checks, generated columns, indexes and domains of the tables call find what their bodies name, or have `SET \
-         search_path`: they are created on the destination as they are, and sessions of the task run with `search_path = pg_catalog` \
-         there. Of a body in SQL the server knows: then it is a failure.",
+         search_path`: they are created on the destination as they are. Sessions of the task look there where a session of the database's \
+         owner does on the source (its search_path), but for schemas in which others may create; indexes are built \
+         with the server's own schema from 17 on. Of a body in SQL the server knows whether it finds all: then it is a failure.",
     ),
     OBJECTS.warning("sequence_end", All, "Sequences that have used more than 80 % of their values."),
     OBJECTS.warning("inheritance", All, "Parents and children of an inheritance tree are covered together."),

@@ -109,7 +109,7 @@ impl<'a> Context<'a> {
             Ok((Endpoint::of(task)?, Rc::new(Claimant::of(task, source.as_mut())?)))
         })?;
         claimant.check_source(task)?;
-        let mut destination = endpoint.open(Purpose::Control)?;
+        let mut destination = endpoint.open(Purpose::Schema)?;
         let destination_id = claimant.check_destination(task, &endpoint, &mut destination)?;
         if task.incremental && task.needs_replica_role && !destination.can_be_replica()? {
             return Err(destination.replica_role_error());
@@ -148,7 +148,7 @@ impl<'a> Context<'a> {
     ) -> std::result::Result<T, E> {
         let mut destination = match self.destination.take() {
             Some(destination) => destination,
-            None => self.endpoint.open(Purpose::Control)?,
+            None => self.endpoint.open(Purpose::Schema)?,
         };
         let value = f(self, &mut destination)?;
         self.destination = Some(destination);

@@ -126,7 +126,7 @@ pub fn complete(context: &mut Context<'_>) -> Outcome {
         return Ok(());
     }
     // A session of its own: the other one has been idle for as long as it took to get here.
-    let mut destination = context.endpoint.open(Purpose::Control)?;
+    let mut destination = context.endpoint.open(Purpose::Schema)?;
     context.check_writer(&mut destination)?;
     let items = items_of(task, &mut destination)?;
     context.be_alone(&mut destination)?;
@@ -134,6 +134,8 @@ pub fn complete(context: &mut Context<'_>) -> Outcome {
 }
 
 fn create_post_data(context: &Context<'_>, destination: &mut Destination, items: &[Item], when: When) -> Result<()> {
+    // The task has created schemas, or it has taken long to get here.
+    context.endpoint.look_again(destination)?;
     let there = if context.task.has_model() { IfThere::Adopted } else { IfThere::Compared };
     schema_sync::create_post_data(destination, items, when, there, |item| {
         show(&context.status, &format!("creating {} {}", item.kind, item.object));

@@ -4,6 +4,7 @@ mod code;
 mod during;
 mod grants;
 mod order;
+mod paths;
 mod trust;
 
 use pg_courier_tests::pair::DATABASE;

@@ -44,11 +44,12 @@ impl<'a> Unnested<'a> {
         self.names.push("n".to_owned());
     }
 
-    /// `unnest($1, $2) AS u(c0, c1)`. Only this name without a schema takes several arrays; the session's search_path
-    /// has nothing but `pg_catalog`.
+    /// `unnest($1, $2) AS u(c0, c1)`. Only this name without a schema takes several arrays, and then it is the server's own whatever
+    /// the search_path is.
     pub(super) fn from(&self) -> String {
         let params: Vec<String> = (1..=self.types.len()).map(|n| format!("${n}")).collect();
-        format!("unnest({}) AS u({})", params.join(", "), self.names.join(", "))
+        let own = if params.len() == 1 { "pg_catalog." } else { "" };
+        format!("{own}unnest({}) AS u({})", params.join(", "), self.names.join(", "))
     }
 
     /// Ends the statement as it is.
