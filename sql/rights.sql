@@ -38,6 +38,7 @@ VALUES
     ('FUNCTION', 'courier.capture_task(text)', 'users'),
     ('FUNCTION', 'courier.sweep(text)', 'users'),
     ('FUNCTION', 'courier.adopt(text)', 'users'),
+    ('FUNCTION', 'courier.complete_destination(text, boolean, boolean, text[])', 'users'),
     ('FUNCTION', 'courier.drop_task(text, boolean)', 'users'),
     -- Before a task starts.
     ('FUNCTION', 'courier.precheck(text)', 'users'),

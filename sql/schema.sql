@@ -401,6 +401,13 @@ CREATE FUNCTION courier.adopt(task text) RETURNS void
 COMMENT ON FUNCTION courier.adopt(text) IS
 'Makes this server the one that writes for a task which was refused because the destination belongs to another server (this one is a copy of it, or was moved), the database was upgraded, or the destination is another database than before. Whoever wrote there before is shut out and stops with an error. The task goes on if it was running. If another server wrote last, a warning says up to where: where both were written to since one was copied from the other, compare with courier.verify(). Errors: 55000 the task runs or was never started, its slot is not here, the destination lacks changes that the slot has confirmed.';
 
+CREATE FUNCTION courier.complete_destination(task text, dry_run boolean DEFAULT true, roles boolean DEFAULT false, kinds text[] DEFAULT NULL)
+    RETURNS TABLE(kind text, object text, state text, statement text, detail text)
+    LANGUAGE c VOLATILE
+    AS 'MODULE_PATHNAME', 'complete_destination_wrapper';
+COMMENT ON FUNCTION courier.complete_destination(text, boolean, boolean, text[]) IS
+'What the destination lacks besides the objects that a task creates, in the order in which it is to be made: roles that owners, grants, policies and settings name; owners of all objects; default privileges; settings of the database, and of roles in it; the comment on the database; event triggers, which are created disabled. What is the same has no row. With dry_run => false each statement runs on the destination as the task''s user, in a transaction of its own; roles are made only with roles => true, without passwords and without what only superusers may give. kinds limits it: role, owner, default privileges, setting, comment, event trigger. state: missing (to be done), done, waits (for a role), not there (the object), failed (detail says why; the statement is for somebody who may). Call it before the start for roles, and when applications are to come for the rest: until then the task''s user owns everything, since whoever owns a table may have things run with that user''s rights. It may be called again at any time. Errors: 22004 an argument is null, 22023 there is no such kind, 42704 the task does not exist or is not the caller''s, 55000 this server or this destination is not the task''s.';
+
 CREATE FUNCTION courier.drop_task(task text, restore_replica_identity boolean DEFAULT false) RETURNS void
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'drop_task_wrapper';

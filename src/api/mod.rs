@@ -12,6 +12,7 @@
 )]
 
 mod arguments;
+mod complete;
 mod conflicts;
 mod coverage;
 mod ddl;

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::logicalrep::HELPER_SCHEMA;
-use crate::pg::spi;
+use crate::pg::{spi, xact};
 
 /// `search_path` as a session of the database's owner has it: settings of role and database, as `ALTER ROLE` and `ALTER DATABASE` write
 /// them down, before those of the server's files. Which of the first four is taken, the server decides by the same order
@@ -15,8 +15,22 @@ const SETTING: &str = "SELECT d.datdba, COALESCE( \
        '\"$user\", public') AS setting \
      FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()";
 
-/// The schemas that such a session looks into, in their order; without those of the system and of this extension.
-pub fn of_database() -> Result<Vec<String>> {
+/// Where code of users is looked for, and whose may be found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CodeSearch {
+    /// Schemas, in their order; without those of the system and of this extension.
+    pub schemas: Vec<String>,
+    /// Names of roles whose code runs on the destination anyway.
+    pub trusted: Vec<String>,
+}
+
+/// The search of such a session.
+pub fn of_database(trusted: impl IntoIterator<Item = u32>) -> Result<CodeSearch> {
+    let trusted = trusted.into_iter().map(xact::role_name).collect();
+    Ok(CodeSearch { schemas: schemas()?, trusted })
+}
+
+fn schemas() -> Result<Vec<String>> {
     let row = spi::as_extension(|| spi::query_one(SETTING, &[]))?;
     let setting = row.string("setting")?;
     spi::as_role(row.parse("datdba")?, || {

@@ -6,12 +6,13 @@
 //! session, since what the server prints depends on it.
 
 use super::{Connection, Destination};
+use crate::catalog::code_schemas::CodeSearch;
 use crate::error::Result;
 use crate::logicalrep::Row;
 use crate::logicalrep::array::text_array;
 use crate::logicalrep::names::{quote_ident, quote_literal};
 
-/// Which of some schemas are there, and to whom they are open. Either side answers. $1: their names, an array.
+/// Which of some schemas are there, and to whom they are open. Either side answers. $1: their names, $2: those of roles that are trusted.
 pub const QUESTION: &str = include_str!("../../sql/query/destination/code_schemas.sql");
 
 /// Where nothing is looked for but in the server's own schema.
@@ -26,14 +27,14 @@ pub struct CodeSchema {
 }
 
 impl Destination {
-    pub fn code_schemas(&mut self, schemas: &[String]) -> Result<Vec<CodeSchema>> {
-        code_schemas(&mut self.connection, schemas)
+    pub fn code_schemas(&mut self, search: &CodeSearch) -> Result<Vec<CodeSchema>> {
+        code_schemas(&mut self.connection, search)
     }
 
     /// Where a new session would look: schemas have come since this one began, or others may create in them now.
-    pub(super) fn begin_code_path(&mut self, schemas: &[String]) -> Result<()> {
+    pub(super) fn begin_code_path(&mut self, search: &CodeSearch) -> Result<()> {
         set(&mut self.connection, PLAIN)?;
-        self.code_path = begin(&mut self.connection, schemas)?;
+        self.code_path = begin(&mut self.connection, search)?;
         Ok(())
     }
 
@@ -61,8 +62,8 @@ impl Destination {
 }
 
 /// The path of a new session for such code; none where it is the plain one.
-pub(super) fn begin(connection: &mut Connection, schemas: &[String]) -> Result<Option<String>> {
-    let found = code_schemas(connection, schemas)?;
+pub(super) fn begin(connection: &mut Connection, search: &CodeSearch) -> Result<Option<String>> {
+    let found = code_schemas(connection, search)?;
     let safe: Vec<&str> = found.iter().filter(|s| s.open_to.is_none()).map(|s| s.name.as_str()).collect();
     if safe.is_empty() {
         return Ok(None);
@@ -72,8 +73,14 @@ pub(super) fn begin(connection: &mut Connection, schemas: &[String]) -> Result<O
     Ok(Some(path))
 }
 
-fn code_schemas(connection: &mut Connection, schemas: &[String]) -> Result<Vec<CodeSchema>> {
-    read(&connection.query(QUESTION, &[Some(&text_array(schemas))])?)
+fn code_schemas(connection: &mut Connection, search: &CodeSearch) -> Result<Vec<CodeSchema>> {
+    let [schemas, trusted] = parameters(search);
+    read(&connection.query(QUESTION, &[Some(&schemas), Some(&trusted)])?)
+}
+
+/// The parameters of [`QUESTION`].
+pub fn parameters(search: &CodeSearch) -> [String; 2] {
+    [text_array(&search.schemas), text_array(&search.trusted)]
 }
 
 /// What [`QUESTION`] is answered.

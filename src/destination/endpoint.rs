@@ -1,7 +1,8 @@
 //! Where a task's sessions on the destination go, and as whom.
 
 use super::{Destination, Purpose, SessionOptions};
-use crate::catalog::{Task, code_schemas, connection};
+use crate::catalog::code_schemas::{self, CodeSearch};
+use crate::catalog::{Task, connection};
 use crate::error::Result;
 use crate::libpq::Parameters;
 use crate::pg::{encoding, latch, xact};
@@ -10,7 +11,7 @@ use crate::pg::{encoding, latch, xact};
 pub struct Endpoint {
     parameters: Parameters,
     task: String,
-    code_schemas: Vec<String>,
+    code_search: CodeSearch,
     password_required: bool,
 }
 
@@ -20,7 +21,7 @@ impl Endpoint {
         Ok(Endpoint {
             parameters: connection::parameters(task.owner, task.server)?,
             task: task.name.clone(),
-            code_schemas: code_schemas::of_database()?,
+            code_search: code_schemas::of_database(task.trust().roles)?,
             password_required: !xact::is_superuser(task.owner),
         })
     }
@@ -41,14 +42,14 @@ impl Endpoint {
 
     /// Lets a session of [`Purpose::Schema`] find code in schemas that are there only now.
     pub fn look_again(&self, destination: &mut Destination) -> Result<()> {
-        destination.begin_code_path(&self.code_schemas)
+        destination.begin_code_path(&self.code_search)
     }
 
     pub fn open(&self, purpose: Purpose) -> Result<Destination> {
         let session = SessionOptions {
             parameters: &self.parameters,
             task: &self.task,
-            code_schemas: &self.code_schemas,
+            code_search: &self.code_search,
             encoding: encoding::sent_as(),
             password_required: self.password_required,
         };

@@ -12,6 +12,7 @@
 //! | `helper_schema.rs` | schema `courier_applied`, its version and the steps to it |
 //! | `full_copy.rs` | the copy of a table |
 //! | `table.rs`, `catalog.rs`, `inspect.rs` | questions: about tables, about the rest of the catalogs, of prechecks |
+//! | `rest.rs` | what its database has besides the objects of a task |
 //! | `fingerprint.rs` | questions that the source answers as well, to compare rows |
 //! | `model.rs` | what has been applied of the source's definitions, and of its commands |
 //! | `aside.rs` | what commands have left for another session to do |
@@ -47,6 +48,7 @@ pub mod instance;
 mod model;
 mod progress;
 pub mod refresh;
+mod rest;
 mod session;
 mod stream;
 pub mod table;

@@ -2,6 +2,7 @@
 
 use super::dialect::{Dialect, POSTGRES};
 use super::{Connection, code_path, refuse_shared, table};
+use crate::catalog::code_schemas::CodeSearch;
 use crate::error::{Error, Result, sqlstate};
 use crate::libpq::{Parameters, WaitFn};
 use crate::logicalrep::names::{quote_ident, quote_literal};
@@ -45,7 +46,7 @@ pub struct SessionOptions<'a> {
     /// Shown on the destination, after "pg_courier: ".
     pub task: &'a str,
     /// Where sessions that run code of users look for what it names, if nobody else can put something there.
-    pub code_schemas: &'a [String],
+    pub code_search: &'a CodeSearch,
     /// The encoding in which text is sent.
     pub encoding: &'static str,
     /// The owner of the task is no superuser: see [`Parameters::for_ordinary_role`].
@@ -84,9 +85,7 @@ impl Destination {
         let replica_role = moves_rows && may_set_replica_role(&mut connection, "false")?;
         let code_path = match purpose {
             Purpose::Control => None,
-            Purpose::Schema | Purpose::Copy | Purpose::Apply => {
-                code_path::begin(&mut connection, session.code_schemas)?
-            }
+            Purpose::Schema | Purpose::Copy | Purpose::Apply => code_path::begin(&mut connection, session.code_search)?,
         };
         Ok(Destination { connection, dialect: &POSTGRES, replica_role, applies_commands: false, code_path })
     }

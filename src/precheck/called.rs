@@ -18,11 +18,12 @@ impl Check<'_> {
     /// The server can say of a body in SQL whether it finds all names, as a session of the task there would; of one in another language
     /// nobody knows before it runs.
     pub(super) fn called_functions(&mut self, session: &mut Destination) -> Result<()> {
-        let mut schemas = code_schemas::of_database()?;
-        let there = session.code_schemas(&schemas)?;
+        let search = code_schemas::of_database(self.subject.trusted_roles.iter().copied().chain([self.subject.owner]))?;
+        let there = session.code_schemas(&search)?;
         self.queries.1 += 1;
         let open: Vec<&CodeSchema> = there.iter().filter(|schema| schema.open_to.is_some()).collect();
         // What is not there yet the task creates, and then it is its own.
+        let mut schemas = search.schemas;
         schemas.retain(|name| open.iter().all(|schema| schema.name != *name));
         self.facts.learn("code_schemas", schemas.as_slice());
         if !self.concerns(Concerns::SchemaSync) {

@@ -4,6 +4,7 @@
 use std::net::ToSocketAddrs;
 
 use super::foreign;
+use crate::catalog::code_schemas::CodeSearch;
 use crate::destination::{Destination, Purpose, SessionOptions};
 use crate::error::{Error, Result};
 use crate::libpq::Parameters;
@@ -68,7 +69,7 @@ pub fn try_connection(parameters: &Parameters, password_required: bool) -> Resul
     let session = SessionOptions {
         parameters,
         task: "connection test",
-        code_schemas: &[],
+        code_search: &CodeSearch::default(),
         encoding: encoding::sent_as(),
         password_required,
     };

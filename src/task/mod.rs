@@ -5,6 +5,7 @@
 //! | `create.rs`, `start.rs`, `stop.rs`, `drop.rs` | the life of a task |
 //! | `options.rs`, `tables.rs`, `definitions.rs` | changing one: options, tables that join or leave, who sees to definitions |
 //! | `skip.rs`, `conflicts.rs`, `adopt.rs` | decisions of a person: a change that is left out, what was decided, which server is the right one |
+//! | `complete.rs` | what a destination lacks besides objects: roles, owners, settings |
 //! | `identity.rs` | replica identities that were changed for it |
 //! | `wait.rs` | waiting until the destination has everything |
 //! | `processes.rs`, `status.rs`, `beat.rs` | its processes from outside: their start and end, and what they say in shared memory |
@@ -25,6 +26,7 @@ pub mod adopt;
 pub mod beat;
 pub mod code;
 pub mod commands;
+pub mod complete;
 pub mod conflicts;
 pub mod create;
 mod definitions;

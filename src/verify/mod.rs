@@ -16,7 +16,7 @@ use crate::destination::fingerprint::{Fingerprint, Question};
 use crate::destination::{Destination, Endpoint, Purpose, code_path, data_settings};
 use crate::error::{Error, Result};
 use crate::logicalrep::Row;
-use crate::logicalrep::array::{oid_array, text_array};
+use crate::logicalrep::array::oid_array;
 use crate::logicalrep::names::{quote_literal, quote_qualified};
 use crate::pg::{encoding, spi, xact};
 use crate::source::{self, Asker, Source};
@@ -175,9 +175,13 @@ impl Comparison<'_> {
     /// The same where code that the table calls finds what it names, as sessions of the database do, on both sides: the planner
     /// looks into it. What is open to others stays out, so `why_not` may be the last word.
     fn compare_looking_for_code(&mut self, table: &TaskTable, why_not: Error) -> Result<Verdict> {
-        let mut schemas = code_schemas::of_database()?;
-        let here = self.source.ask(Asker::Owner, code_path::QUESTION, &[Some(&text_array(&schemas))])?;
-        for side in [code_path::read(&here)?, self.destination.code_schemas(&schemas)?] {
+        let search = code_schemas::of_database(self.task.trust().roles)?;
+        let parameters = code_path::parameters(&search);
+        let here =
+            self.source.ask(Asker::Owner, code_path::QUESTION, &parameters.each_ref().map(|p| Some(p.as_str())))?;
+        let there = self.destination.code_schemas(&search)?;
+        let mut schemas = search.schemas;
+        for side in [code_path::read(&here)?, there] {
             schemas.retain(|name| side.iter().any(|schema| schema.name == *name && schema.open_to.is_none()));
         }
         if schemas.is_empty() {

@@ -1,4 +1,5 @@
--- In which of some schemas code of users may be looked for by a session of this user. $1: schemas, in their order. `open_to`: a role that
+-- In which of some schemas code of users may be looked for by a session of this user. $1: schemas, in their order; $2: roles whose code the
+-- task runs anyway. `open_to`: a role that
 -- can put something there that runs with rights it does not have: it may create in the schema, or owns a function or an operator of it, and
 -- cannot become this user anyway. PUBLIC where everybody may, also if nobody is there yet.
 WITH me AS (
@@ -6,7 +7,7 @@ WITH me AS (
 ), stranger AS MATERIALIZED (
     -- Predefined roles do nothing themselves; who is a member of them counts.
     SELECT r.oid, r.rolname FROM pg_catalog.pg_roles r, me
-     WHERE r.rolname NOT LIKE 'pg\_%' AND NOT pg_catalog.pg_has_role(r.oid, me.oid, 'MEMBER')
+     WHERE r.rolname NOT LIKE 'pg\_%' AND r.rolname <> ALL ($2::text[]) AND NOT pg_catalog.pg_has_role(r.oid, me.oid, 'MEMBER')
 ), looked_into AS MATERIALIZED (
     SELECT n.oid, n.nspname, n.nspowner, n.nspacl, u.at
       FROM pg_catalog.unnest($1::text[]) WITH ORDINALITY AS u(name, at)

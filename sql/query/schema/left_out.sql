@@ -120,7 +120,7 @@ WITH member AS MATERIALIZED (
     FROM pg_extension x
     WHERE x.oid <> ALL ($5::oid[]) AND x.extname NOT IN ('plpgsql', 'pg_courier')
     UNION ALL
-    SELECT 'pg_event_trigger'::regclass, e.oid, 'event trigger', NULL, quote_ident(e.evtname), false, 'not created' FROM pg_event_trigger e
+    SELECT 'pg_event_trigger'::regclass, e.oid, 'event trigger', NULL, quote_ident(e.evtname), false, 'not created before courier.complete_destination()' FROM pg_event_trigger e
     UNION ALL
     SELECT 'pg_publication'::regclass, p.oid, 'publication', NULL, quote_ident(p.pubname), false, 'not created' FROM pg_publication p
     UNION ALL
@@ -139,19 +139,19 @@ WITH member AS MATERIALIZED (
     UNION ALL
     SELECT 'pg_database'::regclass, d.oid, 'setting', NULL,
            concat_ws(' ', CASE WHEN r.setrole <> 0 THEN 'role ' || quote_ident(pg_get_userbyid(r.setrole)) ELSE 'database' END, 'SET', split_part(x, '=', 1)), false,
-           'made by ALTER DATABASE or ALTER ROLE ... IN DATABASE: not carried'
+           'made by ALTER DATABASE or ALTER ROLE ... IN DATABASE: not carried before courier.complete_destination()'
     FROM pg_db_role_setting r JOIN pg_database d ON d.oid = r.setdatabase AND d.datname = current_database()
     CROSS JOIN LATERAL unnest(r.setconfig) AS x
     UNION ALL
-    SELECT 'pg_database'::regclass, d.oid, 'comment on the database', NULL, quote_ident(d.datname), false, 'not carried'
+    SELECT 'pg_database'::regclass, d.oid, 'comment on the database', NULL, quote_ident(d.datname), false, 'not carried before courier.complete_destination()'
     FROM pg_database d
     WHERE d.datname = current_database() AND shobj_description(d.oid, 'pg_database') IS NOT NULL
     UNION ALL
-    SELECT 'pg_default_acl'::regclass, a.oid, 'default privileges', n.nspname, pg_describe_object('pg_default_acl'::regclass, a.oid, 0), false, 'not carried'
+    SELECT 'pg_default_acl'::regclass, a.oid, 'default privileges', n.nspname, pg_describe_object('pg_default_acl'::regclass, a.oid, 0), false, 'not carried before courier.complete_destination()'
     FROM pg_default_acl a LEFT JOIN space n ON n.oid = a.defaclnamespace
     UNION ALL
     SELECT 'pg_class'::regclass, c.oid, 'owner', n.nspname, format('%I.%I (%I)', n.nspname, c.relname, pg_get_userbyid(c.relowner)), false,
-           'the copy belongs to the task''s user'
+           'the copy belongs to the task''s user until courier.complete_destination()'
     FROM unnest($1::oid[]) AS t (oid) JOIN pg_class c ON c.oid = t.oid JOIN space n ON n.oid = c.relnamespace
     UNION ALL
     SELECT 'pg_class'::regclass, l.objoid, 'security label', n.nspname, format('%s: %s', l.provider, pg_describe_object(l.classoid, l.objoid, l.objsubid)), false, 'not carried'

@@ -11,6 +11,7 @@ mod missing;
 mod needs;
 mod omissions;
 mod privileges;
+mod rest;
 mod tables;
 
 use std::cell::OnceCell;
@@ -34,6 +35,7 @@ pub use ask::{Cause, ask_causes, ask_names, causes};
 pub use facts::again;
 pub use left_out::{bounded, left_out};
 pub use omissions::omissions;
+pub use rest::{Besides, RoleSql, rest, roles_of, roles_sql};
 
 /// What is to be created: tables, sequences that no column owns, views and functions, with all that they need; and for whom.
 #[derive(Clone, Debug, Default)]
