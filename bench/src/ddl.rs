@@ -6,7 +6,7 @@ use std::time::Instant;
 use pg_courier_tests::Cluster;
 use pg_courier_tests::pair::DATABASE;
 
-use crate::Options;
+use crate::{Options, report};
 
 /// Tables that are there before, so that the catalogs have a size.
 const THERE: f64 = 2_000.0;
@@ -55,7 +55,7 @@ pub fn run(options: &Options) -> bool {
         }
     }
     for (work, [without, with]) in works.iter().zip(figures) {
-        let (without, with) = (median(without), median(with));
+        let (without, with) = (report::median(without), report::median(with));
         let each = (with - without) / f64::from(work.commands) * 1e6;
         println!(
             "  {:<34}{without:>8.2} s{with:>8.2} s   ratio {:>5.2}{each:>9.1} us a command",
@@ -106,9 +106,4 @@ fn seconds(source: &Cluster, block: &str) -> f64 {
     let begin = Instant::now();
     client.batch_execute(block).expect("the commands");
     begin.elapsed().as_secs_f64()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

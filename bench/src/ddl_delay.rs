@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use pg_courier_tests::pair::DATABASE;
 use pg_courier_tests::{Pair, TaskOptions, sql};
 
-use crate::Options;
+use crate::{Options, report};
 
 const ALTERS: f64 = 1_000.0;
 const ROWS: f64 = 3_000_000.0;
@@ -54,7 +54,7 @@ pub fn run(options: &Options) -> bool {
                 pair.caught_up(DATABASE, TASK);
             }
         }
-        let [inline, aside] = figures.map(median);
+        let [inline, aside] = figures.map(report::median);
         println!("  {name:<34}{inline:>10.3}{aside:>10.3}{:>10.2}", inline / aside);
     }
     equal
@@ -86,9 +86,4 @@ fn settled(pair: &Pair) -> bool {
     );
     let count = "SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = indexrelid WHERE relname = 'measured_index' AND indisvalid";
     pair.source.value(DATABASE, count) == pair.destination.value(DATABASE, count)
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

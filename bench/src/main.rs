@@ -18,6 +18,7 @@
 
 mod apply;
 mod arena;
+mod arrival;
 mod candidate;
 mod copy;
 mod ddl;
@@ -39,7 +40,7 @@ pub struct Options {
     pub size: f64,
     /// pgbench's scale of `copy` and of workload tpcb.
     pub scale: u32,
-    /// Workloads of `apply` to run; all when empty.
+    /// Workloads of `apply`, parts of `schema` (write, arrive) and `ddl` to run; all when empty.
     pub only: Vec<String>,
     /// How often `apply`, `growth`, `schema` and `ddl` measure.
     pub rounds: usize,
@@ -67,7 +68,10 @@ fn main() -> ExitCode {
         "growth" => apply::run_growth(&options),
         "copy" => copy::run(&options),
         "precheck" => precheck::run(&options),
-        "schema" => schema::run(&options),
+        "schema" => {
+            let wanted = |part: &str| options.only.is_empty() || options.only.iter().any(|only| only == part);
+            (!wanted("write") || schema::run(&options)) && (!wanted("arrive") || arrival::run(&options))
+        }
         "ddl" => {
             let wanted = |part: &str| options.only.is_empty() || options.only.iter().any(|only| only == part);
             (!wanted("capture") || ddl::run(&options)) && (!wanted("delay") || ddl_delay::run(&options))

@@ -106,3 +106,8 @@ pub fn percentile(sorted: &[Duration], percent: f64) -> Duration {
     let index = (last as f64 * percent / 100.0).round() as usize;
     sorted.get(index).copied().unwrap_or_default()
 }
+
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}

@@ -7,7 +7,7 @@ use std::time::Instant;
 use pg_courier_tests::Pair;
 use pg_courier_tests::pair::DATABASE;
 
-use crate::Options;
+use crate::{Options, report};
 
 const TABLES: f64 = 10_000.0;
 const STATEMENTS: &str = "SELECT statement || ';' FROM courier.schema_ddl(ARRAY(SELECT c.oid FROM pg_class c \
@@ -34,7 +34,7 @@ pub fn run(options: &Options) -> bool {
         measure(!ours_first);
     }
     if good {
-        let (ours, theirs) = (median(ours), median(theirs));
+        let (ours, theirs) = (report::median(ours), report::median(theirs));
         println!("  {:<28}{ours:>9.2} s", "courier.schema_ddl()");
         println!("  {:<28}{theirs:>9.2} s", "pg_dump --schema-only");
         println!("  {:<28}{:>9.2}", "ratio", theirs / ours);
@@ -84,9 +84,4 @@ fn seconds(pair: &Pair, is_ours: bool) -> Option<f64> {
             None
         }
     }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

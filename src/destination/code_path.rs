@@ -51,13 +51,10 @@ impl Destination {
     }
 
     /// Asks something whose answer depends on what a session finds without a schema.
-    pub(super) fn ask_plainly<R>(&mut self, ask: impl FnOnce(&mut Connection) -> Result<R>) -> Result<R> {
-        let Some(code_path) = &self.code_path else { return ask(&mut self.connection) };
-        set(&mut self.connection, PLAIN)?;
-        let answer = ask(&mut self.connection);
-        // In a transaction that has failed it is the end of that which puts it back.
-        let back = set(&mut self.connection, code_path);
-        answer.and_then(|answer| back.map(|()| answer))
+    pub(super) fn ask_plainly(&mut self, question: &str) -> Result<Vec<Row>> {
+        let Some(code_path) = &self.code_path else { return self.connection.exec(question) };
+        // One message is one transaction, or is in one: what has failed is undone with the settings.
+        self.connection.rows_of_all(&format!("SET search_path = {PLAIN}; {question}; SET search_path = {code_path}"))
     }
 }
 

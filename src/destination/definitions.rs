@@ -5,6 +5,7 @@ use std::fmt;
 use super::Destination;
 use crate::error::Result;
 use crate::logicalrep::Row;
+use crate::logicalrep::names::quote_literal;
 use crate::schema::SchemaSql;
 
 impl Destination {
@@ -13,7 +14,7 @@ impl Destination {
     }
 
     pub fn ask_definition(&mut self, question: &SchemaSql) -> Result<Vec<Row>> {
-        self.ask_plainly(|connection| connection.exec(question.as_str()))
+        self.ask_plainly(question.as_str())
     }
 
     /// Asks several questions at once, each under a number of the caller's: the answers in the order they come. (One
@@ -24,14 +25,14 @@ impl Destination {
     ) -> Result<Vec<(usize, Option<String>)>> {
         let parts: Vec<String> =
             questions.map(|(n, question)| format!("SELECT {n}, a.answer FROM ({question}) AS a(answer)")).collect();
-        let rows = self.ask_plainly(|connection| connection.exec(&parts.join(" UNION ALL ")))?;
+        let rows = self.ask_plainly(&parts.join(" UNION ALL "))?;
         rows.iter().map(|row| Ok((row.parse(0)?, row.opt_string(1)))).collect()
     }
 
     /// Asks questions with one answer each, yes or no, in one statement.
     pub fn ask_whether<'a>(&mut self, questions: impl Iterator<Item = &'a SchemaSql>) -> Result<Vec<bool>> {
         let questions: Vec<String> = questions.map(|question| format!("({question})")).collect();
-        let rows = self.ask_plainly(|connection| connection.exec(&format!("SELECT {}", questions.join(", "))))?;
+        let rows = self.ask_plainly(&format!("SELECT {}", questions.join(", ")))?;
         let Some(row) = rows.first() else { return Ok(vec![false; questions.len()]) };
         (0..questions.len()).map(|at| row.bool(at)).collect()
     }
@@ -39,6 +40,19 @@ impl Destination {
     /// What a person wants to run here: one statement, as the destination takes no more of them at once this way.
     pub fn run_by_hand(&mut self, statement: &str) -> Result<()> {
         self.connection.exec(statement).map(drop)
+    }
+
+    /// Runs statements without waiting for the disk after each; in the end all of them are durable. After an error the session is of no use
+    /// any more.
+    pub fn in_a_row<R>(&mut self, task_id: &str, f: impl FnOnce(&mut Destination) -> Result<R>) -> Result<R> {
+        let rows = self.connection.exec("SELECT pg_catalog.current_setting('synchronous_commit')")?;
+        let usual = rows.first().map_or(Ok("on".to_owned()), |row| row.string(0))?;
+        self.connection.exec_all("SET synchronous_commit = off")?;
+        let value = f(self)?;
+        self.connection.exec_all(&format!("SET synchronous_commit = {}", quote_literal(&usual)))?;
+        // A commit that is waited for makes those before it durable, and it has to write something for that.
+        self.note_pre_data(task_id)?;
+        Ok(value)
     }
 
     // ---- inside a transaction that has more to do than that ----------------------------------------------------

@@ -244,16 +244,24 @@ impl Connection {
 
     /// Runs several statements as one message and waits for all of them; their rows are passed over.
     pub fn exec_all(&mut self, statements: &str) -> Result<()> {
-        let text = c_text(statements)?;
-        // SAFETY: live connection object, no pipeline; libpq copies the text.
-        if unsafe { pq_sys::PQsendQuery(self.ptr(), text.as_ptr()) } != 1 {
-            return Err(self.loss());
-        }
+        self.send_all(statements)?;
         let mut outcome = Ok(());
         while let Some(result) = self.get_result()? {
             outcome = outcome.and_then(|()| self.judge(&result));
         }
         outcome
+    }
+
+    /// The same; returns the rows of all of them together.
+    pub fn rows_of_all(&mut self, statements: &str) -> Result<Vec<Row>> {
+        self.send_all(statements)?;
+        Ok(self.receive()?.0)
+    }
+
+    fn send_all(&mut self, statements: &str) -> Result<()> {
+        let text = c_text(statements)?;
+        // SAFETY: live connection object, no pipeline; libpq copies the text.
+        if unsafe { pq_sys::PQsendQuery(self.ptr(), text.as_ptr()) } == 1 { Ok(()) } else { Err(self.loss()) }
     }
 
     fn run(&mut self, sql: &str, params: &[Option<&str>]) -> Result<(Vec<Row>, u64)> {

@@ -116,6 +116,10 @@ impl Connection {
         self.script.borrow_mut().say(statements).map_or(Ok(()), Err)
     }
 
+    pub fn rows_of_all(&mut self, statements: &str) -> Result<Vec<Row>> {
+        self.exec_all(statements).map(|()| Vec::new())
+    }
+
     // ---- the pipeline ---------------------------------------------------------------------------------------------
 
     pub fn enter_pipeline(&mut self) -> Result<()> {

@@ -137,8 +137,10 @@ fn create_post_data(context: &Context<'_>, destination: &mut Destination, items:
     // The task has created schemas, or it has taken long to get here.
     context.endpoint.look_again(destination)?;
     let there = if context.task.has_model() { IfThere::Adopted } else { IfThere::Compared };
-    schema_sync::create_post_data(destination, items, when, there, |item| {
-        show(&context.status, &format!("creating {} {}", item.kind, item.object));
+    destination.in_a_row(&context.task.uuid, |destination| {
+        schema_sync::create_post_data(destination, items, when, there, |item| {
+            show(&context.status, &format!("creating {} {}", item.kind, item.object));
+        })
     })
 }
 
