@@ -1,5 +1,7 @@
 //! `courier.plan(task)`: what would be created and copied, in order, and what would be left out and why.
 
+use std::collections::HashSet;
+
 use pgrx::prelude::*;
 
 use super::arguments::given;
@@ -7,12 +9,12 @@ use crate::catalog::schema::{self, Extent};
 use crate::catalog::select::{Candidate, SelectedTables};
 use crate::catalog::{Stage, TableState, Task, coverage, tables};
 use crate::error::Result;
-use crate::logicalrep::names::quote_literal;
+use crate::logicalrep::names::{quote_literal, shown};
 use crate::logicalrep::words::counted;
 use crate::pg::text::Text;
 use crate::pg::{report, xact};
 use crate::schema::omission::Reason;
-use crate::schema::{Item, Section};
+use crate::schema::{Item, Kind, Section};
 
 struct Line {
     action: &'static str,
@@ -52,7 +54,13 @@ fn lines(name: &str) -> Result<Vec<Line>> {
     let oids: Vec<u32> = selection.tables.iter().map(|t| t.oid).collect();
     let extent = Extent::of_task(&task, &oids)?;
     let items = if task.schema_sync { schema::statements(&extent)? } else { Vec::new() };
-    let of = |section| items.iter().filter(move |item| item.kind.section() == section).map(create);
+    let extensions = if task.schema_sync { schema::extensions(&extent)? } else { Vec::new() };
+    let free: HashSet<String> =
+        extensions.iter().filter(|of| !of.is_needed).map(|of| shown(&of.extension.name)).collect();
+    let of = |section| {
+        let create = |item| create(item, &free);
+        items.iter().filter(move |item| item.kind.section() == section).map(create)
+    };
     let mut lines: Vec<Line> = of(Section::PreData).collect();
     if task.full_copy {
         lines.extend(copies(&selection));
@@ -142,13 +150,18 @@ fn lines_of_started(task: &Task) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
-fn create(item: &Item) -> Line {
+/// `free`: extensions that nothing is known to need.
+fn create(item: &Item, free: &HashSet<String>) -> Line {
+    let is_extension = matches!(item.kind, Kind::Extension | Kind::ExtensionInAnotherVersion);
+    let is_free = is_extension && free.contains(&item.object);
+    let reason = "nothing that is created is known to need it: left out where the destination cannot have it, as precheck \
+                  destination_extensions says";
     Line {
         action: "create",
         object: item.object.clone(),
         detail: Some(item.kind.to_string()),
         statement: Some(item.statement.to_string()),
-        reason: None,
+        reason: is_free.then(|| reason.to_owned()),
     }
 }
 

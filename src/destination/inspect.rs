@@ -33,11 +33,10 @@ impl Destination {
         rows.first().map_or(Ok(String::new()), |row| row.string(0))
     }
 
-    /// Findings about the server, the database and the user. All three are JSON: the subject, the extensions that are needed, the
-    /// schemas of the tables.
-    pub fn findings_of_server(&mut self, subject: &str, extensions: &str, schemas: &str) -> Result<Vec<Row>> {
+    /// Findings about the server, the database and the user. Both are JSON: the subject, the schemas of the tables.
+    pub fn findings_of_server(&mut self, subject: &str, schemas: &str) -> Result<Vec<Row>> {
         let sql = include_str!("../../sql/query/destination/server.sql");
-        self.connection.query(sql, &[Some(subject), Some(extensions), Some(schemas)])
+        self.connection.query(sql, &[Some(subject), Some(schemas)])
     }
 
     /// Findings about the tables that are there already, or should be.

@@ -18,6 +18,7 @@
 //! | `aside.rs` | what commands have left for another session to do |
 //! | `conflicts.rs` | what was decided about changes that did not fit |
 //! | `definitions.rs` | making objects, in the words of the schema generator |
+//! | `extensions.rs` | which extensions are there, or could be |
 //! | `fake/`, `fixture.rs` | a destination and a table for unit tests |
 //!
 //! `courier_applied.progress` has one row for each task that writes here. It is updated in the transaction that carries the
@@ -36,6 +37,7 @@ mod definitions;
 pub mod detach;
 pub mod dialect;
 mod endpoint;
+mod extensions;
 #[cfg(test)]
 pub mod fake;
 pub mod fingerprint;
@@ -64,6 +66,7 @@ pub use claim::{Claim, Missing, behind, taken_over};
 pub use claimant::Claimant;
 pub use definitions::{LockHolder, OnLockWait};
 pub use endpoint::Endpoint;
+pub use extensions::{ExtensionThere, Obstacle};
 pub use helper_schema::{HelperProblem, removal_of};
 pub use model::{CommandDone, CommandNote, ModelTable};
 pub use progress::{Progress, is_fenced, row_is_gone};

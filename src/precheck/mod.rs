@@ -12,6 +12,7 @@ mod called;
 pub mod connection;
 #[cfg(test)]
 mod docs;
+mod extensions;
 mod findings;
 mod foreign;
 pub mod gate;

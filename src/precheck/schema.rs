@@ -1,6 +1,8 @@
 //! What the schema asks for: names that are taken on the destination, things that the task does not create and parts of
 //! the tables need, roles of policies, and what is left out.
 
+use std::collections::HashSet;
+
 use serde_json::json;
 
 use super::items::Concerns;
@@ -54,7 +56,7 @@ impl Check<'_> {
     }
 
     /// Clones share what was read for one of them.
-    fn extent(&self, selection: &SelectedTables) -> Result<Extent> {
+    pub(super) fn extent(&self, selection: &SelectedTables) -> Result<Extent> {
         if let Some(extent) = self.extent.get() {
             return Ok(extent.clone());
         }
@@ -67,12 +69,13 @@ impl Check<'_> {
         &mut self,
         selection: &SelectedTables,
         session: &mut Destination,
+        left_out: &HashSet<u32>,
         user: &str,
     ) -> Result<()> {
         if !self.concerns(Concerns::SchemaSync) {
             return if self.subject.begun { Ok(()) } else { self.ask_free_sequences(session) };
         }
-        let extent = self.extent(selection)?;
+        let extent = self.extent(selection)?.without_extensions(left_out)?;
         let causes = schema::causes(&extent)?;
         let (available, missing) = schema::ask_causes(session, causes)?;
         let extent = extent.with(&available);

@@ -77,7 +77,7 @@ impl Check<'_> {
         }
         let destination_id = session.database_id()?;
         let problems = session.problems_of_helper_schema()?;
-        let mut rows = session.findings_of_server(&facts, &extensions, &schemas)?;
+        let mut rows = session.findings_of_server(&facts, &schemas)?;
         rows.extend(session.findings_of_tables(&facts, &tables)?);
         let may_read_progress = session.may_read_progress()?;
         self.queries.1 += 6;
@@ -92,7 +92,8 @@ impl Check<'_> {
         self.ask_same_source(destination_id.as_deref(), &writers)?;
         rows.iter().try_for_each(|row| self.take_from_destination(row))?;
         let user = session.current_user()?;
-        self.ask_schema(selection, session, &quote_ident(&foreign::line(&user)))?;
+        let left_out = self.ask_extensions(selection, session, &extensions)?;
+        self.ask_schema(selection, session, &left_out, &quote_ident(&foreign::line(&user)))?;
         if self.concerns(Concerns::CopyIntoExisting) { self.ask_empty(session, &tables) } else { Ok(()) }
     }
 

@@ -150,7 +150,9 @@ impl Scope {
         let mut seen: HashSet<Object> = waiting.iter().copied().collect();
         while let Some(object) = waiting.pop() {
             for dependency in by_part.get(&object).into_iter().flatten() {
-                self.extensions.extend(dependency.extension);
+                let extension = dependency.extension.filter(|extension| self.extensions.insert(*extension));
+                // It may require others.
+                waiting.extend(extension.map(|oid| (Class::Extension, oid)).filter(|object| seen.insert(*object)));
                 if dependency.is_followed() && seen.insert(dependency.on) {
                     waiting.push(dependency.on);
                 }
@@ -202,6 +204,25 @@ impl Scope {
 }
 
 impl Dependency {
+    /// An extension cannot be created without another one.
+    pub fn between_extensions(extension: u32, required: u32) -> Dependency {
+        Dependency {
+            part: (Class::Extension, extension),
+            table: None,
+            at_table: false,
+            domain: None,
+            is_check: false,
+            is_normal: true,
+            on: (Class::Extension, required),
+            element: None,
+            range: None,
+            relation: None,
+            relation_kind: None,
+            type_kind: None,
+            extension: Some(required),
+        }
+    }
+
     /// Is it one on what is not satisfied on the destination unless it is built in or comes with an extension? Inheritance is a normal
     /// dependency between tables and blocks nothing: an unselected parent only makes the inherited columns local ones.
     fn blocks(&self, selected: &HashSet<u32>) -> bool {
@@ -311,6 +332,16 @@ mod tests {
         let scope = Scope::of(&[1], &[on], &[]);
         assert!(scope.blocked.is_empty());
         assert_eq!(scope.extensions, HashSet::from([99]));
+    }
+
+    #[test]
+    fn an_extension_brings_those_that_it_requires() {
+        let mut on = needs(DEFAULT, Some(1), FUNCTION);
+        on.extension = Some(99);
+        let required = [Dependency::between_extensions(99, 98), Dependency::between_extensions(98, 97)];
+        let other = Dependency::between_extensions(96, 95);
+        let dependencies: Vec<Dependency> = required.into_iter().chain([on, other]).collect();
+        assert_eq!(Scope::of(&[1], &dependencies, &[]).extensions, HashSet::from([97, 98, 99]));
     }
 
     #[test]

@@ -7,12 +7,12 @@ use super::tables::{self, reach};
 use crate::catalog::coverage::{self, Gap};
 use crate::catalog::schema::{self, Extent};
 use crate::catalog::{Stage, Task};
-use crate::destination::Destination;
+use crate::destination::{Destination, ExtensionThere};
 use crate::error::{Error, Origin, Result, sqlstate};
 use crate::logicalrep::names::quote_literal;
 use crate::schema::deparse::postgres::name_of;
 use crate::schema::diff::Subject;
-use crate::schema::image::Image;
+use crate::schema::image::{Extension, Image};
 use crate::schema_sync::compare::{self, Differences};
 
 /// With its processes stopped, in the transaction that changes the task: if that is rolled back, nobody asks the model.
@@ -47,7 +47,15 @@ fn unfollowed(task: &Task) -> Result<Vec<u32>> {
 /// Takes the definitions as they are at one moment; what the destination lacks of them that no row needs.
 fn make_model(task: &Task, destination: &mut Destination) -> Result<Vec<String>> {
     let oids = crate::catalog::tables::all_of_task(task.id)?;
-    let moment = schema::moment(&Extent::of_task(task, &oids)?)?;
+    let extent = Extent::of_task(task, &oids)?;
+    let wanted = schema::extensions(&extent)?;
+    // Those that nothing is known to need are the task's where they are there as here.
+    let free = wanted.iter().filter(|of| !of.is_needed).map(|of| &of.extension);
+    let there = destination.extensions(free)?;
+    let is_there =
+        |(wanted, there): &(&Extension, ExtensionThere)| there.installed.is_some() && there.obstacle(wanted).is_none();
+    let missing = there.iter().filter(|of| !is_there(of)).map(|(extension, _)| extension.oid).collect();
+    let moment = schema::moment(&extent.without_extensions(&missing)?)?;
     let available = destination.available(&moment.captured.causes)?;
     let mut image = moment.for_task(&oids, &task.trust(), &available);
     let Differences { needed, others, missing_code } = compare::compare(destination, &image)?;

@@ -65,7 +65,7 @@ impl Install {
         }
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let mut install = Install::copy(&PgConfig::find(), &format!("old{number}"));
-        let extension = PgConfig::ask(&install.program("pg_config")).sharedir.join("extension");
+        let extension = install.extension_files();
         for entry in fs::read_dir(releases.join(version)).expect("that release was built").flatten() {
             let to = match entry.path().extension().and_then(|extension| extension.to_str()) {
                 Some("so") => &install.lib,
@@ -94,8 +94,24 @@ impl Install {
 
     /// Is another extension installed with this server?
     pub fn has_extension(&self, name: &str) -> bool {
-        let control = PgConfig::ask(&self.bin.join("pg_config")).sharedir.join(format!("extension/{name}.control"));
-        control.exists()
+        self.extension_files().join(format!("{name}.control")).exists()
+    }
+
+    /// Gives the server an extension in SQL of this script, until what is returned goes: then no other database can create it.
+    pub fn with_script(&self, name: &str, control: &str, script: &str) -> ScriptFiles {
+        let files = ["control", "1.0.sql"].map(|ending| {
+            let separator = if ending == "control" { "." } else { "--" };
+            self.extension_files().join(format!("{name}{separator}{ending}"))
+        });
+        let control = format!("default_version = '1.0'\n{control}\n");
+        for (file, text) in files.iter().zip([control.as_str(), script]) {
+            fs::write(file, text).expect("the directory is ours");
+        }
+        ScriptFiles(files)
+    }
+
+    fn extension_files(&self) -> PathBuf {
+        PgConfig::ask(&self.bin.join("pg_config")).sharedir.join("extension")
     }
 
     /// Fails the test with the reason when the extension has not been built.
@@ -124,6 +140,16 @@ impl Install {
             "the copied pg_config reports its own prefix"
         );
         Install { extension: Err("destinations have none".to_owned()), bin, lib, version: copy.version }
+    }
+}
+
+/// See [`Install::with_script`].
+#[derive(Debug)]
+pub struct ScriptFiles([PathBuf; 2]);
+
+impl Drop for ScriptFiles {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|file| drop(fs::remove_file(file)));
     }
 }
 

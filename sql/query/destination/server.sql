@@ -1,5 +1,5 @@
--- The destination server, its database and the user there. Runs on the destination. $1: the subject, $2: the extensions needed as JSON,
--- $3: the schemas of the tables as JSON.
+-- The destination server, its database and the user there. Runs on the destination. $1: the subject, $2: the
+-- schemas of the tables as JSON.
 WITH s AS (
     SELECT *
       FROM pg_catalog.json_to_record($1::json) AS s(
@@ -18,18 +18,11 @@ WITH s AS (
     SELECT d.datname, d.datcollate, d.datctype, pg_encoding_to_char(d.encoding) AS encoding, d.datconnlimit,
            has_database_privilege(d.oid, 'CREATE') AS may_create
       FROM pg_catalog.pg_database d WHERE d.datname = current_database()
-), wanted AS (
-    SELECT w.name, x.extversion AS installed, a.default_version AS available, w.version, w.schema, n.nspname AS installed_in,
-           EXISTS (SELECT FROM pg_catalog.pg_available_extension_versions v WHERE v.name = w.name AND v.version = w.version) AS same_available
-      FROM pg_catalog.json_to_recordset($2::json) AS w(name text, version text, schema text)
-      LEFT JOIN pg_catalog.pg_extension x ON x.extname = w.name
-      LEFT JOIN pg_catalog.pg_namespace n ON n.oid = x.extnamespace
-      LEFT JOIN pg_catalog.pg_available_extensions a ON a.name = w.name
 ), schemas AS (
     SELECT w.name, n.oid,
            COALESCE(has_schema_privilege(n.oid, 'USAGE'), true) AS usable,
            COALESCE(has_schema_privilege(n.oid, 'CREATE'), true) AS creatable
-      FROM pg_catalog.json_array_elements_text($3::json) AS w(name)
+      FROM pg_catalog.json_array_elements_text($2::json) AS w(name)
       LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = w.name
 ), sessions AS (
     SELECT count(*) FILTER (WHERE backend_type = 'client backend') AS used FROM pg_catalog.pg_stat_activity
@@ -84,36 +77,6 @@ SELECT 'destination_powers', CASE WHEN s.trusted_owners THEN 'warning' ELSE 'fai
        NULL, 'person'
   FROM s, me, powers p
  WHERE (s.schema_sync OR s.commands) AND p.names IS NOT NULL
-UNION ALL
-SELECT 'destination_extensions', CASE WHEN w.installed IS NULL THEN 'failed' ELSE 'warning' END, w.name,
-       CASE WHEN w.installed IS NOT NULL THEN format('It has version %s there, %s on the source.', w.installed, w.version)
-            WHEN w.available IS NULL THEN 'The tables need it, and the destination server does not have it.'
-            WHEN s.schema_sync THEN format('The tables need it, and user %I may not create it: it is not a trusted extension.', me.name)
-            ELSE 'The tables need it, and it is not created there.' END,
-       CASE WHEN w.installed IS NOT NULL THEN
-                 CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_available_extension_versions v WHERE v.name = w.name AND v.version = w.version)
-                      THEN format('ALTER EXTENSION %I UPDATE TO %L; -- on the destination', w.name, w.version) END
-            WHEN w.available IS NOT NULL
-            THEN format('CREATE SCHEMA IF NOT EXISTS %I; CREATE EXTENSION %I WITH SCHEMA %1$I%3$s; -- on the destination, as superuser',
-                        w.schema, w.name, CASE WHEN w.same_available THEN format(' VERSION %L', w.version) END)
-       END, 'destination'
-  FROM s, me, wanted w
- WHERE w.installed IS NULL
-       AND (w.available IS NULL OR NOT s.schema_sync
-            OR NOT me.rolsuper AND NOT EXISTS (SELECT FROM pg_catalog.pg_available_extension_versions v
-                                                WHERE v.name = w.name AND v.version = w.available AND (v.trusted OR NOT v.superuser)))
-    OR w.installed <> w.version
-UNION ALL
-SELECT 'destination_extensions', 'failed', w.name,
-       format('It is in schema %I there, in %I on the source: what uses it names that schema.', w.installed_in, w.schema),
-       format('CREATE SCHEMA IF NOT EXISTS %I; ALTER EXTENSION %I SET SCHEMA %1$I; -- on the destination, as its owner', w.schema, w.name), 'destination'
-  FROM wanted w
- WHERE w.installed_in <> w.schema
-UNION ALL
-SELECT 'destination_extensions', 'warning', w.name,
-       format('The destination does not have version %s, which is on the source: the task creates version %s.', w.version, w.available), NULL, 'person'
-  FROM s, wanted w
- WHERE s.schema_sync AND w.installed IS NULL AND w.available <> w.version AND NOT w.same_available
 UNION ALL
 SELECT 'destination_connections', CASE WHEN u.used + 2 > room.places THEN 'failed' ELSE 'warning' END, NULL,
        format('%s of %s connections are in use; the task takes %s.', u.used, room.places, 2 + n.copies),

@@ -116,7 +116,8 @@ WITH member AS MATERIALIZED (
     FROM space n
     WHERE n.oid <> ALL ($8::oid[]) AND n.nspname <> 'public'
     UNION ALL
-    SELECT 'pg_extension'::regclass, x.oid, 'extension', NULL, quote_ident(x.extname), false, 'not created: no pattern names it, and nothing that is created needs it'
+    SELECT 'pg_extension'::regclass, x.oid, 'extension', NULL, quote_ident(x.extname), false,
+           'not created: no pattern names all of its schema, and nothing that is created is known to need it'
     FROM pg_extension x
     WHERE x.oid <> ALL ($5::oid[]) AND x.extname NOT IN ('plpgsql', 'pg_courier')
     UNION ALL

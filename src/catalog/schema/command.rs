@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use super::facts::{address_arrays, ask, class};
 use super::needs::Needs;
-use super::{ask as causes, image, privileges};
+use super::{ask as causes, extensions, image, privileges};
 use crate::destination::data_settings;
 use crate::error::{Error, Result};
 use crate::logicalrep::Row;
@@ -205,12 +205,14 @@ fn describe_with(needs: Needs, objects: &[Object]) -> Result<Captured> {
     image.privileges = privileges::load(&image)?;
     let known: HashSet<Object> = image.roots().collect();
     let causes = causes::foreign_of(&scope.causes)?;
+    let mut dependencies = needs.into_dependencies();
+    dependencies.extend(extensions::requirements(&image.extensions)?);
     Ok(Captured {
         form: FORM,
         touched: objects.iter().copied().filter(|object| known.contains(object)).collect(),
         owners: owners(&image)?,
         image,
-        dependencies: needs.into_dependencies(),
+        dependencies,
         causes,
         ..Captured::default()
     })

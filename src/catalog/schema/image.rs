@@ -1,6 +1,6 @@
 //! The image of tables and of everything they need, as the catalogs have it now.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
 
@@ -8,13 +8,13 @@ use super::facts::{
     ask, class, letter, list, name, number, opt_letter, opt_name, opt_parse, parts, string, unexpected,
 };
 use super::needs::Needs;
-use super::{code, missing, tables};
+use super::{code, extensions, missing, tables};
 use crate::error::Result;
 use crate::logicalrep::Row;
 use crate::logicalrep::array::oid_array;
 use crate::schema::image::{
-    Address, Attribute, Class, Collation, Domain, DomainConstraint, EnumLabel, Extension, Image, Name, Owner, Plain,
-    Provider, Range, Schema, Sequence, Table, Type, TypeForm,
+    Address, Attribute, Class, Collation, Domain, DomainConstraint, EnumLabel, Image, Name, Owner, Plain, Provider,
+    Range, Schema, Sequence, Table, Type, TypeForm,
 };
 use crate::schema::scope::Scope;
 
@@ -40,7 +40,7 @@ pub fn load(needs: &Needs, scope: &Scope, sequences: &[u32]) -> Result<Image> {
         collations: if scope.collations.is_empty() { Vec::new() } else { collations(scope)? },
         types: if scope.types.is_empty() { Vec::new() } else { types(scope)? },
         sequences: load_sequences(&mut tables, scope, sequences)?,
-        extensions: extensions(scope)?,
+        extensions: extensions::load(&scope.extensions)?,
         views,
         routines,
         plain: needs.plain.iter().map(|of| Plain { level: scope.level(of.class(), of.oid), ..of.clone() }).collect(),
@@ -70,55 +70,6 @@ fn schemas(image: &Image) -> Result<Vec<Schema>> {
 
 pub fn schema(row: &Row) -> Result<Schema> {
     Ok(Schema { oid: row.parse("oid")?, name: row.string("nspname")? })
-}
-
-/// Those that bring something, and what they require; each after what it requires.
-fn extensions(scope: &Scope) -> Result<Vec<Extension>> {
-    if scope.extensions.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows = ask(include_str!("../../../sql/query/schema/extensions.sql"), &[])?;
-    let mut requires: HashMap<u32, Vec<u32>> = HashMap::new();
-    for row in &rows {
-        let required = list(row, "requires")?;
-        let required = required.iter().map(|value| number(value, "requires")).collect::<Result<_>>()?;
-        requires.insert(row.parse("oid")?, required);
-    }
-    let mut found = Vec::new();
-    let needed = with_required(&scope.extensions, &requires);
-    for row in &rows {
-        let oid = row.parse("oid")?;
-        if needed.contains(&oid) {
-            found.push(Extension {
-                oid,
-                level: height(oid, &requires, 0),
-                name: row.string("extname")?,
-                schema: row.string("nspname")?,
-                version: row.string("extversion")?,
-            });
-        }
-    }
-    Ok(found)
-}
-
-fn with_required(wanted: &HashSet<u32>, requires: &HashMap<u32, Vec<u32>>) -> HashSet<u32> {
-    let mut all = wanted.clone();
-    let mut waiting: Vec<u32> = wanted.iter().copied().collect();
-    while let Some(oid) = waiting.pop() {
-        let required = requires.get(&oid).into_iter().flatten();
-        waiting.extend(required.filter(|oid| all.insert(**oid)));
-    }
-    all
-}
-
-/// How many extensions have to be there first, one after the other. (They form no circles; the server sees to that.)
-fn height(oid: u32, requires: &HashMap<u32, Vec<u32>>, depth: i64) -> i64 {
-    const DEEPEST: i64 = 100;
-    let required = requires.get(&oid).into_iter().flatten().filter(|oid| requires.contains_key(oid));
-    if depth == DEEPEST {
-        return 0;
-    }
-    required.map(|oid| height(*oid, requires, depth + 1) + 1).max().unwrap_or_default()
 }
 
 fn collations(scope: &Scope) -> Result<Vec<Collation>> {
@@ -282,18 +233,4 @@ pub fn comments_of(rows: &[Row]) -> Result<HashMap<Address, String>> {
         Ok(Some(((class, row.parse("objoid")?, row.parse("objsubid")?), row.string("description")?)))
     };
     rows.iter().map(comment).filter_map(Result::transpose).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn extensions_come_after_what_they_require() {
-        let requires = HashMap::from([(1, vec![2, 3]), (2, vec![3]), (3, vec![]), (4, vec![])]);
-        assert_eq!(with_required(&HashSet::from([1]), &requires), HashSet::from([1, 2, 3]));
-        assert_eq!([1, 2, 3].map(|oid| height(oid, &requires, 0)), [2, 1, 0]);
-        // plpgsql is no extension of the list.
-        assert_eq!(height(5, &HashMap::from([(5, vec![99])]), 0), 0);
-    }
 }

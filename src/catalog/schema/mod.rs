@@ -4,6 +4,7 @@
 mod ask;
 mod code;
 pub mod command;
+mod extensions;
 mod facts;
 mod image;
 mod left_out;
@@ -25,7 +26,7 @@ use crate::pg::{compat, encoding, xact};
 use crate::schema::Item;
 use crate::schema::apart::apart;
 use crate::schema::captured::{Captured, Owned, Taker, Trust};
-use crate::schema::image::{Class, Image, Table};
+use crate::schema::image::{Class, Extension, Image, Table};
 use crate::schema::model::{Known, Standing};
 use crate::schema::order::{Order, needed_code};
 use crate::schema::plan;
@@ -59,6 +60,7 @@ impl Extent {
         objects.extend(sequences::named(scope)?.into_iter().map(|sequence| (Class::Relation, sequence.oid)));
         if scope.schema_sync {
             objects.extend(code::named(scope)?);
+            objects.extend(extensions::named(scope)?);
         }
         Ok(Extent { objects, with_code: scope.schema_sync, ..Extent::default() })
     }
@@ -88,6 +90,17 @@ impl Extent {
     pub fn with(mut self, available: &[Cause]) -> Extent {
         self.available = available.iter().map(|cause| cause.address).collect();
         self
+    }
+
+    /// Without extensions that the destination cannot have, and those that require them, where nothing is known to need them.
+    pub fn without_extensions(mut self, missing: &HashSet<u32>) -> Result<Extent> {
+        if missing.is_empty() {
+            return Ok(self);
+        }
+        let missing = extensions::with_requiring(missing)?;
+        self.objects.retain(|(class, oid)| *class != Class::Extension || !missing.contains(oid));
+        self.described = Rc::default();
+        Ok(self)
     }
 
     /// As it is now, with everything that the server says it depends on.
@@ -172,6 +185,20 @@ pub fn grantees(extent: &Extent) -> Result<BTreeMap<String, usize>> {
         *grants.entry(role.clone()).or_default() += 1;
     }
     Ok(grants)
+}
+
+/// An extension that comes, and whether something that is created is known to need it.
+#[derive(Clone, Debug)]
+pub struct WantedExtension {
+    pub extension: Extension,
+    pub is_needed: bool,
+}
+
+pub fn extensions(extent: &Extent) -> Result<Vec<WantedExtension>> {
+    let Taken { image, scope, .. } = extent.taken_as_known()?;
+    let wanted =
+        |extension: Extension| WantedExtension { is_needed: scope.extensions.contains(&extension.oid), extension };
+    Ok(image.extensions.into_iter().map(wanted).collect())
 }
 
 /// The objects as they are at one moment, and which transactions that moment shows.

@@ -61,8 +61,9 @@ pub const SERVER: &[Item] = &[
     DESTINATION.failed(
         "destination_extensions",
         All,
-        "Extensions that the tables' types and indexes need are there, in the same schema, or the user can create them. Another version \
-         is a warning.",
+        "Extensions that the task needs are there, in the same schema, or the user can create them. Another version is a warning, and so is \
+         one that is not to be had, where nothing that is created is known to need it: it comes because a pattern names all of its schema, \
+         and is left out.",
     ),
     DESTINATION.failed(
         "destination_connections",

@@ -13,6 +13,7 @@ use crate::destination::aside::Pending;
 use crate::destination::{Destination, Purpose};
 use crate::error::Result;
 use crate::failpoint;
+use crate::logicalrep::names::shown;
 use crate::logicalrep::words::counted;
 use crate::pg::xact;
 use crate::schema::Item;
@@ -162,12 +163,11 @@ fn keep_model(task: &Task, destination: &mut Destination) -> Result<()> {
     if !task.has_model() || destination.has_model(&task.uuid)? {
         return Ok(());
     }
-    let (oids, moment) = xact::in_transaction(|| {
-        let oids = tables::all_of_task(task.id)?;
-        let extent = Extent::of_task(task, &oids)?;
+    let (oids, extent) = extent_there(task, destination)?;
+    let moment = xact::in_transaction(|| {
         let moment = schema::moment(&extent)?;
         sweep::begin(&moment.captured)?;
-        Ok((oids, moment))
+        Ok(moment)
     })?;
     let available = destination.available(&moment.captured.causes)?;
     let image = moment.for_task(&oids, &task.trust(), &available);
@@ -175,6 +175,30 @@ fn keep_model(task: &Task, destination: &mut Destination) -> Result<()> {
     destination.in_transaction(|destination| {
         destination.store_model(&task.uuid, known.iter().map(|(object, known)| (object, known)))
     })
+}
+
+/// The tables of the task, and with them what it is to create: but for extensions that nothing is known to need and the destination cannot
+/// have, as is said once.
+fn extent_there(task: &Task, destination: &mut Destination) -> Result<(Vec<u32>, Extent)> {
+    let (oids, extent, wanted) = xact::in_transaction(|| {
+        let oids = tables::all_of_task(task.id)?;
+        let extent = Extent::of_task(task, &oids)?;
+        let wanted = schema::extensions(&extent)?;
+        Ok((oids, extent, wanted))
+    })?;
+    let free = wanted.iter().filter(|of| !of.is_needed).map(|of| &of.extension);
+    let mut left_out = HashSet::new();
+    for (extension, there) in destination.extensions(free)? {
+        let Some(obstacle) = there.obstacle(extension) else { continue };
+        left_out.insert(extension.oid);
+        if task.stage < Stage::SchemaSync {
+            let what = format!("extension {} is left out: {obstacle}", shown(&extension.name));
+            task.log_line(&what);
+            xact::in_transaction(|| task.record_event("definitions", &what, None))?;
+        }
+    }
+    let extent = xact::in_transaction(|| extent.without_extensions(&left_out))?;
+    Ok((oids, extent))
 }
 
 fn items_of(task: &Task, destination: &mut Destination) -> Result<Vec<Item>> {
@@ -194,11 +218,8 @@ fn items_of(task: &Task, destination: &mut Destination) -> Result<Vec<Item>> {
 /// What the destination has already of what the tables need (functions made by hand) is not left out. No transaction
 /// is open on the source while the destination is asked.
 fn statements(task: &Task, destination: &mut Destination) -> Result<Vec<Item>> {
-    let (extent, causes) = xact::in_transaction(|| {
-        let extent = Extent::of_task(task, &tables::all_of_task(task.id)?)?;
-        let causes = schema::causes(&extent)?;
-        Ok((extent, causes))
-    })?;
+    let (_, extent) = extent_there(task, destination)?;
+    let causes = xact::in_transaction(|| schema::causes(&extent))?;
     let (available, _) = schema::ask_causes(destination, causes)?;
     let extent = extent.with(&available);
     xact::in_transaction(|| schema::statements(&extent))

@@ -3,6 +3,7 @@
 mod code;
 mod complete;
 mod during;
+mod extensions;
 mod grants;
 mod order;
 mod paths;

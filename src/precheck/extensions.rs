@@ -1,0 +1,162 @@
+//! Extensions: is there on the destination what the task needs of them, and what becomes of those that nothing is known to need?
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+
+use super::items::Concerns;
+use super::{Check, foreign};
+use crate::catalog::schema::{self, WantedExtension};
+use crate::catalog::select::SelectedTables;
+use crate::destination::{Destination, ExtensionThere, Obstacle};
+use crate::error::{Error, Result};
+use crate::logicalrep::names::{quote_literal, shown};
+use crate::schema::image::Extension;
+
+/// As the source describes one that tables use.
+#[derive(Deserialize)]
+struct Used {
+    name: String,
+    version: String,
+    schema: String,
+}
+
+impl Check<'_> {
+    /// Those that the task leaves out: nothing is known to need them, and something is in the way. `used`: JSON, what tables use that the
+    /// task does not create.
+    pub(super) fn ask_extensions(
+        &mut self,
+        selection: &SelectedTables,
+        session: &mut Destination,
+        used: &str,
+    ) -> Result<HashSet<u32>> {
+        let wanted = match self.concerns(Concerns::SchemaSync) {
+            true => schema::extensions(&self.extent(selection)?)?,
+            false => of_tables(used)?,
+        };
+        let user = session.current_user()?;
+        let answers = session.extensions(wanted.iter().map(|of| &of.extension))?;
+        self.queries.1 += 2;
+        let mut left_out = HashSet::new();
+        for (extension, there) in answers {
+            let is_needed = wanted.iter().any(|of| of.extension.oid == extension.oid && of.is_needed);
+            if self.extension(extension, is_needed, &there, &user)? && !is_needed {
+                left_out.insert(extension.oid);
+            }
+        }
+        Ok(left_out)
+    }
+
+    /// Is something in the way of it?
+    fn extension(
+        &mut self,
+        extension: &Extension,
+        is_needed: bool,
+        there: &ExtensionThere,
+        user: &str,
+    ) -> Result<bool> {
+        let creates = self.concerns(Concerns::SchemaSync);
+        let obstacle = there.obstacle(extension);
+        let is_missing = there.installed.is_none();
+        let reason = match &obstacle {
+            None if creates || !is_missing => return self.other_version(extension, there).map(|()| false),
+            None => "It is not created there.".to_owned(),
+            Some(Obstacle::InSchema(schema)) => format!(
+                "It is in schema {} there, in {} on the source: what uses it names that schema.",
+                foreign::line(&shown(schema)),
+                shown(&extension.schema)
+            ),
+            Some(Obstacle::Unavailable) => "The destination server does not have it.".to_owned(),
+            Some(Obstacle::NotPermitted) => {
+                format!("User {} may not create it there: it is not a trusted extension.", shown(&foreign::line(user)))
+            }
+            Some(Obstacle::NotLoaded { .. }) => {
+                "It cannot be created there: its library has to be in shared_preload_libraries.".to_owned()
+            }
+        };
+        let (status, use_of_it) = match is_needed {
+            true if creates => ("failed", "Something that the task creates needs it."),
+            true => ("failed", "The tables need it."),
+            false => (
+                "warning",
+                "Nothing that the task creates is known to need it, though a function may, in its text: it is left out.",
+            ),
+        };
+        let detail = format!("{reason} {use_of_it}");
+        self.add("destination_extensions", Some(status), Some(shown(&extension.name)), Some(detail))?;
+        let create = create(extension, there);
+        let (fix, place) = match obstacle {
+            Some(Obstacle::Unavailable) => (None, "person"),
+            Some(Obstacle::InSchema(_)) => {
+                let schema = shown(&extension.schema);
+                let moved = format!("ALTER EXTENSION {} SET SCHEMA {schema}", shown(&extension.name));
+                (
+                    Some(format!("CREATE SCHEMA IF NOT EXISTS {schema}; {moved}; -- on the destination, as its owner")),
+                    "destination",
+                )
+            }
+            Some(Obstacle::NotLoaded { libraries }) => {
+                let set = format!("ALTER SYSTEM SET shared_preload_libraries = {libraries}");
+                (Some(format!("{set}; -- on the destination, then restart it")), "restart")
+            }
+            Some(Obstacle::NotPermitted) | None => (Some(create), "destination"),
+        };
+        self.fix_last(fix.as_deref().map(foreign::statement), Some(foreign::place(Some(place)).to_owned()));
+        Ok(true)
+    }
+
+    fn other_version(&mut self, extension: &Extension, there: &ExtensionThere) -> Result<()> {
+        let (detail, fix) = match (&there.installed, &there.available) {
+            (Some((version, _)), _) if *version != extension.version => {
+                let update = format!(
+                    "ALTER EXTENSION {} UPDATE TO {}; -- on the destination",
+                    shown(&extension.name),
+                    quote_literal(&extension.version)
+                );
+                let detail =
+                    format!("It has version {} there, {} on the source.", foreign::line(version), extension.version);
+                (detail, there.has_same_version.then_some(update))
+            }
+            (None, Some(available)) if !there.has_same_version && *available != extension.version => (
+                format!(
+                    "The destination does not have version {}, which is on the source: the task creates version {}.",
+                    extension.version,
+                    foreign::line(available)
+                ),
+                None,
+            ),
+            _ => return Ok(()),
+        };
+        self.add("destination_extensions", Some("warning"), Some(shown(&extension.name)), Some(detail))?;
+        let place = if fix.is_some() { "destination" } else { "person" };
+        self.fix_last(fix, Some(place.to_owned()));
+        Ok(())
+    }
+}
+
+/// As a superuser creates it there.
+fn create(extension: &Extension, there: &ExtensionThere) -> String {
+    let (name, schema) = (shown(&extension.name), shown(&extension.schema));
+    let version = there.has_same_version.then(|| format!(" VERSION {}", quote_literal(&extension.version)));
+    let version = version.unwrap_or_default();
+    format!(
+        "CREATE SCHEMA IF NOT EXISTS {schema}; CREATE EXTENSION {name} WITH SCHEMA {schema}{version} CASCADE; -- on the destination, as superuser"
+    )
+}
+
+fn of_tables(used: &str) -> Result<Vec<WantedExtension>> {
+    let used: Vec<Used> =
+        serde_json::from_str(used).map_err(|error| Error::internal(format!("invalid list of extensions: {error}")))?;
+    let wanted = |(n, of): (usize, Used)| WantedExtension {
+        // Their places do: nothing is created.
+        extension: Extension {
+            oid: u32::try_from(n).unwrap_or_default(),
+            level: 0,
+            name: of.name,
+            schema: of.schema,
+            version: of.version,
+        },
+        is_needed: true,
+    };
+    Ok(used.into_iter().enumerate().map(wanted).collect())
+}
