@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use pgrx::prelude::*;
 
 use super::arguments::given;
+use crate::catalog::configuration::{self, ConfigurationTable};
 use crate::catalog::schema::{self, Extent};
 use crate::catalog::select::{Candidate, SelectedTables};
 use crate::catalog::{Stage, TableState, Task, coverage, tables};
@@ -54,7 +55,7 @@ fn lines(name: &str) -> Result<Vec<Line>> {
     let oids: Vec<u32> = selection.tables.iter().map(|t| t.oid).collect();
     let extent = Extent::of_task(&task, &oids)?;
     let items = if task.schema_sync { schema::statements(&extent)? } else { Vec::new() };
-    let extensions = if task.schema_sync { schema::extensions(&extent)? } else { Vec::new() };
+    let extensions = schema::extensions(&extent)?;
     let free: HashSet<String> =
         extensions.iter().filter(|of| !of.is_needed).map(|of| shown(&of.extension.name)).collect();
     let of = |section| {
@@ -65,6 +66,9 @@ fn lines(name: &str) -> Result<Vec<Line>> {
     if task.full_copy {
         lines.extend(copies(&selection));
     }
+    let wanted = extensions.iter().map(|of| of.extension.oid).collect();
+    let configuration = configuration::of(&task.scope, &oids, task.owner, &wanted)?;
+    lines.extend(configuration.iter().map(of_extension));
     lines.extend(of(Section::PostData));
     if task.incremental {
         lines.extend(selection.tables.iter().filter(|t| t.kind == 'r').map(stream));
@@ -101,6 +105,27 @@ fn copies(selection: &SelectedTables) -> Vec<Line> {
         reason: None,
     };
     tables.iter().map(copy).collect()
+}
+
+/// A table of an extension, or a sequence of one, that users may have put rows into.
+fn of_extension(table: &ConfigurationTable) -> Line {
+    let (extension, shown) = (shown(&table.extension_name), table.name.shown());
+    let kind = if table.is_sequence { "sequence" } else { "table" };
+    let detail =
+        format!("rows of a {kind} of extension {extension}").replace("rows of a sequence", "value of a sequence");
+    match table.reason() {
+        Some(reason) => Line { statement: table.fix(), ..omit(detail, shown, reason) },
+        None => Line {
+            action: "copy",
+            object: shown,
+            detail: Some(detail),
+            statement: None,
+            reason: Some(format!(
+                "later ones follow every courier.sequence_interval and at courier.wait_for(){}",
+                if table.is_sequence { "" } else { "; what is deleted on the source stays on the destination" }
+            )),
+        },
+    }
 }
 
 fn stream(table: &Candidate) -> Line {

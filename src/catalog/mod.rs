@@ -2,6 +2,7 @@
 
 pub mod code_schemas;
 pub mod commands;
+pub mod configuration;
 pub mod connection;
 pub mod coverage;
 pub mod ddl_log;

@@ -5,7 +5,9 @@
 //! which takes over from a source that died gives no number twice, its sequences run ahead by more than is used between two
 //! looks ([`SequenceValue::ahead`]). `courier.wait_for()` brings exact values.
 
-use super::{Scope, Task};
+use std::collections::HashSet;
+
+use super::{Scope, Task, configuration, tables};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::array::oid_array;
 use crate::logicalrep::names::{quote_ident, quote_literal, quote_qualified, shown_qualified};
@@ -67,6 +69,16 @@ pub fn named(scope: &Scope) -> Result<Vec<FreeSequence>> {
     Ok(free()?.into_iter().filter(|s| is_named(&s.schema, &s.name)).collect())
 }
 
+/// Those that count the rows which users put into tables of extensions.
+fn of_extensions(task: &Task) -> Result<Vec<u32>> {
+    if !configuration::is_there_any()? {
+        return Ok(Vec::new());
+    }
+    let tables = tables::all_of_task(task.id)?;
+    let found = configuration::of(&task.scope, &tables, task.owner, &HashSet::new())?.into_iter();
+    Ok(found.filter(|of| of.is_sequence && of.why_not.is_none()).map(|of| of.oid).collect())
+}
+
 /// The values of all of them, and those that tables of the task need and its owner may not read.
 pub struct Sequences {
     pub values: Vec<SequenceValue>,
@@ -77,7 +89,8 @@ pub struct Sequences {
 pub fn read(task: &Task, source: &mut dyn Source) -> Result<Sequences> {
     const AT_ONCE: usize = 100;
     let (id, owner) = (task.id.to_string(), task.owner);
-    let named = oid_array(named(&task.scope)?.iter().map(|sequence| sequence.oid));
+    let named = named(&task.scope)?.into_iter().map(|sequence| sequence.oid);
+    let named = oid_array(named.chain(of_extensions(task)?));
     let sql = include_str!("../../sql/query/sequences.sql");
     let rows = spi::as_extension(|| spi::query(sql, &[Some(&id), Some(&owner.to_string()), Some(&named)]))?;
     let mut found = Sequences { values: Vec::with_capacity(rows.len()), denied: Vec::new() };

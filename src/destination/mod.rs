@@ -18,7 +18,7 @@
 //! | `aside.rs` | what commands have left for another session to do |
 //! | `conflicts.rs` | what was decided about changes that did not fit |
 //! | `definitions.rs` | making objects, in the words of the schema generator |
-//! | `extensions.rs` | which extensions are there, or could be |
+//! | `extensions.rs`, `configuration.rs` | which extensions are there, or could be; rows that users have put into their tables |
 //! | `fake/`, `fixture.rs` | a destination and a table for unit tests |
 //!
 //! `courier_applied.progress` has one row for each task that writes here. It is updated in the transaction that carries the
@@ -32,6 +32,7 @@ mod catalog;
 mod claim;
 mod claimant;
 pub mod code_path;
+mod configuration;
 mod conflicts;
 mod definitions;
 pub mod detach;
@@ -64,6 +65,7 @@ use crate::libpq::{Connection, refuse_shared};
 pub use catalog::SequenceTo;
 pub use claim::{Claim, Missing, behind, taken_over};
 pub use claimant::Claimant;
+pub use configuration::TableThere;
 pub use definitions::{LockHolder, OnLockWait};
 pub use endpoint::Endpoint;
 pub use extensions::{ExtensionThere, Obstacle};

@@ -6,11 +6,12 @@ use serde::Deserialize;
 
 use super::items::Concerns;
 use super::{Check, foreign};
+use crate::catalog::configuration::{self, ConfigurationTable};
 use crate::catalog::schema::{self, WantedExtension};
 use crate::catalog::select::SelectedTables;
-use crate::destination::{Destination, ExtensionThere, Obstacle};
+use crate::destination::{Destination, ExtensionThere, Obstacle, TableThere};
 use crate::error::{Error, Result};
-use crate::logicalrep::names::{quote_literal, shown};
+use crate::logicalrep::names::{quote_ident, quote_literal, shown};
 use crate::schema::image::Extension;
 
 /// As the source describes one that tables use.
@@ -45,6 +46,74 @@ impl Check<'_> {
             }
         }
         Ok(left_out)
+    }
+
+    /// Rows that users have put into tables of extensions.
+    pub(super) fn ask_extension_rows(
+        &mut self,
+        selection: &SelectedTables,
+        session: &mut Destination,
+        user: &str,
+    ) -> Result<()> {
+        self.queries.0 += 1;
+        if !configuration::is_there_any()? {
+            return Ok(());
+        }
+        let wanted = schema::extensions(&self.extent(selection)?)?.into_iter().map(|of| of.extension.oid).collect();
+        let oids: Vec<u32> = selection.tables.iter().map(|table| table.oid).collect();
+        let tables = configuration::of(&self.subject.scope, &oids, self.subject.owner, &wanted)?;
+        self.queries.0 += 1;
+        for table in &tables {
+            let Some(reason) = table.reason() else { continue };
+            let detail = format!("What extension {} keeps in it stays here: {reason}.", shown(&table.extension_name));
+            self.add("destination_extension_rows", None, Some(table.name.shown()), Some(detail))?;
+            self.fix_last(table.fix(), Some("person".to_owned()));
+        }
+        let travelling: Vec<ConfigurationTable> =
+            tables.into_iter().filter(|table| !table.is_sequence && table.why_not.is_none()).collect();
+        if travelling.is_empty() {
+            return Ok(());
+        }
+        self.queries.1 += 1;
+        for (table, there) in session.configuration_tables(&travelling)? {
+            self.extension_table(selection, table, there, &quote_ident(&foreign::line(user)))?;
+        }
+        Ok(())
+    }
+
+    fn extension_table(
+        &mut self,
+        selection: &SelectedTables,
+        table: &ConfigurationTable,
+        there: TableThere,
+        user: &str,
+    ) -> Result<()> {
+        let name = table.name.qualified();
+        let schema = quote_ident(&table.name.schema);
+        let grant = format!(
+            "GRANT USAGE ON SCHEMA {schema} TO {user}; GRANT SELECT, INSERT, UPDATE ON {name} TO {user}; -- on the destination, as superuser"
+        );
+        let (reason, fix) = match there {
+            TableThere::Writable | TableThere::WithoutExtension { is_of_user: true } => return Ok(()),
+            TableThere::Another => ("the destination has another version of the table", None),
+            TableThere::NotPermitted => ("the user there may not read and write it", Some(grant)),
+            TableThere::WithoutExtension { .. } => {
+                let extensions = schema::extensions(&self.extent(selection)?)?;
+                let is_it = |of: &&WantedExtension| of.extension.oid == table.extension;
+                // Otherwise the statement for the extension comes first, and this one when that is there.
+                let created = extensions.iter().find(is_it).map(|of| create_sql(&of.extension, false));
+                let fix = created.map(|create| format!("{create}; {grant}"));
+                ("what the extension makes there belongs to a superuser, so create it first", fix)
+            }
+        };
+        let detail = format!(
+            "Rows that users have put into this table of extension {} do not travel: {reason}.",
+            shown(&table.extension_name)
+        );
+        self.add("destination_extension_rows", None, Some(table.name.shown()), Some(detail))?;
+        let place = if fix.is_some() { "destination" } else { "person" };
+        self.fix_last(fix, Some(place.to_owned()));
+        Ok(())
     }
 
     /// Is something in the way of it?
@@ -136,11 +205,15 @@ impl Check<'_> {
 
 /// As a superuser creates it there.
 fn create(extension: &Extension, there: &ExtensionThere) -> String {
+    format!("{}; -- on the destination, as superuser", create_sql(extension, there.has_same_version))
+}
+
+fn create_sql(extension: &Extension, in_this_version: bool) -> String {
     let (name, schema) = (shown(&extension.name), shown(&extension.schema));
-    let version = there.has_same_version.then(|| format!(" VERSION {}", quote_literal(&extension.version)));
+    let version = in_this_version.then(|| format!(" VERSION {}", quote_literal(&extension.version)));
     let version = version.unwrap_or_default();
     format!(
-        "CREATE SCHEMA IF NOT EXISTS {schema}; CREATE EXTENSION {name} WITH SCHEMA {schema}{version} CASCADE; -- on the destination, as superuser"
+        "CREATE SCHEMA IF NOT EXISTS {schema}; CREATE EXTENSION IF NOT EXISTS {name} WITH SCHEMA {schema}{version} CASCADE"
     )
 }
 

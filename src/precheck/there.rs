@@ -93,6 +93,7 @@ impl Check<'_> {
         rows.iter().try_for_each(|row| self.take_from_destination(row))?;
         let user = session.current_user()?;
         let left_out = self.ask_extensions(selection, session, &extensions)?;
+        self.ask_extension_rows(selection, session, &user)?;
         self.ask_schema(selection, session, &left_out, &quote_ident(&foreign::line(&user)))?;
         if self.concerns(Concerns::CopyIntoExisting) { self.ask_empty(session, &tables) } else { Ok(()) }
     }

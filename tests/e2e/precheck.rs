@@ -436,6 +436,13 @@ const DESTINATION: &[Case] = &[
         "",
     ),
     case(
+        "destination_extension_rows",
+        ALL,
+        "CREATE EXTENSION hstore SCHEMA w; CREATE TABLE w.rows (id int PRIMARY KEY); ALTER EXTENSION hstore ADD TABLE w.rows; \
+         UPDATE pg_extension SET extconfig = ARRAY['w.rows'::regclass::oid], extcondition = ARRAY[''] WHERE extname = 'hstore'",
+        "CREATE SCHEMA w; CREATE EXTENSION hstore SCHEMA w; CREATE TABLE w.rows (id int PRIMARY KEY); ALTER EXTENSION hstore ADD TABLE w.rows",
+    ),
+    case(
         "destination_replica_role",
         ALL,
         "CREATE TABLE w.t (id int PRIMARY KEY REFERENCES w.base)",

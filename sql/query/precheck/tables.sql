@@ -126,8 +126,8 @@ SELECT 'destination_triggers', NULL, t.name,
  WHERE schema_sync
 UNION ALL
 SELECT 'foreign_keys', NULL, t.name,
-       format('Foreign key %I refers to %I.%I, which extension %I creates there. Rows that users put into that table do not travel: a key that '
-              'needs one fails after the copy. Put such rows there first.', k.conname, pn.nspname, p.relname, x.extname),
+       format('Foreign key %I refers to %I.%I, which extension %I creates there, and it is none of its configuration tables. Rows that users put '
+              'into it do not travel: without them the key is NOT VALID there. Put such rows there.', k.conname, pn.nspname, p.relname, x.extname),
        format('ALTER TABLE %s DROP CONSTRAINT %I; -- or copy the rows of %I.%I yourself', t.name, k.conname, pn.nspname, p.relname), 'person'
   FROM t
   JOIN pg_catalog.pg_constraint k ON k.conrelid = t.oid AND k.contype = 'f' AND k.conparentid = 0
@@ -135,6 +135,7 @@ SELECT 'foreign_keys', NULL, t.name,
   JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
   JOIN pg_catalog.pg_depend e ON e.classid = 'pg_class'::regclass AND e.objid = p.oid AND e.deptype = 'e'
   JOIN pg_catalog.pg_extension x ON x.oid = e.refobjid
+ WHERE NOT COALESCE(p.oid = ANY (x.extconfig), false)
 UNION ALL
 SELECT 'reg_columns', NULL, t.name,
        format('Column %I has type %s: its values travel as names of objects, and one that the destination does not know stops the task.',

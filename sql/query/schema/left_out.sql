@@ -178,15 +178,6 @@ SELECT l.kind, l.nspname, l.name, l.reason,
     FROM (SELECT DISTINCT f.classid, f.objid, f.kind, f.nspname, f.name FROM found f
           WHERE f.kind NOT IN ('privileges', 'owner', 'security label', 'setting', 'rule of a view', 'trigger of a view', 'comment on the database')) AS f
     JOIN pg_description d ON d.classoid = f.classid AND d.objoid = f.objid AND d.objsubid = 0
-    UNION ALL
-    -- Tables of extensions whose rows pg_dump would take along.
-    SELECT 'rows of an extension''s table', n.nspname, format('%I.%I', n.nspname, c.relname), true,
-           format('extension %I creates the table; the rows that users put into it do not travel', x.extname)
-    FROM pg_extension x
-    CROSS JOIN LATERAL unnest(x.extconfig) AS t (oid)
-    JOIN pg_class c ON c.oid = t.oid AND c.relkind IN ('r', 'p')
-    JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE x.extname <> 'pg_courier'
   ) AS l
  WHERE l.data OR $6::boolean
  ORDER BY l.kind, l.reason, l.name

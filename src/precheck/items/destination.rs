@@ -65,6 +65,12 @@ pub const SERVER: &[Item] = &[
          one that is not to be had, where nothing that is created is known to need it: it comes because a pattern names all of its schema, \
          and is left out.",
     ),
+    DESTINATION.warning(
+        "destination_extension_rows",
+        All,
+        "Rows that users have put into tables of extensions, as `pg_dump` takes them along, can be read here and written there. Those by \
+         which an extension acts on this server, like the jobs of pg_cron, do not travel.",
+    ),
     DESTINATION.failed(
         "destination_connections",
         All,

@@ -117,6 +117,8 @@ mod tests {
             "destination_same_source",
             "loose_sequences",
             "destination_names",
+            "destination_extensions",
+            "destination_extension_rows",
             "cannot_create",
             "destination_roles",
             "destination_grantees",

@@ -4,6 +4,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use super::configuration::ConfigurationSync;
 use super::following::Following;
 use super::owner::check_owner;
 use super::retry::{FOLLOW_EVERY, Retry};
@@ -73,6 +74,7 @@ pub struct Context<'a> {
     /// What the first look at the destination found there.
     pub found: Found,
     pub sequences: SequenceSync,
+    pub configuration: ConfigurationSync,
     pub heart: Heart,
     pub guard: WalGuard,
     /// Between the step that begins it and the one that goes on with it.
@@ -127,6 +129,7 @@ impl<'a> Context<'a> {
             claimant,
             found: Found { lease, destination_id, slot_lsn: task.slot_lsn },
             sequences: SequenceSync::default(),
+            configuration: ConfigurationSync::default(),
             heart: Heart::default(),
             guard: WalGuard::default(),
             following: None,

@@ -10,6 +10,7 @@
 mod aside;
 mod capture;
 mod claim;
+mod configuration;
 mod context;
 mod copy;
 mod follow;

@@ -1,4 +1,4 @@
-//! What the stream does beside rows: sequences go over, for who waits for them and now and then.
+//! What goes over beside the stream, for who waits for it and now and then: sequences, and rows of extensions' tables.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -43,7 +43,14 @@ impl Context<'_> {
         self.with_destination(|context, destination| {
             let claimant = context.claimant.clone();
             context.sequences.sync(context.task, context.source.as_mut(), &claimant, destination, exactness)
-        })
+        })?;
+        self.sync_configuration(exactness)
+    }
+
+    /// Rows of extensions' configuration tables.
+    pub fn sync_configuration(&mut self, exactness: Exactness) -> Result<()> {
+        let claimant = self.claimant.clone();
+        self.configuration.sync(self.task, self.source.as_mut(), &claimant, &self.endpoint, exactness)
     }
 
     /// What to say to who waits; nothing about an error that passes, whose end he waits for.
@@ -52,7 +59,10 @@ impl Context<'_> {
         let is_news = self.status.sequences_trouble() != text;
         self.status.set_sequences_trouble(&text);
         if is_news {
-            report::log(error, "pg_courier could not bring sequences to the destination");
+            report::log(
+                error,
+                "pg_courier could not bring sequences, or rows of extensions' tables, to the destination",
+            );
         }
         if error.remedy() != Remedy::Stop {
             return Ok(None);
