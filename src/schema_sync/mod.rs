@@ -94,13 +94,25 @@ impl When {
     }
 }
 
-/// Everything after the data, statement by statement: each may take long. `note` hears what is being built.
+/// What is said while statements run.
+#[derive(Clone, Copy, Debug)]
+pub enum Note<'a> {
+    Building(&'a Item),
+    /// The rows of the source do not fulfil it, and it is there for the rows to come.
+    NotValid {
+        item: &'a Item,
+        error: &'a Error,
+        validate: &'a str,
+    },
+}
+
+/// Everything after the data, statement by statement: each may take long.
 pub fn create_post_data(
     destination: &mut Destination,
     items: &[Item],
     when: When,
     there: IfThere,
-    mut note: impl FnMut(&Item),
+    mut note: impl FnMut(Note<'_>) -> Result<()>,
 ) -> Result<()> {
     let items: Vec<&Item> =
         items.iter().filter(|i| i.kind.section() == Section::PostData && When::of(i) == when).collect();
@@ -109,9 +121,15 @@ pub fn create_post_data(
         if is_present(destination, item, there)? {
             continue;
         }
-        note(item);
+        note(Note::Building(item))?;
         match second {
-            None => run(destination, item)?,
+            None => match destination.define(&item.statement) {
+                Err(error) if is_orphans(item, &error) => match define_not_valid(destination, item)? {
+                    Some(validate) => note(Note::NotValid { item, error: &error, validate: &validate })?,
+                    None => return Err(explained(item, error)),
+                },
+                outcome => outcome.map_err(|error| explained(item, error))?,
+            },
             Some(second) => destination.in_transaction(|destination| {
                 run(destination, item)?;
                 run(destination, second)
@@ -146,30 +164,49 @@ fn differs(item: &Item, difference: &str) -> Error {
     .hint("Drop or rename what is in the way on the destination, then SELECT courier.resume({task});")
 }
 
+/// Rows without a partner, which got there while the source did not look: by a bulk load as replica, or with triggers disabled.
+fn is_orphans(item: &Item, error: &Error) -> bool {
+    const FOREIGN_KEY_VIOLATION: &str = "23503";
+    item.kind == Kind::ForeignKey && error.sqlstate() == FOREIGN_KEY_VIOLATION
+}
+
+/// As the source has the key: it is enforced for rows to come, and nobody has looked at those that are there. Returns the statement that does.
+fn define_not_valid(destination: &mut Destination, item: &Item) -> Result<Option<String>> {
+    let Some((statement, validate)) = item.statement.not_valid() else { return Ok(None) };
+    match destination.define(&statement) {
+        Ok(()) => Ok(Some(validate)),
+        // A partitioned table takes none before 18.
+        Err(error) if error.sqlstate() == sqlstate::WRONG_OBJECT_TYPE => Ok(None),
+        Err(error) => Err(explained(item, error)),
+    }
+}
+
 fn run(destination: &mut Destination, item: &Item) -> Result<()> {
-    destination.define(&item.statement).map_err(|error| {
-        let way_out = way_out(item, error.sqlstate());
-        let error = error
-            .context(format!("While creating {} {} on the destination: {}", item.kind, item.object, item.statement));
-        match way_out {
-            Some(hint) => error.hint(hint),
-            None => error.or_hint(
-                "Remove the cause on the destination (or create the object there yourself), then SELECT courier.resume({task});",
-            ),
-        }
-    })
+    destination.define(&item.statement).map_err(|error| explained(item, error))
+}
+
+fn explained(item: &Item, error: Error) -> Error {
+    let way_out = way_out(item, error.sqlstate());
+    let error =
+        error.context(format!("While creating {} {} on the destination: {}", item.kind, item.object, item.statement));
+    match way_out {
+        Some(hint) => error.hint(hint),
+        None => error.or_hint(
+            "Remove the cause on the destination (or create the object there yourself), then SELECT courier.resume({task});",
+        ),
+    }
 }
 
 /// What to do about a statement that the destination refuses, where its own hint does not help: the server does not
 /// know that rows and definition come from a database where the definition exists.
 fn way_out(item: &Item, state: &str) -> Option<String> {
-    let statement = item.statement.as_str().trim_end_matches(';');
     match (item.kind, state) {
-        (Kind::ForeignKey, "23503") => Some(format!(
-            "The source holds rows without a partner, too, or the table it refers to is one whose rows do not travel (an \
-             extension's). Correct them there, or put the partners in on the destination, then SELECT courier.resume({{task}}); \
-             or create the key on the destination without looking at the rows, and resume the task then: {statement} NOT VALID;"
-        )),
+        (Kind::ForeignKey, "23503") => Some(
+            "The source holds rows without a partner, too, or the table it refers to is one whose rows do not travel (an extension's); and \
+             a foreign key of a partitioned table cannot be left NOT VALID before PostgreSQL 18. Correct them on both sides, or put the \
+             partners in on the destination; then SELECT courier.resume({task});"
+                .to_owned(),
+        ),
         (Kind::Index | Kind::PrimaryKey | Kind::UniqueConstraint | Kind::ExclusionConstraint, "23505" | "23P01") => Some(
             "The rows that collide are on the source, too (an index there may be damaged: REINDEX says so), or the \
              destination sorts or folds text in another way. Correct the rows on both sides, then SELECT courier.resume({task});"

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::rc::Rc;
 
 use super::context::{Context, Outcome, show};
+use super::sequences::Exactness;
 use super::step::Step;
 use crate::catalog::schema::{self, Extent};
 use crate::catalog::{Stage, Task, tables};
@@ -21,7 +22,7 @@ use crate::schema::apart::together;
 use crate::schema::aside::{LatePart, nothing_of, without};
 use crate::schema::model::Kept;
 use crate::schema::scope::{Dependency, Object};
-use crate::schema_sync::{self, IfThere, When};
+use crate::schema_sync::{self, IfThere, Note, When};
 
 pub struct PreData;
 
@@ -75,6 +76,9 @@ impl Step for PostData {
             // While tables were copied they may have become others.
             context.items = None;
         }
+        // Constraints may need them.
+        context.show("bringing rows of extensions' tables");
+        context.sync_configuration(Exactness::Exact)?;
         let mut there = HashSet::new();
         context.with_destination(|context, destination| -> Outcome {
             let items = context.items(destination)?;
@@ -126,6 +130,8 @@ pub fn complete(context: &mut Context<'_>) -> Outcome {
     if !task.schema_sync {
         return Ok(());
     }
+    // What was written meanwhile has come with the stream, but for these.
+    context.sync_configuration(Exactness::Exact)?;
     // A session of its own: the other one has been idle for as long as it took to get here.
     let mut destination = context.endpoint.open(Purpose::Schema)?;
     context.check_writer(&mut destination)?;
@@ -138,10 +144,25 @@ fn create_post_data(context: &Context<'_>, destination: &mut Destination, items:
     // The task has created schemas, or it has taken long to get here.
     context.endpoint.look_again(destination)?;
     let there = if context.task.has_model() { IfThere::Adopted } else { IfThere::Compared };
-    destination.in_a_row(&context.task.uuid, |destination| {
-        schema_sync::create_post_data(destination, items, when, there, |item| {
+    let note = |note: Note<'_>| match note {
+        Note::Building(item) => {
             show(&context.status, &format!("creating {} {}", item.kind, item.object));
-        })
+            Ok(())
+        }
+        Note::NotValid { item, error, validate } => {
+            let what = format!(
+                "{} {} is NOT VALID on the destination: rows have no partner, on the source either",
+                item.kind, item.object
+            );
+            context.task.log_line(&what);
+            let found = error.detail_text().unwrap_or_else(|| error.message().to_owned());
+            let detail =
+                format!("{found} Once such rows are corrected on both sides: {validate}; -- on the destination");
+            xact::in_transaction(|| context.task.record_event("error", &what, Some(&detail)))
+        }
+    };
+    destination.in_a_row(&context.task.uuid, |destination| {
+        schema_sync::create_post_data(destination, items, when, there, note)
     })
 }
 
