@@ -106,6 +106,19 @@ impl Destination {
         rows.iter().map(|row| row.string(0)).collect()
     }
 
+    /// Which of these relations are missing? `names` is a JSON array of [schema, name]; the answer, places in it.
+    pub fn missing_relations(&mut self, names: &str) -> Result<Vec<usize>> {
+        let rows = self.connection.query(
+            "SELECT e.n - 1 FROM pg_catalog.json_array_elements($1::pg_catalog.json) WITH ORDINALITY AS e(value, n) \
+             WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c \
+                                 JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+                                WHERE n.nspname OPERATOR(pg_catalog.=) (e.value OPERATOR(pg_catalog.->>) 0) \
+                                  AND c.relname OPERATOR(pg_catalog.=) (e.value OPERATOR(pg_catalog.->>) 1))",
+            &[Some(names)],
+        )?;
+        rows.iter().map(|row| row.parse(0)).collect()
+    }
+
     /// Which of these sequences are missing? `names` is a JSON array of [schema, name]; the answer, places in it.
     pub fn missing_sequences(&mut self, names: &str) -> Result<Vec<usize>> {
         let rows = self.connection.query(

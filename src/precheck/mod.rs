@@ -20,6 +20,7 @@ pub mod ignored;
 mod items;
 mod leftovers;
 mod minors;
+mod named_values;
 mod schema;
 mod source;
 mod subject;

@@ -73,6 +73,7 @@ impl Check<'_> {
         user: &str,
     ) -> Result<()> {
         if !self.concerns(Concerns::SchemaSync) {
+            self.ask_named_values(None, session, user)?;
             return if self.subject.begun { Ok(()) } else { self.ask_free_sequences(session) };
         }
         let extent = self.extent(selection)?.without_extensions(left_out)?;
@@ -91,6 +92,7 @@ impl Check<'_> {
             self.add("destination_names", None, Some(name.object), Some(detail))?;
         }
         self.omissions(schema::omissions(&extent)?, &missing, user)?;
+        self.ask_named_values(Some(&extent), session, user)?;
         self.ask_roles(session)?;
         self.ask_grantees(session, &extent)?;
         self.ask_default_privileges(session)
@@ -254,7 +256,7 @@ impl Check<'_> {
 }
 
 /// The statement, and what its user needs to see the object.
-fn in_its_schema(cause: &Cause, sql: &str, user: &str) -> String {
+pub(super) fn in_its_schema(cause: &Cause, sql: &str, user: &str) -> String {
     let schema = cause.schema.as_deref().map(|schema| {
         // pg_identify_object quotes where it has to.
         format!("CREATE SCHEMA IF NOT EXISTS {schema}; GRANT USAGE ON SCHEMA {schema} TO {user}; ")

@@ -481,25 +481,6 @@ fn a_trigger_that_names_a_configuration() {
     pair.destination.run(DATABASE, "INSERT INTO t (id, body) VALUES (1, 'words')");
 }
 
-/// Rows of the source that its own foreign key would refuse: the hint has a statement, and with it the task goes on.
-#[test]
-fn orphans_of_a_foreign_key() {
-    let pair = Pair::start();
-    pair.source.run(
-        DATABASE,
-        "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p); INSERT INTO p VALUES (1); \
-         SET session_replication_role = replica; INSERT INTO c VALUES (1, 1), (2, 99)",
-    );
-    pair.start_task(TASK, &["public.*"]);
-    pair.wait_for_state(DATABASE, TASK, "failed");
-    let hint = pair.task(DATABASE, TASK, "last_error_hint");
-    assert_mentions(&hint, &["The source holds", "NOT VALID", "courier.resume("]);
-    let statement = hint.rsplit_once(": ").expect("a statement").1;
-    pair.destination.run(DATABASE, &format!("SET ROLE courier; {statement}"));
-    pair.call(DATABASE, "resume", TASK);
-    pair.assert_mirrored(TASK, &["public.p", "public.c"]);
-}
-
 /// An older version of an extension comes as it is; where another one is there already, a warning says so.
 #[test]
 fn an_extension_of_an_older_version() {
@@ -520,7 +501,8 @@ fn an_extension_of_an_older_version() {
     assert_mentions(&found, &["warning | citext", &format!("It has version {there} there, 1.4 on the source.")]);
 }
 
-/// The rows that a key needs are in a table that the extension makes: they do not travel, and the source has no orphan. The hint says so.
+/// The rows that a key needs are in a table of an extension that pg_dump would not take along either: the key comes, and nobody has looked at
+/// those rows. A partitioned table cannot have such a key before 18, so the task stops there, and says what to do.
 #[test]
 fn a_key_to_the_table_of_an_extension() {
     let pair = Pair::start();
@@ -529,27 +511,35 @@ fn a_key_to_the_table_of_an_extension() {
     pair.source.run(
         DATABASE,
         &format!(
-            "{extension}; UPDATE pg_extension SET extconfig = ARRAY['ref'::regclass::oid], extcondition = ARRAY[''] WHERE extname = 'citext'; \
-             CREATE TABLE t (id int PRIMARY KEY, c citext, r int REFERENCES ref); \
+            "{extension}; CREATE TABLE t (id int PRIMARY KEY, c citext, r int REFERENCES ref); \
+             CREATE TABLE parted (id int PRIMARY KEY, r int REFERENCES ref) PARTITION BY RANGE (id); \
+             CREATE TABLE part PARTITION OF parted DEFAULT; \
              INSERT INTO ref VALUES (1); INSERT INTO t VALUES (1, 'a', 1)"
         ),
     );
     pair.destination.run(DATABASE, &format!("{extension}; GRANT ALL ON ref TO courier"));
     create(&pair, &["public.t"]);
-    assert_mentions(&findings(&pair, "foreign_keys"), &["Rows that users put into that table do not travel"]);
-    assert_mentions(
-        &omitted(&pair),
-        &["rows of an extension's table", "public.ref", "the rows that users put into it do not travel"],
-    );
+    assert_mentions(&findings(&pair, "foreign_keys"), &["Rows that users put into it do not travel"]);
     pair.call(DATABASE, "start", TASK);
-    pair.wait_for_state(DATABASE, TASK, "failed");
-    assert_mentions(
-        &pair.task(DATABASE, TASK, "last_error_hint"),
-        &["or the table it refers to", "do not travel", "NOT VALID"],
-    );
-    pair.destination.run(DATABASE, "INSERT INTO ref VALUES (1)");
-    pair.call(DATABASE, "resume", TASK);
     pair.assert_mirrored(TASK, &["public.t"]);
+    let key =
+        "SELECT conname || ' ' || convalidated FROM pg_constraint WHERE conrelid = 't'::regclass AND contype = 'f'";
+    assert_eq!(pair.destination.value(DATABASE, key), "t_r_fkey false");
+    pair.call(DATABASE, "drop_task", TASK);
+
+    pair.source.run(DATABASE, "INSERT INTO parted VALUES (1, 1)");
+    create(&pair, &["public.parted"]);
+    pair.call(DATABASE, "start", TASK);
+    if pair.destination.install.major() < 18 {
+        pair.wait_for_state(DATABASE, TASK, "failed");
+        assert_mentions(
+            &pair.task(DATABASE, TASK, "last_error_hint"),
+            &["or the table it refers to", "do not travel", "NOT VALID", "SELECT courier.resume('shop_to_dr');"],
+        );
+        pair.destination.run(DATABASE, "INSERT INTO ref VALUES (1)");
+        pair.call(DATABASE, "resume", TASK);
+    }
+    pair.assert_mirrored(TASK, &["public.parted"]);
 }
 
 /// Values that name objects which the destination lacks, in the copy and in the stream: the error says which columns they
@@ -562,7 +552,10 @@ fn values_that_name_what_is_not_there() {
         "CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS 'SELECT $1'; CREATE VIEW v AS SELECT 1 AS a; \
          CREATE TABLE t (id int PRIMARY KEY, p regproc, c regclass); INSERT INTO t VALUES (1, 'f', 'pg_class')",
     );
-    pair.start_task(TASK, &["public.t"]);
+    create(&pair, &["public.t"]);
+    refused(&pair, &["reg_columns", "function public.f(integer)"]);
+    pair.source.run(DATABASE, &format!("SELECT courier.ignore_precheck('{TASK}', 'reg_columns', 'to see it')"));
+    pair.call(DATABASE, "start", TASK);
     pair.wait_for_state(DATABASE, TASK, "failed");
     let hint = pair.task(DATABASE, TASK, "last_error_hint");
     assert_mentions(&hint, &["p, c of public.t", "names of objects", "courier.resume('shop_to_dr');"]);

@@ -37,10 +37,15 @@ pub fn causes(extent: &Extent) -> Result<Vec<Cause>> {
     let plain = image.plain.iter().filter(|of| !of.blocked).map(|of| (of.class(), of.oid));
     let made: HashSet<Object> = views.chain(routines).chain(plain).collect();
     scope.causes.retain(|cause| !made.contains(cause));
-    if scope.causes.is_empty() {
+    causes_of(&scope.causes)
+}
+
+/// The same of objects whatever they are for. Tables, sequences and indexes are none.
+pub fn causes_of(objects: &HashSet<Object>) -> Result<Vec<Cause>> {
+    if objects.is_empty() {
         return Ok(Vec::new());
     }
-    let [classes, oids] = address_arrays(&scope.causes);
+    let [classes, oids] = address_arrays(objects);
     let rows = at_one_moment(|| ask(include_str!("../../../sql/query/schema/causes.sql"), &[&classes, &oids, "t"]))?;
     rows.iter().map(cause).filter_map(Result::transpose).collect()
 }

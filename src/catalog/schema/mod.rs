@@ -32,7 +32,7 @@ use crate::schema::order::{Order, needed_code};
 use crate::schema::plan;
 use crate::schema::scope::{Dependency, Object, Scope as ScopeOfTables};
 
-pub use ask::{Cause, ask_causes, ask_names, causes};
+pub use ask::{Cause, ask_causes, ask_names, causes, causes_of};
 pub use facts::again;
 pub use left_out::{bounded, left_out};
 pub use omissions::omissions;
@@ -199,6 +199,26 @@ pub fn extensions(extent: &Extent) -> Result<Vec<WantedExtension>> {
     let wanted =
         |extension: Extension| WantedExtension { is_needed: scope.extensions.contains(&extension.oid), extension };
     Ok(image.extensions.into_iter().map(wanted).collect())
+}
+
+/// What of an extent is there when rows come: tables and what they need, and functions that may be called by chance.
+pub fn made_before_rows(extent: &Extent) -> Result<HashSet<Object>> {
+    let image = extent.taken_as_known()?.image;
+    let needed = needed_code(&image, &extent.described()?.dependencies);
+    let code = image.routines.iter().map(|of| ((Class::Proc, of.oid), of.blocked));
+    let code = code.chain(image.plain.iter().map(|of| ((of.class(), of.oid), of.blocked)));
+    let code = code.chain(image.views.iter().map(|of| ((Class::Relation, of.oid()), of.blocked)));
+    let late: HashSet<Object> =
+        code.filter(|(object, is_blocked)| *is_blocked || !needed.contains(object)).map(|(object, _)| object).collect();
+    Ok(image.roots().filter(|object| !late.contains(object)).collect())
+}
+
+/// Does a view or a function of an extent need one of its tables?
+pub fn reads_tables(extent: &Extent, object: Object) -> Result<bool> {
+    let described = extent.described()?;
+    let is_table = |oid: u32| described.image.tables.iter().any(|table| table.oid == oid);
+    let needs = |of: &Dependency| of.part == object || of.table == Some(object.1);
+    Ok(described.dependencies.iter().any(|of| needs(of) && of.relation.is_some_and(is_table)))
 }
 
 /// The objects as they are at one moment, and which transactions that moment shows.

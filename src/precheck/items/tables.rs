@@ -65,7 +65,7 @@ pub const ITEMS: &[Item] = &[
         "reg_columns",
         All,
         "Columns of types like `regclass` and `regproc`: their values travel as names, and a name that the destination does not know \
-         stops the task.",
+         stops the task. A failure where a value of a table of up to 64 MB names what is not there when the rows are copied, like a view.",
     ),
     OBJECTS.warning(
         "search_path",

@@ -1,5 +1,6 @@
 //! A database arrives whole: not its tables only, but what they need, what reads them, and who may do what.
 
+mod cases;
 mod code;
 mod complete;
 mod during;
@@ -42,4 +43,12 @@ fn assert_answers(pair: &Pair, query: &str) -> String {
     let ours = pair.source.value(DATABASE, query);
     assert_eq!(pair.destination.value(DATABASE, query), ours, "{query}");
     ours
+}
+
+/// The statements that precheck prints for what fails of an item.
+fn fixes(pair: &Pair, item: &str) -> Vec<String> {
+    let sql = format!(
+        "SELECT DISTINCT fix FROM courier.precheck('{TASK}') WHERE item = '{item}' AND status = 'failed' AND fix IS NOT NULL ORDER BY fix"
+    );
+    pair.source.rows(DATABASE, &sql).into_iter().flatten().flatten().collect()
 }
