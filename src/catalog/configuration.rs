@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::Scope;
 use crate::error::{Error, Result};
-use crate::logicalrep::array::oid_array;
+use crate::logicalrep::array::{oid_array, text_array};
 use crate::logicalrep::names::{quote_ident, shown};
 use crate::logicalrep::{Row, TableName};
 use crate::pg::{spi, xact};
@@ -137,11 +137,11 @@ pub fn of(scope: &Scope, tables: &[u32], owner: u32, wanted: &HashSet<u32>) -> R
     Ok(found)
 }
 
-/// Is there any extension that has such tables?
+/// Is there any extension that has such tables, and rows that travel?
 pub fn is_there_any() -> Result<bool> {
     let sql = "SELECT EXISTS (SELECT FROM pg_catalog.pg_extension x WHERE x.extconfig IS NOT NULL \
-               AND x.extname OPERATOR(pg_catalog.<>) 'pg_courier')";
-    spi::as_extension(|| spi::query_one(sql, &[]))?.bool(0)
+               AND x.extname OPERATOR(pg_catalog.<>) ALL ($1::pg_catalog.text[]))";
+    spi::as_extension(|| spi::query_one(sql, &[Some(&text_array(OF_THIS_SERVER))]))?.bool(0)
 }
 
 fn table(row: &Row, owner: &str) -> Result<ConfigurationTable> {
