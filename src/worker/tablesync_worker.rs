@@ -24,7 +24,7 @@ use crate::logicalrep::TableName;
 use crate::logicalrep::names::shown;
 use crate::logicalrep::words::counted;
 use crate::pg::dsm::Segment;
-use crate::pg::{bgworker, latch, rel, report, xact};
+use crate::pg::{bgworker, latch, rel, report, spi, xact};
 use crate::schema::captured::Captured;
 use crate::schema::model::Standing;
 use crate::select::coverage::Patterns;
@@ -180,7 +180,8 @@ fn define(task: &Task, table: &mut TaskTable, destination: &mut Destination) -> 
 }
 
 fn moment_of(table: &TaskTable) -> Result<schema::ImageAt> {
-    schema::moment(&Extent::tables(&[table.relid]))
+    // Table after table the same questions, with few objects each.
+    spi::with_kept_plans(|| schema::moment(&Extent::tables(&[table.relid])))
 }
 
 /// Copies the table under a snapshot taken here: everything sees it as it was at that moment. Nothing when it is gone, and the stream
