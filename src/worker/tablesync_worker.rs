@@ -28,7 +28,7 @@ use crate::pg::{bgworker, latch, rel, report, spi, xact};
 use crate::schema::captured::Captured;
 use crate::schema::model::Standing;
 use crate::select::coverage::Patterns;
-use crate::source::{self, TableReader};
+use crate::source::{self, Asker, TableReader};
 use crate::task::processes::{Argument, WorkerMode};
 use crate::task::status::{TaskStatus, WorkerStatus};
 use crate::transform::Route;
@@ -248,7 +248,10 @@ fn copy_rows(
     // TRUNCATE would go.
     destination.lock_for_copy(&name, if task.schema_sync { Others::Wait } else { Others::MayWrite })?;
     let there = destination.table(&name)?;
-    let freeze = prepare_destination_table(task, &there, destination)?;
+    prepare_destination_table(task, &there, destination)?;
+    // The server freezes no rows of a partitioned table.
+    let may_freeze = task.schema_sync && there.kind == table::Kind::Plain && is_worth_freezing(task, table.relid)?;
+    let freeze = may_freeze && destination.renew(&there)?;
     let is_binary = reader.fits_binary(&|column| there.base_type(column));
     destination.start_copy(reader.relation(), CopyFormat { is_binary, freeze })?;
     let rows = reader.read(is_binary, &mut |bytes, rows| {
@@ -285,9 +288,16 @@ fn already_copied(task: &Task, relid: u32, destination: &mut Destination) -> Res
     Ok(tables::Copied { snapshot, sync_lsn, rows, bytes: 0 })
 }
 
-/// The table must be empty. One that this task created can be truncated in this transaction, so that its rows go in
-/// frozen; one that was there before is left as it is.
-fn prepare_destination_table(task: &Task, there: &Table, destination: &mut Destination) -> Result<bool> {
+/// A table that this task created can be truncated in the transaction of the copy, so that its rows go in frozen. That gives it new files,
+/// which the destination waits for: where there are few rows it takes longer than the copy.
+fn is_worth_freezing(task: &Task, table: u32) -> Result<bool> {
+    let sql = "SELECT pg_catalog.pg_table_size($1::oid) >= 4194304";
+    let rows = source::of(task).ask(Asker::Extension, sql, &[Some(&table.to_string())])?;
+    rows.first().map_or(Ok(false), |row| row.bool(0))
+}
+
+/// The table must be empty.
+fn prepare_destination_table(task: &Task, there: &Table, destination: &mut Destination) -> Result<()> {
     if !destination.is_empty(there)? {
         let name = TableName::shown_as(&there.name);
         return Err(Error::new("55000", format!("table {name} on the destination is not empty"))
@@ -299,9 +309,7 @@ fn prepare_destination_table(task: &Task, there: &Table, destination: &mut Desti
                 task.name
             )));
     }
-    // The server freezes no rows of a partitioned table.
-    let freeze = task.schema_sync && there.kind == table::Kind::Plain && destination.renew(there)?;
-    Ok(freeze)
+    Ok(())
 }
 
 /// The server checks a deferrable constraint by a trigger, which does not fire for replicated rows.
