@@ -46,7 +46,7 @@ E2E_THREADS ?= 2
 TEST ?=
 
 .PHONY: help prereqs build build-with-failpoints script install install-files package demo test test-build \
-        test-unit old-releases test-support test-sql test-demo test-e2e test-nightly test-majors test-upward lint audit docs bench-copy bench-apply \
+        test-unit old-releases test-support test-sql test-demo test-e2e test-nightly test-majors test-upward schema-check lint audit docs bench-copy bench-apply \
         bench-growth bench-precheck bench-schema bench-ddl clean
 
 help:
@@ -57,6 +57,7 @@ help:
 	@echo 'make test-e2e [TEST=name]    end-to-end tests on private clusters (COURIER_SEED= repeats a random one)'
 	@echo 'make test-nightly [TEST=]    the same in large sizes, with more accidents; for hours'
 	@echo 'make test-majors [MAJORS=]   the same on servers of other majors, test-upward to such destinations'
+	@echo 'make schema-check            on all majors: are dumps of both sides equal'
 	@echo 'make lint                    rustfmt, clippy, layering; licences, sources, advisories of dependencies (audit: these alone)'
 	@echo 'make docs                    write the pages that come from the code'
 	@echo 'make build | install         for the server of PG_CONFIG=$(PG_CONFIG)'
@@ -64,7 +65,7 @@ help:
 	@echo 'make bench-apply bench-copy  against built-in logical replication in the same run'
 	@echo 'make bench-growth            how the cost of applying grows with tables, columns, rows'
 	@echo 'make bench-precheck          time and queries of a precheck of 10,000 tables'
-	@echo 'make bench-schema            writing the definitions of 10,000 tables, against pg_dump'
+	@echo 'make bench-schema            writing the definitions of 10,000 tables, and their arrival, against pg_dump'
 	@echo 'make bench-ddl               what sessions pay for their commands on definitions while tasks follow them, and how long rows wait behind these'
 	@echo 'make prereqs                 install what the build needs (Debian, Ubuntu)'
 
@@ -175,6 +176,13 @@ test-upward:
 	    DEST_PG_CONFIG="$$pg_config" \
 	        $(MAKE) --no-print-directory test-e2e PG_CONFIG='$(PG_CONFIG)' TEST='$(TEST)' </dev/null || exit 1; \
 	done
+
+# Dumps of both sides are equal for every kind of object: on each major, and from the oldest to the newest.
+SCHEMA_TESTS = schema:: whole::
+schema-check:
+	@$(MAKE) --no-print-directory test-majors MAJORS='13 14 15 16 17 18' TEST='$(SCHEMA_TESTS)'
+	@servers=$$(scripts/servers.sh 13) && set -- $$servers && \
+	    $(MAKE) --no-print-directory test-upward PG_CONFIG="$$2" MAJORS=18 TEST='$(SCHEMA_TESTS)'
 
 lint:
 	$(CARGO) fmt --all --check

@@ -13,6 +13,11 @@ impl Destination {
         self.connection.exec(statement.as_str()).map(drop)
     }
 
+    /// The same for what runs no code of users: what the server says about it has schemas in all names.
+    pub fn define_plainly(&mut self, statement: &SchemaSql) -> Result<()> {
+        self.ask_plainly(statement.as_str()).map(drop)
+    }
+
     pub fn ask_definition(&mut self, question: &SchemaSql) -> Result<Vec<Row>> {
         self.ask_plainly(question.as_str())
     }

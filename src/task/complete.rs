@@ -56,7 +56,8 @@ pub struct CompletionOptions {
     pub kinds: Vec<String>,
 }
 
-pub const KINDS: [&str; 6] = ["role", "owner", "default privileges", "setting", "comment", "event trigger"];
+pub const KINDS: [&str; 7] =
+    ["role", "owner", "default privileges", "setting", "comment", "event trigger", "publication"];
 
 /// Everything that is not as on the source, in the order in which it is to be made; what is the same has no line.
 pub fn complete(task: &Task, options: &CompletionOptions) -> Result<Vec<Completion>> {

@@ -72,5 +72,15 @@ WITH w AS MATERIALIZED (
                                       THEN '' ELSE 'another one has the name there' END
                             FROM pg_event_trigger e WHERE e.evtname = w.k ->> 'name'), 'it is not there')
       FROM w WHERE w.kind = 'event trigger'
+    UNION ALL
+    SELECT w.n, COALESCE((SELECT CASE WHEN p.puballtables = (w.k ->> 'all')::boolean AND p.pubviaroot = (w.k ->> 'root')::boolean
+                                       AND pg_catalog.to_json(ARRAY[p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate])::text = (w.k -> 'operations')::text
+                                       AND (p.puballtables OR ARRAY(SELECT pg_catalog.format('%I.%I', t.schemaname, t.tablename)
+                                                                      FROM pg_publication_tables t WHERE t.pubname = p.pubname ORDER BY 1)
+                                                            = ARRAY(SELECT t.name FROM pg_catalog.json_array_elements_text(
+                                                                        CASE WHEN pg_catalog.json_typeof(w.k -> 'tables') = 'array' THEN w.k -> 'tables' ELSE '[]' END) AS t(name) ORDER BY 1))
+                                      THEN '' ELSE 'another one has the name there' END
+                            FROM pg_publication p WHERE p.pubname = w.k ->> 'name'), 'it is not there')
+      FROM w WHERE w.kind = 'publication'
 )
 SELECT answer.n, answer.there FROM answer ORDER BY answer.n

@@ -123,7 +123,7 @@ WITH member AS MATERIALIZED (
     UNION ALL
     SELECT 'pg_event_trigger'::regclass, e.oid, 'event trigger', NULL, quote_ident(e.evtname), false, 'not created before courier.complete_destination()' FROM pg_event_trigger e
     UNION ALL
-    SELECT 'pg_publication'::regclass, p.oid, 'publication', NULL, quote_ident(p.pubname), false, 'not created' FROM pg_publication p
+    SELECT 'pg_publication'::regclass, p.oid, 'publication', NULL, quote_ident(p.pubname), false, 'not created before courier.complete_destination()' FROM pg_publication p
     UNION ALL
     SELECT 'pg_foreign_data_wrapper'::regclass, w.oid, 'foreign data wrapper', NULL, quote_ident(w.fdwname), false, 'not created'
     FROM pg_foreign_data_wrapper w

@@ -155,7 +155,7 @@ impl<'a> Attempt<'a> {
         if !item.kind.can_wait() && !item.kind.is_drop() && self.done.not_taken.is_empty() {
             return self.say(&item.statement).map_err(refused);
         }
-        match self.step(&item.statement).map_err(refused)? {
+        match self.step(item).map_err(refused)? {
             None => self.again(),
             Some(error) if item.kind.is_drop() && error.sqlstate() == DEPENDENT_OBJECTS_STILL_EXIST => {
                 self.postponed.push((item, refused(error)));
@@ -172,9 +172,14 @@ impl<'a> Attempt<'a> {
     }
 
     /// Runs a statement; the error that it has failed with, if nothing is left of it.
-    fn step(&mut self, statement: &SchemaSql) -> Result<Option<Error>> {
+    fn step(&mut self, item: &Item) -> Result<Option<Error>> {
+        let statement = &item.statement;
         self.destination.begin_step()?;
-        match self.destination.define(statement) {
+        let outcome = match item.kind.is_drop() {
+            true => self.destination.define_plainly(statement),
+            false => self.destination.define(statement),
+        };
+        match outcome {
             Ok(()) => {
                 self.done.said.push(statement.to_string());
                 self.destination.end_step()?;
@@ -204,7 +209,7 @@ impl<'a> Attempt<'a> {
     fn again(&mut self) -> std::result::Result<(), Refused> {
         let mut waiting = std::mem::take(&mut self.postponed);
         while let Some((item, refused)) = waiting.pop() {
-            match self.step(&item.statement) {
+            match self.step(item) {
                 Ok(None) => {
                     waiting.append(&mut self.postponed);
                 }

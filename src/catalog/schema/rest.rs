@@ -9,7 +9,7 @@ use super::{Extent, grantees};
 use crate::error::{Error, Result};
 use crate::logicalrep::Row;
 use crate::logicalrep::array::{oid_array, text_array};
-use crate::pg::spi;
+use crate::pg::{compat, spi};
 
 /// Something that is to be so on the destination.
 #[derive(Clone, Debug)]
@@ -43,7 +43,11 @@ pub fn rest(extent: &Extent) -> Result<Vec<Besides>> {
     at_one_moment(|| {
         let owners = ask(include_str!("../../../sql/query/rest/owners.sql"), &[&classes, &oids])?;
         let others = ask(include_str!("../../../sql/query/rest/of_database.sql"), &[&schemas])?;
-        owners.iter().chain(&others).map(wanted).collect()
+        let publications = match compat::MAJOR >= 15 {
+            true => ask(include_str!("../../../sql/query/rest/publications.sql"), &[])?,
+            false => ask(include_str!("../../../sql/query/rest/publications_14.sql"), &[])?,
+        };
+        owners.iter().chain(&others).chain(&publications).map(wanted).collect()
     })
 }
 

@@ -26,6 +26,7 @@ const SHOP: &str = "
     CREATE DOMAIN s.word AS text; ALTER DOMAIN s.word OWNER TO ghost;
     CREATE EVENT TRIGGER noted ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'DROP TABLE') EXECUTE FUNCTION s.noted();
     ALTER DATABASE shop SET search_path = s, \"$user\", public; ALTER DATABASE shop SET app.key = 'it''s, so';
+    CREATE PUBLICATION sold FOR TABLE s.t WITH (publish = 'insert, delete');
     ALTER ROLE boss IN DATABASE shop SET work_mem = '5MB'; COMMENT ON DATABASE shop IS 'What''s in it';
     INSERT INTO s.t (a) SELECT generate_series(1, 10)";
 
@@ -39,6 +40,7 @@ const WHOSE: &str = "
         UNION ALL SELECT concat_ws(' ', stxname, pg_get_userbyid(stxowner)) FROM pg_statistic_ext
         UNION ALL SELECT concat_ws(' ', pg_get_userbyid(setrole), setconfig) FROM pg_db_role_setting WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = 'shop')
         UNION ALL SELECT concat_ws(' ', pg_get_userbyid(defaclrole), nullif(defaclnamespace, 0)::regnamespace, defaclobjtype, defaclacl) FROM pg_default_acl
+        UNION ALL SELECT concat_ws(' ', p.pubname, p.pubinsert, p.pubupdate, t.tablename) FROM pg_publication p JOIN pg_publication_tables t USING (pubname)
         UNION ALL SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'shop') AS lines";
 
 /// The rows of a call, without statements.
@@ -104,6 +106,7 @@ fn everything_gets_its_owner_when_somebody_says_so() {
             "missing | setting | database SET search_path | It is not set there.",
             "missing | comment | database",
             "missing | event trigger | noted | It is not there.",
+            "missing | publication | sold | It is not there.",
         ],
     );
     assert_eq!(pair.destination.value(DATABASE, WHOSE), before, "nothing has been done");
