@@ -26,6 +26,7 @@ impl Check<'_> {
         let mut schemas = search.schemas;
         schemas.retain(|name| open.iter().all(|schema| schema.name != *name));
         self.facts.learn("code_schemas", schemas.as_slice());
+        self.code_schemas.clone_from(&schemas);
         if !self.concerns(Concerns::SchemaSync) {
             return Ok(());
         }

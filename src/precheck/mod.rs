@@ -74,6 +74,7 @@ fn ask(subject: &Subject) -> Result<Report> {
         oids: oid_array(tables.iter().copied()),
         findings: Vec::new(),
         skipped: HashMap::new(),
+        code_schemas: Vec::new(),
         queries: (2, 0),
         extent: OnceCell::new(),
     };
@@ -97,6 +98,8 @@ struct Check<'a> {
     findings: Vec<Finding>,
     /// Items that could not be looked at, with the reason.
     skipped: HashMap<&'static str, String>,
+    /// Where code of users is looked for on the destination.
+    code_schemas: Vec<String>,
     queries: (usize, usize),
     /// What schema_sync is to create, once it was asked for.
     extent: OnceCell<Extent>,

@@ -12,6 +12,7 @@ use crate::catalog::{Stage, Task, tables};
 use crate::destination::{Claimant, Destination, Endpoint, Purpose};
 use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::names::{quote_literal, shown};
+use crate::logicalrep::words::counted;
 use crate::source;
 
 /// What becomes of a line.
@@ -56,8 +57,8 @@ pub struct CompletionOptions {
     pub kinds: Vec<String>,
 }
 
-pub const KINDS: [&str; 7] =
-    ["role", "owner", "default privileges", "setting", "comment", "event trigger", "publication"];
+pub const KINDS: [&str; 8] =
+    ["role", "membership", "owner", "default privileges", "setting", "comment", "event trigger", "publication"];
 
 /// Everything that is not as on the source, in the order in which it is to be made; what is the same has no line.
 pub fn complete(task: &Task, options: &CompletionOptions) -> Result<Vec<Completion>> {
@@ -73,17 +74,16 @@ pub fn complete(task: &Task, options: &CompletionOptions) -> Result<Vec<Completi
     let all = schema::rest(&extent)?;
     let mut names: BTreeSet<String> = all.iter().flat_map(|thing| thing.roles.iter().cloned()).collect();
     names.extend(schema::roles_of(&extent)?);
-    let things: Vec<Besides> = all.into_iter().filter(|thing| is_asked(&thing.kind)).collect();
+    let things = schema::memberships(&names)?.into_iter().chain(all);
+    let things: Vec<Besides> = things.filter(|thing| is_asked(&thing.kind)).collect();
     let mut destination = reach(task, options)?;
     let there: BTreeSet<String> = destination.roles(&json!(names).to_string())?.into_iter().collect();
     let mut missing: BTreeSet<String> = names.difference(&there).cloned().collect();
     let mut lines = Vec::new();
-    for role in schema::roles_sql(&names, &missing)? {
+    for role in schema::roles_sql(&missing)? {
         let line = role_line(&mut destination, options, &role);
-        if line.state == CompletionState::Done
-            && let Some(name) = &role.role
-        {
-            missing.remove(name);
+        if line.state == CompletionState::Done {
+            missing.remove(&role.role);
         }
         if is_asked("role") {
             lines.push(line);
@@ -95,6 +95,15 @@ pub fn complete(task: &Task, options: &CompletionOptions) -> Result<Vec<Completi
         if let Some(thing) = things.get(n).filter(|_| there.as_deref() != Some("")) {
             lines.push(thing_line(&mut destination, options, thing, there, &database, &missing));
         }
+    }
+    if !options.dry_run {
+        let done = lines.iter().filter(|line| line.state == CompletionState::Done).count();
+        let what = format!("{} changed owners, roles or settings there", counted(done as u64, "statement"));
+        task.record_event(
+            "completed",
+            &what,
+            Some(&format!("{} of {} lines are left.", lines.len() - done, lines.len())),
+        )?;
     }
     Ok(lines)
 }
@@ -126,10 +135,9 @@ fn role_line(destination: &mut Destination, options: &CompletionOptions, role: &
     let password = role.has_login.then(|| "Without its password, which is not carried".to_owned());
     let detail: Vec<String> = left_out.into_iter().chain(password).collect();
     let detail = (!detail.is_empty()).then(|| format!("{}.", detail.join(". ")));
-    let object = role.role.as_deref().map_or_else(|| "membership".to_owned(), shown);
     let line = Completion {
         kind: "role".to_owned(),
-        object,
+        object: shown(&role.role),
         state: CompletionState::Missing,
         statement: role.statement.clone(),
         detail,
@@ -164,7 +172,9 @@ fn thing_line(
             ..line
         };
     }
-    if options.dry_run { line } else { run(destination, line) }
+    // Who is a member of what goes with who there is.
+    let is_wanted = !options.dry_run && (options.roles || thing.kind != "membership");
+    if is_wanted { run(destination, line) } else { line }
 }
 
 fn run(destination: &mut Destination, line: Completion) -> Completion {

@@ -93,7 +93,7 @@ fn asked_for(task: &Task, oid: u32, followed: &[FollowedTable]) -> Result<Vec<Ca
 
 /// The destination, to change there what the task knows: a copy of the server that writes there has nothing to change.
 pub fn reach(task: &Task) -> Result<Destination> {
-    let mut destination = Endpoint::of(task)?.open(Purpose::Control)?;
+    let mut destination = Endpoint::of(task)?.open(Purpose::Schema)?;
     let claimant = Claimant::of(task, source::of(task).as_mut())?;
     claimant.check_source(task)?;
     destination.check_helper_schema()?;

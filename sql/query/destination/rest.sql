@@ -73,6 +73,10 @@ WITH w AS MATERIALIZED (
                             FROM pg_event_trigger e WHERE e.evtname = w.k ->> 'name'), 'it is not there')
       FROM w WHERE w.kind = 'event trigger'
     UNION ALL
+    SELECT w.n, CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_auth_members a JOIN pg_roles g ON g.oid = a.roleid JOIN pg_roles m ON m.oid = a.member
+                                   WHERE g.rolname = w.k ->> 'role' AND m.rolname = w.k ->> 'member') THEN '' ELSE 'it is none there' END
+      FROM w WHERE w.kind = 'membership'
+    UNION ALL
     SELECT w.n, COALESCE((SELECT CASE WHEN p.puballtables = (w.k ->> 'all')::boolean AND p.pubviaroot = (w.k ->> 'root')::boolean
                                        AND pg_catalog.to_json(ARRAY[p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate])::text = (w.k -> 'operations')::text
                                        AND (p.puballtables OR ARRAY(SELECT pg_catalog.format('%I.%I', t.schemaname, t.tablename)

@@ -1,20 +1,4 @@
--- Publications of 15 and later: of tables, with columns and conditions, and of schemas. No parameters.
-WITH member AS MATERIALIZED (
-    SELECT e.objid FROM pg_depend e WHERE e.deptype = 'e' AND e.classid = 'pg_publication'::regclass
-), part AS (
-    SELECT r.prpubid AS publication, false AS is_schema, n.nspname, c.relname,
-           pg_catalog.concat(pg_catalog.format('ONLY %I.%I', n.nspname, c.relname),
-                             ' (' || (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum)
-                                        FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (r.prattrs::smallint[])) || ')',
-                             ' WHERE (' || pg_catalog.pg_get_expr(r.prqual, r.prrelid) || ')') AS text
-      FROM pg_publication_rel r
-      JOIN pg_class c ON c.oid = r.prrelid
-      JOIN pg_namespace n ON n.oid = c.relnamespace
-    UNION ALL
-    SELECT s.pnpubid, true, n.nspname, NULL, pg_catalog.quote_ident(n.nspname)
-      FROM pg_publication_namespace s
-      JOIN pg_namespace n ON n.oid = s.pnnspid
-)
+-- Publications, with what they consist of in `part`. No parameters.
 SELECT 'publication' AS kind, pg_catalog.quote_ident(p.pubname) AS object,
        pg_catalog.format('CREATE PUBLICATION %I%s WITH (publish = %L, publish_via_partition_root = %s);', p.pubname,
            CASE WHEN p.puballtables THEN ' FOR ALL TABLES'
@@ -33,5 +17,5 @@ SELECT 'publication' AS kind, pg_catalog.quote_ident(p.pubname) AS object,
  CROSS JOIN LATERAL (SELECT pg_catalog.string_agg(part.text, ', ' ORDER BY part.nspname, part.relname) FILTER (WHERE NOT part.is_schema) AS tables,
                             pg_catalog.string_agg(part.text, ', ' ORDER BY part.nspname) FILTER (WHERE part.is_schema) AS schemas
                        FROM part WHERE part.publication = p.oid) AS of
- WHERE NOT EXISTS (SELECT FROM member m WHERE m.objid = p.oid)
+ WHERE NOT EXISTS (SELECT FROM pg_depend e WHERE e.deptype = 'e' AND e.classid = 'pg_publication'::regclass AND e.objid = p.oid)
  ORDER BY p.pubname

@@ -1,5 +1,4 @@
--- How roles are made, without what only superusers may give and without passwords; and whose members they are. $1: their names, $2: those of
--- them that are to be made.
+-- How roles are made, without what only superusers may give and without passwords. $1: their names.
 SELECT r.rolname AS role,
        pg_catalog.concat('CREATE ROLE ', pg_catalog.quote_ident(r.rolname), CASE WHEN r.rolcanlogin THEN ' LOGIN' END,
                          CASE WHEN NOT r.rolinherit THEN ' NOINHERIT' END,
@@ -10,11 +9,5 @@ SELECT r.rolname AS role,
                          CASE WHEN r.rolbypassrls THEN 'BYPASSRLS' END), '') AS left_out,
        r.rolcanlogin AS has_login
   FROM pg_roles r
- WHERE r.rolname = ANY ($2::text[])
-UNION ALL
-SELECT NULL, pg_catalog.format('GRANT %I TO %I;', g.rolname, m.rolname), NULL, false
-  FROM pg_auth_members a
-  JOIN pg_roles g ON g.oid = a.roleid
-  JOIN pg_roles m ON m.oid = a.member
- WHERE g.rolname = ANY ($1::text[]) AND m.rolname = ANY ($1::text[]) AND (g.rolname = ANY ($2::text[]) OR m.rolname = ANY ($2::text[]))
- ORDER BY 1 NULLS LAST, 2
+ WHERE r.rolname = ANY ($1::text[])
+ ORDER BY r.rolname

@@ -24,16 +24,24 @@ pub struct Besides {
     pub key: Value,
 }
 
-/// A role that is to be made, or a membership.
+/// A role that is to be made.
 #[derive(Clone, Debug)]
 pub struct RoleSql {
-    /// None of a membership.
-    pub role: Option<String>,
+    pub role: String,
     pub statement: String,
     /// Attributes that it has on the source and gets from superusers only.
     pub left_out: Option<String>,
     pub has_login: bool,
 }
+
+const PUBLICATIONS: &str = concat!(
+    include_str!("../../../sql/query/rest/published.sql"),
+    include_str!("../../../sql/query/rest/publications.sql")
+);
+const PUBLICATIONS_14: &str = concat!(
+    include_str!("../../../sql/query/rest/published_14.sql"),
+    include_str!("../../../sql/query/rest/publications.sql")
+);
 
 pub fn rest(extent: &Extent) -> Result<Vec<Besides>> {
     let image = extent.taken_as_known()?.image;
@@ -44,8 +52,8 @@ pub fn rest(extent: &Extent) -> Result<Vec<Besides>> {
         let owners = ask(include_str!("../../../sql/query/rest/owners.sql"), &[&classes, &oids])?;
         let others = ask(include_str!("../../../sql/query/rest/of_database.sql"), &[&schemas])?;
         let publications = match compat::MAJOR >= 15 {
-            true => ask(include_str!("../../../sql/query/rest/publications.sql"), &[])?,
-            false => ask(include_str!("../../../sql/query/rest/publications_14.sql"), &[])?,
+            true => ask(PUBLICATIONS, &[])?,
+            false => ask(PUBLICATIONS_14, &[])?,
         };
         owners.iter().chain(&others).chain(&publications).map(wanted).collect()
     })
@@ -59,13 +67,20 @@ pub fn roles_of(extent: &Extent) -> Result<BTreeSet<String>> {
     Ok(grantees(extent)?.into_keys().chain(of_policies).collect())
 }
 
-/// The statements that make roles, and members of them.
-pub fn roles_sql(names: &BTreeSet<String>, missing: &BTreeSet<String>) -> Result<Vec<RoleSql>> {
+/// Which of these roles are members of which.
+pub fn memberships(names: &BTreeSet<String>) -> Result<Vec<Besides>> {
+    let sql = include_str!("../../../sql/query/rest/memberships.sql");
+    let rows = spi::as_extension(|| spi::query(sql, &[Some(&text_array(names))]))?;
+    rows.iter().map(wanted).collect()
+}
+
+/// The statements that make roles.
+pub fn roles_sql(missing: &BTreeSet<String>) -> Result<Vec<RoleSql>> {
     let sql = include_str!("../../../sql/query/rest/roles.sql");
-    let rows = spi::as_extension(|| spi::query(sql, &[Some(&text_array(names)), Some(&text_array(missing))]))?;
+    let rows = spi::as_extension(|| spi::query(sql, &[Some(&text_array(missing))]))?;
     let role = |row: &Row| {
         Ok(RoleSql {
-            role: row.opt_string("role"),
+            role: row.string("role")?,
             statement: row.string("statement")?,
             left_out: row.opt_string("left_out"),
             has_login: row.bool("has_login")?,

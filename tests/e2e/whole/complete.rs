@@ -67,7 +67,7 @@ fn everything_gets_its_owner_when_somebody_says_so() {
     pair.source
         .run(DATABASE, &format!("SELECT courier.trust_role('{TASK}', r) FROM unnest('{{boss,ghost}}'::text[]) AS r"));
     // Roles.
-    let roles = ", kinds => '{role}'";
+    let roles = ", kinds => '{role,membership}'";
     let found = lines(&pair, roles);
     assert_mentions(
         &found.join("\n"),
@@ -75,7 +75,7 @@ fn everything_gets_its_owner_when_somebody_says_so() {
             "missing | role | boss",
             "missing | role | ghost | Without CREATEDB, which superusers give. Without its password",
             "missing | role | reader",
-            "missing | role | membership",
+            "waits | membership | ghost in boss | Role boss is not on the destination.",
         ],
     );
     assert_eq!(found.len(), 4, "{found:?}");
@@ -84,7 +84,7 @@ fn everything_gets_its_owner_when_somebody_says_so() {
         &lines(&pair, ", dry_run => false, kinds => '{role,owner}'").join("\n"),
         &["missing | role | boss", "waits | owner | schema s | Role boss is not on the destination."],
     );
-    let made = lines_in(&pair, ", dry_run => false, roles => true, kinds => '{role}'", "done");
+    let made = lines_in(&pair, ", dry_run => false, roles => true, kinds => '{role,membership}'", "done");
     assert_eq!(made.len(), 4, "{made:?}");
     let like = "SELECT rolcanlogin, rolconnlimit, rolcreatedb, pg_has_role('ghost', 'boss', 'MEMBER') FROM pg_roles WHERE rolname = 'ghost'";
     let rows = pair.destination.rows(DATABASE, like);
@@ -129,6 +129,12 @@ fn everything_gets_its_owner_when_somebody_says_so() {
     assert_eq!(lines(&pair, ""), Vec::<String>::new());
     // What the destination's own user has besides is its own.
     assert_answers(&pair, WHOSE);
+    let told =
+        "SELECT count(*) > 0 FROM courier.events WHERE kind = 'completed' AND message LIKE '% statements changed%'";
+    assert_eq!(pair.source.value(DATABASE, told), "t");
+    // What is taken away there is missed, though all roles are there.
+    pair.destination.run(DATABASE, "REVOKE boss FROM ghost");
+    assert_eq!(lines(&pair, ""), ["missing | membership | ghost in boss | It is none there."]);
     // And on it goes.
     pair.source.run(
         DATABASE,
@@ -138,9 +144,12 @@ fn everything_gets_its_owner_when_somebody_says_so() {
     pair.caught_up(DATABASE, TASK);
     assert_alike(&pair, "s");
     pair.assert_mirrored(TASK, &["s.t", "s.later"]);
-    assert_eq!(lines(&pair, "").len(), 1, "the table that came after");
+    assert_eq!(lines(&pair, ", kinds => '{owner}'").len(), 1, "the table that came after");
     let answer = pair
         .source
         .refuses(DATABASE, &format!("SELECT * FROM courier.complete_destination('{TASK}', kinds => '{{owners}}')"));
-    assert_mentions(&answer.to_string(), &["there is no kind \"owners\"", "kinds => ARRAY['role', 'owner'"]);
+    assert_mentions(
+        &answer.to_string(),
+        &["there is no kind \"owners\"", "kinds => ARRAY['role', 'membership', 'owner'"],
+    );
 }

@@ -1,7 +1,7 @@
 //! Bodies that name things without their schema: where the task's sessions look for them.
 
-use pg_courier_tests::Pair;
 use pg_courier_tests::pair::DATABASE;
+use pg_courier_tests::{Pair, TaskOptions};
 
 use super::{assert_alike, assert_answers, create, start};
 use crate::common::{TASK, assert_mentions, findings, is_ok};
@@ -59,6 +59,31 @@ fn functions_find_what_they_name() {
     pair.destination.run(DATABASE, "ALTER DATABASE shop SET search_path = app, public");
     pair.assert_mirrored(TASK, &["public.rule"]);
     assert_answers(&pair, "SELECT md5(string_agg(t::text, ',' ORDER BY id)), count(*) FROM app.t");
+    assert_verified(&pair, "2");
+}
+
+/// The tables are there already: whether they are empty is asked where the planner finds what functions of their indexes name.
+#[test]
+fn tables_that_are_there_are_looked_into() {
+    let pair = Pair::start();
+    if !builds_indexes(&pair) {
+        return;
+    }
+    let index = "CREATE INDEX t_k ON app.t (app.twice(k))";
+    pair.source.run(DATABASE, &format!("{TABLES}; {index}"));
+    pair.destination.run(
+        DATABASE,
+        &format!(
+            "REVOKE CREATE ON SCHEMA public FROM PUBLIC; {TABLES}; {index}; TRUNCATE t, rule; \
+             GRANT ALL ON SCHEMA app TO courier; GRANT ALL ON t, rule TO courier"
+        ),
+    );
+    let options = TaskOptions { schema_sync: Some(false), ..TaskOptions::default() };
+    pair.create_task(DATABASE, TASK, &["public.*", "app.*"], &options);
+    assert!(is_ok(&pair, "destination_not_empty") && is_ok(&pair, "destination_search_path"));
+    start(&pair);
+    pair.source.run(DATABASE, "UPDATE app.t SET k = 5 WHERE id = 7");
+    pair.caught_up(DATABASE, TASK);
     assert_verified(&pair, "2");
 }
 
