@@ -165,7 +165,7 @@ pub fn is_named(patterns: &Patterns, table: u32) -> Result<bool> {
     let sql = "SELECT n.nspname, c.relname, c.oid = $1::oid AS is_itself \
                FROM (SELECT $1::oid AS oid UNION SELECT relid FROM pg_partition_ancestors($1::oid)) a \
                JOIN pg_class c ON c.oid = a.oid JOIN pg_namespace n ON n.oid = c.relnamespace";
-    let rows = spi::as_extension(|| spi::query(sql, &[Some(&table.to_string())]))?;
+    let rows = spi::as_extension(|| spi::query_fixed(sql, &[Some(&table.to_string())]))?;
     let (mut itself, mut ancestors) = (None, Vec::new());
     for row in &rows {
         let name = TableName::new(row.text("nspname")?, row.text("relname")?);

@@ -20,9 +20,11 @@ pub struct TaskTable {
     pub state: TableState,
     pub snapshot: Option<String>,
     pub sync_lsn: Lsn,
+    /// How large it was when it came to the task.
+    pub bytes: i64,
 }
 
-const COLUMNS: &str = "relid, table_name, state, snapshot, sync_lsn, route";
+const COLUMNS: &str = "relid, table_name, state, snapshot, sync_lsn, route, total_bytes";
 
 impl TaskTable {
     fn from_row(row: &Row) -> Result<TaskTable> {
@@ -36,6 +38,7 @@ impl TaskTable {
             state: TableState::parse(row.text("state")?)?,
             snapshot: row.opt_string("snapshot"),
             sync_lsn: row.lsn("sync_lsn")?,
+            bytes: row.parse("total_bytes")?,
         })
     }
 
@@ -143,7 +146,7 @@ pub fn set_name(task: i32, relid: u32, name: &TableName) -> Result<()> {
 /// By OID, partitioned ones among them.
 pub fn all_of_task(task: i32) -> Result<Vec<u32>> {
     let sql = "SELECT relid FROM courier.task_table WHERE task_id = $1::int";
-    let rows = spi::as_extension(|| spi::query(sql, &[Some(&task.to_string())]))?;
+    let rows = spi::as_extension(|| spi::query_fixed(sql, &[Some(&task.to_string())]))?;
     rows.iter().map(|row| row.parse(0)).collect()
 }
 

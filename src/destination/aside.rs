@@ -79,7 +79,7 @@ impl Destination {
         let sql = "SELECT p.id, p.item, p.state, p.tries, p.origins, \
                    GREATEST(0, EXTRACT(epoch FROM p.next_try - pg_catalog.clock_timestamp()))::float8 AS due_in \
                    FROM courier_applied.pending p WHERE p.task_id = $1::uuid ORDER BY p.id";
-        self.connection.query(sql, &[Some(task_id)])?.iter().map(pending).collect()
+        self.connection.query_kept(sql, &[Some(task_id)])?.iter().map(pending).collect()
     }
 
     pub fn queue(&mut self, task_id: &str, origins: &[LeftBy], aside: &Aside) -> Result<()> {

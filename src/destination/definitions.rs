@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Destination;
+use super::{Connection, Destination};
 use crate::error::Result;
 use crate::logicalrep::Row;
 use crate::logicalrep::names::quote_literal;
@@ -16,6 +16,22 @@ impl Destination {
     /// The same for what runs no code of users: what the server says about it has schemas in all names.
     pub fn define_plainly(&mut self, statement: &SchemaSql) -> Result<()> {
         self.ask_plainly(statement.as_str()).map(drop)
+    }
+
+    /// Begins a statement, whose end [`Self::ended`] tells.
+    pub fn begin_define(&mut self, statement: &SchemaSql) -> Result<()> {
+        self.connection.begin_exec(statement.as_str())
+    }
+
+    /// Waits until one of the sessions may have come to an end with what it has begun.
+    pub fn wait_for_any<'a>(sessions: impl Iterator<Item = &'a mut Destination>) -> Result<()> {
+        let mut connections: Vec<&mut Connection> = sessions.map(|session| &mut session.connection).collect();
+        Connection::wait_for_any(&mut connections)
+    }
+
+    /// The outcome of what was begun, if it is there.
+    pub fn ended(&mut self) -> Option<Result<()>> {
+        self.connection.is_done().then(|| self.connection.end_exec())
     }
 
     pub fn ask_definition(&mut self, question: &SchemaSql) -> Result<Vec<Row>> {
@@ -36,7 +52,7 @@ impl Destination {
 
     /// Asks questions with one answer each, yes or no, in one statement.
     pub fn ask_whether<'a>(&mut self, questions: impl Iterator<Item = &'a SchemaSql>) -> Result<Vec<bool>> {
-        let questions: Vec<String> = questions.map(|question| format!("({question})")).collect();
+        let questions: Vec<String> = questions.map(|question| format!("COALESCE(({question}), false)")).collect();
         let rows = self.ask_plainly(&format!("SELECT {}", questions.join(", ")))?;
         let Some(row) = rows.first() else { return Ok(vec![false; questions.len()]) };
         (0..questions.len()).map(|at| row.bool(at)).collect()
@@ -106,6 +122,11 @@ impl Destination {
         Ok(value)
     }
 
+    /// After an error in [`Self::in_transaction`]: the session goes on.
+    pub fn undo_transaction(&mut self) -> Result<()> {
+        self.connection.exec("ROLLBACK").map(drop)
+    }
+
     /// Is all that stands before the data there?
     pub fn has_pre_data(&mut self, task_id: &str) -> Result<bool> {
         let sql = "SELECT pre_data FROM courier_applied.progress WHERE task_id = $1::uuid";
@@ -137,10 +158,24 @@ impl Destination {
         rows.first().map_or(Ok(None), other)
     }
 
+    /// Lets sessions of its own take part in what [`Self::try_alone`] began: as long as one of them is there, nobody else begins.
+    pub fn share_alone(&mut self, task_id: &str) -> Result<()> {
+        let sql = "SELECT pg_catalog.pg_advisory_lock_shared($1::bigint), pg_catalog.pg_advisory_unlock($1::bigint)";
+        self.connection.query(sql, &[Some(&lock_key(task_id).to_string())]).map(drop)
+    }
+
+    /// Takes part; false when somebody else is alone again. What is committed here is durable when a later commit of the first session is.
+    pub fn join(&mut self, task_id: &str) -> Result<bool> {
+        self.connection.exec_all("SET synchronous_commit = off")?;
+        let sql = "SELECT pg_catalog.pg_try_advisory_lock_shared($1::bigint)";
+        let rows = self.connection.query(sql, &[Some(&lock_key(task_id).to_string())])?;
+        rows.first().map_or(Ok(false), |row| row.bool(0))
+    }
+
     /// Ends what [`Self::try_alone`] began; the end of the session does as well.
-    pub fn not_alone(&mut self, task_id: &str) -> Result<()> {
-        let key = lock_key(task_id).to_string();
-        self.connection.query("SELECT pg_catalog.pg_advisory_unlock($1::bigint)", &[Some(&key)]).map(drop)
+    pub fn not_alone(&mut self) -> Result<()> {
+        // The one lock of such a session, whether it is shared or not.
+        self.connection.exec("SELECT pg_catalog.pg_advisory_unlock_all()").map(drop)
     }
 }
 

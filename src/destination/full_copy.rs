@@ -43,11 +43,12 @@ pub enum Others {
 
 impl Destination {
     /// Begins the transaction of a copy; false when the table is there, as a dead worker's copy committed after all, or when
-    /// the task's row is another server's.
-    pub fn begin_copy(&mut self, copy: &TableCopy<'_>) -> Result<bool> {
-        self.connection.exec("BEGIN")?;
+    /// the task's row is another server's. One that is not `durable` may be lost in a crash until [`Self::settle_copies`].
+    pub fn begin_copy(&mut self, copy: &TableCopy<'_>, durable: bool) -> Result<bool> {
+        let way = if durable { "" } else { "; SET LOCAL synchronous_commit = off" };
+        self.connection.exec_all(&format!("BEGIN{way}"))?;
         let [lease, next] = copy.leases;
-        let inserted = self.connection.execute(
+        let inserted = self.connection.execute_kept(
             "INSERT INTO courier_applied.table_progress (task_id, relid, table_name, snapshot, sync_lsn, source_id) \
              SELECT $1::uuid, $2::oid, $3, $4, $5::pg_lsn, source_id FROM courier_applied.progress \
              WHERE task_id = $1::uuid AND lease IN ($6::uuid, $7::uuid) ON CONFLICT (task_id, relid) DO NOTHING",
@@ -121,12 +122,20 @@ impl Destination {
 
     /// Writes down that all rows are there, and commits.
     pub fn commit_copy(&mut self, copy: &TableCopy<'_>, rows: u64) -> Result<()> {
-        self.connection.execute(
+        self.connection.execute_kept(
             "UPDATE courier_applied.table_progress SET copied_rows = $3::bigint, copied_at = pg_catalog.clock_timestamp() \
              WHERE task_id = $1::uuid AND relid = $2::oid",
             &[Some(copy.task_id), Some(&copy.relid.to_string()), Some(&rows.to_string())],
         )?;
         self.connection.exec("COMMIT").map(drop)
+    }
+
+    /// Waits until all copies of this session are durable. `relid`: one of them; a commit that wrote something, and is waited for, comes
+    /// behind all others in the log.
+    pub fn settle_copies(&mut self, task_id: &str, relid: u32) -> Result<()> {
+        let sql = "UPDATE courier_applied.table_progress SET copied_rows = copied_rows WHERE task_id = $1::uuid AND relid = $2::oid";
+        let touched = self.connection.execute(sql, &[Some(task_id), Some(&relid.to_string())])?;
+        if touched > 0 { Ok(()) } else { Err(super::taken_over()) }
     }
 
     /// Ends a transaction that was not needed.

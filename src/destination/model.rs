@@ -83,12 +83,12 @@ impl Destination {
     /// Everything that the task has applied.
     pub fn whole_model(&mut self, task_id: &str) -> Result<Vec<(Object, Known)>> {
         let sql = format!("SELECT {COLUMNS} FROM courier_applied.object WHERE task_id = $1::uuid ORDER BY class, oid");
-        self.spelled(task_id, &sql, &[Some(task_id)])
+        let rows = self.connection.query(&sql, &[Some(task_id)])?;
+        self.spelled(task_id, &rows)
     }
 
     /// Signed with types under the names that these have there: a type gets another one without a word about what is signed with it.
-    fn spelled(&mut self, task_id: &str, sql: &str, parameters: &[Option<&str>]) -> Result<Vec<(Object, Known)>> {
-        let rows = self.connection.query(sql, parameters)?;
+    fn spelled(&mut self, task_id: &str, rows: &[Row]) -> Result<Vec<(Object, Known)>> {
         let mut found: Vec<(Object, Known)> = rows.iter().map(known).collect::<Result<_>>()?;
         let signed: BTreeSet<Object> = found.iter().flat_map(|(_, known)| known.kept.image.operands()).collect();
         let types = self.type_names(task_id, signed)?;
@@ -118,11 +118,11 @@ impl Destination {
     /// Those of the objects that the model has.
     pub fn model_of(&mut self, task_id: &str, objects: &[Object]) -> Result<Vec<(Object, Known)>> {
         let [classes, oids] = addresses(objects);
-        let sql = format!(
-            "SELECT {COLUMNS} FROM courier_applied.object WHERE task_id = $1::uuid AND (class, oid) IN \
-             (SELECT w.class, w.oid FROM ROWS FROM (pg_catalog.unnest($2::oid[]), pg_catalog.unnest($3::oid[])) AS w(class, oid)) ORDER BY class, oid"
-        );
-        self.spelled(task_id, &sql, &[Some(task_id), Some(&classes), Some(&oids)])
+        let sql = "SELECT class, oid, state, base, kept FROM courier_applied.object WHERE task_id = $1::uuid AND (class, oid) IN \
+                   (SELECT w.class, w.oid FROM ROWS FROM (pg_catalog.unnest($2::oid[]), pg_catalog.unnest($3::oid[])) AS w(class, oid)) \
+                   ORDER BY class, oid";
+        let rows = self.connection.query_kept(sql, &[Some(task_id), Some(&classes), Some(&oids)])?;
+        self.spelled(task_id, &rows)
     }
 
     /// Objects of a class in the model that have one of these names.
@@ -135,7 +135,8 @@ impl Destination {
              ORDER BY oid"
         );
         let class = class.oid().to_string();
-        self.spelled(task_id, &sql, &[Some(task_id), Some(&schemas), Some(&tables), Some(&class)])
+        let rows = self.connection.query(&sql, &[Some(task_id), Some(&schemas), Some(&tables), Some(&class)])?;
+        self.spelled(task_id, &rows)
     }
 
     /// Tables that have left and may have one of the names: a relation's in one of the schemas, or one of extended statistics.
@@ -172,7 +173,8 @@ impl Destination {
         let sql = format!(
             "SELECT {COLUMNS} FROM courier_applied.object WHERE task_id = $1::uuid AND schema_name = $2 ORDER BY class, oid"
         );
-        self.spelled(task_id, &sql, &[Some(task_id), Some(schema)])
+        let rows = self.connection.query(&sql, &[Some(task_id), Some(schema)])?;
+        self.spelled(task_id, &rows)
     }
 
     /// Tables of the model, in the order of their names.
@@ -211,7 +213,7 @@ impl Destination {
         const AT_ONCE: usize = 200;
         let rows: Vec<serde_json::Value> = objects.map(|(object, known)| row_of(*object, known)).collect();
         for some in rows.chunks(AT_ONCE) {
-            self.connection.execute(
+            self.connection.execute_kept(
                 "INSERT INTO courier_applied.object (task_id, class, oid, schema_name, name, is_table, is_partitioned, state, base, kept) \
                  SELECT $1::uuid, o.class, o.oid, o.schema_name, o.name, o.is_table, o.is_partitioned, o.state, o.base, o.kept \
                  FROM pg_catalog.json_to_recordset($2::json) AS o(class oid, oid oid, schema_name text, name text, is_table boolean, \

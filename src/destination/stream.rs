@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Destination;
 use super::dialect::{Sql, Statement};
+use super::{Connection, Destination};
 use crate::error::Result;
 use crate::libpq::{Param, PipelineEvent, Watch};
 
@@ -73,7 +73,7 @@ impl Destination {
 
     /// The same for two sessions, whichever is ready first.
     pub fn wait_for_either(&mut self, other: &mut Destination) -> Result<()> {
-        self.connection.wait_for_either(&mut other.connection)
+        Connection::wait_for_any(&mut [&mut self.connection, &mut other.connection])
     }
 
     /// What to wait for next, after sending what the socket takes. Readable while idle means that the destination has ended

@@ -177,7 +177,7 @@ fn read(connection: &mut Connection, names: &[String]) -> Result<HashMap<String,
     let mut tables: HashMap<String, Table> = names.iter().map(named).collect();
     // Tables of which the rest has to be asked.
     let (mut typed, mut constrained) = (Vec::new(), Vec::new());
-    for row in connection.query(TABLES, &[Some(&text_array(names))])? {
+    for row in connection.query_kept(TABLES, &[Some(&text_array(names))])? {
         let name = row.text("name")?;
         let Some(table) = tables.get_mut(name) else { continue };
         if table.kind == Kind::Missing {

@@ -34,6 +34,8 @@ pub struct Connection {
     waits_since: Option<Instant>,
     /// The server session outlives the connection, so nothing of ours may stay in it.
     discard: bool,
+    /// What is prepared there: see [`Connection::query_kept`].
+    pub(super) kept: Vec<&'static str>,
 }
 
 /// What to do, once, when a wait has been in vain for so long.
@@ -77,8 +79,16 @@ impl Connection {
         // SAFETY: both arrays end with a null pointer and outlive the call, which copies what it keeps.
         let conn = unsafe { pq_sys::PQconnectStartParams(keyword_pointers.as_ptr(), value_pointers.as_ptr(), 0) };
         let conn = NonNull::new(conn).ok_or_else(|| Error::new("53200", "out of memory"))?;
-        let mut connection =
-            Connection { conn, wait, outstanding: 0, current: None, stall: None, waits_since: None, discard: false };
+        let mut connection = Connection {
+            conn,
+            wait,
+            outstanding: 0,
+            current: None,
+            stall: None,
+            waits_since: None,
+            discard: false,
+            kept: Vec::new(),
+        };
         // SAFETY: live connection object. Only while connecting: then it is the one way to a SQLSTATE.
         unsafe { pq_sys::PQsetErrorVerbosity(connection.ptr(), PGVerbosity::PQERRORS_VERBOSE) };
         connection.finish_connecting(parameters)?;
@@ -270,7 +280,7 @@ impl Connection {
     }
 
     /// The outcome of the statement that was just sent.
-    fn receive(&mut self) -> Result<(Vec<Row>, u64)> {
+    pub(super) fn receive(&mut self) -> Result<(Vec<Row>, u64)> {
         // Row by row, so that an answer without end is noticed before it fills the memory. SAFETY: live connection object,
         // a statement was just sent.
         unsafe { pq_sys::PQsetSingleRowMode(self.ptr()) };
@@ -299,9 +309,8 @@ impl Connection {
 
     pub(super) fn send(&mut self, sql: &str, params: &[Option<&str>]) -> Result<()> {
         let sql = c_text(sql)?;
-        let values = params.iter().map(|p| p.map(c_text).transpose()).collect::<Result<Vec<_>>>()?;
-        let pointers: Vec<*const c_char> =
-            values.iter().map(|v| v.as_ref().map_or(ptr::null(), |v| v.as_ptr())).collect();
+        let values = c_texts(params)?;
+        let pointers = pointers(&values);
         // SAFETY: strings and arrays outlive the call, which copies them; the lengths agree.
         let sent = unsafe {
             pq_sys::PQsendQueryParams(
@@ -362,16 +371,28 @@ impl Connection {
         self.stall = Some(Stall { after, act });
     }
 
+    /// Begins a statement without parameters and does not wait for it: [`Connection::end_exec`] does, or [`Connection::wait_for_any`].
+    pub fn begin_exec(&mut self, sql: &str) -> Result<()> {
+        self.send(sql, &[])
+    }
+
+    /// Has the statement ended that was begun?
+    pub fn is_done(&mut self) -> bool {
+        // SAFETY: live connection object.
+        unsafe { pq_sys::PQisBusy(self.ptr()) == 0 }
+    }
+
+    pub fn end_exec(&mut self) -> Result<()> {
+        self.receive().map(drop)
+    }
+
     /// Sends what the sockets take, then waits until one of them has or takes more, and reads that.
-    pub fn wait_for_either(&mut self, other: &mut Connection) -> Result<()> {
-        let mut watches = [self.watch()?, other.watch()?];
-        (self.wait)(&mut watches, None);
-        for (connection, watch) in [self, other].into_iter().zip(watches) {
-            if watch.ready.read {
-                connection.consume()?;
-            }
-        }
-        Ok(())
+    pub fn wait_for_any(connections: &mut [&mut Connection]) -> Result<()> {
+        let mut watches = connections.iter_mut().map(|connection| connection.watch()).collect::<Result<Vec<_>>>()?;
+        let Some(first) = connections.first() else { return Ok(()) };
+        (first.wait)(&mut watches, None);
+        let mut ready = connections.iter_mut().zip(&watches).filter(|(_, watch)| watch.ready.read);
+        ready.try_for_each(|(connection, _)| connection.consume())
     }
 
     /// Sends what the socket takes; what to wait for next. Readable while idle means that the destination has ended the
@@ -426,6 +447,15 @@ impl Connection {
 
 pub(super) fn c_text(text: &str) -> Result<CString> {
     CString::new(text).map_err(|_| Error::internal("a statement or parameter contains a zero byte"))
+}
+
+pub(super) fn c_texts(params: &[Option<&str>]) -> Result<Vec<Option<CString>>> {
+    params.iter().map(|p| p.map(c_text).transpose()).collect()
+}
+
+/// They live as long as the values.
+pub(super) fn pointers(values: &[Option<CString>]) -> Vec<*const c_char> {
+    values.iter().map(|v| v.as_ref().map_or(ptr::null(), |v| v.as_ptr())).collect()
 }
 
 /// Copies a C string.

@@ -6,6 +6,7 @@
 
 mod connection;
 mod copy;
+mod kept;
 mod options;
 mod parameters;
 mod pipeline;

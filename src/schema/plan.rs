@@ -18,6 +18,8 @@ pub struct Item {
     pub present_sql: SchemaSql,
     /// Asked when the object is there: null, or how it differs.
     pub differs_sql: Option<SchemaSql>,
+    /// The table whose index or key it is, where those of other tables can be made at the same time.
+    pub indexed: Option<u32>,
 }
 
 /// What creates an image where nothing is, in the order in which it can run; among equals by kind and name, so that it reads the same each
@@ -38,12 +40,21 @@ pub fn in_order(steps: &[Step], major: u32) -> Vec<Item> {
         .iter()
         .map(|step| {
             let Printed { object, statement, present_sql, differs_sql } = printer.print(step);
-            let item = Item { kind: step.kind, object, statement, present_sql, differs_sql };
+            let item = Item { kind: step.kind, object, statement, present_sql, differs_sql, indexed: indexed(step) };
             (Place::of(step, &item), item)
         })
         .collect();
     items.sort_by(|(place, a), (other, b)| place.cmp(other).then_with(|| a.statement.cmp(&b.statement)));
     items.into_iter().map(|(_, item)| item).collect()
+}
+
+/// Keys and indexes of a partition tree have an order among them.
+fn indexed(step: &Step) -> Option<u32> {
+    let (Action::AddConstraint { table, .. } | Action::CreateIndex { table, .. }) = &step.action else { return None };
+    let is_index =
+        matches!(step.kind, Kind::PrimaryKey | Kind::UniqueConstraint | Kind::ExclusionConstraint | Kind::Index);
+    let is_alone = !table.is_partitioned && !table.is_partition;
+    (is_index && is_alone).then_some(table.oid)
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]

@@ -4,13 +4,16 @@
 //! there already; so a run that was cut short goes on where it stopped. One session at a time does so for a task.
 
 pub mod compare;
+mod crew;
+
+pub use crew::Crew;
 
 use crate::destination::Destination;
 use crate::error::{Error, Origin, Result, sqlstate};
 use crate::schema::{Item, Kind, Section};
 
 /// Objects created in one transaction: their locks have to fit into the destination's lock table, whose size only a restart
-/// changes.
+/// changes. As many are asked for at once.
 const PIECE: usize = 100;
 
 /// Before anything is created: tables that the task would create must not be there, as nobody could tell its own from others'
@@ -44,11 +47,25 @@ pub fn create_pre_data(
     for some in pieces(&items) {
         note(done, items.len());
         done += some.len();
-        destination.in_transaction(|destination| {
-            some.iter().try_for_each(|item| {
-                if is_present(destination, item, IfThere::Compared)? { Ok(()) } else { run(destination, item) }
+        let there = presence(destination, some)?;
+        let outcome = destination.in_transaction(|destination| {
+            some.iter().zip(&there).try_for_each(|(item, is_there)| match is_there {
+                true => check_same(destination, item, IfThere::Compared),
+                false => run(destination, item),
             })
-        })?;
+        });
+        match outcome {
+            // One of them came with another.
+            Err(error) if is_there_already(&error) => {
+                destination.undo_transaction()?;
+                destination.in_transaction(|destination| {
+                    some.iter().try_for_each(|item| {
+                        if is_present(destination, item, IfThere::Compared)? { Ok(()) } else { run(destination, item) }
+                    })
+                })?;
+            }
+            outcome => outcome?,
+        }
     }
     destination.in_transaction(|destination| destination.note_pre_data(task_id))
 }
@@ -108,7 +125,7 @@ pub enum Note<'a> {
 
 /// Everything after the data, statement by statement: each may take long.
 pub fn create_post_data(
-    destination: &mut Destination,
+    crew: &mut Crew<'_>,
     items: &[Item],
     when: When,
     there: IfThere,
@@ -116,42 +133,96 @@ pub fn create_post_data(
 ) -> Result<()> {
     let items: Vec<&Item> =
         items.iter().filter(|i| i.kind.section() == Section::PostData && When::of(i) == when).collect();
-    for (at, item) in items.iter().enumerate() {
-        let second = items.get(at + 1).filter(|next| next.kind.is_of_the_one_before());
-        if is_present(destination, item, there)? {
+    for alike in items.chunk_by(|a, b| side_by_side(a) == side_by_side(b)) {
+        if alike.iter().any(|item| side_by_side(item).is_some()) {
+            let absent = absent(crew.first, alike, there)?;
+            crew.build(&absent, there, &mut note)?;
             continue;
         }
-        note(Note::Building(item))?;
-        match second {
-            None => match destination.define(&item.statement) {
-                Err(error) if is_orphans(item, &error) => match define_not_valid(destination, item)? {
-                    Some(validate) => note(Note::NotValid { item, error: &error, validate: &validate })?,
-                    None => return Err(explained(item, error)),
-                },
-                outcome => outcome.map_err(|error| explained(item, error))?,
-            },
-            Some(second) => destination.in_transaction(|destination| {
-                run(destination, item)?;
-                run(destination, second)
-            })?,
+        for some in pieces(alike) {
+            let absent = absent(crew.first, some, there)?;
+            let mut left = absent.into_iter().peekable();
+            while let Some(item) = left.next() {
+                note(Note::Building(item))?;
+                let second = left.next_if(|next| next.kind.is_of_the_one_before());
+                match build(crew.first, item, second, &mut note) {
+                    // It came with another, or somebody made it.
+                    Err(error) if is_there_already(&error) && is_present(crew.first, item, there)? => {}
+                    outcome => outcome?,
+                }
+            }
         }
     }
     Ok(())
 }
 
-/// Is it there already, and the same? A name that belongs to something else is no reason to go on.
+/// What sessions can make at the same time.
+fn side_by_side(item: &Item) -> Option<Kind> {
+    item.indexed.map(|_| item.kind)
+}
+
+/// Those that are not there.
+fn absent<'a>(destination: &mut Destination, items: &[&'a Item], there: IfThere) -> Result<Vec<&'a Item>> {
+    let present = presence(destination, items)?;
+    let (present, absent): (Vec<_>, Vec<_>) = items.iter().zip(present).partition(|(_, is_there)| *is_there);
+    present.iter().try_for_each(|(item, _)| check_same(destination, item, there))?;
+    Ok(absent.into_iter().map(|(item, _)| *item).collect())
+}
+
+/// `second`: what is said in the same transaction.
+fn build(
+    destination: &mut Destination,
+    item: &Item,
+    second: Option<&Item>,
+    note: &mut impl FnMut(Note<'_>) -> Result<()>,
+) -> Result<()> {
+    if let Some(second) = second {
+        let outcome = destination.in_transaction(|destination| {
+            run(destination, item)?;
+            run(destination, second)
+        });
+        return outcome.or_else(|error| destination.undo_transaction().and(Err(error)));
+    }
+    match destination.define(&item.statement) {
+        Err(error) if is_orphans(item, &error) => match define_not_valid(destination, item)? {
+            Some(validate) => note(Note::NotValid { item, error: &error, validate: &validate }),
+            None => Err(explained(item, error)),
+        },
+        outcome => outcome.map_err(|error| explained(item, error)),
+    }
+}
+
+/// Which of them are there.
+fn presence(destination: &mut Destination, items: &[&Item]) -> Result<Vec<bool>> {
+    let mut there = Vec::with_capacity(items.len());
+    for some in items.chunks(PIECE) {
+        there.extend(destination.ask_whether(some.iter().map(|item| &item.present_sql))?);
+    }
+    Ok(there)
+}
+
+fn is_there_already(error: &Error) -> bool {
+    const DUPLICATES: [&str; 4] = ["42P06", "42P07", sqlstate::DUPLICATE_OBJECT, "42723"];
+    DUPLICATES.contains(&error.sqlstate())
+}
+
+/// Is it there already, and the same?
 fn is_present(destination: &mut Destination, item: &Item, there: IfThere) -> Result<bool> {
-    let rows = destination.ask_definition(&item.present_sql)?;
-    if !rows.first().map_or(Ok(false), |row| row.bool(0))? {
-        return Ok(false);
+    let is_there = presence(destination, &[item])? == [true];
+    if is_there {
+        check_same(destination, item, there)?;
     }
-    if let Some(sql) = item.differs_sql.as_ref().filter(|_| there == IfThere::Compared) {
-        let rows = destination.ask_definition(sql)?;
-        if let Some(difference) = rows.first().and_then(|row| row.opt_string(0)) {
-            return Err(differs(item, &difference));
-        }
+    Ok(is_there)
+}
+
+/// A name that belongs to something else is no reason to go on.
+fn check_same(destination: &mut Destination, item: &Item, there: IfThere) -> Result<()> {
+    let Some(sql) = item.differs_sql.as_ref().filter(|_| there == IfThere::Compared) else { return Ok(()) };
+    let rows = destination.ask_definition(sql)?;
+    match rows.first().and_then(|row| row.opt_string(0)) {
+        Some(difference) => Err(differs(item, &difference)),
+        None => Ok(()),
     }
-    Ok(true)
 }
 
 fn differs(item: &Item, difference: &str) -> Error {

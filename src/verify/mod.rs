@@ -335,6 +335,7 @@ mod tests {
             state: TableState::Ready,
             snapshot: None,
             sync_lsn: Lsn::INVALID,
+            bytes: 0,
         }
     }
 

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::apply::ddl;
-use crate::apply::ddl::define::{Defined, OneTable};
+use crate::apply::ddl::define::{Definition, OneTable};
 use crate::catalog::Task;
 use crate::catalog::coverage;
 use crate::catalog::schema::{self, Extent};
@@ -25,10 +25,10 @@ use crate::logicalrep::names::shown;
 use crate::logicalrep::words::counted;
 use crate::pg::dsm::Segment;
 use crate::pg::{bgworker, latch, rel, report, spi, xact};
-use crate::schema::captured::Captured;
+use crate::schema::image::Image;
 use crate::schema::model::Standing;
 use crate::select::coverage::Patterns;
-use crate::source::{self, Asker, TableReader};
+use crate::source::{self, TableReader};
 use crate::task::processes::{Argument, WorkerMode};
 use crate::task::status::{TaskStatus, WorkerStatus};
 use crate::transform::Route;
@@ -65,8 +65,11 @@ fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatu
     if status.snapshot().is_some() {
         share_locks_of_holder(status)?;
     }
+    // What this process writes here is seen on the destination, too, if a crash takes it.
+    xact::set_config(c"synchronous_commit", "off")?;
     let mut destination = endpoint.open(Purpose::Copy)?;
     destination.check_helper_schema()?;
+    let mut unsettled = Unsettled::default();
     while let Some(mut table) = xact::in_transaction(|| tables::claim_next(task.id))? {
         mine.rows.store(0, Relaxed);
         mine.bytes.store(0, Relaxed);
@@ -74,20 +77,75 @@ fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatu
         mine.started_at.store(started, Relaxed);
         mine.table.store(table.relid, Relaxed);
         bgworker::report_activity(&format!("copying {}", table.shown()));
-        let copied = copy(&task, &mut table, &mut destination, mine, status.snapshot());
+        let size = Size::of(&table);
+        if size == Size::Large {
+            unsettled.settle(&task, &mut destination, status)?;
+        }
+        let copied = copy(&task, &mut table, &mut destination, mine, status.snapshot(), size);
         let Some(copied) = copied.map_err(|error| explain(error, &table.shown()))? else {
             // The stream drops it there.
             xact::in_transaction(|| tables::set_gone(task.id, table.relid))?;
             continue;
         };
-        failpoint::hit("tablesync_after_commit")?;
-        xact::in_transaction(|| tables::set_copied(task.id, table.relid, &copied))?;
         mine.table.store(0, Relaxed);
-        let seconds = (xact::now() - started) as f64 / 1e6;
-        task.log_line(&format!("{} is copied, {} in {seconds:.1} s", table.shown(), counted(copied.rows, "row")));
-        status.announce();
+        unsettled.0.push(Settling { table, copied, started, ended: xact::now() });
+        failpoint::hit("tablesync_after_table")?;
+        if size == Size::Large || unsettled.is_due() {
+            unsettled.settle(&task, &mut destination, status)?;
+        }
     }
-    Ok(())
+    unsettled.settle(&task, &mut destination, status)
+}
+
+/// How much there is to copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Size {
+    /// Waiting for the disk takes longer than the rows.
+    Small,
+    Large,
+}
+
+impl Size {
+    fn of(table: &TaskTable) -> Size {
+        const LARGE: i64 = 4 << 20;
+        if table.bytes >= LARGE { Size::Large } else { Size::Small }
+    }
+}
+
+/// Copies that have committed there and may not have reached the disk: until they have, nothing here says that they are done.
+#[derive(Default)]
+struct Unsettled(Vec<Settling>);
+
+struct Settling {
+    table: TaskTable,
+    copied: tables::Copied,
+    started: i64,
+    ended: i64,
+}
+
+impl Unsettled {
+    /// Others wait for what is done, and whoever looks wants to see it.
+    fn is_due(&self) -> bool {
+        const MOST: usize = 100;
+        const LONGEST: i64 = 500_000;
+        self.0.len() >= MOST || self.0.first().is_some_and(|first| xact::now() - first.ended > LONGEST)
+    }
+
+    /// One wait for the disk there, and one transaction here.
+    fn settle(&mut self, task: &Task, destination: &mut Destination, status: &TaskStatus) -> Result<()> {
+        let Some(last) = self.0.last() else { return Ok(()) };
+        destination.settle_copies(&task.uuid, last.table.relid)?;
+        failpoint::hit("tablesync_after_commit")?;
+        xact::in_transaction(|| {
+            self.0.iter().try_for_each(|of| tables::set_copied(task.id, of.table.relid, &of.copied))
+        })?;
+        for Settling { table, copied, started, ended } in self.0.drain(..) {
+            let seconds = (ended - started) as f64 / 1e6;
+            task.log_line(&format!("{} is copied, {} in {seconds:.1} s", table.shown(), counted(copied.rows, "row")));
+        }
+        status.announce();
+        Ok(())
+    }
 }
 
 fn explain(error: Error, table: &str) -> Error {
@@ -155,33 +213,29 @@ fn hold_snapshot(task: i32, status: &TaskStatus) -> Result<()> {
     }
 }
 
-/// Brings the table on the destination to the definition that it has now, and says what that is; nothing when it is gone, or out of reach.
-fn define(task: &Task, table: &mut TaskTable, destination: &mut Destination) -> Result<Option<Captured>> {
+/// The table as it is for the transaction that is open here, which has its lock, and what the destination has of it.
+fn definition(task: &Task, table: &TaskTable, destination: &mut Destination) -> Result<Option<(Definition, Image)>> {
     let patterns = Patterns::parse(&task.include, &task.exclude, Vec::new())?;
-    let (tables, moment, is_named) = xact::in_transaction(|| {
-        // Whoever waits for a lock in the middle of reading reads one half before it and the other behind it.
-        let _held = rel::open_table(table.relid);
-        let is_named = coverage::is_named(&patterns, table.relid)?;
-        Ok((tables::all_of_task(task.id)?, moment_of(table)?, is_named))
+    // Table after table the same questions, with few objects each.
+    let (moment, is_named, tables) = spi::with_kept_plans(|| {
+        let moment = schema::moment(&Extent::tables(&[table.relid]))?;
+        Ok((moment, coverage::is_named(&patterns, table.relid)?, tables::all_of_task(task.id)?))
     })?;
     let at = OneTable { oid: table.relid, captured: &moment.captured, snapshot: &moment.snapshot, is_named };
-    let Defined::As(name, fed) = ddl::define::define(destination, &task.trust(), &tables, &at)? else {
-        return Ok(None);
-    };
-    if name != table.route.target {
-        xact::in_transaction(|| tables::set_name(task.id, table.relid, &name))?;
-        table.name = name.qualified();
-        table.route = Rc::new(Route::identity(name));
-    }
-    if !fed.is_empty() {
-        table.route = Rc::new((*table.route).clone().feeding(fed));
-    }
-    Ok(Some(moment.captured))
+    let definition = ddl::define::definition(destination, &task.trust(), &tables, &at)?;
+    Ok(definition.map(|definition| (definition, moment.captured.image)))
 }
 
-fn moment_of(table: &TaskTable) -> Result<schema::ImageAt> {
-    // Table after table the same questions, with few objects each.
-    spi::with_kept_plans(|| schema::moment(&Extent::tables(&[table.relid])))
+/// The table is called so there; was it to be?
+fn adopt(task: &Task, table: &mut TaskTable, definition: &Definition) -> Result<()> {
+    let Definition { name, fed, .. } = definition;
+    if *name != table.route.target {
+        xact::in_transaction(|| tables::set_name(task.id, table.relid, name))?;
+        table.name = name.qualified();
+        table.route = Rc::new(Route::identity(name.clone()));
+    }
+    table.route = Rc::new((*table.route).clone().feeding(fed.clone()));
+    Ok(())
 }
 
 /// Copies the table under a snapshot taken here: everything sees it as it was at that moment. Nothing when it is gone, and the stream
@@ -192,41 +246,63 @@ fn copy(
     destination: &mut Destination,
     mine: &WorkerStatus,
     exported: Option<String>,
+    size: Size,
 ) -> Result<Option<tables::Copied>> {
     failpoint::hit("tablesync_before_copy")?;
+    let mut made = None;
     loop {
-        let defined = if task.has_model() { define(task, table, destination)? } else { None };
-        if task.has_model() && defined.is_none() {
-            return Ok(None);
-        }
         let mut reader = match source::of(task).copy(table, exported.as_deref()) {
-            Err(error) if defined.is_some() && error.sqlstate() == sqlstate::UNDEFINED_TABLE => {
+            Err(error) if task.has_model() => {
                 xact::abort();
-                destination.set_standing(&task.uuid, table.relid, Standing::Passing)?;
-                return Ok(None);
+                return if is_passing(task, table, destination, &error)? { Ok(None) } else { Err(error) };
             }
             reader => reader?,
         };
-        // It is locked only now: somebody may have changed it since it was described.
-        let is_same = match &defined {
-            Some(defined) => moment_of(table)?.captured.image == defined.image,
-            None => true,
-        };
-        if is_same {
-            let copied = copy_rows(task, table, reader.as_mut(), destination, mine)?;
+        let defined = if task.has_model() { definition(task, table, destination)? } else { None };
+        if task.has_model() && defined.is_none() {
             reader.end();
-            return Ok(Some(copied));
+            return Ok(None);
         }
+        if let Some((definition, image)) = defined.as_ref() {
+            let is_routed = definition.name == table.route.target && definition.fed == table.route.fed;
+            let is_there = made.as_ref() == Some(image) || definition.is_there(destination, &task.uuid)?;
+            if !(is_routed && is_there) {
+                // That may take long, and sessions here must not wait for it.
+                reader.end();
+                definition.make(destination, &task.uuid)?;
+                adopt(task, table, definition)?;
+                made = defined.map(|(_, image)| image);
+                continue;
+            }
+        }
+        let definition = defined.map(|(definition, _)| definition);
+        let copied = copy_rows(task, table, definition.as_ref(), reader.as_mut(), destination, mine, size)?;
         reader.end();
+        return Ok(Some(copied));
     }
+}
+
+/// What cannot be read may be gone, or out of the task's reach.
+fn is_passing(task: &Task, table: &TaskTable, destination: &mut Destination, error: &Error) -> Result<bool> {
+    if error.sqlstate() == sqlstate::UNDEFINED_TABLE {
+        destination.set_standing(&task.uuid, table.relid, Standing::Passing)?;
+        return Ok(true);
+    }
+    xact::in_transaction(|| {
+        // Whoever waits for a lock in the middle of reading reads one half before it and the other behind it.
+        let _held = rel::open_table(table.relid);
+        definition(task, table, destination).map(|definition| definition.is_none())
+    })
 }
 
 fn copy_rows(
     task: &Task,
     table: &TaskTable,
+    definition: Option<&Definition>,
     reader: &mut dyn TableReader,
     destination: &mut Destination,
     mine: &WorkerStatus,
+    size: Size,
 ) -> Result<tables::Copied> {
     let (snapshot, sync_lsn) = (reader.snapshot().to_owned(), reader.sync_lsn());
     let name = reader.relation().target();
@@ -239,18 +315,22 @@ fn copy_rows(
         sync_lsn,
         leases: leases.each_ref().map(String::as_str),
     };
-    if !destination.begin_copy(&copy)? {
+    if !destination.begin_copy(&copy, size == Size::Large)? {
         let copied = already_copied(task, table.relid, destination)?;
         destination.leave_copy()?;
         return Ok(copied);
+    }
+    if let Some(definition) = definition {
+        definition.store(destination, &task.uuid)?;
     }
     // Nobody changes its columns from here on; and the rows of whoever comes between a look whether it is empty and the
     // TRUNCATE would go.
     destination.lock_for_copy(&name, if task.schema_sync { Others::Wait } else { Others::MayWrite })?;
     let there = destination.table(&name)?;
     prepare_destination_table(task, &there, destination)?;
-    // The server freezes no rows of a partitioned table.
-    let may_freeze = task.schema_sync && there.kind == table::Kind::Plain && is_worth_freezing(task, table.relid)?;
+    // A table that this task created can be truncated in the transaction of the copy, so that its rows go in frozen (but for a partitioned
+    // one). That gives it new files, which the destination waits for: not worth it where there are few rows.
+    let may_freeze = task.schema_sync && there.kind == table::Kind::Plain && size == Size::Large;
     let freeze = may_freeze && destination.renew(&there)?;
     let is_binary = reader.fits_binary(&|column| there.base_type(column));
     destination.start_copy(reader.relation(), CopyFormat { is_binary, freeze })?;
@@ -286,14 +366,6 @@ fn already_copied(task: &Task, relid: u32, destination: &mut Destination) -> Res
     let CopiedTable { snapshot, sync_lsn, rows } =
         destination.copied(&task.uuid, relid)?.ok_or_else(destination::taken_over)?;
     Ok(tables::Copied { snapshot, sync_lsn, rows, bytes: 0 })
-}
-
-/// A table that this task created can be truncated in the transaction of the copy, so that its rows go in frozen. That gives it new files,
-/// which the destination waits for: where there are few rows it takes longer than the copy.
-fn is_worth_freezing(task: &Task, table: u32) -> Result<bool> {
-    let sql = "SELECT pg_catalog.pg_table_size($1::oid) >= 4194304";
-    let rows = source::of(task).ask(Asker::Extension, sql, &[Some(&table.to_string())])?;
-    rows.first().map_or(Ok(false), |row| row.bool(0))
 }
 
 /// The table must be empty.

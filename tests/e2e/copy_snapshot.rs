@@ -130,13 +130,13 @@ fn a_copy_whose_source_crashes_has_tables_of_two_moments() {
 fn interrupted_copy(interrupt: impl Fn(&Pair), go_on: impl Fn(&Pair)) {
     let pair = Pair::builder().source_conf("courier.max_sync_workers_per_task", "1").start();
     create_small_tables(&pair);
-    pair.source.arm("tablesync_after_commit:wait");
+    pair.source.arm("tablesync_after_table:wait");
     let options = TaskOptions { incremental: Some(false), ..TaskOptions::default() };
     pair.start_task_with(DATABASE, TASK, &["public.*"], &options);
     pair.source.wait_until(
         DATABASE,
         "a table is copied",
-        "EXISTS (SELECT FROM pg_stat_activity WHERE query = 'waiting at failpoint tablesync_after_commit')",
+        "EXISTS (SELECT FROM pg_stat_activity WHERE query = 'waiting at failpoint tablesync_after_table')",
     );
     interrupt(&pair);
     pair.source

@@ -116,6 +116,22 @@ fn killed_between_the_copy_and_its_record() {
     copy_dies_at("tablesync_after_commit", 2);
 }
 
+/// Copies of small tables have committed on the destination, which crashes before anybody has waited for its disk: what it has lost is
+/// copied again.
+#[test]
+fn a_destination_that_crashes_loses_copies() {
+    let pair = Pair::builder().source_conf("courier.max_sync_workers_per_task", "1").start();
+    create_small_tables(&pair);
+    pair.source.arm("tablesync_after_table:wait");
+    pair.start_task(TASK, &["public.*"]);
+    pair.source.wait_at("tablesync_after_table");
+    pair.destination.kill9();
+    pair.destination.start();
+    pair.source.disarm();
+    pair.wait_for_state_within(DATABASE, TASK, "synchronizing", Duration::from_secs(120));
+    pair.assert_mirrored(TASK, &SMALL);
+}
+
 /// The in-doubt batch. The destination holds the table locked; a batch with its commit is
 /// already there, waiting, when the worker is killed; the lock goes, the destination commits
 /// what nobody waits for any more. The next worker has to see that. (It would apply the

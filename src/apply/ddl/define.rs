@@ -21,15 +21,6 @@ use crate::schema::plan;
 use crate::schema::scope::Object;
 use crate::schema::{Item, Section};
 
-/// What a table is at the moment of its copy.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Defined {
-    /// It is there, under this name (that of the stream's moment), with these generated columns of the source as plain ones.
-    As(TableName, Vec<String>),
-    /// It is gone, or out of the task's reach, and the stream will say so: there are no rows to copy.
-    Passing,
-}
-
 /// The source at a moment: one table with all that it needs, and which transactions it shows.
 pub struct OneTable<'a> {
     pub oid: u32,
@@ -39,8 +30,26 @@ pub struct OneTable<'a> {
     pub is_named: bool,
 }
 
-/// `tables`: those of the task.
-pub fn define(destination: &mut Destination, trust: &Trust, tables: &[u32], at: &OneTable<'_>) -> Result<Defined> {
+/// What a table is at the moment of its copy, and what the destination has of it.
+pub struct Definition {
+    /// That of the stream's moment.
+    pub name: TableName,
+    /// Generated columns of the source that are plain there.
+    pub fed: Vec<String>,
+    table: u32,
+    before: Image,
+    after: Image,
+    stored: Vec<(Object, Known)>,
+}
+
+/// `tables`: those of the task. None when the table is gone, or out of the task's reach, and the stream will say so: there are no rows to
+/// copy.
+pub fn definition(
+    destination: &mut Destination,
+    trust: &Trust,
+    tables: &[u32],
+    at: &OneTable<'_>,
+) -> Result<Option<Definition>> {
     let task_id = trust.task_id.as_str();
     let mut available = destination.available(&at.captured.causes)?;
     available.extend(made_later(destination, task_id, at.captured)?);
@@ -52,7 +61,7 @@ pub fn define(destination: &mut Destination, trust: &Trust, tables: &[u32], at: 
     let Some(table) = table else {
         // Else it would wait for its copy for ever.
         destination.set_standing(task_id, at.oid, Standing::Passing)?;
-        return Ok(Defined::Passing);
+        return Ok(None);
     };
     let fed = table.fed();
     let mut described = apart(&image, &at.captured.dependencies, &at.captured.causes);
@@ -76,16 +85,37 @@ pub fn define(destination: &mut Destination, trust: &Trust, tables: &[u32], at: 
         .into_iter()
         .map(|(object, kept)| (object, Known { standing: Standing::Followed, base: at.snapshot.to_owned(), kept }))
         .collect();
-    destination.in_transaction(|destination| {
-        let parts = take_back(destination, task_id, at.oid)?;
-        let half = without_unvalidated(&before, &parts);
-        let items = items(&before, &half)?.into_iter().chain(items(&half, &after)?);
-        // The rest follows the rows, from the model.
-        let items: Vec<Item> = items.filter(|item| item.kind.section() == Section::PreData).collect();
-        run::run_once(destination, &items)?;
-        destination.store_model(task_id, stored.iter().map(|(object, known)| (object, known)))
-    })?;
-    Ok(Defined::As(name, fed))
+    Ok(Some(Definition { name, fed, table: at.oid, before, after, stored }))
+}
+
+impl Definition {
+    /// Are rows taken there as they are here, with nothing left to be done aside?
+    pub fn is_there(&self, destination: &mut Destination, task_id: &str) -> Result<bool> {
+        Ok(before_rows(items(&self.before, &self.after)?).next().is_none()
+            && !destination.pending(task_id)?.iter().any(|item| is_of(item, self.table)))
+    }
+
+    /// Brings it there, and says so in the model.
+    pub fn make(&self, destination: &mut Destination, task_id: &str) -> Result<()> {
+        destination.in_transaction(|destination| {
+            let parts = take_back(destination, task_id, self.table)?;
+            let half = without_unvalidated(&self.before, &parts);
+            let items = items(&self.before, &half)?.into_iter().chain(items(&half, &self.after)?);
+            let items: Vec<Item> = before_rows(items).collect();
+            run::run_once(destination, &items)?;
+            self.store(destination, task_id)
+        })
+    }
+
+    /// In the transaction that brings the rows: they are of the same moment.
+    pub fn store(&self, destination: &mut Destination, task_id: &str) -> Result<()> {
+        destination.store_model(task_id, self.stored.iter().map(|(object, known)| (object, known)))
+    }
+}
+
+/// The rest follows the rows, from the model.
+fn before_rows(items: impl IntoIterator<Item = Item>) -> impl Iterator<Item = Item> {
+    items.into_iter().filter(|item| item.kind.section() == Section::PreData)
 }
 
 /// Functions and views that the task creates: some of them after the copy.
@@ -117,17 +147,20 @@ fn without_unvalidated(image: &Image, parts: &[LatePart]) -> Image {
 
 /// What was to be done aside is done after the copy, as all else that follows the rows.
 fn take_back(destination: &mut Destination, task_id: &str, table: u32) -> Result<Vec<LatePart>> {
-    // A partition that is to leave has nothing to do with its rows.
-    let is_its = |item: &Pending| item.aside.table == table && item.aside.detach.is_none();
-    if !destination.pending(task_id)?.iter().any(is_its) {
+    if !destination.pending(task_id)?.iter().any(|item| is_of(item, table)) {
         return Ok(Vec::new());
     }
     destination.hold_items(task_id, table)?;
     let mut parts = Vec::new();
-    for item in destination.pending(task_id)?.into_iter().filter(is_its) {
+    for item in destination.pending(task_id)?.into_iter().filter(|item| is_of(item, table)) {
         destination.remove_half_built(&item.aside)?;
         destination.unqueue(task_id, &item)?;
         parts.push(item.part());
     }
     Ok(parts)
+}
+
+/// A partition that is to leave has nothing to do with its rows.
+fn is_of(item: &Pending, table: u32) -> bool {
+    item.aside.table == table && item.aside.detach.is_none()
 }

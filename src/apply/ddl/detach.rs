@@ -50,6 +50,7 @@ fn step(aside: &Aside, statement: &SchemaSql, asked: &Statement) -> Item {
         statement: statement.clone(),
         present_sql: asked.present.clone(),
         differs_sql: asked.differs.clone(),
+        indexed: None,
     }
 }
 

@@ -54,6 +54,8 @@ pub struct Connection {
     has_failed: bool,
     /// The outcome of the COPY under way.
     copy: Option<Result<u64>>,
+    /// That of a statement which nobody waits for yet.
+    begun: Option<Result<()>>,
 }
 
 pub fn refuse_shared(_connection: &mut Connection, _parameters: &Parameters, _wait: WaitFn) -> Result<()> {
@@ -69,6 +71,7 @@ impl Connection {
             is_pipeline: false,
             has_failed: false,
             copy: None,
+            begun: None,
         }
     }
 
@@ -109,6 +112,14 @@ impl Connection {
 
     pub fn execute(&mut self, sql: &str, params: &[Option<&str>]) -> Result<u64> {
         self.query(sql, params).map(|rows| rows.len() as u64)
+    }
+
+    pub fn query_kept(&mut self, sql: &'static str, params: &[Option<&str>]) -> Result<Vec<Row>> {
+        self.query(sql, params)
+    }
+
+    pub fn execute_kept(&mut self, sql: &'static str, params: &[Option<&str>]) -> Result<u64> {
+        self.execute(sql, params)
     }
 
     pub fn exec_all(&mut self, statements: &str) -> Result<()> {
@@ -189,10 +200,26 @@ impl Connection {
         Ok(())
     }
 
-    pub fn wait_for_either(&mut self, other: &mut Connection) -> Result<()> {
-        assert!(self.is_waiting() || other.is_waiting(), "a wait that would never end");
-        self.script.borrow_mut().is_slow = false;
+    pub fn wait_for_any(connections: &mut [&mut Connection]) -> Result<()> {
+        assert!(connections.iter().any(|one| one.is_waiting() || one.begun.is_some()), "a wait that would never end");
+        connections.iter().for_each(|one| one.script.borrow_mut().is_slow = false);
         Ok(())
+    }
+
+    // ---- a statement that is not waited for -----------------------------------------------------------------------
+
+    pub fn begin_exec(&mut self, sql: &str) -> Result<()> {
+        let outcome = self.exec_all(sql);
+        assert!(self.begun.replace(outcome).is_none(), "two statements at once");
+        Ok(())
+    }
+
+    pub fn is_done(&mut self) -> bool {
+        !self.script.borrow().is_slow
+    }
+
+    pub fn end_exec(&mut self) -> Result<()> {
+        self.begun.take().unwrap_or_else(|| panic!("nothing has begun"))
     }
 
     pub fn watch(&mut self) -> Result<Watch> {

@@ -14,6 +14,7 @@ use crate::destination::aside::Pending;
 use crate::destination::{Destination, Purpose};
 use crate::error::Result;
 use crate::failpoint;
+use crate::guc;
 use crate::logicalrep::names::shown;
 use crate::logicalrep::words::counted;
 use crate::pg::xact;
@@ -22,7 +23,7 @@ use crate::schema::apart::together;
 use crate::schema::aside::{LatePart, nothing_of, without};
 use crate::schema::model::Kept;
 use crate::schema::scope::{Dependency, Object};
-use crate::schema_sync::{self, IfThere, Note, When};
+use crate::schema_sync::{self, Crew, IfThere, Note, When};
 
 pub struct PreData;
 
@@ -54,7 +55,7 @@ impl Step for PreData {
                 }
             })?;
             xact::in_transaction(|| task.set_stage(Stage::FullCopy))?;
-            Ok(destination.not_alone(&task.uuid)?)
+            Ok(destination.not_alone()?)
         })
     }
 }
@@ -92,7 +93,7 @@ impl Step for PostData {
             if task.has_model() && task.schema_sync {
                 there = code_there(task, destination)?;
             }
-            Ok(destination.not_alone(&task.uuid)?)
+            Ok(destination.not_alone()?)
         })?;
         capture_code(task, &there)?;
         xact::in_transaction(|| task.set_stage(Stage::CatchingUp))?;
@@ -161,9 +162,21 @@ fn create_post_data(context: &Context<'_>, destination: &mut Destination, items:
             xact::in_transaction(|| context.task.record_event("error", &what, Some(&detail)))
         }
     };
+    destination.share_alone(&context.task.uuid)?;
     destination.in_a_row(&context.task.uuid, |destination| {
-        schema_sync::create_post_data(destination, items, when, there, note)
+        let mut crew = Crew::new(destination, guc::sync_workers() as usize, || another(context));
+        schema_sync::create_post_data(&mut crew, items, when, there, note)
     })
+}
+
+/// One more session that makes indexes; none where the destination has no room for it.
+fn another(context: &Context<'_>) -> Result<Option<Destination>> {
+    const TOO_MANY_CONNECTIONS: &str = "53300";
+    let mut session = match context.endpoint.open(Purpose::Schema) {
+        Err(error) if error.sqlstate() == TOO_MANY_CONNECTIONS => return Ok(None),
+        session => session?,
+    };
+    Ok(session.join(&context.task.uuid)?.then_some(session))
 }
 
 impl Context<'_> {

@@ -32,7 +32,7 @@ fn exchanging_pair() -> Pair {
 /// One was copied before the exchange, and the other one has its name when its turn comes; and the other way round.
 #[test]
 fn names_are_exchanged_between_two_copies() {
-    for point in ["tablesync_before_copy", "tablesync_after_commit"] {
+    for point in ["tablesync_before_copy", "tablesync_after_table"] {
         let pair = exchanging_pair();
         pair.source.arm(&format!("{point}:wait"));
         let options = TaskOptions { ddl: Some("replicate"), ..TaskOptions::default() };

@@ -99,10 +99,10 @@ fn a_foreign_key_is_added_between_two_copies() {
          CREATE TABLE child (id int PRIMARY KEY, parent_id int, v text); \
          INSERT INTO child SELECT g, 1 + g % 100, repeat('v', 100) FROM generate_series(1, 5000) g",
     );
-    pair.source.arm("tablesync_after_commit:wait");
+    pair.source.arm("tablesync_after_table:wait");
     let options = TaskOptions { ddl: Some("replicate"), ..TaskOptions::default() };
     pair.start_task_with(DATABASE, TASK, &["public.*"], &options);
-    pair.source.wait_at("tablesync_after_commit");
+    pair.source.wait_at("tablesync_after_table");
     let reference = "ALTER TABLE child ADD CONSTRAINT of_parent FOREIGN KEY (parent_id) REFERENCES parent";
     pair.source.run(DATABASE, reference);
     pair.source.run(DATABASE, "DELETE FROM child WHERE parent_id = 5; DELETE FROM parent WHERE id = 5");
