@@ -39,6 +39,8 @@ VALUES
     ('FUNCTION', 'courier.sweep(text)', 'users'),
     ('FUNCTION', 'courier.adopt(text)', 'users'),
     ('FUNCTION', 'courier.complete_destination(text, boolean, boolean, text[])', 'users'),
+    ('FUNCTION', 'courier.large_objects(text)', 'users'),
+    ('PROCEDURE', 'courier.copy_large_objects(text)', 'users'),
     ('FUNCTION', 'courier.drop_task(text, boolean)', 'users'),
     -- Before a task starts.
     ('FUNCTION', 'courier.precheck(text)', 'users'),
@@ -99,7 +101,9 @@ VALUES
     ('FUNCTION', 'courier.identity_of(oid[])', 'users'),
     ('FUNCTION', 'courier.identities_to_set(text)', 'users'),
     ('FUNCTION', 'courier.remember_identity(text, oid)', 'users'),
-    ('FUNCTION', 'courier.try_statement(text)', 'users');
+    ('FUNCTION', 'courier.try_statement(text)', 'users'),
+    ('FUNCTION', 'courier.copy_some_large_objects(text, oid)', 'users'),
+    ('FUNCTION', 'courier.tell_of_large_objects(text, bigint, bigint, bigint)', 'users');
 $$;
 COMMENT ON FUNCTION courier.declared_rights() IS 'Internal: what of the extension is for whom; all else is for superusers only.';
 

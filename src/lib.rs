@@ -83,7 +83,8 @@ extension_sql_file!("../sql/replica_identity.sql", name = "replica_identity", re
 extension_sql_file!("../sql/accounts.sql", name = "accounts", requires = ["replica_identity"]);
 extension_sql_file!("../sql/commands.sql", name = "commands", requires = ["accounts"]);
 extension_sql_file!("../sql/health.sql", name = "health", requires = ["commands"]);
-extension_sql_file!("../sql/rights.sql", name = "rights", requires = ["health"]);
+extension_sql_file!("../sql/large_objects.sql", name = "large_objects", requires = ["health"]);
+extension_sql_file!("../sql/rights.sql", name = "rights", requires = ["large_objects"]);
 
 /// Called when the library is loaded: into the postmaster by `shared_preload_libraries`, or into a backend.
 #[pg_guard]

@@ -22,6 +22,7 @@ mod docs;
 mod fdw;
 pub mod health;
 mod identity;
+mod large_objects;
 mod outdated;
 mod plan;
 mod precheck;

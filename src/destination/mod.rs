@@ -48,6 +48,7 @@ pub mod full_copy;
 mod helper_schema;
 mod inspect;
 pub mod instance;
+mod large_objects;
 mod model;
 mod progress;
 pub mod refresh;

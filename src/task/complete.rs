@@ -76,7 +76,7 @@ pub fn complete(task: &Task, options: &CompletionOptions) -> Result<Vec<Completi
     names.extend(schema::roles_of(&extent)?);
     let things = schema::memberships(&names)?.into_iter().chain(all);
     let things: Vec<Besides> = things.filter(|thing| is_asked(&thing.kind)).collect();
-    let mut destination = reach(task, options)?;
+    let mut destination = reach(task, options.dry_run)?;
     let there: BTreeSet<String> = destination.roles(&json!(names).to_string())?.into_iter().collect();
     let mut missing: BTreeSet<String> = names.difference(&there).cloned().collect();
     let mut lines = Vec::new();
@@ -117,13 +117,13 @@ fn check_kinds(kinds: &[String]) -> Result<()> {
 }
 
 /// The task's destination, and no other: a copy of the server has nothing to change there.
-fn reach(task: &Task, options: &CompletionOptions) -> Result<Destination> {
+pub(super) fn reach(task: &Task, dry_run: bool) -> Result<Destination> {
     let endpoint = Endpoint::of(task)?;
     let mut destination = endpoint.open(Purpose::Control)?;
     let claimant = Claimant::of(task, source::of(task).as_mut())?;
     claimant.check_source(task)?;
     claimant.check_destination(task, &endpoint, &mut destination)?;
-    if !options.dry_run && task.stage > Stage::Created {
+    if !dry_run && task.stage > Stage::Created {
         destination.check_helper_schema()?;
         destination.check_writer(&claimant.claim(task))?;
     }

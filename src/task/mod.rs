@@ -6,6 +6,7 @@
 //! | `options.rs`, `tables.rs`, `definitions.rs` | changing one: options, tables that join or leave, who sees to definitions |
 //! | `skip.rs`, `conflicts.rs`, `adopt.rs` | decisions of a person: a change that is left out, what was decided, which server is the right one |
 //! | `complete.rs` | what a destination lacks besides objects: roles, owners, settings |
+//! | `large_objects.rs` | large objects, which no stream carries |
 //! | `identity.rs` | replica identities that were changed for it |
 //! | `wait.rs` | waiting until the destination has everything |
 //! | `processes.rs`, `status.rs`, `beat.rs` | its processes from outside: their start and end, and what they say in shared memory |
@@ -33,6 +34,7 @@ mod definitions;
 pub mod drop;
 pub mod guards;
 pub mod identity;
+pub mod large_objects;
 mod lock_wait;
 pub mod options;
 pub mod policies;

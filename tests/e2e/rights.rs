@@ -43,6 +43,17 @@ fn an_owner_without_superuser() {
     pair.source.run(DATABASE, "UPDATE app.t SET v = 'w' WHERE id < 50");
     pair.assert_mirrored("mine", &["app.t"]);
     assert_eq!(pair.task(DATABASE, "mine", "owner"), "owner");
+    // Nor does anybody send large objects that he may not read.
+    pair.source.run(
+        DATABASE,
+        "SELECT lo_from_bytea(60001, 'of somebody else'), lo_from_bytea(60002, 'for him'); GRANT SELECT ON LARGE OBJECT 60002 TO owner",
+    );
+    ask(&pair, "owner", "CALL courier.copy_large_objects('mine')").unwrap_or_else(|e| panic!("{e}"));
+    let there = "SELECT string_agg(oid || ' ' || convert_from(lo_get(oid), 'UTF8'), ',') FROM pg_largeobject_metadata";
+    assert_eq!(pair.destination.value(DATABASE, there), "60002 for him");
+    let unreadable = "SELECT loid FROM courier.large_objects('mine') WHERE state = 'unreadable'";
+    assert_eq!(pair.source.value(DATABASE, unreadable), "60001");
+    assert!(ask(&pair, "outsider", "SELECT * FROM courier.large_objects('mine')").is_err());
     ask(&pair, "owner", "SELECT courier.drop_task('mine')").unwrap_or_else(|e| panic!("{e}"));
 }
 
@@ -160,13 +171,14 @@ fn nothing_is_found_by_the_path_of_the_caller() {
          AND NOT COALESCE(p.proconfig::text LIKE '%search_path=pg_catalog, pg_temp%', false)",
     );
     let names: Vec<String> = without_path.into_iter().flatten().flatten().collect();
-    assert_eq!(names, ["set_replica_identity"], "a procedure that commits may not have the clause: test it below");
+    let committing = ["copy_large_objects", "set_replica_identity"];
+    assert_eq!(names, committing, "a procedure that commits may not have the clause: test it below");
 
     pair.source.run(DATABASE, TROJANS);
     pair.source.run(
         DATABASE,
         "CREATE TABLE app.bare (id int); CREATE TABLE app.held (id int); \
-         SELECT courier.create_task('all', server => 'dr', include => ARRAY['app.*'])",
+         SELECT lo_create(70001), courier.create_task('all', server => 'dr', include => ARRAY['app.*'])",
     );
     let mut holder = pair.source.connect(DATABASE);
     holder.batch_execute("BEGIN; SELECT FROM app.held").expect("a reader");
@@ -210,6 +222,8 @@ fn nothing_is_found_by_the_path_of_the_caller() {
         "SELECT * FROM courier.ddl",
         "SELECT courier.set_ddl_policy('all', 'index', 'hold')",
         "SELECT * FROM courier.ddl_policies",
+        "SELECT * FROM courier.large_objects('all')",
+        "CALL courier.copy_large_objects('all')",
         "SELECT courier.trust_role('all', 'owner')",
         "SELECT courier.distrust_role('all', 'owner')",
         "SELECT courier.pause('all')",
@@ -490,6 +504,8 @@ fn null_arguments_are_refused() {
         "SELECT * FROM courier.apply_fixes(NULL)",
         "SELECT * FROM courier.apply_fixes('all', NULL)",
         "SELECT * FROM courier.replica_identity(NULL)",
+        "SELECT * FROM courier.large_objects(NULL)",
+        "CALL courier.copy_large_objects(NULL)",
         "CALL courier.set_replica_identity(NULL)",
         "CALL courier.set_replica_identity('all', NULL)",
         "SELECT * FROM courier.account_sql(NULL, 'x')",

@@ -190,7 +190,7 @@ SELECT 'partitions', NULL, t.name,
  WHERE t.relkind = 'p' AND NOT EXISTS (SELECT FROM t o WHERE o.oid = c.oid)
 UNION ALL
 SELECT 'large_objects', NULL, NULL,
-       format('Large objects in this database: %s; they are not in the stream and not copied.', l.number), NULL, 'person'
+       format('Large objects in this database: %s; they are not in the stream, and copied only when somebody calls courier.copy_large_objects().', l.number), NULL, 'person'
   FROM (SELECT count(*) AS number FROM pg_catalog.pg_largeobject_metadata) AS l
  WHERE l.number > 0
 UNION ALL

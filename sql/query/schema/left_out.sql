@@ -160,7 +160,7 @@ WITH member AS MATERIALIZED (
     WHERE NOT (l.classoid = 'pg_class'::regclass AND l.objsubid = 0 AND l.objoid = ANY ($1::oid[]))
     UNION ALL
     -- There may be millions of them.
-    SELECT 'pg_largeobject'::regclass, 0, 'large objects', NULL, format('%s of them', m.number), true, 'not in the stream and not copied'
+    SELECT 'pg_largeobject'::regclass, 0, 'large objects', NULL, format('%s of them', m.number), true, 'not in the stream, and not copied before courier.copy_large_objects()'
     FROM (SELECT count(*) AS number FROM pg_largeobject_metadata) AS m
     WHERE m.number > 0
     ) AS o

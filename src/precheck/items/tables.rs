@@ -78,7 +78,7 @@ pub const ITEMS: &[Item] = &[
     OBJECTS.warning("sequence_end", All, "Sequences that have used more than 80 % of their values."),
     OBJECTS.warning("inheritance", All, "Parents and children of an inheritance tree are covered together."),
     OBJECTS.warning("partitions", All, "Every partition of a covered partitioned table is covered."),
-    OBJECTS.warning("large_objects", All, "Large objects are not carried."),
+    OBJECTS.warning("large_objects", All, "Large objects are in no stream: courier.copy_large_objects() copies them when it is called."),
     OBJECTS.warning(
         "names_by_case",
         All,

@@ -6,6 +6,7 @@ mod complete;
 mod during;
 mod extensions;
 mod grants;
+mod large_objects;
 mod order;
 mod paths;
 mod trust;
