@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::TableState;
 use crate::error::{Error, Result};
+use crate::logicalrep::array::oid_array;
 use crate::logicalrep::{CopySnapshot, Lsn, Row, TableName};
 use crate::pg::spi;
 use crate::transform::Route;
@@ -146,7 +147,14 @@ pub fn set_name(task: i32, relid: u32, name: &TableName) -> Result<()> {
 /// By OID, partitioned ones among them.
 pub fn all_of_task(task: i32) -> Result<Vec<u32>> {
     let sql = "SELECT relid FROM courier.task_table WHERE task_id = $1::int";
-    let rows = spi::as_extension(|| spi::query_fixed(sql, &[Some(&task.to_string())]))?;
+    let rows = spi::as_extension(|| spi::query(sql, &[Some(&task.to_string())]))?;
+    rows.iter().map(|row| row.parse(0)).collect()
+}
+
+/// Those of some relations that are tables of the task.
+pub fn of_task_among(task: i32, relations: impl IntoIterator<Item = u32>) -> Result<Vec<u32>> {
+    let sql = "SELECT relid FROM courier.task_table WHERE task_id = $1::int AND relid = ANY ($2::oid[])";
+    let rows = spi::as_extension(|| spi::query_fixed(sql, &[Some(&task.to_string()), Some(&oid_array(relations))]))?;
     rows.iter().map(|row| row.parse(0)).collect()
 }
 

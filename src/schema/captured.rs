@@ -5,7 +5,7 @@
 //! worker knows the state before. An image is of one moment, that of the row's snapshot, so whoever reads it knows what another
 //! transaction may have changed beside it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -206,6 +206,17 @@ impl Captured {
             code.is_some_and(|code| approved.contains(&code) || taker.applied.contains(&code))
         };
         self.owners.iter().filter(|owned| !is_trusted(owned) && !is_approved(owned)).collect()
+    }
+
+    /// Every relation that it speaks of: whether the task follows it may decide about something in here.
+    pub fn relations(&self) -> BTreeSet<u32> {
+        let tables = self.image.tables.iter();
+        let parents = tables.clone().flat_map(|table| table.parents.iter().map(|parent| parent.oid));
+        let needed = self.dependencies.iter().flat_map(|of| {
+            let on = (of.on.0 == Class::Relation).then_some(of.on.1);
+            [of.table, of.relation, on].into_iter().flatten()
+        });
+        tables.map(|table| table.oid).chain(parents).chain(needed).collect()
     }
 
     /// What another transaction has dropped, which committed before this one and was not seen by it.

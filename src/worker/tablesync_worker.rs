@@ -219,7 +219,8 @@ fn definition(task: &Task, table: &TaskTable, destination: &mut Destination) -> 
     // Table after table the same questions, with few objects each.
     let (moment, is_named, tables) = spi::with_kept_plans(|| {
         let moment = schema::moment(&Extent::tables(&[table.relid]))?;
-        Ok((moment, coverage::is_named(&patterns, table.relid)?, tables::all_of_task(task.id)?))
+        let tables = tables::of_task_among(task.id, moment.captured.relations())?;
+        Ok((moment, coverage::is_named(&patterns, table.relid)?, tables))
     })?;
     let at = OneTable { oid: table.relid, captured: &moment.captured, snapshot: &moment.snapshot, is_named };
     let definition = ddl::define::definition(destination, &task.trust(), &tables, &at)?;

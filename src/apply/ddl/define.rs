@@ -42,7 +42,7 @@ pub struct Definition {
     stored: Vec<(Object, Known)>,
 }
 
-/// `tables`: those of the task. None when the table is gone, or out of the task's reach, and the stream will say so: there are no rows to
+/// `tables`: those of the task, as far as they are spoken of. None when the table is gone, or out of the task's reach, and the stream will say so: there are no rows to
 /// copy.
 pub fn definition(
     destination: &mut Destination,
