@@ -80,7 +80,7 @@ pub fn define() {
     );
     GucRegistry::define_int_guc(
         c"courier.max_sync_workers_per_task",
-        c"How many tables of a task are copied at the same time.",
+        c"How many tables of a task are copied at the same time, and how many sessions build their keys and indexes.",
         c"Each takes a background worker and a connection to the destination.",
         &SYNC_WORKERS,
         1,
