@@ -12,6 +12,7 @@
 //! ```
 //!
 //! In each phase parents come before children: what the server does to children by itself is there when their own steps are asked for.
+//! Keys and indexes come in the order of the source's oids, as the server takes the first that fits (`diff/twins.rs`).
 
 /// Before the rows are copied, or after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,12 +81,16 @@ pub enum Kind {
     DropNeeded,
     PrimaryKey,
     UniqueConstraint,
+    /// Of nothing but columns: it may be taken for a key, and the other way round.
+    UniqueIndex,
     ExclusionConstraint,
     Index,
     /// Of a table that becomes a partition itself: its own index holds then, and is not made once more.
     IndexOfSubtree,
     /// Under a parent that is there already, whose keys and indexes the partition has by now.
     PartitionOfOld,
+    /// Of partitions, that are equal and under each other's index of the partitioned table.
+    IndexExchange,
     IndexPartition,
     IndexSettings,
     IndexStatistics,
@@ -233,11 +238,13 @@ impl Kind {
             Kind::DropReplaced => (195, "drop"),
             Kind::DropNeeded => (196, "drop"),
             Kind::PrimaryKey => (200, "primary key"),
-            Kind::UniqueConstraint => (210, "unique constraint"),
+            Kind::UniqueConstraint => (200, "unique constraint"),
+            Kind::UniqueIndex => (200, "index"),
             Kind::ExclusionConstraint => (220, "exclusion constraint"),
             Kind::Index => (230, "index"),
             Kind::IndexOfSubtree => (231, "index partition"),
             Kind::PartitionOfOld => (232, "partition"),
+            Kind::IndexExchange => (233, "rename"),
             Kind::IndexPartition => (235, "index partition"),
             Kind::IndexSettings => (236, "index settings"),
             Kind::IndexStatistics => (236, "index statistics"),

@@ -63,6 +63,7 @@ fn is_needed(kind: Kind) -> Option<bool> {
         Kind::Sequence
         | Kind::PrimaryKey
         | Kind::UniqueConstraint
+        | Kind::UniqueIndex
         | Kind::ExclusionConstraint
         | Kind::Index
         | Kind::Statistics

@@ -278,7 +278,14 @@ fn way_out(item: &Item, state: &str) -> Option<String> {
              partners in on the destination; then SELECT courier.resume({task});"
                 .to_owned(),
         ),
-        (Kind::Index | Kind::PrimaryKey | Kind::UniqueConstraint | Kind::ExclusionConstraint, "23505" | "23P01") => Some(
+        (
+            Kind::Index
+            | Kind::UniqueIndex
+            | Kind::PrimaryKey
+            | Kind::UniqueConstraint
+            | Kind::ExclusionConstraint,
+            "23505" | "23P01",
+        ) => Some(
             "The rows that collide are on the source, too (an index there may be damaged: REINDEX says so), or the \
              destination sorts or folds text in another way. Correct the rows on both sides, then SELECT courier.resume({task});"
                 .to_owned(),

@@ -152,17 +152,32 @@ pub fn candidates(steps: &[Step]) -> BTreeSet<u32> {
 }
 
 /// What of the steps waits. What has waited before goes on waiting, and takes along what needs it; a key whose index was never put aside
-/// is made at once however large its table is, as rows need it.
+/// is made at once however large its table is, as rows need it. So is what a partition lacks that comes under a parent: the server would
+/// make it by itself, under a name of its own.
 pub fn set_aside(steps: &[Step], facts: &Facts) -> BTreeSet<LatePart> {
+    let coming: HashSet<u32> = steps.iter().filter_map(Step::coming).collect();
+    let at_once: BTreeSet<LatePart> = steps.iter().filter_map(|step| comes_along(step, &coming)).collect();
     let mut parts: BTreeSet<LatePart> = steps.iter().filter_map(|step| waits(step, facts)).collect();
+    parts.retain(|part| !at_once.contains(part));
     for step in steps {
         let Action::AddConstraint { constraint, .. } = &step.action else { continue };
         let index = constraint.index.filter(|_| constraint.kind == ConstraintKind::ForeignKey).map(LatePart::Index);
-        if index.is_some_and(|index| parts.contains(&index) || facts.waiting.contains(&index)) {
+        let waits = |index| parts.contains(&index) || facts.waiting.contains(&index) && !at_once.contains(&index);
+        if index.is_some_and(waits) {
             parts.insert(LatePart::ForeignKey(constraint.oid));
         }
     }
     parts
+}
+
+/// An index, or that of a key, that a partition has under one of its parent.
+fn comes_along(step: &Step, coming: &HashSet<u32>) -> Option<LatePart> {
+    let (table, index) = match &step.action {
+        Action::CreateIndex { table, index } => (table, *index),
+        Action::AddConstraint { table, constraint } if is_key(constraint) => (table, table.index(constraint.index?)?),
+        _ => return None,
+    };
+    (index.parent.is_some() && coming.contains(&table.oid)).then_some(LatePart::Index(index.oid))
 }
 
 fn waits(step: &Step, facts: &Facts) -> Option<LatePart> {

@@ -282,3 +282,22 @@ fn a_foreign_key_is_validated_when_all_copies_are_passed() {
     assert_eq!(chosen(&after(false), &after(true)), validation);
     assert_eq!(chosen(&before, &after(false)), BTreeSet::new());
 }
+
+/// The server would make it when the partition comes, under a name of its own.
+#[test]
+fn what_a_partition_lacks_is_made_when_it_comes() {
+    let root = Table { is_partitioned: true, indexes: vec![an_index(8, "r")], ..table(9, "root") };
+    let partition = |parent| {
+        let index = Index { parent, ..an_index(11, "i") };
+        let child = crate::schema::samples::child(10, "t", 9);
+        Table { is_partition: true, indexes: vec![index], bound: Some("FOR VALUES IN (1)".to_owned()), ..child }
+    };
+    let before = image(vec![root.clone(), table(10, "t")]);
+    let after = |parent| image(vec![root.clone(), partition(parent)]);
+    assert_eq!(chosen(&before, &after(Some(8)), &[], true), []);
+    assert_eq!(chosen(&before, &after(None), &[], true), [LatePart::Index(11)], "nobody wants it now");
+    let waiting = image(vec![root.clone(), with_indexes(vec![an_index(11, "i")])]);
+    assert_eq!(chosen(&waiting, &after(Some(8)), &[LatePart::Index(11)], true), []);
+    let there = image(vec![root.clone(), Table { indexes: Vec::new(), ..partition(None) }]);
+    assert_eq!(chosen(&there, &after(Some(8)), &[], true), [LatePart::Index(11)], "the partition is there");
+}

@@ -101,6 +101,13 @@ pub enum Action<'a> {
         index: &'a Index,
         parent: Name,
     },
+    /// Where another index is there, and under this one of the parent; not where `subject` has the name no more.
+    RenameBeside {
+        subject: Subject<'a>,
+        to: Cow<'a, str>,
+        other: Subject<'a>,
+        parent: Option<Name>,
+    },
     AlterIndex {
         table: &'a Table,
         index: &'a Index,

@@ -1,7 +1,7 @@
 //! Constraints of tables, those that have a key's index included: the index and its key are one object, renamed as an index.
 
 use super::matching::{self, Likeness};
-use super::{Action, Comparison, ConstraintChange, Subject, Way};
+use super::{Action, Comparison, ConstraintChange, Subject, Way, twins};
 use crate::schema::image::{Class, Constraint, ConstraintKind, Index, Table};
 use crate::schema::kind::Kind;
 
@@ -57,10 +57,11 @@ impl<'a> Comparison<'a> {
     /// created with it; rows with the table itself as parent's table are the server's bookkeeping for a partitioned referenced table.
     fn add_constraint(&mut self, is_new: bool, table: &'a Table, constraint: &'a Constraint, local: &[u32]) {
         use ConstraintKind::*;
+        let place = twins::place(constraint.index);
         let (kind, level, is_made) = match constraint.kind {
-            PrimaryKey => (Kind::PrimaryKey, 0, true),
-            Unique => (Kind::UniqueConstraint, 0, true),
-            Exclusion => (Kind::ExclusionConstraint, 0, true),
+            PrimaryKey => (Kind::PrimaryKey, place, true),
+            Unique => (Kind::UniqueConstraint, place, true),
+            Exclusion => (Kind::ExclusionConstraint, place, true),
             ForeignKey => (Kind::ForeignKey, 0, constraint.parent_table.is_none_or(|parent| !self.family.has(parent))),
             Check | NotNull => {
                 let kind = match (constraint.kind, is_new || !constraint.validated) {
@@ -87,7 +88,7 @@ impl<'a> Comparison<'a> {
                     ConstraintKind::PrimaryKey => Kind::PrimaryKey,
                     _ => Kind::UniqueConstraint,
                 };
-                self.step(kind, 0, Action::UseIndex { table, constraint, index });
+                self.step(kind, twins::place(constraint.index), Action::UseIndex { table, constraint, index });
             }
             _ => self.add_constraint(false, table, constraint, local),
         }

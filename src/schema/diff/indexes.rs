@@ -3,8 +3,8 @@
 use super::constraints::has_index;
 use super::matching::{self, Likeness};
 use super::parts::drop_unless;
+use super::twins::{self, is_like};
 use super::{Action, Comparison, IndexChange, Subject};
-use crate::logicalrep::names::shown;
 use crate::schema::image::{Class, Index, Name, Table};
 use crate::schema::kind::Kind;
 
@@ -20,13 +20,17 @@ impl<'a> Comparison<'a> {
             return;
         };
         let is_retyped = self.retypes(old, table);
+        let (before, after) = (self.before, self.after);
         let likeness = Likeness::<Index> {
             oid: |index| index.oid,
             name: |index| &index.name,
             is_same: &|old, new| {
                 old.constraint.is_some() == new.constraint.is_some() && (is_retyped || is_like(old, new))
             },
-            is_like: &|old, new| old.definition.is_some() && is_like(old, new),
+            is_like: &|old, new| {
+                let roots = is_retyped.then(|| twins::root(before, old).zip(twins::root(after, new))).flatten();
+                old.definition.is_some() && roots.map_or_else(|| is_like(old, new), |(old, new)| old == new)
+            },
         };
         for (before, after) in matching::parts(&old.indexes, &table.indexes, &likeness) {
             match (before, after) {
@@ -53,7 +57,10 @@ impl<'a> Comparison<'a> {
 
     fn create_index(&mut self, table: &'a Table, index: &'a Index) {
         if index.constraint.is_none() {
-            self.step(Kind::Index, 0, Action::CreateIndex { table, index });
+            // Views, which are made later, have no keys.
+            let is_beside_keys = self.family.has(table.oid) && twins::may_be_of_key(index);
+            let kind = if is_beside_keys { Kind::UniqueIndex } else { Kind::Index };
+            self.step(kind, twins::place(Some(index.oid)), Action::CreateIndex { table, index });
         }
         self.attach_index(table, index);
         for statistics in &index.statistics {
@@ -129,18 +136,4 @@ impl<'a> Comparison<'a> {
         let was_under = |parent: &Table| old.is_some_and(|old| old.parents.iter().any(|p| p.oid == parent.oid));
         table.is_partition && self.family.parents(table).any(|(parent, _)| self.is_there(parent) && !was_under(parent))
     }
-}
-
-/// But for the name.
-fn is_like(old: &Index, new: &Index) -> bool {
-    old.unique == new.unique && body(old) == body(new)
-}
-
-/// A definition without the index's own name, which it begins with.
-fn body(index: &Index) -> Option<&str> {
-    let definition = index.definition.as_deref()?;
-    let name = shown(&index.name);
-    let start = if index.unique { "CREATE UNIQUE INDEX " } else { "CREATE INDEX " };
-    let rest = definition.strip_prefix(start).and_then(|rest| rest.strip_prefix(name.as_str()));
-    Some(rest.unwrap_or(definition))
 }

@@ -28,6 +28,7 @@ mod subject;
 mod table;
 #[cfg(test)]
 mod tests;
+mod twins;
 mod types;
 
 use std::collections::{HashMap, HashSet};
@@ -61,6 +62,14 @@ impl Step<'_> {
             && table.oid == emptied
         {
             *by_text = true;
+        }
+    }
+
+    /// The table that comes under a partitioned one that is there.
+    pub fn coming(&self) -> Option<u32> {
+        match &self.action {
+            Action::AttachTable { table, .. } if self.kind == Kind::PartitionOfOld => Some(table.oid),
+            _ => None,
         }
     }
 }
@@ -99,6 +108,8 @@ struct Comparison<'a> {
     renewed: HashSet<Object>,
     /// What may have to be made anew: the destination says whether.
     replaced: HashSet<Object>,
+    /// What may be said there of another one that has got its name.
+    exchanged: HashSet<Object>,
 }
 
 /// `major` is the source's version: 18 gives NOT NULL constraints names.
@@ -120,6 +131,7 @@ pub fn diff_with<'a>(before: &'a Image, after: &'a Image, major: u32, options: O
         former: HashMap::new(),
         renewed: HashSet::new(),
         replaced: HashSet::new(),
+        exchanged: HashSet::new(),
     };
     comparison.containers();
     comparison.types();
@@ -127,6 +139,7 @@ pub fn diff_with<'a>(before: &'a Image, after: &'a Image, major: u32, options: O
     comparison.routines();
     comparison.plain();
     comparison.tables();
+    comparison.twins();
     comparison.views();
     comparison.rename();
     comparison.comments();

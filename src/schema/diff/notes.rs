@@ -12,7 +12,8 @@ impl<'a> Comparison<'a> {
             let is_given = subject == Subject::schema("public") && text == Some("standard public schema");
             let old = self.former_note(address);
             let may_be_lost = text.is_some() && self.replaced.contains(&(address.0, address.1));
-            if (text != old || may_be_lost) && !is_given {
+            let may_be_of_another = self.exchanged.contains(&(address.0, address.1));
+            if (text != old || may_be_lost || may_be_of_another) && !is_given {
                 self.step(Kind::Comment, 0, Action::Comment { subject, text });
             }
         }

@@ -23,14 +23,14 @@ pub(super) fn pair_with_large_tables() -> Pair {
 }
 
 /// A snapshot there that every build waits for in the end.
-fn hold_builds(pair: &Pair) -> Client {
+pub(super) fn hold_builds(pair: &Pair) -> Client {
     let mut holder = pair.destination.connect(DATABASE);
     holder.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").expect("a snapshot");
     holder
 }
 
 #[track_caller]
-fn wait_for_a_build(pair: &Pair) {
+pub(super) fn wait_for_a_build(pair: &Pair) {
     pair.destination.wait_until(
         DATABASE,
         "an index waits for old snapshots",

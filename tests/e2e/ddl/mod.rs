@@ -33,6 +33,7 @@ mod sweep;
 mod tables;
 mod tasks;
 mod trust;
+mod twins;
 mod types;
 mod watching;
 

@@ -131,7 +131,7 @@ fn statement(action: &Action) -> String {
         ),
         Action::Drop(subject) | Action::DropUnless { subject, .. } => drop(subject, ""),
         Action::DropOnly(subject) => drop(subject, "ONLY "),
-        Action::Rename { subject, to, .. } => changes::rename(subject, to),
+        Action::Rename { subject, to, .. } | Action::RenameBeside { subject, to, .. } => changes::rename(subject, to),
         Action::SetSchema { subject, to, .. } => format!("ALTER {} SET SCHEMA {}", subject::target(subject), shown(to)),
         Action::AddConstraint { table, constraint } => parts::add_constraint(table, constraint),
         Action::UseIndex { table, constraint, index } => parts::use_index(table, constraint, index),
@@ -330,6 +330,7 @@ fn object(action: &Action) -> String {
         | Action::DropOnly(subject)
         | Action::DropUnless { subject, .. }
         | Action::Rename { subject, .. }
+        | Action::RenameBeside { subject, .. }
         | Action::SetSchema { subject, .. } => {
             format!("{} {}", subject.word().to_lowercase(), subject::object(subject))
         }

@@ -33,6 +33,11 @@ pub(super) fn query(action: &Action) -> String {
         Action::AlterType { of, change: change @ TypeChange::DropAttribute { .. } } => {
             exists_not(&type_changed(of, change).0, None)
         }
+        Action::RenameBeside { subject, other, parent, .. } => format!(
+            "{} OR {}",
+            exists_not(other, parent.as_ref().map(is_child_of).as_deref()),
+            exists_not(subject, None).trim_start_matches("SELECT ")
+        ),
         // When one of the roles is missing there, the statement cannot run and is skipped.
         Action::Grant { subject, grant } => {
             let question = exists(subject, Some(&granted(subject, grant)));
@@ -225,5 +230,6 @@ fn place<'a>(action: &'a Action<'a>) -> (Subject<'a>, Option<String>) {
             (subject.clone(), Some(format!("o.extnamespace = {}", schema_oid(to))))
         }
         Action::SetSchema { subject, to, .. } => (subject.clone().moved(to), None),
+        Action::RenameBeside { other, .. } => (other.clone(), None),
     }
 }

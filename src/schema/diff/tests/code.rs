@@ -122,7 +122,8 @@ fn views_and_what_they_read() {
     let mut keyed = image();
     keyed.tables[0].constraints.push(constraint(51, "t_pkey", ConstraintKind::PrimaryKey, "PRIMARY KEY (id)"));
     keyed.views.push(materialized(80, "m", "SELECT id, note FROM s.t GROUP BY id"));
-    keyed.views[0].relation.indexes.push(index(82, "m_id", "CREATE UNIQUE INDEX m_id ON s.m USING btree (id)"));
+    let unique = index(82, "m_id", "CREATE UNIQUE INDEX m_id ON s.m USING btree (id)");
+    keyed.views[0].relation.indexes.push(Index { unique: true, ..unique });
     let create = "CREATE MATERIALIZED VIEW s.m (id, v) AS  SELECT id, note FROM s.t GROUP BY id WITH DATA";
     let key = "ALTER TABLE ONLY s.t ADD CONSTRAINT t_pkey PRIMARY KEY (id)";
     assert_between(&image(), &keyed, MAJOR, &[key, create, "CREATE UNIQUE INDEX m_id ON s.m USING btree (id)"]);

@@ -6,6 +6,7 @@ mod names;
 mod notes;
 mod parts;
 mod tables;
+mod twins;
 mod types;
 
 use super::{Options, diff, diff_with};
