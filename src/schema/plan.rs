@@ -51,8 +51,10 @@ pub fn in_order(steps: &[Step], major: u32) -> Vec<Item> {
 /// Keys and indexes of a partition tree have an order among them.
 fn indexed(step: &Step) -> Option<u32> {
     let (Action::AddConstraint { table, .. } | Action::CreateIndex { table, .. }) = &step.action else { return None };
-    let is_index =
-        matches!(step.kind, Kind::PrimaryKey | Kind::UniqueConstraint | Kind::ExclusionConstraint | Kind::Index);
+    let is_index = matches!(
+        step.kind,
+        Kind::PrimaryKey | Kind::UniqueConstraint | Kind::UniqueIndex | Kind::ExclusionConstraint | Kind::Index
+    );
     let is_alone = !table.is_partitioned && !table.is_partition;
     (is_index && is_alone).then_some(table.oid)
 }

@@ -133,13 +133,11 @@ pub fn create_post_data(
 ) -> Result<()> {
     let items: Vec<&Item> =
         items.iter().filter(|i| i.kind.section() == Section::PostData && When::of(i) == when).collect();
-    for alike in items.chunk_by(|a, b| side_by_side(a) == side_by_side(b)) {
-        if alike.iter().any(|item| side_by_side(item).is_some()) {
-            let absent = absent(crew.first, alike, there)?;
-            crew.build(&absent, there, &mut note)?;
-            continue;
-        }
-        for some in pieces(alike) {
+    for phase in items.chunk_by(|a, b| a.kind.phase() == b.kind.phase()) {
+        let (side_by_side, in_order): (Vec<&Item>, Vec<&Item>) = phase.iter().partition(|item| item.indexed.is_some());
+        let absent_ones = absent(crew.first, &side_by_side, there)?;
+        crew.build(&absent_ones, there, &mut note)?;
+        for some in pieces(&in_order) {
             let absent = absent(crew.first, some, there)?;
             let mut left = absent.into_iter().peekable();
             while let Some(item) = left.next() {
@@ -154,11 +152,6 @@ pub fn create_post_data(
         }
     }
     Ok(())
-}
-
-/// What sessions can make at the same time.
-fn side_by_side(item: &Item) -> Option<Kind> {
-    item.indexed.map(|_| item.kind)
 }
 
 /// Those that are not there.
