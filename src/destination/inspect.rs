@@ -33,6 +33,12 @@ impl Destination {
         rows.first().map_or(Ok(String::new()), |row| row.string(0))
     }
 
+    pub fn is_superuser(&mut self) -> Result<bool> {
+        let rows =
+            self.connection.exec("SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user")?;
+        rows.first().map_or(Ok(false), |row| row.bool(0))
+    }
+
     /// Findings about the server, the database and the user. Both are JSON: the subject, the schemas of the tables.
     pub fn findings_of_server(&mut self, subject: &str, schemas: &str) -> Result<Vec<Row>> {
         let sql = include_str!("../../sql/query/destination/server.sql");

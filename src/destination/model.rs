@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::logicalrep::array::{oid_array, text_array};
 use crate::logicalrep::{Row, TableName};
 use crate::schema::SchemaSql;
+use crate::schema::captured::SUPERUSER;
 use crate::schema::deparse::postgres::{Foreign, there};
 use crate::schema::image::{Class, Name, Table};
 use crate::schema::model::{Kept, Known, Standing};
@@ -69,6 +70,10 @@ impl Destination {
             for (at, why_not) in self.ask_definitions(questions.iter().enumerate())? {
                 available.extend(some.get(at).filter(|_| why_not.is_none()).map(|(object, _)| *object));
             }
+        }
+        let is_for_superusers = |(object, _): &(Object, Foreign)| object.0.is_for_superusers();
+        if causes.iter().any(is_for_superusers) && self.is_superuser()? {
+            available.push(SUPERUSER);
         }
         Ok(available)
     }

@@ -14,6 +14,8 @@ use crate::destination::Destination;
 use crate::error::{Error, Result};
 use crate::logicalrep::names::{shown, shown_qualified};
 use crate::pg::{spi, xact};
+use crate::schema::Item;
+use crate::schema::image::PlainKind;
 use crate::schema::omission::{Omission, Omitted, Reason};
 
 impl Check<'_> {
@@ -79,7 +81,7 @@ impl Check<'_> {
         let extent = self.extent(selection)?.without_extensions(left_out)?;
         let causes = schema::causes(&extent)?;
         let (available, missing) = schema::ask_causes(session, causes)?;
-        let extent = extent.with(&available);
+        let extent = extent.with(available);
         let taken = schema::ask_names(session, &extent)?;
         self.queries.0 += 3;
         self.queries.1 += 2;
@@ -91,7 +93,8 @@ impl Check<'_> {
             );
             self.add("destination_names", None, Some(name.object), Some(detail))?;
         }
-        self.omissions(schema::omissions(&extent)?, &missing, user)?;
+        self.omissions(&extent, &missing, user)?;
+        self.left_to_superusers(&extent, user)?;
         self.ask_named_values(Some(&extent), session, user)?;
         self.ask_roles(session)?;
         self.ask_grantees(session, &extent)?;
@@ -99,15 +102,16 @@ impl Check<'_> {
     }
 
     /// Parts that cannot be created, and policies that cannot, each by itself; the others by kind.
-    fn omissions(&mut self, omissions: Vec<Omission>, missing: &[Cause], user: &str) -> Result<()> {
+    fn omissions(&mut self, extent: &Extent, missing: &[Cause], user: &str) -> Result<()> {
         let mut by_kind: Vec<(Omitted, Vec<String>)> = Vec::new();
-        for omission in omissions {
+        for omission in schema::omissions(extent)? {
             let Omission { kind, object, reason, .. } = omission;
             let item = match (kind, &reason) {
                 (_, Reason::Impossible { .. }) => "cannot_create",
                 (Omitted::Policy, _) => "row_security",
                 // Announced by items of their own.
                 (Omitted::Relation | Omitted::ForeignKey | Omitted::Inheritance, _) => continue,
+                (Omitted::Object(PlainKind::OperatorClass), Reason::ForSuperusers) => continue,
                 _ => {
                     match by_kind.last_mut() {
                         Some((last, objects)) if *last == kind => objects.push(object),
@@ -128,7 +132,10 @@ impl Check<'_> {
             if let (Some(finding), Some(cause)) = (self.findings.last_mut(), cause)
                 && cause.unusable.is_none()
             {
-                finding.fix = cause.create_sql.as_ref().map(|sql| in_its_schema(cause, sql, user));
+                finding.fix = match cause.address.0.is_for_superusers() {
+                    true => Some(for_superuser(&schema::statements_of_one(extent, cause.address)?, user)),
+                    false => cause.create_sql.as_ref().map(|sql| in_its_schema(cause, sql, user)),
+                };
                 finding.place = Some("person".to_owned());
             }
         }
@@ -142,6 +149,20 @@ impl Check<'_> {
             kinds.join("; ")
         );
         self.add("left_out", None, None, Some(detail))
+    }
+
+    /// What the task's user cannot make, with the statements for somebody who can.
+    fn left_to_superusers(&mut self, extent: &Extent, user: &str) -> Result<()> {
+        for (object, shown) in schema::left_to_superusers(extent)? {
+            let detail = format!(
+                "The operator class: {}. Create it there, and what needs it comes, too.",
+                Reason::ForSuperusers
+            );
+            self.add("left_out", None, Some(shown), Some(detail))?;
+            let fix = for_superuser(&schema::statements_of_one(extent, object)?, user);
+            self.fix_last(Some(fix), Some("person".to_owned()));
+        }
+        Ok(())
     }
 
     /// Roles that policies name.
@@ -253,6 +274,16 @@ impl Check<'_> {
         }
         Ok(())
     }
+}
+
+/// The task's user makes what it can, and owns it then.
+fn for_superuser([own, others]: &[Vec<Item>; 2], user: &str) -> String {
+    let text = |items: &[Item]| items.iter().map(|item| format!("{}; ", item.statement.as_str())).collect::<String>();
+    format!(
+        "SET check_function_bodies = off; SET ROLE {user}; {}RESET ROLE; {}-- on the destination, as superuser",
+        text(own),
+        text(others)
+    )
 }
 
 /// The statement, and what its user needs to see the object.

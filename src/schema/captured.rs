@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::deparse::postgres::Foreign;
-use super::image::{Class, Column, Generated, Image, Name, Table, Type, TypeForm, View};
+use super::image::{Class, Column, Generated, Image, Name, Plain, Table, Type, TypeForm, View};
 use super::scope::{Dependency, Object, Scope};
 
 /// The form of this text. One that a worker does not know comes from a later release.
@@ -101,11 +101,14 @@ pub struct Rewrite {
     pub by_expression: bool,
 }
 
+/// The user there is a superuser. No class has this number.
+pub const SUPERUSER: Object = (Class::OperatorClass, 0);
+
 /// What a task has and wants, as far as the parts of an image depend on it.
 #[derive(Clone, Copy)]
 pub struct Taker<'a> {
     pub trust: &'a Trust,
-    /// What the destination has of what the task does not create.
+    /// What the destination has of what the task does not create; with [`SUPERUSER`] it can make what only superusers make.
     pub available: &'a [Object],
     /// Code that it has applied, as it was then.
     pub applied: &'a HashSet<(Object, String)>,
@@ -119,6 +122,13 @@ pub struct Trust {
     pub task_id: String,
     /// Roles of the source, by their oids.
     pub roles: HashSet<u32>,
+}
+
+impl Taker<'_> {
+    /// Or find it there.
+    fn can_make(&self, of: &Plain) -> bool {
+        !of.kind.is_for_superusers() || self.available.iter().any(|o| *o == SUPERUSER || *o == (of.class(), of.oid))
+    }
 }
 
 impl Captured {
@@ -167,7 +177,7 @@ impl Captured {
         image.types.iter_mut().for_each(|of| block_type(of, &scope));
         let is_blocked = |object: Object| untrusted.contains(&object) || scope.is_blocked(object.0, object.1);
         image.routines.iter_mut().for_each(|of| of.blocked = is_blocked((Class::Proc, of.oid)));
-        image.plain.iter_mut().for_each(|of| of.blocked = is_blocked((of.class(), of.oid)));
+        image.plain.iter_mut().for_each(|of| of.blocked = is_blocked((of.class(), of.oid)) || !taker.can_make(of));
         for view in &mut image.views {
             view.blocked = is_blocked((Class::Relation, view.oid()));
             block_table(&mut view.relation, &scope, &staying);
@@ -245,7 +255,7 @@ impl Captured {
     fn scope_for(&self, tables: &[u32], taker: &Taker, untrusted: &HashSet<Object>) -> Scope {
         let is_open = |object: &Object| !untrusted.contains(object);
         let routines = self.image.routines.iter().map(|of| (Class::Proc, of.oid));
-        let plain = self.image.plain.iter().map(|of| (of.class(), of.oid));
+        let plain = self.image.plain.iter().filter(|of| taker.can_make(of)).map(|of| (of.class(), of.oid));
         let mut routines: Vec<Object> = routines.chain(plain).filter(is_open).collect();
         let mut views: Vec<u32> = self.image.views.iter().map(View::oid).collect();
         // What only other tables need is nobody's.

@@ -94,6 +94,8 @@ pub enum Reason {
     ShowsTooMuch { without: String },
     /// Nobody vouches for whoever wrote it.
     Untrusted { role: String },
+    /// The destination's user is none, as far as is known.
+    ForSuperusers,
     /// So it is always.
     Fixed(&'static str),
     /// Something that was asked for is no table of a user.
@@ -127,6 +129,9 @@ impl fmt::Display for Reason {
                 f,
                 "belongs to role {}, whom the task does not trust: it would run on the destination with the rights of the user there",
                 shown(role)
+            ),
+            Reason::ForSuperusers => f.write_str(
+                "only superusers make it: left out unless the destination has it, or the task's user is a superuser there",
             ),
             Reason::Fixed(reason) => f.write_str(reason),
             Reason::OfExtension { extension } => {
@@ -230,6 +235,11 @@ fn kind_of(part: Part, why: &Blocked) -> Omitted {
     }
 }
 
+/// Is nothing else in its way? A class needs its family, which is theirs as well.
+pub fn is_left_to_superusers(scope: &Scope, object: Object) -> bool {
+    object.0.is_for_superusers() && scope.blocked.get(&object).is_none_or(|why| why.by.0.is_for_superusers())
+}
+
 /// Functions, views and rules that are not created.
 pub fn code(image: &Image, scope: &Scope, untrusted: &[Owned], described: &HashMap<Object, String>) -> Vec<Omission> {
     let untrusted: HashMap<Object, &str> = untrusted.iter().map(|of| (of.object, of.role.as_str())).collect();
@@ -252,7 +262,9 @@ pub fn code(image: &Image, scope: &Scope, untrusted: &[Owned], described: &HashM
     }
     for plain in image.plain.iter().filter(|of| of.blocked) {
         let object = (plain.class(), plain.oid);
-        omit(Omitted::Object(plain.kind), plain.target.clone(), None, reason(object, object));
+        let is_left = is_left_to_superusers(scope, object);
+        let reason = if is_left { Some(Reason::ForSuperusers) } else { reason(object, object) };
+        omit(Omitted::Object(plain.kind), plain.target.clone(), None, reason);
     }
     for view in image.views.iter().filter(|of| of.blocked) {
         let object = (Class::Relation, view.oid());

@@ -19,6 +19,8 @@ SELECT o.class, o.oid
                UNION ALL SELECT 3079, x.oid FROM pg_extension x WHERE x.oid::bigint = given.oid
                UNION ALL SELECT 2605, c.oid FROM pg_cast c WHERE c.oid::bigint = given.oid
                UNION ALL SELECT 2607, c.oid FROM pg_conversion c WHERE c.oid::bigint = given.oid
+               UNION ALL SELECT 2616, o.oid FROM pg_opclass o WHERE o.oid::bigint = given.oid
+               UNION ALL SELECT 2753, f.oid FROM pg_opfamily f WHERE f.oid::bigint = given.oid
                UNION ALL SELECT 2617, o.oid FROM pg_operator o WHERE o.oid::bigint = given.oid
                UNION ALL SELECT 3600, d.oid FROM pg_ts_dict d WHERE d.oid::bigint = given.oid
                UNION ALL SELECT 3602, c.oid FROM pg_ts_config c WHERE c.oid::bigint = given.oid

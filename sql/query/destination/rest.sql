@@ -19,6 +19,10 @@ WITH w AS MATERIALIZED (
                WHEN 'pg_operator' THEN (SELECT p.oprowner FROM pg_operator p JOIN pg_namespace n ON n.oid = p.oprnamespace
                                          WHERE n.nspname = o.names[1] AND p.oprname = o.names[2]
                                            AND (pg_catalog.pg_identify_object('pg_operator'::regclass, p.oid, 0)).identity = o.identity)
+               WHEN 'pg_opfamily' THEN (SELECT f.opfowner FROM pg_opfamily f JOIN pg_am m ON m.oid = f.opfmethod JOIN pg_namespace n ON n.oid = f.opfnamespace
+                                         WHERE m.amname = o.names[1] AND n.nspname = o.names[2] AND f.opfname = o.names[3])
+               WHEN 'pg_opclass' THEN (SELECT c.opcowner FROM pg_opclass c JOIN pg_am m ON m.oid = c.opcmethod JOIN pg_namespace n ON n.oid = c.opcnamespace
+                                        WHERE m.amname = o.names[1] AND n.nspname = o.names[2] AND c.opcname = o.names[3])
                WHEN 'pg_conversion' THEN (SELECT c.conowner FROM pg_conversion c JOIN pg_namespace n ON n.oid = c.connamespace
                                            WHERE n.nspname = o.names[1] AND c.conname = o.names[2])
                WHEN 'pg_collation' THEN (SELECT c.collowner FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace

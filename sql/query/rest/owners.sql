@@ -15,6 +15,8 @@ WITH o AS MATERIALIZED (
     UNION ALL SELECT o.classid, o.objid, t.typowner FROM o JOIN pg_type t ON o.classid = 'pg_type'::regclass AND t.oid = o.objid
     UNION ALL SELECT o.classid, o.objid, n.nspowner FROM o JOIN pg_namespace n ON o.classid = 'pg_namespace'::regclass AND n.oid = o.objid AND n.nspname <> 'public'
     UNION ALL SELECT o.classid, o.objid, p.oprowner FROM o JOIN pg_operator p ON o.classid = 'pg_operator'::regclass AND p.oid = o.objid
+    UNION ALL SELECT o.classid, o.objid, f.opfowner FROM o JOIN pg_opfamily f ON o.classid = 'pg_opfamily'::regclass AND f.oid = o.objid
+    UNION ALL SELECT o.classid, o.objid, c.opcowner FROM o JOIN pg_opclass c ON o.classid = 'pg_opclass'::regclass AND c.oid = o.objid
     UNION ALL SELECT o.classid, o.objid, c.conowner FROM o JOIN pg_conversion c ON o.classid = 'pg_conversion'::regclass AND c.oid = o.objid
     UNION ALL SELECT o.classid, o.objid, c.collowner FROM o JOIN pg_collation c ON o.classid = 'pg_collation'::regclass AND c.oid = o.objid
     UNION ALL SELECT o.classid, o.objid, c.cfgowner FROM o JOIN pg_ts_config c ON o.classid = 'pg_ts_config'::regclass AND c.oid = o.objid

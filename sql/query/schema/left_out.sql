@@ -28,11 +28,23 @@ WITH member AS MATERIALIZED (
     FROM pg_operator o JOIN space n ON n.oid = o.oprnamespace
     WHERE o.oid <> ALL ($7::oid[])
     UNION ALL
-    SELECT 'pg_opclass'::regclass, o.oid, 'operator class', n.nspname, format('%I.%I', n.nspname, o.opcname), false, 'not created'
+    SELECT 'pg_opclass'::regclass, o.oid, 'operator class', n.nspname, format('%I.%I', n.nspname, o.opcname), false, 'not created: no pattern names it, and nothing that is created needs it'
     FROM pg_opclass o JOIN space n ON n.oid = o.opcnamespace
+    WHERE o.oid <> ALL ($7::oid[])
     UNION ALL
-    SELECT 'pg_opfamily'::regclass, o.oid, 'operator family', n.nspname, format('%I.%I', n.nspname, o.opfname), false, 'not created'
+    SELECT 'pg_opfamily'::regclass, o.oid, 'operator family', n.nspname, format('%I.%I', n.nspname, o.opfname), false, 'not created: no pattern names it, and nothing that is created needs it'
     FROM pg_opfamily o JOIN space n ON n.oid = o.opfnamespace
+    WHERE o.oid <> ALL ($7::oid[])
+    UNION ALL
+    SELECT m.classid, m.oid, 'member of an operator family', NULL, pg_describe_object(m.classid, m.oid, 0), false,
+           'not created: the family is the server''s or an extension''s, and the member belongs to no operator class'
+    FROM (SELECT 'pg_amop'::regclass::oid AS classid, a.oid, a.amopfamily AS family, 'pg_operator'::regclass AS ofclass, a.amopopr AS ofoid FROM pg_amop a
+          UNION ALL
+          SELECT 'pg_amproc'::regclass, a.oid, a.amprocfamily, 'pg_proc'::regclass, a.amproc FROM pg_amproc a) AS m
+    WHERE m.oid >= 16384
+      AND (m.family < 16384 OR EXISTS (SELECT FROM member e WHERE e.classid = 'pg_opfamily'::regclass AND e.objid = m.family))
+      AND NOT EXISTS (SELECT FROM member e WHERE e.classid = m.ofclass AND e.objid = m.ofoid)
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = m.classid AND d.objid = m.oid AND d.refclassid = 'pg_opclass'::regclass)
     UNION ALL
     SELECT 'pg_cast'::regclass, c.oid, 'cast', NULL, format('(%s AS %s)', format_type(c.castsource, NULL), format_type(c.casttarget, NULL)), false,
            'not created; a default or an expression that needs it fails when it is created'
@@ -43,15 +55,19 @@ WITH member AS MATERIALIZED (
     FROM pg_conversion c JOIN space n ON n.oid = c.connamespace
     WHERE c.oid <> ALL ($7::oid[])
     UNION ALL
-    SELECT 'pg_am'::regclass, a.oid, 'access method', NULL, quote_ident(a.amname), false, 'not created'
+    SELECT 'pg_am'::regclass, a.oid, 'access method', NULL, quote_ident(a.amname), false,
+           format('not created: only superusers make one, and its handler is in a library. On the destination, once that is there: CREATE ACCESS METHOD %I TYPE %s HANDLER %s;',
+                  a.amname, CASE a.amtype WHEN 't' THEN 'TABLE' ELSE 'INDEX' END, a.amhandler::regproc)
     FROM pg_am a
     WHERE a.oid >= 16384
     UNION ALL
-    SELECT 'pg_language'::regclass, l.oid, 'language', NULL, quote_ident(l.lanname), false, 'not created'
+    SELECT 'pg_language'::regclass, l.oid, 'language', NULL, quote_ident(l.lanname), false,
+           'not created: only superusers make one that no extension brings, and its handler is in a library'
     FROM pg_language l
     WHERE l.oid >= 16384
     UNION ALL
-    SELECT 'pg_transform'::regclass, f.oid, 'transform', NULL, pg_describe_object('pg_transform'::regclass, f.oid, 0), false, 'not created'
+    SELECT 'pg_transform'::regclass, f.oid, 'transform', NULL, pg_describe_object('pg_transform'::regclass, f.oid, 0), false,
+           'not created: its functions are in a library, and only superusers make them'
     FROM pg_transform f
     WHERE f.oid >= 16384
     UNION ALL
@@ -106,10 +122,15 @@ WITH member AS MATERIALIZED (
     FROM pg_ts_dict o JOIN space n ON n.oid = o.dictnamespace
     WHERE o.oid <> ALL ($7::oid[])
     UNION ALL
-    SELECT 'pg_ts_parser'::regclass, o.oid, 'text search parser', n.nspname, format('%I.%I', n.nspname, o.prsname), false, 'not created'
+    SELECT 'pg_ts_parser'::regclass, o.oid, 'text search parser', n.nspname, format('%I.%I', n.nspname, o.prsname), false,
+           format('not created: only superusers make one, of functions in a library. On the destination, once they are there: CREATE TEXT SEARCH PARSER %I.%I (START = %s, GETTOKEN = %s, END = %s, LEXTYPES = %s%s);',
+                  n.nspname, o.prsname, o.prsstart::regproc, o.prstoken::regproc, o.prsend::regproc, o.prslextype::regproc,
+                  CASE WHEN o.prsheadline <> 0 THEN ', HEADLINE = ' || o.prsheadline::regproc ELSE '' END)
     FROM pg_ts_parser o JOIN space n ON n.oid = o.prsnamespace
     UNION ALL
-    SELECT 'pg_ts_template'::regclass, o.oid, 'text search template', n.nspname, format('%I.%I', n.nspname, o.tmplname), false, 'not created'
+    SELECT 'pg_ts_template'::regclass, o.oid, 'text search template', n.nspname, format('%I.%I', n.nspname, o.tmplname), false,
+           format('not created: only superusers make one, of functions in a library. On the destination, once they are there: CREATE TEXT SEARCH TEMPLATE %I.%I (%sLEXIZE = %s);',
+                  n.nspname, o.tmplname, CASE WHEN o.tmplinit <> 0 THEN format('INIT = %s, ', o.tmplinit::regproc) END, o.tmpllexize::regproc)
     FROM pg_ts_template o JOIN space n ON n.oid = o.tmplnamespace
     UNION ALL
     SELECT 'pg_namespace'::regclass, n.oid, 'schema', n.nspname, quote_ident(n.nspname), false, 'not created: the patterns do not name everything in it, and it holds nothing that is created'

@@ -33,6 +33,14 @@ WITH space AS MATERIALIZED (
       FROM pg_conversion c
       JOIN space n ON n.oid = c.connamespace
     UNION ALL
+    SELECT 'pg_opfamily'::regclass, f.oid, n.nspname, f.opfname
+      FROM pg_opfamily f
+      JOIN space n ON n.oid = f.opfnamespace
+    UNION ALL
+    SELECT 'pg_opclass'::regclass, o.oid, n.nspname, o.opcname
+      FROM pg_opclass o
+      JOIN space n ON n.oid = o.opcnamespace
+    UNION ALL
     -- A cast has no name: it is named where one of its types is.
     SELECT 'pg_cast'::regclass, c.oid, n.nspname, y.typname
       FROM pg_cast c

@@ -8,6 +8,8 @@ SELECT g.class, g.oid
             WHEN 2605 THEN NOT EXISTS (SELECT FROM pg_cast c WHERE c.oid = g.oid)
             WHEN 2607 THEN NOT EXISTS (SELECT FROM pg_conversion c WHERE c.oid = g.oid)
             WHEN 2617 THEN NOT EXISTS (SELECT FROM pg_operator o WHERE o.oid = g.oid)
+            WHEN 2616 THEN NOT EXISTS (SELECT FROM pg_opclass o WHERE o.oid = g.oid)
+            WHEN 2753 THEN NOT EXISTS (SELECT FROM pg_opfamily f WHERE f.oid = g.oid)
             WHEN 3600 THEN NOT EXISTS (SELECT FROM pg_ts_dict d WHERE d.oid = g.oid)
             WHEN 3602 THEN NOT EXISTS (SELECT FROM pg_ts_config c WHERE c.oid = g.oid)
             WHEN 2615 THEN NOT EXISTS (SELECT FROM pg_namespace n WHERE n.oid = g.oid)

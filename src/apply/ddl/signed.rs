@@ -36,6 +36,8 @@ fn called(foreign: Foreign, kept: &Kept) -> Foreign {
             Foreign::Operator { name, left, right: new_right }
         }
         Foreign::TextSearch { class, .. } => Foreign::TextSearch { class, name },
+        Foreign::OperatorClass { access_method, .. } => Foreign::OperatorClass { name, access_method },
+        Foreign::OperatorFamily { access_method, .. } => Foreign::OperatorFamily { name, access_method },
         foreign => foreign,
     }
 }

@@ -12,8 +12,10 @@ use crate::error::{Error, Result};
 use crate::logicalrep::Row;
 use crate::pg::compat;
 use crate::schema::SchemaSql;
+use crate::schema::captured::SUPERUSER;
 use crate::schema::deparse::postgres::{self, Foreign, TakenName};
-use crate::schema::image::Class;
+use crate::schema::image::{Class, Plain};
+use crate::schema::omission::is_left_to_superusers;
 use crate::schema::scope::Object;
 
 /// Something that parts of the tables need and the task does not create: a function, an operator, a view.
@@ -36,8 +38,20 @@ pub fn causes(extent: &Extent) -> Result<Vec<Cause>> {
     let routines = image.routines.iter().filter(|of| !of.blocked).map(|of| (Class::Proc, of.oid));
     let plain = image.plain.iter().filter(|of| !of.blocked).map(|of| (of.class(), of.oid));
     let made: HashSet<Object> = views.chain(routines).chain(plain).collect();
+    // What only superusers make may be there.
+    let of_superusers = image.plain.iter().filter(|of| of.kind.is_for_superusers());
+    scope.causes.extend(of_superusers.map(|of| (of.class(), of.oid)));
     scope.causes.retain(|cause| !made.contains(cause));
     causes_of(&scope.causes)
+}
+
+/// Operator classes that are left out because the destination's user is no superuser.
+pub fn left_to_superusers(extent: &Extent) -> Result<Vec<(Object, String)>> {
+    let TakenExtent { image, scope, .. } = extent.taken_as_known()?;
+    let is_left = |of: &&Plain| {
+        of.blocked && of.class() == Class::OperatorClass && is_left_to_superusers(&scope, (of.class(), of.oid))
+    };
+    Ok(image.plain.iter().filter(is_left).map(|of| ((of.class(), of.oid), of.target.clone())).collect())
 }
 
 /// The same of objects whatever they are for. Tables, sequences and indexes are none.
@@ -117,9 +131,12 @@ fn foreign(class: Class, row: &Row) -> Result<Foreign> {
 }
 
 /// Those that the destination has, and those that are missing there or do not count.
-pub fn ask_causes(destination: &mut Destination, causes: Vec<Cause>) -> Result<(Vec<Cause>, Vec<Cause>)> {
+pub fn ask_causes(destination: &mut Destination, causes: Vec<Cause>) -> Result<(Vec<Object>, Vec<Cause>)> {
     const AT_ONCE: usize = 100;
     let (mut available, mut missing) = (Vec::new(), Vec::new());
+    if causes.iter().any(|cause| cause.address.0.is_for_superusers()) && destination.is_superuser()? {
+        available.push(SUPERUSER);
+    }
     let mut causes = causes.into_iter();
     loop {
         let some: Vec<Cause> = causes.by_ref().take(AT_ONCE).collect();
@@ -135,7 +152,7 @@ pub fn ask_causes(destination: &mut Destination, causes: Vec<Cause>) -> Result<(
         }
         for (mut cause, answer) in some.into_iter().zip(answers) {
             match answer {
-                Some(None) => available.push(cause),
+                Some(None) => available.push(cause.address),
                 answer => {
                     cause.unusable = answer.flatten();
                     missing.push(cause);

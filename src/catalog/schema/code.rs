@@ -87,6 +87,8 @@ pub fn plain(kind: PlainKind, oids: &[u32]) -> Result<Vec<Plain>> {
         PlainKind::Dictionary => of_user!("dictionary"),
         PlainKind::Configuration => of_user!("configuration"),
         PlainKind::Conversion => of_user!("conversion"),
+        PlainKind::OperatorFamily => of_user!("operator_family"),
+        PlainKind::OperatorClass => of_user!("operator_class"),
     };
     let rows = ask(sql, &[&oid_array(oids.iter().copied()), &kind.class().oid().to_string()])?;
     let mut operands = Operands::of(&rows)?;

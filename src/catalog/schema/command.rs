@@ -204,6 +204,9 @@ fn describe_with(needs: Needs, objects: &[Object]) -> Result<Captured> {
     comments(&mut image)?;
     image.privileges = privileges::load(&image)?;
     let known: HashSet<Object> = image.roots().collect();
+    // Who has no superuser there looks for them.
+    let of_superusers = image.plain.iter().filter(|of| of.kind.is_for_superusers()).map(|of| (of.class(), of.oid));
+    scope.causes.extend(of_superusers);
     let causes = causes::foreign_of(&scope.causes)?;
     let mut dependencies = needs.into_dependencies();
     dependencies.extend(extensions::requirements(&image.extensions)?);

@@ -25,14 +25,14 @@ use crate::error::{Error, Result, sqlstate};
 use crate::pg::{compat, encoding, xact};
 use crate::schema::Item;
 use crate::schema::apart::apart;
-use crate::schema::captured::{Captured, Owned, Taker, Trust};
-use crate::schema::image::{Class, Extension, Image, Table};
+use crate::schema::captured::{Captured, Owned, SUPERUSER, Taker, Trust};
+use crate::schema::image::{Class, Extension, Image, Plain, Table};
 use crate::schema::model::{Known, Standing};
 use crate::schema::order::{Order, needed_code};
 use crate::schema::plan;
 use crate::schema::scope::{Dependency, Object, Scope as ScopeOfTables};
 
-pub use ask::{Cause, ask_causes, ask_names, causes, causes_of};
+pub use ask::{Cause, ask_causes, ask_names, causes, causes_of, left_to_superusers};
 pub use facts::again;
 pub use left_out::{bounded, left_out};
 pub use omissions::omissions;
@@ -87,8 +87,8 @@ impl Extent {
         self
     }
 
-    pub fn with(mut self, available: &[Cause]) -> Extent {
-        self.available = available.iter().map(|cause| cause.address).collect();
+    pub fn with(mut self, available: Vec<Object>) -> Extent {
+        self.available = available;
         self
     }
 
@@ -165,6 +165,19 @@ pub fn statements(extent: &Extent) -> Result<Vec<Item>> {
 pub fn statements_without_privileges(extent: &Extent) -> Result<Vec<Item>> {
     let (image, dependencies) = extent.image()?;
     statements_of(&Image { privileges: HashMap::new(), ..image }, &dependencies)
+}
+
+/// Of one object that only superusers make: what it needs, and it itself with others of that kind.
+pub fn statements_of_one(extent: &Extent, object: Object) -> Result<[Vec<Item>; 2]> {
+    let (trust, available) = (extent.trust.clone(), vec![SUPERUSER]);
+    let alone = Extent { objects: vec![object], with_code: true, trust, available, ..Extent::default() };
+    let (mut image, dependencies) = alone.image()?;
+    image.privileges.clear();
+    let is_for_superusers = |of: &Plain| of.kind.is_for_superusers();
+    let plain = image.plain.iter().filter(|of| is_for_superusers(of)).cloned().collect();
+    let others = Image { plain, comments: std::mem::take(&mut image.comments), ..Image::default() };
+    image.plain.retain(|of| !is_for_superusers(of));
+    Ok([statements_of(&image, &dependencies)?, statements_of(&others, &dependencies)?])
 }
 
 /// Functions, views and the like of an extent besides `there`: each list after what it needs. No text is read, so nobody's lock is waited for.

@@ -17,7 +17,7 @@ use crate::logicalrep::names::shown_qualified;
 
 pub use code::{Routine, Rule, View, ViewForm};
 pub use operand::Operand;
-pub use plain::{Plain, PlainKind, key};
+pub use plain::{Plain, PlainKind, key, slot};
 pub use table::{
     Column, Compression, Constraint, ConstraintKind, Firing, Generated, Identity, Index, IndexStatistics, Parent,
     Policy, PolicyCommand, ReplicaIdentity, Statistics, Storage, StorageOption, Table, Trigger,
@@ -188,6 +188,11 @@ impl Class {
     /// Functions and what is made of them: a task creates it, or finds it on the destination.
     pub fn is_code(self) -> bool {
         self == Class::Proc || PlainKind::ALL.into_iter().any(|kind| kind.class() == self)
+    }
+
+    /// Code that only superusers make.
+    pub fn is_for_superusers(self) -> bool {
+        PlainKind::ALL.into_iter().any(|kind| kind.class() == self && kind.is_for_superusers())
     }
 
     pub fn of(oid: u32) -> Option<Class> {

@@ -15,17 +15,26 @@ pub enum PlainKind {
     Dictionary,
     Configuration,
     Conversion,
+    OperatorFamily,
+    OperatorClass,
 }
 
 impl PlainKind {
-    pub const ALL: [PlainKind; 6] = [
+    pub const ALL: [PlainKind; 8] = [
         PlainKind::Aggregate,
         PlainKind::Operator,
         PlainKind::Cast,
         PlainKind::Dictionary,
         PlainKind::Configuration,
         PlainKind::Conversion,
+        PlainKind::OperatorFamily,
+        PlainKind::OperatorClass,
     ];
+
+    /// Only superusers make it.
+    pub fn is_for_superusers(self) -> bool {
+        matches!(self, PlainKind::OperatorFamily | PlainKind::OperatorClass)
+    }
 
     pub fn class(self) -> Class {
         match self {
@@ -35,6 +44,8 @@ impl PlainKind {
             PlainKind::Dictionary => Class::SearchDictionary,
             PlainKind::Configuration => Class::SearchConfiguration,
             PlainKind::Conversion => Class::Conversion,
+            PlainKind::OperatorFamily => Class::OperatorFamily,
+            PlainKind::OperatorClass => Class::OperatorClass,
         }
     }
 
@@ -47,6 +58,8 @@ impl PlainKind {
             PlainKind::Dictionary => "TEXT SEARCH DICTIONARY",
             PlainKind::Configuration => "TEXT SEARCH CONFIGURATION",
             PlainKind::Conversion => "CONVERSION",
+            PlainKind::OperatorFamily => "OPERATOR FAMILY",
+            PlainKind::OperatorClass => "OPERATOR CLASS",
         }
     }
 
@@ -58,6 +71,8 @@ impl PlainKind {
             PlainKind::Dictionary => "text search dictionary",
             PlainKind::Configuration => "text search configuration",
             PlainKind::Conversion => "conversion",
+            PlainKind::OperatorFamily => "operator family",
+            PlainKind::OperatorClass => "operator class",
         }
     }
 
@@ -69,6 +84,8 @@ impl PlainKind {
             PlainKind::Dictionary => "pg_ts_dict",
             PlainKind::Configuration => "pg_ts_config",
             PlainKind::Conversion => "pg_conversion",
+            PlainKind::OperatorFamily => "pg_opfamily",
+            PlainKind::OperatorClass => "pg_opclass",
         }
     }
 
@@ -81,6 +98,8 @@ impl PlainKind {
             PlainKind::Dictionary => include_str!("../../../sql/query/schema/plain/dictionary.sql"),
             PlainKind::Configuration => include_str!("../../../sql/query/schema/plain/configuration.sql"),
             PlainKind::Conversion => include_str!("../../../sql/query/schema/plain/conversion.sql"),
+            PlainKind::OperatorFamily => include_str!("../../../sql/query/schema/plain/operator_family.sql"),
+            PlainKind::OperatorClass => include_str!("../../../sql/query/schema/plain/operator_class.sql"),
         }
     }
 }
@@ -128,7 +147,11 @@ impl Plain {
             }),
             PlainKind::Operator => split.map(|(name, _)| format!("{name} ({types})")),
             PlainKind::Cast => Some(named.replace("(pg_catalog.", "(").replace(" AS pg_catalog.", " AS ")),
-            PlainKind::Dictionary | PlainKind::Configuration | PlainKind::Conversion => Some(named.to_owned()),
+            PlainKind::Dictionary
+            | PlainKind::Configuration
+            | PlainKind::Conversion
+            | PlainKind::OperatorFamily
+            | PlainKind::OperatorClass => Some(named.to_owned()),
         };
         self.target = target.unwrap_or_else(|| self.target.clone());
     }
@@ -147,6 +170,8 @@ impl Plain {
         match self.kind {
             PlainKind::Operator => format!("{} ({})", self.own_name(), operand::listed(&self.operands)),
             PlainKind::Cast => format!("({})", operand::listed(&self.operands).replacen(", ", " AS ", 1)),
+            // Only what they are made of has types in it.
+            PlainKind::OperatorFamily | PlainKind::OperatorClass => self.target.clone(),
             _ => format!("{}({})", self.own_name(), operand::listed(&self.operands)),
         }
     }
@@ -185,6 +210,7 @@ impl Plain {
         match self.kind {
             PlainKind::Aggregate => true,
             PlainKind::Operator | PlainKind::Configuration | PlainKind::Dictionary => staying(self) == staying(other),
+            PlainKind::OperatorFamily | PlainKind::OperatorClass => self.head() == other.head(),
             PlainKind::Cast | PlainKind::Conversion => false,
         }
     }
@@ -192,44 +218,90 @@ impl Plain {
     /// What stands in parentheses where it is created, one by one: `LEFTARG = integer`.
     pub fn items(&self) -> Vec<&str> {
         let start = format!("CREATE {} {} (", self.kind.word(), self.own_name());
-        let statement = self.definition.split(NEXT).next().unwrap_or_default();
-        let list = statement.strip_prefix(&start).and_then(|rest| rest.strip_suffix(')'));
-        list.map(split_unquoted).unwrap_or_default()
+        let list = self.head().strip_prefix(&start).and_then(|rest| rest.strip_suffix(')'));
+        list.map(|list| split(list, ',')).unwrap_or_default()
     }
 
     /// Of a configuration: the kinds of tokens that it knows dictionaries for, and the statements that say so.
     pub fn mappings(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.definition.split(NEXT).filter_map(|statement| {
-            let (_, rest) = statement.split_once(" ADD MAPPING FOR ")?;
-            Some((rest.split_once(" WITH ")?.0, statement))
-        })
+        let start = format!("ALTER {} {} ADD MAPPING FOR ", self.kind.word(), self.own_name());
+        let statements = split(&self.definition, ';').into_iter().skip(1);
+        statements.filter_map(move |statement| Some((*words(statement.strip_prefix(&start)?).first()?, statement)))
+    }
+
+    /// What cannot become another one: its first statement, of an operator class without the members.
+    fn head(&self) -> &str {
+        let separator = if self.kind == PlainKind::OperatorClass { ',' } else { ';' };
+        split(&self.definition, separator).first().copied().unwrap_or_default()
+    }
+
+    /// Of an operator family, or a class: `OPERATOR 1 s.<(s.t,s.t)`, `FUNCTION 1 (s.t, s.t) s.compare(s.t,s.t)`.
+    pub fn members(&self) -> Vec<&str> {
+        match self.kind {
+            PlainKind::OperatorFamily => {
+                let start = format!("ALTER {} {} ADD ", self.kind.word(), self.target);
+                let statements = split(&self.definition, ';').into_iter().skip(1);
+                statements.filter_map(|statement| statement.strip_prefix(&start)).collect()
+            }
+            PlainKind::OperatorClass => split(&self.definition, ',').into_iter().skip(1).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// How the statement that adds or drops a member names the family.
+    pub fn family(&self) -> Option<String> {
+        if self.kind == PlainKind::OperatorFamily {
+            return Some(self.target.clone());
+        }
+        let words = words(self.head());
+        let behind = |word: &str| words.iter().rposition(|of| *of == word).and_then(|at| words.get(at + 1));
+        Some(format!("{} USING {}", behind("FAMILY")?, behind("USING")?))
     }
 }
 
-/// Between two statements of a definition.
-const NEXT: &str = ";\n";
+/// What a member of a family is found by: `OPERATOR 1 (s.t,s.t)`.
+pub fn slot(member: &str) -> Option<String> {
+    let words = words(member);
+    let (what, number, third) = (words.first()?, words.get(1)?, words.get(2)?);
+    let types = third.get(position(third, '(')?..)?;
+    Some(format!("{what} {number} {types}"))
+}
 
 /// What an item is about.
 pub fn key(item: &str) -> &str {
     item.split_once(" = ").map_or(item, |(key, _)| key)
 }
 
-/// At commas that are in no name and no text.
-fn split_unquoted(list: &str) -> Vec<&str> {
-    let (mut items, mut begin, mut quote) = (Vec::new(), 0, None);
-    for (at, c) in list.char_indices() {
+fn words(text: &str) -> Vec<&str> {
+    split(text, ' ')
+}
+
+/// At a character that is in no name, no text and no parentheses: whoever gives names on the source shall not write statements.
+fn split(text: &str, at: char) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(found) = position(rest, at) {
+        pieces.push(rest[..found].trim());
+        rest = &rest[found + at.len_utf8()..];
+    }
+    pieces.push(rest.trim());
+    pieces
+}
+
+/// Where it stands for the first time outside of those.
+fn position(text: &str, wanted: char) -> Option<usize> {
+    let (mut depth, mut quote) = (0_u32, None);
+    for (at, c) in text.char_indices() {
         match (c, quote) {
+            (c, None) if c == wanted && depth == 0 => return Some(at),
             ('\'' | '"', None) => quote = Some(c),
             (_, Some(open)) if open == c => quote = None,
-            (',', None) => {
-                items.push(list[begin..at].trim());
-                begin = at + 1;
-            }
+            ('(', None) => depth += 1,
+            (')', None) => depth = depth.saturating_sub(1),
             _ => {}
         }
     }
-    items.push(list[begin..].trim());
-    items
+    None
 }
 
 #[cfg(test)]
@@ -260,8 +332,40 @@ mod tests {
                     ALTER TEXT SEARCH CONFIGURATION s.c ADD MAPPING FOR word WITH s.d, s.e";
         let of = plain(PlainKind::Configuration, "c", text);
         assert_eq!(of.mappings().map(|(kind, _)| kind).collect::<Vec<_>>(), ["word"]);
+        // Nobody writes statements by giving names.
+        let name = "c;\nDROP TABLE x; -- ADD MAPPING FOR b WITH c";
+        let text = text.replace("s.c", &format!("s.\"{name}\""));
+        let odd = Plain { target: format!("s.\"{name}\""), ..plain(PlainKind::Configuration, name, &text) };
+        assert_eq!(
+            odd.mappings().map(|(kind, statement)| (kind, statement.starts_with("ALTER"))).collect::<Vec<_>>(),
+            [("word", true)]
+        );
         let other = of.named(&Name::new("t", "C"));
-        assert_eq!((other.target.as_str(), other.definition), ("t.\"C\"", text.replace("s.c", "t.\"C\"")));
+        assert_eq!((other.target.as_str(), other.definition), ("t.\"C\"", of.definition.replace("s.c", "t.\"C\"")));
+    }
+
+    #[test]
+    fn members_of_a_family_are_read_from_its_statements() {
+        let name = "f;\n, ( ADD OPERATOR 1 x";
+        let (target, start) =
+            (format!("s.\"{name}\" USING btree"), format!("ALTER OPERATOR FAMILY s.\"{name}\" USING btree ADD "));
+        let text = format!(
+            "CREATE OPERATOR FAMILY {target};\n{start}OPERATOR 1 s.<(integer,double precision);\n{start}FUNCTION 1 (s.t, s.\", )\") s.f(s.t)"
+        );
+        let family = Plain { target: target.clone(), ..plain(PlainKind::OperatorFamily, name, &text) };
+        let members = family.members();
+        assert_eq!(members, ["OPERATOR 1 s.<(integer,double precision)", "FUNCTION 1 (s.t, s.\", )\") s.f(s.t)"]);
+        let slots: Vec<_> = members.iter().filter_map(|member| slot(member)).collect();
+        assert_eq!(slots, ["OPERATOR 1 (integer,double precision)", "FUNCTION 1 (s.t, s.\", )\")"]);
+        assert_eq!(family.family().as_deref(), Some(target.as_str()));
+        let text = "CREATE OPERATOR CLASS s.c DEFAULT FOR TYPE s.\"x FAMILY y, z\" USING gist FAMILY t.f AS STORAGE box, OPERATOR 1 <<(box,box), \
+                    OPERATOR 2 <->(box,box) FOR ORDER BY float_ops";
+        let class = Plain { target: "s.c USING gist".to_owned(), ..plain(PlainKind::OperatorClass, "c", text) };
+        assert_eq!(class.members(), ["OPERATOR 1 <<(box,box)", "OPERATOR 2 <->(box,box) FOR ORDER BY float_ops"]);
+        assert_eq!(class.family().as_deref(), Some("t.f USING gist"));
+        let fewer = Plain { definition: text.replace(", OPERATOR 1 <<(box,box)", ""), ..class.clone() };
+        let another = Plain { definition: text.replace("DEFAULT ", ""), ..class.clone() };
+        assert!(class.is_like(&fewer) && !class.is_like(&another));
     }
 
     #[test]

@@ -255,6 +255,6 @@ fn statements(task: &Task, destination: &mut Destination) -> Result<Vec<Item>> {
     let (_, extent) = extent_there(task, destination)?;
     let causes = xact::in_transaction(|| schema::causes(&extent))?;
     let (available, _) = schema::ask_causes(destination, causes)?;
-    let extent = extent.with(&available);
+    let extent = extent.with(available);
     xact::in_transaction(|| schema::statements(&extent))
 }

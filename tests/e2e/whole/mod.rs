@@ -1,6 +1,7 @@
 //! A database arrives whole: not its tables only, but what they need, what reads them, and who may do what.
 
 mod cases;
+mod classes;
 mod code;
 mod complete;
 mod during;

@@ -22,5 +22,11 @@
         UNION ALL
         SELECT 1259, s.stxrelid FROM pg_statistic_ext s WHERE a.class = 3381 AND s.oid = a.oid
         UNION ALL
-        -- Schemas, extensions, collations, functions; operators, casts, conversions, text search dictionaries and configurations.
-        SELECT a.class, a.oid WHERE a.class IN (2615, 3079, 3456, 1255, 2617, 2605, 2607, 3600, 3602)
+        -- Schemas, extensions, collations, functions; operators, casts, conversions, text search dictionaries and configurations; operator
+        -- families and classes.
+        SELECT a.class, a.oid WHERE a.class IN (2615, 3079, 3456, 1255, 2617, 2605, 2607, 3600, 3602, 2753, 2616)
+        UNION ALL
+        -- A class may have made its family, and what is added to a family may belong to one of its classes.
+        SELECT 2753, o.opcfamily FROM pg_opclass o WHERE a.class = 2616 AND o.oid = a.oid
+        UNION ALL
+        SELECT 2616, d.objid FROM pg_depend d WHERE a.class = 2753 AND d.refclassid = 2753 AND d.refobjid = a.oid AND d.classid = 2616

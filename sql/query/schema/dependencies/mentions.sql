@@ -1,11 +1,13 @@
 ), mention AS (
-    SELECT p.classid, p.objid, p.relid, p.depclass = 'pg_class'::regclass AND p.depobj = p.relid AS is_table, p.domain, p.is_check, d.deptype,
-           d.refclassid, d.refobjid
+    SELECT p.classid, p.objid, p.relid, p.depclass = 'pg_class'::regclass AND p.depobj = p.relid AS is_table, p.domain, p.is_check,
+           -- An operator class needs its family, and both their members, however that is recorded.
+           CASE WHEN p.classid IN ('pg_opclass'::regclass, 'pg_opfamily'::regclass) THEN 'n' ELSE d.deptype END AS deptype, d.refclassid, d.refobjid
       FROM part p
       JOIN pg_depend d ON d.classid = p.depclass AND d.objid = p.depobj
      WHERE d.deptype IN ('n', 'a', 'i')
        AND d.refobjid >= 16384
        AND NOT (d.refclassid = 'pg_class'::regclass AND d.refobjid IS NOT DISTINCT FROM p.relid)
+       AND NOT (d.refclassid = p.classid AND d.refobjid = p.objid)
     UNION ALL
     -- Up to 14 the column itself has what its generation needs, as if it would go with it.
     SELECT 'pg_attrdef'::regclass, a.oid, p.relid, false, NULL, false, 'n', d.refclassid, d.refobjid

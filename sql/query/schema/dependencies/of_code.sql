@@ -11,3 +11,9 @@
     UNION ALL
     SELECT c.class, c.oid, NULL, c.class, c.oid, NULL, false
       FROM unnest($3::oid[], $4::oid[]) AS c (class, oid)
+    UNION ALL
+    -- What an operator family or a class is made of is recorded at its members.
+    SELECT c.class, c.oid, NULL, d.classid, d.objid, NULL, false
+      FROM unnest($3::oid[], $4::oid[]) AS c (class, oid)
+      JOIN pg_depend d ON d.refclassid = c.class AND d.refobjid = c.oid AND d.classid IN ('pg_amop'::regclass, 'pg_amproc'::regclass)
+     WHERE c.class IN ('pg_opclass'::regclass, 'pg_opfamily'::regclass) AND d.deptype IN ('a', 'i')

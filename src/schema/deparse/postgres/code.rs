@@ -6,7 +6,7 @@ use super::conditions::{self, has_options};
 use super::{options, subject};
 use crate::logicalrep::names::{quote_literal, shown};
 use crate::schema::diff::Subject;
-use crate::schema::image::{Firing, Plain, PlainKind, Routine, Rule, Table, View, ViewForm, key};
+use crate::schema::image::{Firing, Plain, PlainKind, Routine, Rule, Table, View, ViewForm, key, slot};
 
 pub(super) fn create_routine(routine: &Routine, or_replace: &str) -> String {
     let word = if routine.is_procedure { "PROCEDURE" } else { "FUNCTION" };
@@ -124,10 +124,22 @@ pub(super) fn alter_plain(before: &Plain, plain: &Plain) -> String {
             let value = |of: &str| plain.items().into_iter().find_map(|item| item.strip_prefix(of)).unwrap_or("NONE");
             format!("{alter} SET (RESTRICT = {}, JOIN = {})", value("RESTRICT = "), value("JOIN = "))
         }
+        PlainKind::OperatorFamily | PlainKind::OperatorClass => alter_family(before, plain),
         PlainKind::Aggregate | PlainKind::Cast | PlainKind::Conversion => {
             plain.definition.replacen("CREATE ", "CREATE OR REPLACE ", 1)
         }
     }
+}
+
+/// Its members, one by one: those of a class are its family's as well.
+fn alter_family(before: &Plain, plain: &Plain) -> String {
+    let (old, new) = (before.members(), plain.members());
+    let alter = format!("ALTER OPERATOR FAMILY {}", plain.family().unwrap_or_default());
+    let gone = old.iter().filter(|member| !new.contains(member)).filter_map(|member| slot(member));
+    let gone = gone.map(|slot| format!("{alter} DROP {slot}"));
+    let come = new.iter().filter(|member| !old.contains(member)).map(|member| format!("{alter} ADD {member}"));
+    let statements: Vec<String> = gone.chain(come).collect();
+    in_one(statements.iter().map(String::as_str))
 }
 
 /// Several statements have to be one for a session that prepares what it runs.

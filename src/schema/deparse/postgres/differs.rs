@@ -45,7 +45,7 @@ impl Postgres {
             (Action::CreateCollation(collation), _) => Some(self.collation_differs(collation)),
             (Action::CreateType(of), _) => Some(self.type_differs(of)),
             (Action::MakeRoutine(routine), _) => Some(routine_differs(routine)),
-            (Action::CreatePlain(plain), _) => Some(plain_differs(plain)),
+            (Action::CreatePlain(plain), _) => Some(self.plain_differs(plain)),
             (Action::MakeView(view), _) => Some(self.view_differs(view)),
             (Action::AddConstraint { table, constraint }, kind) if kind != Kind::NotNull => {
                 Some(self.constraint_differs(table, constraint))
@@ -60,6 +60,10 @@ impl Postgres {
 
     pub(super) fn view_differs(&self, view: &View) -> String {
         view_differs(view, &self.same_major())
+    }
+
+    pub(super) fn plain_differs(&self, plain: &Plain) -> String {
+        plain_differs(plain, &self.same_major())
     }
 
     pub(super) fn index_differs(&self, table: &Table, index: &Index) -> String {
@@ -259,9 +263,11 @@ fn view_differs(view: &View, same_major: &str) -> String {
     )
 }
 
-pub(super) fn plain_differs(plain: &Plain) -> String {
+/// Which members of a family are its class's depends on the major.
+fn plain_differs(plain: &Plain, same_major: &str) -> String {
+    let same_major = if plain.kind.is_for_superusers() { format!("{same_major} AND ") } else { String::new() };
     format!(
-        "SELECT CASE WHEN o.definition <> {} THEN pg_catalog.format('its definition there is: %s', o.definition) END FROM {}",
+        "SELECT CASE WHEN {same_major}o.definition <> {} THEN pg_catalog.format('its definition there is: %s', o.definition) END FROM {}",
         literal(&plain.definition),
         code::plain_row(plain)
     )

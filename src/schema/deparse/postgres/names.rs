@@ -59,7 +59,7 @@ pub fn names(image: &Image, major: u32) -> Vec<TakenName> {
         take(kind.to_owned(), Catalog::Routine, &routine.name, differs::routine_differs(routine));
     }
     for plain in image.plain.iter().filter(|of| !of.blocked) {
-        take(plain.kind.shown().to_owned(), Catalog::Plain, &plain.name, differs::plain_differs(plain));
+        take(plain.kind.shown().to_owned(), Catalog::Plain, &plain.name, printer.plain_differs(plain));
     }
     for view in image.views.iter().filter(|view| !view.blocked) {
         take(Kind::View.to_string(), Catalog::Class, view.name(), printer.view_differs(view));

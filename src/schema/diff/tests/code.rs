@@ -189,6 +189,26 @@ fn what_is_only_a_statement_is_altered_where_that_is_possible() {
     assert_between(&dropped, &image(), MAJOR, &["DROP OPERATOR s.+ (s.b, s.b)"]);
 }
 
+#[test]
+fn members_come_and_go_one_by_one() {
+    let head = "CREATE OPERATOR FAMILY s.f USING btree";
+    let alter = "ALTER OPERATOR FAMILY s.f USING btree";
+    let family = |member: &str| {
+        plain(PlainKind::OperatorFamily, "f", "s.f USING btree", &format!("{head};\n{alter} ADD {member}"))
+    };
+    let statement =
+        format!("DO 'BEGIN\n{alter} DROP OPERATOR 1 (a,a);\n{alter} ADD FUNCTION 1 (a, a) s.cmp(a,a);\nEND'");
+    assert_between_plain(&family("OPERATOR 1 s.<(a,a)"), family("FUNCTION 1 (a, a) s.cmp(a,a)"), &[&statement]);
+    let class = |members: &str| {
+        let text = format!("CREATE OPERATOR CLASS s.c FOR TYPE a USING btree FAMILY s.f AS STORAGE a{members}");
+        plain(PlainKind::OperatorClass, "c", "s.c USING btree", &text)
+    };
+    let statement = format!("DO 'BEGIN\n{alter} ADD OPERATOR 1 s.<(a,a);\nEND'");
+    assert_between_plain(&class(""), class(", OPERATOR 1 s.<(a,a)"), &[&statement]);
+    let renamed = ["ALTER OPERATOR CLASS s.c USING btree RENAME TO d"];
+    assert_between_plain(&class(""), class("").named(&Name::new("s", "d")), &renamed);
+}
+
 /// It may not have been made anew: nothing of what was said about it is said twice, or lost.
 #[test]
 fn what_is_made_anew_keeps_its_comment() {
