@@ -16,7 +16,7 @@ pub mod properties;
 mod refusal;
 
 pub use connection::Connection;
-pub use options::{OptionKind, known_option};
+pub use options::{OptionKind, known_option, without_secrets};
 pub use parameters::Parameters;
 pub use pipeline::{Param, PipelineEvent};
 #[cfg_attr(test, allow(unused_imports, reason = "unit tests have a connection of their own"))]

@@ -79,8 +79,15 @@ impl Check<'_> {
             let (schema, name) = (row.text("nspname")?, row.text("relname")?);
             let is_foreign = row.text("relkind")? == "f";
             if named(schema, name) && (is_foreign || !self.subject.scope.schema_sync) {
-                let kind = if is_foreign { "a foreign table" } else { "a materialized view" };
-                self.add("left_out", None, Some(shown_qualified(schema, name)), Some(format!("It is {kind}.")))?;
+                let detail = match (is_foreign, row.opt("partition_of")) {
+                    (false, _) => "It is a materialized view.".to_owned(),
+                    (true, None) => "It is a foreign table: it comes with courier.complete_destination(), its rows stay where they are.".to_owned(),
+                    (true, Some(parent)) => format!(
+                        "It is a foreign table, a partition of {parent}: it comes with courier.complete_destination(), its rows stay where they \
+                         are. Until then rows of its bounds have no partition on the destination."
+                    ),
+                };
+                self.add("left_out", None, Some(shown_qualified(schema, name)), Some(detail))?;
             }
         }
         self.objects_left_out(selection)?;

@@ -3,7 +3,7 @@
 //! While a task works its objects belong to its user there: whoever owns a table can have things run with that user's rights. So this is
 //! not done by itself, and not before somebody asks for it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
@@ -57,8 +57,21 @@ pub struct CompletionOptions {
     pub kinds: Vec<String>,
 }
 
-pub const KINDS: [&str; 8] =
-    ["role", "membership", "owner", "default privileges", "setting", "comment", "event trigger", "publication"];
+pub const KINDS: [&str; 13] = [
+    "role",
+    "membership",
+    "foreign-data wrapper",
+    "server",
+    "user mapping",
+    "foreign table",
+    "subscription",
+    "owner",
+    "default privileges",
+    "setting",
+    "comment",
+    "event trigger",
+    "publication",
+];
 
 /// Everything that is not as on the source, in the order in which it is to be made; what is the same has no line.
 pub fn complete(task: &Task, options: &CompletionOptions) -> Result<Vec<Completion>> {
@@ -71,8 +84,10 @@ pub fn complete(task: &Task, options: &CompletionOptions) -> Result<Vec<Completi
     };
     let extent = Extent::of_task(task, &oids)?;
     let is_asked = |kind: &str| options.kinds.is_empty() || options.kinds.iter().any(|of| of == kind);
-    let all = schema::rest(&extent)?;
-    let mut names: BTreeSet<String> = all.iter().flat_map(|thing| thing.roles.iter().cloned()).collect();
+    let outside = schema::outside(&task.scope)?;
+    let all = schema::rest(&extent, &outside)?;
+    let roles = all.iter().chain(&outside.things).flat_map(|thing| thing.roles.iter().cloned());
+    let mut names: BTreeSet<String> = roles.collect();
     names.extend(schema::roles_of(&extent)?);
     let things = schema::memberships(&names)?.into_iter().chain(all);
     let things: Vec<Besides> = things.filter(|thing| is_asked(&thing.kind)).collect();
@@ -89,6 +104,8 @@ pub fn complete(task: &Task, options: &CompletionOptions) -> Result<Vec<Completi
             lines.push(line);
         }
     }
+    // Owners come behind what is theirs, so what is there is asked again.
+    lines.extend(outside_lines(&mut destination, options, outside.things, &missing)?);
     let questions: Vec<Value> = things.iter().enumerate().map(|(n, thing)| json!([n, thing.kind, thing.key])).collect();
     let database = shown(&destination.database_name()?);
     for (n, there) in destination.rest(&Value::from(questions).to_string())? {
@@ -106,6 +123,47 @@ pub fn complete(task: &Task, options: &CompletionOptions) -> Result<Vec<Completi
         )?;
     }
     Ok(lines)
+}
+
+/// What leads out of the database. Nothing connects anywhere by being made.
+fn outside_lines(
+    destination: &mut Destination,
+    options: &CompletionOptions,
+    things: Vec<Besides>,
+    missing: &BTreeSet<String>,
+) -> Result<Vec<Completion>> {
+    let is_asked = |thing: &Besides| options.kinds.is_empty() || options.kinds.contains(&thing.kind);
+    let things: Vec<Besides> = things.into_iter().filter(is_asked).collect();
+    let there = if things.is_empty() { HashMap::new() } else { destination.foreign()? };
+    let mut lines = Vec::new();
+    for thing in things {
+        let found = there.get(&(thing.kind.clone(), thing.object.clone()));
+        let why = match found {
+            Some(None) => continue,
+            Some(same) if *same == thing.statement => continue,
+            Some(_) => "another one has the name there".to_owned(),
+            None => match wrapper_of(&thing)
+                .filter(|wrapper| !there.contains_key(&("wrapper".to_owned(), wrapper.clone())))
+            {
+                Some(wrapper) => without_wrapper(&thing, &wrapper),
+                None => "it is not there".to_owned(),
+            },
+        };
+        let line = thing_line(destination, options, &thing, Some(why), "", missing);
+        lines.push(line);
+    }
+    Ok(lines)
+}
+
+/// Of a server.
+fn wrapper_of(thing: &Besides) -> Option<String> {
+    thing.key.get("wrapper").and_then(Value::as_str).map(str::to_owned)
+}
+
+fn without_wrapper(thing: &Besides, wrapper: &str) -> String {
+    let extension = thing.key.get("extension").and_then(Value::as_str);
+    let way = extension.map(|extension| format!(": CREATE EXTENSION {extension}")).unwrap_or_default();
+    format!("it is not there, nor is its foreign-data wrapper {wrapper}{way}")
 }
 
 fn check_kinds(kinds: &[String]) -> Result<()> {
@@ -159,7 +217,7 @@ fn thing_line(
         object: thing.object.clone(),
         state: CompletionState::Missing,
         statement,
-        detail: there.as_deref().map(|there| format!("{}.", capitalized(there))),
+        detail: there.as_deref().map(|there| format!("{}.{}", capitalized(there), left_to_people(thing))),
     };
     if let Some(role) = thing.roles.iter().find(|role| missing.contains(*role)) {
         let detail = Some(format!("Role {} is not on the destination.", shown(role)));
@@ -175,6 +233,13 @@ fn thing_line(
     // Who is a member of what goes with who there is.
     let is_wanted = !options.dry_run && (options.roles || thing.kind != "membership");
     if is_wanted { run(destination, line) } else { line }
+}
+
+/// Where something may be a secret.
+fn left_to_people(thing: &Besides) -> String {
+    let waits = if thing.kind == "subscription" { " It is made disabled, without a slot and its tables." } else { "" };
+    let by_hand = thing.by_hand.as_ref().map(|statement| format!(" What may be a secret is not carried: {statement}"));
+    format!("{waits}{}", by_hand.unwrap_or_default())
 }
 
 fn run(destination: &mut Destination, line: Completion) -> Completion {

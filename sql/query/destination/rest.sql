@@ -9,9 +9,12 @@ WITH w AS MATERIALIZED (
 ), owned AS (
     SELECT o.n, o.owner,
            CASE o.class
-               WHEN 'pg_class' THEN (SELECT c.relowner FROM pg_class c WHERE c.oid = pg_catalog.to_regclass(o.identity))
+               -- Those that look a name up want to use its schema, which may be another's by now.
+               WHEN 'pg_class' THEN (SELECT c.relowner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                                      WHERE n.nspname = o.names[1] AND c.relname = o.names[2])
                WHEN 'pg_namespace' THEN (SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = o.names[1])
-               WHEN 'pg_type' THEN (SELECT t.typowner FROM pg_type t WHERE t.oid = pg_catalog.to_regtype(o.identity))
+               WHEN 'pg_type' THEN (SELECT t.typowner FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+                                     WHERE n.nspname = o.names[1] AND t.typname = o.names[2])
                -- Types in a name that do not exist are an error for to_regprocedure().
                WHEN 'pg_proc' THEN (SELECT p.proowner FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
                                      WHERE n.nspname = o.names[1] AND p.proname = o.names[2]
@@ -19,6 +22,10 @@ WITH w AS MATERIALIZED (
                WHEN 'pg_operator' THEN (SELECT p.oprowner FROM pg_operator p JOIN pg_namespace n ON n.oid = p.oprnamespace
                                          WHERE n.nspname = o.names[1] AND p.oprname = o.names[2]
                                            AND (pg_catalog.pg_identify_object('pg_operator'::regclass, p.oid, 0)).identity = o.identity)
+               WHEN 'pg_foreign_data_wrapper' THEN (SELECT w.fdwowner FROM pg_foreign_data_wrapper w WHERE w.fdwname = o.names[1])
+               WHEN 'pg_foreign_server' THEN (SELECT s.srvowner FROM pg_foreign_server s WHERE s.srvname = o.names[1])
+               WHEN 'pg_subscription' THEN (SELECT s.subowner FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid AND d.datname = pg_catalog.current_database()
+                                             WHERE s.subname = o.names[1])
                WHEN 'pg_opfamily' THEN (SELECT f.opfowner FROM pg_opfamily f JOIN pg_am m ON m.oid = f.opfmethod JOIN pg_namespace n ON n.oid = f.opfnamespace
                                          WHERE m.amname = o.names[1] AND n.nspname = o.names[2] AND f.opfname = o.names[3])
                WHEN 'pg_opclass' THEN (SELECT c.opcowner FROM pg_opclass c JOIN pg_am m ON m.oid = c.opcmethod JOIN pg_namespace n ON n.oid = c.opcnamespace

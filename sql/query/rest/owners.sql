@@ -17,6 +17,9 @@ WITH o AS MATERIALIZED (
     UNION ALL SELECT o.classid, o.objid, p.oprowner FROM o JOIN pg_operator p ON o.classid = 'pg_operator'::regclass AND p.oid = o.objid
     UNION ALL SELECT o.classid, o.objid, f.opfowner FROM o JOIN pg_opfamily f ON o.classid = 'pg_opfamily'::regclass AND f.oid = o.objid
     UNION ALL SELECT o.classid, o.objid, c.opcowner FROM o JOIN pg_opclass c ON o.classid = 'pg_opclass'::regclass AND c.oid = o.objid
+    UNION ALL SELECT o.classid, o.objid, w.fdwowner FROM o JOIN pg_foreign_data_wrapper w ON o.classid = 'pg_foreign_data_wrapper'::regclass AND w.oid = o.objid
+    UNION ALL SELECT o.classid, o.objid, s.srvowner FROM o JOIN pg_foreign_server s ON o.classid = 'pg_foreign_server'::regclass AND s.oid = o.objid
+    UNION ALL SELECT o.classid, o.objid, s.subowner FROM o JOIN pg_subscription s ON o.classid = 'pg_subscription'::regclass AND s.oid = o.objid
     UNION ALL SELECT o.classid, o.objid, c.conowner FROM o JOIN pg_conversion c ON o.classid = 'pg_conversion'::regclass AND c.oid = o.objid
     UNION ALL SELECT o.classid, o.objid, c.collowner FROM o JOIN pg_collation c ON o.classid = 'pg_collation'::regclass AND c.oid = o.objid
     UNION ALL SELECT o.classid, o.objid, c.cfgowner FROM o JOIN pg_ts_config c ON o.classid = 'pg_ts_config'::regclass AND c.oid = o.objid
@@ -26,10 +29,12 @@ WITH o AS MATERIALIZED (
 SELECT 'owner' AS kind, pg_catalog.format('%s %s', i.type, i.identity) AS object,
        pg_catalog.format('ALTER %s %s OWNER TO %I;',
                          CASE i.type WHEN 'function' THEN 'ROUTINE' WHEN 'procedure' THEN 'ROUTINE' WHEN 'aggregate' THEN 'ROUTINE'
-                                     WHEN 'statistics object' THEN 'STATISTICS' WHEN 'composite type' THEN 'TYPE' ELSE pg_catalog.upper(i.type) END,
+                                     WHEN 'statistics object' THEN 'STATISTICS' WHEN 'composite type' THEN 'TYPE' WHEN 'foreign-data wrapper' THEN 'FOREIGN DATA WRAPPER' ELSE pg_catalog.upper(i.type) END,
                          i.identity, r.rolname) AS statement,
        pg_catalog.json_build_array(r.rolname) AS roles,
-       pg_catalog.json_build_object('class', owned.classid::regclass, 'identity', i.identity, 'names', a.object_names, 'owner', r.rolname) AS key
+       pg_catalog.json_build_object('class', owned.classid::regclass, 'identity', i.identity, 'owner', r.rolname,
+           'names', COALESCE((SELECT ARRAY[n.nspname, t.typname]::text[] FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+                               WHERE owned.classid = 'pg_type'::regclass AND t.oid = owned.objid), a.object_names)) AS key
   FROM owned
   JOIN pg_roles r ON r.oid = owned.owner
  CROSS JOIN LATERAL pg_catalog.pg_identify_object(owned.classid, owned.objid, 0) AS i

@@ -74,7 +74,10 @@ WITH member AS MATERIALIZED (
     SELECT 'pg_class'::regclass, c.oid,
            CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' ELSE 'foreign table' END, n.nspname,
            format('%I.%I', n.nspname, c.relname), c.relkind = 'm',
-           CASE WHEN c.relkind = 'f' THEN 'not created' WHEN NOT $6::boolean THEN 'its rows do not travel'
+           CASE WHEN c.relkind = 'f' AND c.relispartition
+                THEN 'not created before courier.complete_destination(), and its rows do not travel: until then rows of its bounds have no partition on the destination'
+                WHEN c.relkind = 'f' THEN 'not created before courier.complete_destination(), and its rows do not travel'
+                WHEN NOT $6::boolean THEN 'its rows do not travel'
                 ELSE 'not created: no pattern names it, and nothing that is created needs it' END
     FROM pg_class c JOIN space n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('v', 'm', 'f') AND c.oid <> ALL ($7::oid[])
@@ -84,7 +87,7 @@ WITH member AS MATERIALIZED (
     WHERE r.rulename <> '_RETURN' AND c.oid <> ALL ($7::oid[])
     UNION ALL
     SELECT 'pg_class'::regclass, c.oid, 'trigger of a view', n.nspname, format('%I on %I.%I', g.tgname, n.nspname, c.relname), false, 'not created'
-    FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid AND c.relkind IN ('v', 'f') JOIN space n ON n.oid = c.relnamespace
+    FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid AND c.relkind = 'v' JOIN space n ON n.oid = c.relnamespace
     WHERE NOT g.tgisinternal AND c.oid <> ALL ($7::oid[])
     UNION ALL
     SELECT 'pg_class'::regclass, ic.oid, 'index of a materialized view', n.nspname, format('%I.%I', n.nspname, ic.relname), false, 'not created'
@@ -146,17 +149,17 @@ WITH member AS MATERIALIZED (
     UNION ALL
     SELECT 'pg_publication'::regclass, p.oid, 'publication', NULL, quote_ident(p.pubname), false, 'not created before courier.complete_destination()' FROM pg_publication p
     UNION ALL
-    SELECT 'pg_foreign_data_wrapper'::regclass, w.oid, 'foreign data wrapper', NULL, quote_ident(w.fdwname), false, 'not created'
+    SELECT 'pg_foreign_data_wrapper'::regclass, w.oid, 'foreign data wrapper', NULL, quote_ident(w.fdwname), false, 'not created before courier.complete_destination(), and without what may be a secret'
     FROM pg_foreign_data_wrapper w
     UNION ALL
-    SELECT 'pg_foreign_server'::regclass, f.oid, 'server', NULL, quote_ident(f.srvname), false, 'not created'
+    SELECT 'pg_foreign_server'::regclass, f.oid, 'server', NULL, quote_ident(f.srvname), false, 'not created before courier.complete_destination(), and without what may be a secret'
     FROM pg_foreign_server f JOIN pg_foreign_data_wrapper w ON w.oid = f.srvfdw AND w.fdwname <> 'pg_courier'
     UNION ALL
     SELECT 'pg_user_mapping'::regclass, u.umid, 'user mapping', NULL, format('for %s on %I', CASE WHEN u.umuser = 0 THEN 'PUBLIC' ELSE quote_ident(u.usename) END, u.srvname),
-           false, 'not created'
+           false, 'not created before courier.complete_destination(), and without what may be a secret'
     FROM pg_user_mappings u JOIN pg_foreign_server f ON f.oid = u.srvid JOIN pg_foreign_data_wrapper w ON w.oid = f.srvfdw AND w.fdwname <> 'pg_courier'
     UNION ALL
-    SELECT 'pg_subscription'::regclass, b.oid, 'subscription', NULL, quote_ident(b.subname), false, 'not created'
+    SELECT 'pg_subscription'::regclass, b.oid, 'subscription', NULL, quote_ident(b.subname), false, 'not created before courier.complete_destination(), and then without its secrets, disabled and without a slot'
     FROM pg_subscription b JOIN pg_database d ON d.oid = b.subdbid AND d.datname = current_database()
     UNION ALL
     SELECT 'pg_database'::regclass, d.oid, 'setting', NULL,

@@ -36,7 +36,7 @@ pub use ask::{Cause, ask_causes, ask_names, causes, causes_of, left_to_superuser
 pub use facts::again;
 pub use left_out::{bounded, left_out};
 pub use omissions::omissions;
-pub use rest::{Besides, RoleSql, memberships, rest, roles_of, roles_sql};
+pub use rest::{Besides, RoleSql, memberships, outside, rest, roles_of, roles_sql};
 
 /// What is to be created: tables, sequences that no column owns, views and functions, with all that they need; and for whom.
 #[derive(Clone, Debug, Default)]

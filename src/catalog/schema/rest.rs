@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::facts::{address_arrays, ask, at_one_moment};
+use super::facts::{ask, at_one_moment};
 use super::{Extent, grantees};
+use crate::catalog::Scope;
 use crate::error::{Error, Result};
+use crate::libpq;
 use crate::logicalrep::Row;
 use crate::logicalrep::array::{oid_array, text_array};
-use crate::pg::{compat, spi};
+use crate::logicalrep::names::quote_literal;
+use crate::pg::{compat, spi, xact};
 
 /// Something that is to be so on the destination.
 #[derive(Clone, Debug)]
@@ -22,6 +25,17 @@ pub struct Besides {
     pub roles: Vec<String>,
     /// What it is, for questions there.
     pub key: Value,
+    /// Statements for what may be a secret, and is not carried.
+    pub by_hand: Option<String>,
+}
+
+/// What leads out of the database.
+#[derive(Debug, Default)]
+pub struct Outside {
+    /// Foreign-data wrappers, servers, user mappings, foreign tables, subscriptions.
+    pub things: Vec<Besides>,
+    /// By catalog and oid: those that somebody owns.
+    addresses: Vec<(u32, u32)>,
 }
 
 /// A role that is to be made.
@@ -43,10 +57,59 @@ const PUBLICATIONS_14: &str = concat!(
     include_str!("../../../sql/query/rest/publications.sql")
 );
 
-pub fn rest(extent: &Extent) -> Result<Vec<Besides>> {
+/// As the caller may see it: what a mapping has in it is for few, and where a subscription connects for superusers.
+pub fn outside(scope: &Scope) -> Result<Outside> {
+    const SUBSCRIPTION: u32 = 6100;
+    let caller = xact::user_id();
+    let is_superuser = xact::is_superuser(caller);
+    let is_named = scope.named()?;
+    let mappings = spi::as_role(caller, || spi::query(include_str!("../../../sql/query/rest/user_mappings.sql"), &[]))?;
+    let (things, subscriptions) = at_one_moment(|| {
+        let things = ask(include_str!("../../../sql/query/rest/foreign.sql"), &[])?;
+        let of = include_str!("../../../sql/query/rest/subscriptions.sql");
+        Ok((things, ask(of, &[&is_superuser.to_string()])?))
+    })?;
+    let mut outside = Outside::default();
+    let (mut servers, mut tables) = (Vec::new(), Vec::new());
+    for row in &things {
+        match row.opt("nspname").zip(row.opt("relname")) {
+            Some((schema, name)) if !is_named(schema, name) => continue,
+            Some(_) => tables.push(wanted(row)?),
+            None => servers.push(wanted(row)?),
+        }
+        outside.addresses.push((row.parse("classid")?, row.parse("oid")?));
+    }
+    let mappings = mappings.iter().map(wanted).collect::<Result<Vec<_>>>()?;
+    outside.things = servers.into_iter().chain(mappings).chain(tables).collect();
+    for row in &subscriptions {
+        outside.addresses.push((SUBSCRIPTION, row.parse("oid")?));
+        outside.things.push(subscription(row)?);
+    }
+    Ok(outside)
+}
+
+/// It fetches nothing before somebody says so.
+fn subscription(row: &Row) -> Result<Besides> {
+    let (object, connection) = (row.string("object")?, row.opt("connection").and_then(libpq::without_secrets));
+    let (connection, withheld) = connection.unwrap_or_else(|| (String::new(), vec!["connection".to_owned()]));
+    let by_hand = (!withheld.is_empty()).then(|| {
+        let others: String = withheld.iter().map(|name| format!(" {name}=...")).collect();
+        format!("ALTER SUBSCRIPTION {object} CONNECTION {};", quote_literal(&format!("{connection}{others}")))
+    });
+    let statement = format!(
+        "CREATE SUBSCRIPTION {object} CONNECTION {} PUBLICATION {};",
+        quote_literal(&connection),
+        row.text("rest")?
+    );
+    let (kind, roles, key) = ("subscription".to_owned(), Vec::new(), Value::Null);
+    Ok(Besides { kind, object, statement: Some(statement), roles, key, by_hand })
+}
+
+pub fn rest(extent: &Extent, outside: &Outside) -> Result<Vec<Besides>> {
     let image = extent.taken_as_known()?.image;
-    let roots: Vec<_> = image.roots().collect();
-    let [classes, oids] = address_arrays(&roots);
+    let roots = image.roots().map(|(class, oid)| (class.oid(), oid));
+    let (classes, oids): (Vec<u32>, Vec<u32>) = roots.chain(outside.addresses.iter().copied()).unzip();
+    let (classes, oids) = (oid_array(classes), oid_array(oids));
     let schemas = oid_array(image.schemas.iter().map(|of| of.oid));
     at_one_moment(|| {
         let owners = ask(include_str!("../../../sql/query/rest/owners.sql"), &[&classes, &oids])?;
@@ -97,5 +160,6 @@ fn wanted(row: &Row) -> Result<Besides> {
         statement: row.opt_string("statement"),
         roles: serde_json::from_str(row.text("roles")?).map_err(unreadable)?,
         key: serde_json::from_str(row.text("key")?).map_err(unreadable)?,
+        by_hand: row.opt_string("by_hand"),
     })
 }

@@ -150,6 +150,6 @@ fn everything_gets_its_owner_when_somebody_says_so() {
         .refuses(DATABASE, &format!("SELECT * FROM courier.complete_destination('{TASK}', kinds => '{{owners}}')"));
     assert_mentions(
         &answer.to_string(),
-        &["there is no kind \"owners\"", "kinds => ARRAY['role', 'membership', 'owner'"],
+        &["there is no kind \"owners\"", "kinds => ARRAY['role', 'membership', 'foreign-data wrapper'"],
     );
 }

@@ -9,6 +9,7 @@ mod extensions;
 mod grants;
 mod large_objects;
 mod order;
+mod outside;
 mod paths;
 mod trust;
 
