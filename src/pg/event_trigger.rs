@@ -322,11 +322,12 @@ fn object(address: pg_sys::ObjectAddress) -> Option<(u32, u32)> {
 }
 
 fn class_of_grant(kind: pg_sys::ObjectType::Type) -> Option<u32> {
-    use pg_sys::ObjectType::{OBJECT_DOMAIN, OBJECT_SCHEMA, OBJECT_SEQUENCE, OBJECT_TABLE, OBJECT_TYPE};
+    use pg_sys::ObjectType::*;
     match kind {
         OBJECT_TABLE | OBJECT_SEQUENCE => Some(pg_sys::RelationRelationId.to_u32()),
         OBJECT_TYPE | OBJECT_DOMAIN => Some(pg_sys::TypeRelationId.to_u32()),
         OBJECT_SCHEMA => Some(pg_sys::NamespaceRelationId.to_u32()),
+        OBJECT_FUNCTION | OBJECT_PROCEDURE | OBJECT_ROUTINE => Some(pg_sys::ProcedureRelationId.to_u32()),
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::items::Concerns;
 use super::{Check, foreign};
@@ -98,7 +98,7 @@ impl Check<'_> {
         self.ask_named_values(Some(&extent), session, user)?;
         self.ask_roles(session)?;
         self.ask_grantees(session, &extent)?;
-        self.ask_default_privileges(session)
+        self.ask_default_privileges(session, &extent)
     }
 
     /// Parts that cannot be created, and policies that cannot, each by itself; the others by kind.
@@ -229,24 +229,27 @@ impl Check<'_> {
     }
 
     /// Default privileges of the destination's user that open the copies to roles that may not do the same on the source.
-    fn ask_default_privileges(&mut self, session: &mut Destination) -> Result<()> {
+    fn ask_default_privileges(&mut self, session: &mut Destination, extent: &Extent) -> Result<()> {
         let rows = session.default_privileges()?;
         self.queries.1 += 1;
         if rows.is_empty() {
             return Ok(());
         }
+        let invalid = |e: serde_json::Error| Error::internal(format!("invalid privileges: {e}"));
         let given = rows
             .iter()
             .map(|row| {
                 Ok(json!({
                     "schema": row.opt("nspname"), "kind": row.text("defaclobjtype")?, "grantee": row.opt("rolname"),
                     "privilege": row.text("privilege_type")?, "owner": row.text("owner")?,
+                    "schemas": row.opt("schemas").map(serde_json::from_str::<Value>).transpose().map_err(invalid)?,
                 }))
             })
             .collect::<Result<Vec<_>>>()?;
-        let given = serde_json::to_string(&given).map_err(|e| Error::internal(format!("invalid privileges: {e}")))?;
+        let given = serde_json::to_string(&given).map_err(invalid)?;
+        let [classes, oids] = schema::created(extent)?;
         let sql = include_str!("../../sql/query/precheck/default_privileges_here.sql");
-        let rows = spi::as_extension(|| spi::query(sql, &[Some(&given), Some(&self.oids)]))?;
+        let rows = spi::as_extension(|| spi::query(sql, &[Some(&given), Some(&classes), Some(&oids)]))?;
         self.queries.0 += 1;
         // What is in them came from there.
         rows.iter().try_for_each(|row| self.take_from_destination(row))

@@ -109,16 +109,19 @@ impl Order {
                     let is_late = self.late_code.contains(&(Class::Proc, routine.oid));
                     step.kind = if is_late { Kind::LateRoutine } else { Kind::Routine };
                     step.action = Action::MakeRoutine(routine);
-                    let privileges = image.privileges.get(&(Class::Proc, routine.oid, 0));
-                    if privileges.is_some_and(|of| of.public_revoked) {
-                        let kind = if is_late { Kind::LateRoutineRevoke } else { Kind::RoutineRevoke };
-                        let subject = Subject::routine(routine, routine.name.cow());
-                        placed.push(Step { kind, level: step.level, action: Action::RevokePublic { subject } });
-                    }
+                    let subject = Subject::routine(routine, routine.name.cow());
+                    placed.extend(revoked(image, routine.oid, subject, step.level, is_late));
                 }
                 Action::RevokePublic { subject } if subject.is_routine() => continue,
-                Action::CreatePlain(plain) if self.late_code.contains(&(plain.class(), plain.oid)) => {
-                    step.kind = Kind::LatePlain;
+                Action::CreatePlain(plain) => {
+                    let plain: &'a Plain = plain;
+                    let is_late = self.late_code.contains(&(plain.class(), plain.oid));
+                    if is_late {
+                        step.kind = Kind::LatePlain;
+                    }
+                    if plain.kind == PlainKind::Aggregate {
+                        placed.extend(revoked(image, plain.oid, Subject::plain(plain), step.level, is_late));
+                    }
                 }
                 Action::CreateView(view) => {
                     let view: &'a View = view;
@@ -163,6 +166,13 @@ impl Order {
             Element::Constraint(_) => true,
         });
     }
+}
+
+/// Takes a routine from everybody in the transaction that creates it.
+fn revoked<'a>(image: &Image, oid: u32, subject: Subject<'a>, level: i64, is_late: bool) -> Option<Step<'a>> {
+    let is_revoked = image.privileges.get(&(Class::Proc, oid, 0)).is_some_and(|of| of.public_revoked);
+    let kind = if is_late { Kind::LateRoutineRevoke } else { Kind::RoutineRevoke };
+    is_revoked.then_some(Step { kind, level, action: Action::RevokePublic { subject } })
 }
 
 /// Functions and views that are created with the tables. Those without which tables, types, or parts of them could not be; and functions that
@@ -359,5 +369,32 @@ mod tests {
         assert_eq!(needed_code(&of_a_superuser, &of_nobody), HashSet::from([OTHER]));
         let bound = [of_view(OTHER), of_table(FUNCTION, None)];
         assert_eq!(needed_code(&image(), &bound), HashSet::new());
+    }
+
+    #[test]
+    fn an_aggregate_is_taken_from_everybody_right_behind_it() {
+        let plain = |oid: u32, name: &str| Plain {
+            oid,
+            level: 0,
+            kind: PlainKind::Aggregate,
+            name: Name::new("s", name),
+            target: format!("s.{name}(*)"),
+            operands: Vec::new(),
+            definition: format!("CREATE AGGREGATE s.{name}(*) (SFUNC = f)"),
+            blocked: false,
+        };
+        let mut image = Image { plain: vec![plain(30, "b"), plain(31, "a")], ..Image::default() };
+        let revoked = crate::schema::image::Privileges { grants: Vec::new(), public_revoked: true };
+        image.privileges.insert((Class::Proc, 31, 0), revoked);
+        let made: Vec<String> =
+            crate::schema::plan::create(&image, &[], 15).iter().map(|item| item.statement.to_string()).collect();
+        assert_eq!(
+            made,
+            [
+                "CREATE AGGREGATE s.a(*) (SFUNC = f)",
+                "REVOKE ALL ON FUNCTION s.a() FROM PUBLIC",
+                "CREATE AGGREGATE s.b(*) (SFUNC = f)"
+            ]
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use super::deparse::postgres::{Postgres, name_of};
 use super::deparse::{Printed, SchemaSql};
-use super::diff::{Action, Step, diff};
+use super::diff::{Action, Step, Subject, diff};
 use super::image::Image;
 use super::kind::Kind;
 use super::order::Order;
@@ -73,7 +73,8 @@ impl Place {
         // What is revoked from everybody goes behind the routine.
         let (kind, object, is_second) = match &step.action {
             Action::RevokePublic { subject } if step.kind.is_of_the_one_before() => {
-                (Kind::Routine, name_of(subject), true)
+                let kind = if matches!(subject, Subject::Plain(_)) { Kind::Plain } else { Kind::Routine };
+                (kind, name_of(subject), true)
             }
             _ => (item.kind, item.object.clone(), false),
         };

@@ -422,6 +422,14 @@ const DESTINATION: &[Case] = &[
         "ALTER DEFAULT PRIVILEGES FOR ROLE courier GRANT SELECT, INSERT ON TABLES TO PUBLIC",
     ),
     case(
+        "destination_default_privileges",
+        ALL,
+        "CREATE FUNCTION w.f() RETURNS int LANGUAGE sql AS 'SELECT 1'; REVOKE ALL ON FUNCTION w.f() FROM PUBLIC; CREATE TYPE w.mood AS ENUM ('a'); \
+         REVOKE ALL ON TYPE w.mood FROM PUBLIC; CREATE VIEW w.v AS SELECT 1 AS a",
+        "ALTER DEFAULT PRIVILEGES FOR ROLE courier GRANT EXECUTE ON FUNCTIONS TO pg_monitor; ALTER DEFAULT PRIVILEGES FOR ROLE courier GRANT USAGE ON TYPES TO pg_monitor; \
+         ALTER DEFAULT PRIVILEGES FOR ROLE courier GRANT USAGE, CREATE ON SCHEMAS TO PUBLIC",
+    ),
+    case(
         "destination_search_path",
         FOLLOW,
         "CREATE TABLE w.t (id int PRIMARY KEY)",

@@ -200,6 +200,12 @@ pub fn grantees(extent: &Extent) -> Result<BTreeMap<String, usize>> {
     Ok(grants)
 }
 
+/// What is created, by catalogs and oids, as two arrays.
+pub fn created(extent: &Extent) -> Result<[String; 2]> {
+    let image = extent.taken_as_known()?.image;
+    Ok(facts::address_arrays(&image.roots().collect::<Vec<_>>()))
+}
+
 /// An extension that comes, and whether something that is created is known to need it.
 #[derive(Clone, Debug)]
 pub struct WantedExtension {

@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use super::facts::{ask, class, strings};
 use crate::error::{Error, Result};
 use crate::logicalrep::array::oid_array;
-use crate::schema::image::{Address, Grant, Image, Privileges, View};
+use crate::schema::image::{Address, Grant, Image, PlainKind, Privileges, View};
 
 pub fn load(image: &Image) -> Result<HashMap<Address, Privileges>> {
     let tables = image.tables.iter().map(|t| t.oid).chain(image.views.iter().map(View::oid));
     let relations = tables.chain(image.sequences.iter().map(|s| s.oid));
     let types = image.types.iter().map(|t| t.oid);
     let schemas = image.schemas.iter().map(|s| s.oid);
-    let routines = image.routines.iter().map(|r| r.oid);
+    let aggregates = image.plain.iter().filter(|of| of.kind == PlainKind::Aggregate).map(|of| of.oid);
+    let routines = image.routines.iter().map(|r| r.oid).chain(aggregates);
     let parameters = [oid_array(relations), oid_array(types), oid_array(schemas), oid_array(routines)];
     let rows =
         ask(include_str!("../../../sql/query/schema/privileges.sql"), &parameters.each_ref().map(String::as_str))?;

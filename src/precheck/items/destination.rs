@@ -108,7 +108,7 @@ pub const SERVER: &[Item] = &[
     DESTINATION.failed(
         "destination_default_privileges",
         SchemaSync,
-        "Default privileges of the user do not open the new tables to roles that may not read them on the source.",
+        "Default privileges of the user do not open what the task creates (tables, views, sequences, routines, types, schemas) to roles that may not use it on the source.",
     )
     .or_ignore(),
     DESTINATION.warning(

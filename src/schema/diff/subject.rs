@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::schema::image::{Name, Plain, Routine, Type, View};
+use crate::schema::image::{Name, Plain, PlainKind, Routine, Type, View};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject<'a> {
@@ -109,8 +109,12 @@ impl<'a> Subject<'a> {
         }
     }
 
+    /// Does EXECUTE go with it?
     pub fn is_routine(&self) -> bool {
-        matches!(self, Subject::Function(..) | Subject::Procedure(..))
+        match self {
+            Subject::Plain(plain) => plain.kind == PlainKind::Aggregate,
+            of => matches!(of, Subject::Function(..) | Subject::Procedure(..)),
+        }
     }
 
     /// The same object under another name.

@@ -4,7 +4,7 @@ use pg_courier_tests::Pair;
 use pg_courier_tests::pair::DATABASE;
 
 use super::{assert_alike, create, start};
-use crate::common::{assert_mentions, findings};
+use crate::common::{TASK, assert_mentions, findings};
 
 const GRANTED: &str = "
     CREATE SCHEMA s; GRANT USAGE ON SCHEMA s TO reader;
@@ -15,7 +15,10 @@ const GRANTED: &str = "
     CREATE VIEW s.v AS SELECT id FROM s.t; GRANT SELECT ON s.v TO reader, PUBLIC;
     CREATE FUNCTION s.secret() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM s.t';
     REVOKE ALL ON FUNCTION s.secret() FROM PUBLIC; GRANT EXECUTE ON FUNCTION s.secret() TO reader;
-    CREATE PROCEDURE s.pr() LANGUAGE sql AS 'SELECT 1'; REVOKE ALL ON PROCEDURE s.pr() FROM PUBLIC";
+    CREATE PROCEDURE s.pr() LANGUAGE sql AS 'SELECT 1'; REVOKE ALL ON PROCEDURE s.pr() FROM PUBLIC;
+    CREATE AGGREGATE s.total(int) (SFUNC = int4pl, STYPE = int); REVOKE ALL ON FUNCTION s.total(int) FROM PUBLIC; GRANT EXECUTE ON FUNCTION s.total(int) TO reader;
+    CREATE FUNCTION s.counts(bigint) RETURNS bigint LANGUAGE sql AS 'SELECT count(*) + $1 FROM s.v';
+    CREATE AGGREGATE s.counted(*) (SFUNC = s.counts, STYPE = bigint, INITCOND = '0'); REVOKE ALL ON FUNCTION s.counted() FROM PUBLIC";
 
 #[test]
 fn grants_arrive() {
@@ -34,6 +37,14 @@ fn grants_arrive() {
         pair.destination.value(DATABASE, "SELECT has_function_privilege('pg_monitor', 's.secret()', 'EXECUTE')"),
         "f"
     );
+    // In the stream, too.
+    pair.source.run(
+        DATABASE,
+        "GRANT EXECUTE ON FUNCTION s.counted() TO PUBLIC; REVOKE EXECUTE ON FUNCTION s.total(int) FROM reader; REVOKE ALL ON ROUTINE s.secret() FROM reader;
+         GRANT EXECUTE ON ALL PROCEDURES IN SCHEMA s TO reader; CREATE AGGREGATE s.later(int) (SFUNC = int4pl, STYPE = int); REVOKE ALL ON FUNCTION s.later(int) FROM PUBLIC",
+    );
+    pair.caught_up(DATABASE, TASK);
+    assert_alike(&pair, "s");
 }
 
 /// A role is missing there: what is granted to it is left out, and said before the start, with the statement.

@@ -156,7 +156,11 @@ pub(super) fn commented(subject: &Subject, text: Option<&str>) -> String {
 
 /// May everybody use a type, or execute a routine?
 pub(super) fn is_public(subject: &Subject) -> String {
-    let list = if subject.is_routine() { default_list("pro", 'f') } else { default_list("typ", 'T') };
+    let list = match subject {
+        Subject::Plain(_) => list_of_aggregate(),
+        of if of.is_routine() => default_list("pro", 'f'),
+        _ => default_list("typ", 'T'),
+    };
     format!("EXISTS (SELECT FROM pg_catalog.aclexplode({list}) AS x WHERE x.grantee = 0)")
 }
 
@@ -180,6 +184,7 @@ pub(super) fn privileges_of(subject: &Subject, grant: &Grant) -> String {
         Subject::Type(_) | Subject::Domain(_) => default_list("typ", 'T'),
         Subject::Sequence(_) => default_list("rel", 's'),
         Subject::Function(..) | Subject::Procedure(..) => default_list("pro", 'f'),
+        Subject::Plain(_) => list_of_aggregate(),
         _ => default_list("rel", 'r'),
     };
     let grantee = match &grant.grantee {
@@ -191,6 +196,12 @@ pub(super) fn privileges_of(subject: &Subject, grant: &Grant) -> String {
          LEFT JOIN pg_catalog.pg_roles r ON r.oid = x.grantee WHERE {grantee}{})",
         if grant.with_option { " AND x.is_grantable" } else { "" }
     )
+}
+
+/// Its row is not that of its catalog.
+fn list_of_aggregate() -> String {
+    "(SELECT COALESCE(p.proacl, pg_catalog.acldefault('f', p.proowner)) FROM pg_catalog.pg_proc p WHERE p.oid = o.oid)"
+        .to_owned()
 }
 
 pub(super) fn default_list(prefix: &str, kind: char) -> String {

@@ -53,6 +53,11 @@ pub(super) fn secured(subject: &Subject) -> String {
     match subject {
         Subject::Column(table, _) => format!("TABLE {}", table.shown()),
         Subject::View(name) | Subject::MaterializedView(name) => format!("TABLE {}", name.shown()),
+        // GRANT has no word for an aggregate, nor a star.
+        Subject::Plain(plain) => format!(
+            "FUNCTION {}",
+            plain.target.strip_suffix("(*)").map_or_else(|| plain.target.clone(), |name| format!("{name}()"))
+        ),
         _ => target(subject),
     }
 }
