@@ -57,7 +57,7 @@ pub struct CompletionOptions {
     pub kinds: Vec<String>,
 }
 
-pub const KINDS: [&str; 13] = [
+pub const KINDS: [&str; 14] = [
     "role",
     "membership",
     "foreign-data wrapper",
@@ -71,6 +71,7 @@ pub const KINDS: [&str; 13] = [
     "comment",
     "event trigger",
     "publication",
+    "security label",
 ];
 
 /// Everything that is not as on the source, in the order in which it is to be made; what is the same has no line.

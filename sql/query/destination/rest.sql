@@ -84,6 +84,10 @@ WITH w AS MATERIALIZED (
                             FROM pg_event_trigger e WHERE e.evtname = w.k ->> 'name'), 'it is not there')
       FROM w WHERE w.kind = 'event trigger'
     UNION ALL
+    SELECT w.n, COALESCE((SELECT CASE WHEN l.label = w.k ->> 'label' THEN '' ELSE 'it has another one there' END FROM pg_seclabels l
+                           WHERE l.provider = w.k ->> 'provider' AND l.objtype = w.k ->> 'type' AND l.objname = w.k ->> 'name'), 'it has none there')
+      FROM w WHERE w.kind = 'security label'
+    UNION ALL
     SELECT w.n, CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_auth_members a JOIN pg_roles g ON g.oid = a.roleid JOIN pg_roles m ON m.oid = a.member
                                    WHERE g.rolname = w.k ->> 'role' AND m.rolname = w.k ->> 'member') THEN '' ELSE 'it is none there' END
       FROM w WHERE w.kind = 'membership'

@@ -1,4 +1,4 @@
--- What belongs to the database, not to an object that a task creates: default privileges, settings, its comment, event triggers. $1: the
+-- What belongs to the database, not to an object that a task creates: default privileges, settings, its comment, event triggers; and what security labels say. $1: the
 -- schemas that the task creates or has tables in. A statement is null where its words are to be put together outside.
 WITH member AS MATERIALIZED (
     SELECT e.classid, e.objid FROM pg_depend e WHERE e.deptype = 'e' AND e.refclassid = 'pg_extension'::regclass
@@ -55,4 +55,12 @@ SELECT 'event trigger', pg_catalog.quote_ident(e.evtname),
        '[]'::json, pg_catalog.json_build_object('name', e.evtname, 'event', e.evtevent, 'function', i.identity)
   FROM pg_event_trigger e CROSS JOIN LATERAL pg_catalog.pg_identify_object('pg_proc'::regclass, e.evtfoid, 0) AS i
  WHERE NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_event_trigger'::regclass AND m.objid = e.oid)
+UNION ALL
+SELECT 'security label', pg_catalog.format('%I on %s %s', l.provider, l.objtype, l.objname),
+       pg_catalog.format('SECURITY LABEL FOR %I ON %s %s IS %L;', l.provider, pg_catalog.upper(l.objtype), l.objname, l.label), '[]'::json,
+       pg_catalog.json_build_object('provider', l.provider, 'type', l.objtype, 'name', l.objname, 'label', l.label)
+  FROM pg_seclabels l
+ WHERE (l.objnamespace = ANY ($1::oid[])
+        OR l.classoid = 'pg_catalog.pg_namespace'::regclass AND l.objoid = ANY ($1::oid[]))
+   AND NOT EXISTS (SELECT FROM member m WHERE m.classid = l.classoid AND m.objid = l.objoid)
  ORDER BY 1, 2, 3

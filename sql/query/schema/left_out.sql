@@ -179,7 +179,7 @@ WITH member AS MATERIALIZED (
            'the copy belongs to the task''s user until courier.complete_destination()'
     FROM unnest($1::oid[]) AS t (oid) JOIN pg_class c ON c.oid = t.oid JOIN space n ON n.oid = c.relnamespace
     UNION ALL
-    SELECT 'pg_class'::regclass, l.objoid, 'security label', n.nspname, format('%s: %s', l.provider, pg_describe_object(l.classoid, l.objoid, l.objsubid)), false, 'not carried'
+    SELECT 'pg_class'::regclass, l.objoid, 'security label', n.nspname, format('%s: %s', l.provider, pg_describe_object(l.classoid, l.objoid, l.objsubid)), false, 'not carried before courier.complete_destination()'
     FROM pg_seclabel l LEFT JOIN pg_class c ON l.classoid = 'pg_class'::regclass AND c.oid = l.objoid LEFT JOIN space n ON n.oid = c.relnamespace
     WHERE NOT (l.classoid = 'pg_class'::regclass AND l.objsubid = 0 AND l.objoid = ANY ($1::oid[]))
     UNION ALL

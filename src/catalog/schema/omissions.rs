@@ -108,7 +108,9 @@ fn lost(tables: &str) -> Result<Vec<Omission>> {
             "publication" => (Omitted::Publication, "publications belong to the source"),
             "tablespace" => (Omitted::Tablespace, ELSEWHERE),
             "invalid index" => (Omitted::Index, "is invalid: its build failed or is still running"),
-            "security label" => (Omitted::SecurityLabel, "security labels are not created"),
+            "security label" => {
+                (Omitted::SecurityLabel, "security labels are not created before courier.complete_destination()")
+            }
             "partition" => (Omitted::Inheritance, "the partitioned table is not selected: created as a plain table"),
             "child" => (Omitted::Inheritance, "the parent is not selected: inherited columns become local"),
             "identity" => (Omitted::Identity, "its sequence belongs to the partitioned table, which is not selected"),

@@ -132,6 +132,16 @@ fn everything_gets_its_owner_when_somebody_says_so() {
     let told =
         "SELECT count(*) > 0 FROM courier.events WHERE kind = 'completed' AND message LIKE '% statements changed%'";
     assert_eq!(pair.source.value(DATABASE, told), "t");
+    // A label of a provider that is not here: nobody could give one otherwise.
+    let label = "SET allow_system_table_mods = on; INSERT INTO pg_seclabel VALUES ('s.t'::regclass, 'pg_class'::regclass, 2, 'anon', 'MASKED')";
+    pair.source.run(DATABASE, label);
+    let labels = ", dry_run => false, kinds => '{security label}'";
+    assert_mentions(
+        &lines(&pair, labels).join("\n"),
+        &["failed | security label | anon on column s.t.a | ", "\"anon\" is not loaded"],
+    );
+    pair.destination.run(DATABASE, label);
+    assert_eq!(lines(&pair, labels), Vec::<String>::new());
     // What is taken away there is missed, though all roles are there.
     pair.destination.run(DATABASE, "REVOKE boss FROM ghost");
     assert_eq!(lines(&pair, ""), ["missing | membership | ghost in boss | It is none there."]);
