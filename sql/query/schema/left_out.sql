@@ -37,12 +37,12 @@ WITH member AS MATERIALIZED (
     WHERE o.oid <> ALL ($7::oid[])
     UNION ALL
     SELECT m.classid, m.oid, 'member of an operator family', NULL, pg_describe_object(m.classid, m.oid, 0), false,
-           'not created: the family is the server''s or an extension''s, and the member belongs to no operator class'
+           'not created: the family is the server''s, and the member belongs to no operator class'
     FROM (SELECT 'pg_amop'::regclass::oid AS classid, a.oid, a.amopfamily AS family, 'pg_operator'::regclass AS ofclass, a.amopopr AS ofoid FROM pg_amop a
           UNION ALL
           SELECT 'pg_amproc'::regclass, a.oid, a.amprocfamily, 'pg_proc'::regclass, a.amproc FROM pg_amproc a) AS m
-    WHERE m.oid >= 16384
-      AND (m.family < 16384 OR EXISTS (SELECT FROM member e WHERE e.classid = 'pg_opfamily'::regclass AND e.objid = m.family))
+    -- What an extension adds to its own families is recorded nowhere.
+    WHERE m.oid >= 16384 AND m.family < 16384
       AND NOT EXISTS (SELECT FROM member e WHERE e.classid = m.ofclass AND e.objid = m.ofoid)
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = m.classid AND d.objid = m.oid AND d.refclassid = 'pg_opclass'::regclass)
     UNION ALL

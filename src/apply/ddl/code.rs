@@ -71,8 +71,16 @@ pub(super) fn left_out(command: i64, decided: &Decided, not_taken: &[NotTaken]) 
     }
     let is_untrusted = |object: Object| decided.untrusted.iter().any(|owned| owned.object == object);
     let waiting = waiting(&decided.before, &decided.after, is_untrusted);
-    if !waiting.is_empty() {
-        said.push(format!("Not created, for the destination has not what it needs: {}.", waiting.join(", ")));
+    for (why, is_it) in [
+        ("the destination has not what it needs", false),
+        ("only superusers make it, and the task's user there is none", true),
+    ] {
+        let names = waiting.iter().filter(|(object, _)| object.0.is_for_superusers() == is_it);
+        let mut names: Vec<&str> = names.map(|(_, name)| name.as_str()).collect();
+        names.sort_unstable();
+        if !names.is_empty() {
+            said.push(format!("Not created, for {why}: {}.", names.join(", ")));
+        }
     }
     for NotTaken { kind, object, error } in not_taken {
         if kind.is_drop() {
@@ -99,7 +107,7 @@ fn by_role(decided: &Decided) -> BTreeMap<&str, Vec<String>> {
 }
 
 /// Views and routines that are blocked now, and were not known as that before.
-fn waiting(before: &Image, after: &Image, is_untrusted: impl Fn(Object) -> bool) -> Vec<String> {
+fn waiting(before: &Image, after: &Image, is_untrusted: impl Fn(Object) -> bool) -> Vec<(Object, String)> {
     let blocked = |image: &Image| -> Vec<Object> {
         let routines = image.routines.iter().filter(|of| of.blocked).map(|of| (Class::Proc, of.oid));
         let views = image.views.iter().filter(|of| of.blocked).map(|of| (Class::Relation, of.oid()));
@@ -108,7 +116,7 @@ fn waiting(before: &Image, after: &Image, is_untrusted: impl Fn(Object) -> bool)
     };
     let known = blocked(before);
     let new = blocked(after).into_iter().filter(|object| !known.contains(object) && !is_untrusted(*object));
-    new.filter_map(|object| shown(after, object)).collect()
+    new.filter_map(|object| Some((object, shown(after, object)?))).collect()
 }
 
 fn shown(image: &Image, (class, oid): Object) -> Option<String> {

@@ -161,7 +161,11 @@ impl Plain {
         let respelled = operand::respell(&mut self.operands, names);
         if !respelled.is_empty() {
             self.target = self.signed();
-            self.definition = operand::rewritten(&self.definition, &respelled);
+            // It may be called like a type, and so may its family.
+            let own = format!("{} {}", self.kind.word(), self.own_name());
+            let family = self.family().map(|family| format!("FAMILY {}", words(&family).first().unwrap_or(&"")));
+            let kept: Vec<String> = std::iter::once(own).chain(family).collect();
+            self.definition = rewritten_but(&self.definition, &kept, &respelled);
         }
     }
 
@@ -250,8 +254,10 @@ impl Plain {
 
     /// How the statement that adds or drops a member names the family.
     pub fn family(&self) -> Option<String> {
-        if self.kind == PlainKind::OperatorFamily {
-            return Some(self.target.clone());
+        match self.kind {
+            PlainKind::OperatorFamily => return Some(self.target.clone()),
+            PlainKind::OperatorClass => {}
+            _ => return None,
         }
         let words = words(self.head());
         let behind = |word: &str| words.iter().rposition(|of| *of == word).and_then(|at| words.get(at + 1));
@@ -270,6 +276,17 @@ pub fn slot(member: &str) -> Option<String> {
 /// What an item is about.
 pub fn key(item: &str) -> &str {
     item.split_once(" = ").map_or(item, |(key, _)| key)
+}
+
+/// With types under other names, but for these words.
+fn rewritten_but(text: &str, kept: &[String], respelled: &operand::Respelled) -> String {
+    match kept.split_first() {
+        None => operand::rewritten(text, respelled),
+        Some((word, others)) => {
+            let pieces = text.split(word.as_str()).map(|piece| rewritten_but(piece, others, respelled));
+            pieces.collect::<Vec<_>>().join(word)
+        }
+    }
 }
 
 fn words(text: &str) -> Vec<&str> {
@@ -366,6 +383,28 @@ mod tests {
         let fewer = Plain { definition: text.replace(", OPERATOR 1 <<(box,box)", ""), ..class.clone() };
         let another = Plain { definition: text.replace("DEFAULT ", ""), ..class.clone() };
         assert!(class.is_like(&fewer) && !class.is_like(&another));
+    }
+
+    #[test]
+    fn what_is_called_like_a_type_keeps_its_name() {
+        let mood = |text: &str| Plain {
+            operands: vec![Operand { shown: "s.mood".to_owned(), of: Some((Class::Type, 7)) }],
+            ..plain(PlainKind::OperatorClass, "mood", text)
+        };
+        let text = "CREATE OPERATOR CLASS s.mood FOR TYPE s.mood USING hash FAMILY s.mood AS STORAGE s.mood, FUNCTION 1 (s.mood, s.mood) s.h(s.mood)";
+        let mut class = Plain { target: "s.mood USING hash".to_owned(), ..mood(text) };
+        class.respell(&|_| Some(Name::new("s", "temper")));
+        let expected = "CREATE OPERATOR CLASS s.mood FOR TYPE s.temper USING hash FAMILY s.mood AS STORAGE s.temper, FUNCTION 1 (s.temper, s.temper) \
+                        s.h(s.temper)";
+        assert_eq!((class.definition.as_str(), class.target.as_str()), (expected, "s.mood USING hash"));
+        let mut aggregate = Plain {
+            kind: PlainKind::Aggregate,
+            target: "s.mood(s.mood)".to_owned(),
+            ..mood("CREATE AGGREGATE s.mood(s.mood) (SFUNC = f, STYPE = s.mood)")
+        };
+        aggregate.respell(&|_| Some(Name::new("s", "temper")));
+        assert_eq!(aggregate.definition, "CREATE AGGREGATE s.mood(s.temper) (SFUNC = f, STYPE = s.temper)");
+        assert_eq!(aggregate.target, "s.mood(s.temper)");
     }
 
     #[test]

@@ -222,6 +222,7 @@ fn rare_objects_come_too() {
          CREATE CAST (int AS mood) WITH FUNCTION to_mood(int) AS ASSIGNMENT; CREATE CAST (mood AS text) WITH INOUT AS IMPLICIT;
          CREATE TEXT SEARCH DICTIONARY td (TEMPLATE = simple, STOPWORDS = english, ACCEPT = false);
          CREATE TEXT SEARCH CONFIGURATION tc (COPY = simple);
+         CREATE TEXT SEARCH CONFIGURATION \"c;\nDROP TABLE g; -- ADD MAPPING FOR b WITH c\" (COPY = simple);
          ALTER TEXT SEARCH CONFIGURATION tc ALTER MAPPING FOR word, asciiword WITH td, english_stem;
          CREATE INDEX t_body ON t USING gin (to_tsvector('tc', body));
          CREATE TABLE d (id int PRIMARY KEY, body text, m mood DEFAULT 1::mood, v tsvector GENERATED ALWAYS AS (to_tsvector('tc', coalesce(body, ''))) STORED);
@@ -260,6 +261,7 @@ fn rare_objects_come_too() {
          CREATE OR REPLACE AGGREGATE counted(*) (SFUNC = int8inc, STYPE = int8, INITCOND = '5');
          ALTER TEXT SEARCH DICTIONARY td (ACCEPT, STOPWORDS = 'english'); ALTER TEXT SEARCH CONFIGURATION tc DROP MAPPING FOR email, url;
          ALTER TEXT SEARCH CONFIGURATION tc ALTER MAPPING FOR word WITH simple; ALTER TEXT SEARCH CONFIGURATION tc SET SCHEMA empty;
+         ALTER TEXT SEARCH CONFIGURATION \"c;\nDROP TABLE g; -- ADD MAPPING FOR b WITH c\" ALTER MAPPING FOR word WITH english_stem;
          ALTER SCHEMA empty RENAME TO filled; ALTER TEXT SEARCH CONFIGURATION filled.tc RENAME TO \"T c\";
          ALTER TEXT SEARCH CONFIGURATION filled.\"T c\" ADD MAPPING FOR email WITH td; ALTER TEXT SEARCH DICTIONARY td RENAME TO td2;
          CREATE CONVERSION conv FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8; ALTER CONVERSION conv RENAME TO conv2;
