@@ -7,11 +7,13 @@ use serde::Deserialize;
 use super::items::Concerns;
 use super::{Check, foreign};
 use crate::catalog::configuration::{self, ConfigurationTable};
-use crate::catalog::schema::{self, WantedExtension};
+use crate::catalog::schema::{self, WantedExtension, bounded};
 use crate::catalog::select::SelectedTables;
 use crate::destination::{Destination, ExtensionThere, Obstacle, TableThere};
 use crate::error::{Error, Result};
+use crate::logicalrep::Row;
 use crate::logicalrep::names::{quote_ident, quote_literal, shown};
+use crate::pg::{spi, xact};
 use crate::schema::image::Extension;
 
 /// As the source describes one that tables use.
@@ -45,7 +47,44 @@ impl Check<'_> {
                 left_out.insert(extension.oid);
             }
         }
+        if self.concerns(Concerns::SchemaSync) {
+            self.ask_wrappers(session, wanted.iter().map(|of| of.extension.oid).collect())?;
+        }
         Ok(left_out)
+    }
+
+    /// Foreign servers come when somebody completes the destination, and want the extensions of their wrappers then. `wanted` come by themselves.
+    fn ask_wrappers(&mut self, session: &mut Destination, wanted: HashSet<u32>) -> Result<()> {
+        let rows =
+            spi::as_role(xact::user_id(), || spi::query(include_str!("../../sql/query/precheck/wrappers.sql"), &[]))?;
+        self.queries.0 += 1;
+        let used = |row: &Row| {
+            let invalid = |error: serde_json::Error| Error::internal(format!("invalid list of servers: {error}"));
+            let servers: Vec<String> = serde_json::from_str(row.text("servers")?).map_err(invalid)?;
+            let extension = Extension {
+                oid: row.parse("oid")?,
+                level: 0,
+                name: row.string("extname")?,
+                schema: row.string("nspname")?,
+                version: row.string("extversion")?,
+            };
+            Ok((extension, servers))
+        };
+        let mut used: Vec<(Extension, Vec<String>)> = rows.iter().map(used).collect::<Result<_>>()?;
+        used.retain(|(extension, _)| !wanted.contains(&extension.oid));
+        for (extension, there) in session.extensions(used.iter().map(|(extension, _)| extension))? {
+            let servers = used.iter().find(|(of, _)| of.oid == extension.oid).map(|(_, servers)| bounded(servers));
+            let Some(servers) = servers.filter(|_| there.installed.is_none()) else { continue };
+            let is_to_be_had = there.available.is_some();
+            let why = if is_to_be_had { "it is not there" } else { "the destination server does not have it" };
+            let detail = format!(
+                "Its foreign-data wrapper is used by servers, and {why}: courier.complete_destination() cannot make {servers} without it."
+            );
+            self.add("destination_extensions", Some("warning"), Some(shown(&extension.name)), Some(detail))?;
+            let fix = is_to_be_had.then(|| foreign::statement(&create(extension, &there)));
+            self.fix_last(fix, Some("person".to_owned()));
+        }
+        Ok(())
     }
 
     /// Rows that users have put into tables of extensions.

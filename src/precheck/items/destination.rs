@@ -63,7 +63,7 @@ pub const SERVER: &[Item] = &[
         All,
         "Extensions that the task needs are there, in the same schema, or the user can create them. Another version is a warning, and so is \
          one that is not to be had, where nothing that is created is known to need it: it comes because a pattern names all of its schema, \
-         and is left out.",
+         and is left out; or one that is not there and whose foreign-data wrapper servers use.",
     ),
     DESTINATION.warning(
         "destination_extension_rows",

@@ -72,6 +72,11 @@ fn what_leads_out_comes_without_secrets() {
         &findings(&pair, "left_out"),
         &["s.p2 | It is a foreign table, a partition of s.p", "s.ft | It is a foreign table: it comes"],
     );
+    let wrapper = "warning | postgres_fdw | Its foreign-data wrapper is used by servers, and it is not there: courier.complete_destination() cannot make \"Far\"";
+    assert_mentions(
+        &findings(&pair, "destination_extensions"),
+        &[wrapper, "warning | file_fdw", "CREATE EXTENSION IF NOT EXISTS file_fdw"],
+    );
     start(&pair);
     pair.assert_same(DATABASE, &["s.t", "s.p1"]);
     let wanted = lines(&pair, "");
