@@ -106,7 +106,7 @@ build() {
         ./configure --prefix="$2" --with-icu --with-libxml --with-openssl --without-readline \
             --without-zlib CFLAGS="-O2 -g0" || exit 1
         make -s -j"$(nproc)" && make -s install DESTDIR="$work/stage" || exit 1
-        for module in auto_explain btree_gist citext cube hstore test_decoding; do
+        for module in auto_explain btree_gist citext cube file_fdw hstore pageinspect pg_trgm postgres_fdw test_decoding; do
             make -s -j"$(nproc)" -C "contrib/$module" install DESTDIR="$work/stage" || exit 1
         done
         chmod -R go+rX stage
