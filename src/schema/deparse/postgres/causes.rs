@@ -129,12 +129,12 @@ fn named(answer: &str, catalog: &str, prefix: &str, name: &Name, join: &str) -> 
 }
 
 /// Null when the owner is one whom the task's user trusts. A role may only count on what nobody but its peers can change: an object that a
-/// stranger owns would run the stranger's code.
+/// stranger owns would run the stranger's code. A superuser is a member of every role and a peer of none but superusers.
 pub(super) fn owner_check(owner: &str) -> String {
     format!(
-        "CASE WHEN NOT EXISTS (SELECT FROM pg_catalog.pg_roles w WHERE w.oid = {owner} AND (w.rolsuper \
-         OR pg_catalog.pg_has_role(w.oid, 'USAGE') OR w.oid = (SELECT d.datdba FROM pg_catalog.pg_database d \
-         WHERE d.datname = pg_catalog.current_database()))) \
+        "CASE WHEN NOT EXISTS (SELECT FROM pg_catalog.pg_roles w JOIN pg_catalog.pg_roles me ON me.rolname = CURRENT_USER \
+         WHERE w.oid = {owner} AND (w.rolsuper OR w.oid = me.oid OR NOT me.rolsuper AND (pg_catalog.pg_has_role(w.oid, 'USAGE') \
+         OR w.oid = (SELECT d.datdba FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())))) \
          THEN pg_catalog.format('it belongs to %I there, who could make it do anything', pg_catalog.pg_get_userbyid({owner})) END"
     )
 }
