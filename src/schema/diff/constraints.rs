@@ -36,8 +36,11 @@ impl<'a> Comparison<'a> {
                 (Some(before), None) => self.drop_constraint(old, table, before),
                 (Some(before), Some(after)) => {
                     self.same(Class::Constraint, before.oid, after.oid);
-                    // One with an index of its own has its name.
-                    if !has_index(after) {
+                    // One with an index of its own has its name. With a column's type the server makes what is handed down anew (18), under
+                    // the name above it; nobody could rename it.
+                    let is_handed_down = [before, after].iter().all(|of| of.inherit_count > 0);
+                    let is_made_anew = is_retyped && is_handed_down && after.kind == ConstraintKind::NotNull;
+                    if !has_index(after) && !is_made_anew {
                         renamed.push((after.oid, before.name.as_str(), after.name.as_str()));
                     }
                     self.alter_constraint(old, table, (before, after), &local);
