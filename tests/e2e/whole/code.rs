@@ -3,7 +3,7 @@
 use pg_courier_tests::pair::DATABASE;
 use pg_courier_tests::{Pair, TaskOptions};
 
-use super::{assert_alike, assert_answers, create, start};
+use super::{assert_alike, assert_answers, create, of_this_major, start};
 use crate::common::{TASK, assert_mentions, findings, omitted};
 
 /// Everything that may need a function does: the database has to be usable when applications come.
@@ -54,7 +54,8 @@ fn views_come_with_everything_on_them() {
     let pair = Pair::start();
     pair.source.run(
         DATABASE,
-        "CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t SELECT g, g FROM generate_series(1, 10) g;
+        &of_this_major(
+            "CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t SELECT g, g FROM generate_series(1, 10) g;
          CREATE FUNCTION f(int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT $1 + count(*)::int FROM t; END;
          CREATE FUNCTION g() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
          CREATE VIEW v AS SELECT id, f(a) AS fa FROM t; CREATE VIEW vv WITH (security_barrier) AS SELECT * FROM v;
@@ -68,6 +69,7 @@ fn views_come_with_everything_on_them() {
          CREATE TRIGGER it INSTEAD OF UPDATE ON vv FOR EACH ROW EXECUTE FUNCTION g();
          ALTER VIEW v ALTER fa SET DEFAULT 7;
          COMMENT ON VIEW v IS 'a view'; COMMENT ON COLUMN v.fa IS 'a column'; COMMENT ON FUNCTION f(int) IS 'a function'",
+        ),
     );
     create(&pair, &["public.*"]);
     start(&pair);
@@ -170,6 +172,9 @@ fn a_function_of_a_stranger_there_is_not_taken() {
     pair.destination.run(DATABASE, &format!("CREATE ROLE stranger; {same}; ALTER FUNCTION f(int) OWNER TO stranger"));
     create(&pair, &["public.*"]);
     assert_mentions(&findings(&pair, "destination_names"), &["failed", "stranger", "could make it do anything"]);
+    // Nor by a superuser, who is a member of all roles.
+    pair.destination.run(DATABASE, "ALTER ROLE courier SUPERUSER");
+    assert_mentions(&findings(&pair, "destination_names"), &["failed", "stranger", "could make it do anything"]);
 }
 
 /// Without the stream of commands the objects come all the same, from the source as it is.
@@ -203,7 +208,8 @@ fn rare_objects_come_too() {
     let pair = Pair::start();
     pair.source.run(
         DATABASE,
-        "CREATE TABLE t (id int PRIMARY KEY, body text);
+        &of_this_major(
+"CREATE TABLE t (id int PRIMARY KEY, body text);
          CREATE FUNCTION eq(t, t) RETURNS boolean LANGUAGE sql AS 'SELECT ($1).id = ($2).id';
          CREATE FUNCTION ne(t, t) RETURNS boolean LANGUAGE sql AS 'SELECT ($1).id <> ($2).id';
          CREATE OPERATOR === (LEFTARG = t, RIGHTARG = t, FUNCTION = eq, COMMUTATOR = ===, NEGATOR = !==, RESTRICT = eqsel, JOIN = eqjoinsel, HASHES);
@@ -233,6 +239,7 @@ fn rare_objects_come_too() {
          COMMENT ON TEXT SEARCH CONFIGURATION tc IS 'tc'; COMMENT ON DOMAIN positive IS 'p';
          INSERT INTO d (id, body) SELECT n, 'the words ' || n FROM generate_series(1, 20) n; INSERT INTO t SELECT n, 'word ' || n FROM generate_series(1, 20) n;
          CREATE TABLE \"use\" (id int PRIMARY KEY, n bigint DEFAULT 0); CREATE VIEW counts AS SELECT counted(*) AS n, ag(id) AS s FROM t",
+),
     );
     create(&pair, &["public.*", "empty.*"]);
     let left_out = omitted(&pair);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pg_courier_tests::pair::DATABASE;
 use pg_courier_tests::{Pair, wait};
 
-use super::{assert_alike, assert_answers, create};
+use super::{assert_alike, assert_answers, create, of_this_major};
 use crate::common::TASK;
 
 /// While tables are copied views lose the columns that they read, two columns exchange their names under a view, a function that a trigger
@@ -15,13 +15,15 @@ fn code_changes_while_tables_are_copied() {
     let pair = Pair::start();
     pair.source.run(
         DATABASE,
-        "CREATE TABLE t (id int PRIMARY KEY, a int, b int, c int); INSERT INTO t SELECT n, n, -n, 0 FROM generate_series(1, 5000) n;
+        &of_this_major(
+            "CREATE TABLE t (id int PRIMARY KEY, a int, b int, c int); INSERT INTO t SELECT n, n, -n, 0 FROM generate_series(1, 5000) n;
          CREATE TABLE later (id int PRIMARY KEY, a int, b int, c int); INSERT INTO later SELECT n, n, -n, 0 FROM generate_series(1, 100) n;
          CREATE VIEW of_a AS SELECT id, a FROM later; CREATE VIEW of_c AS SELECT c FROM later; CREATE VIEW above AS SELECT a FROM of_a;
          CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.a := 1; RETURN NEW; END';
          CREATE TRIGGER touch BEFORE INSERT ON later FOR EACH ROW EXECUTE FUNCTION touch();
          CREATE FUNCTION total() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT sum(c) FROM later; END;
          CREATE MATERIALIZED VIEW counted AS SELECT count(*), sum(a) FROM later",
+        ),
     );
     pair.source.arm("tablesync_before_copy:wait");
     create(&pair, &["public.*"]);

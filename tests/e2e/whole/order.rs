@@ -3,7 +3,7 @@
 use pg_courier_tests::Pair;
 use pg_courier_tests::pair::DATABASE;
 
-use super::{assert_alike, assert_answers, create, start};
+use super::{assert_alike, assert_answers, create, of_this_major, start};
 
 /// A check and a default take the whole row, so the function needs the table and the table the function.
 #[test]
@@ -11,11 +11,13 @@ fn a_table_and_a_function_need_each_other() {
     let pair = Pair::start();
     pair.source.run(
         DATABASE,
-        "CREATE TABLE t (id int PRIMARY KEY, a int);
+        &of_this_major(
+            "CREATE TABLE t (id int PRIMARY KEY, a int);
          CREATE FUNCTION is_fine(t) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1.a > 0';
          CREATE FUNCTION next() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT coalesce(max(a), 0) + 1 FROM t; END;
          ALTER TABLE t ADD CONSTRAINT fine CHECK (is_fine(t)); ALTER TABLE t ALTER a SET DEFAULT next();
          INSERT INTO t SELECT g, g FROM generate_series(1, 10) g",
+        ),
     );
     create(&pair, &["public.*"]);
     start(&pair);
@@ -32,7 +34,8 @@ fn views_before_tables_and_functions_behind_views() {
     let pair = Pair::start();
     pair.source.run(
         DATABASE,
-        "CREATE FUNCTION one() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+        &of_this_major(
+            "CREATE FUNCTION one() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
          CREATE VIEW shape AS SELECT one() AS a, 'x'::text AS b;
          CREATE TABLE t (id int PRIMARY KEY, s shape, ss shape[]); INSERT INTO t VALUES (1, ROW(1, 'y'), ARRAY[ROW(2, 'z')::shape]);
          CREATE VIEW z_first AS SELECT id FROM t;
@@ -44,6 +47,7 @@ fn views_before_tables_and_functions_behind_views() {
          CREATE FUNCTION of_u_row() RETURNS SETOF of_u LANGUAGE sql AS 'SELECT 1, 1';
          CREATE FUNCTION count_u() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT count(*)::int FROM of_u_row(); END;
          ALTER TABLE u ALTER n SET DEFAULT count_u()",
+        ),
     );
     create(&pair, &["public.*"]);
     start(&pair);

@@ -3,7 +3,7 @@
 use pg_courier_tests::Pair;
 use pg_courier_tests::pair::DATABASE;
 
-use super::{assert_alike, create, start};
+use super::{assert_alike, create, of_this_major, start};
 use crate::common::{TASK, assert_mentions, omitted};
 
 const STRANGERS: &str = "
@@ -21,7 +21,7 @@ const STRANGERS: &str = "
 #[test]
 fn code_of_a_stranger_waits_until_somebody_vouches() {
     let pair = Pair::start();
-    pair.source.run(DATABASE, STRANGERS);
+    pair.source.run(DATABASE, &of_this_major(STRANGERS));
     create(&pair, &["public.*"]);
     assert_mentions(
         &omitted(&pair),
@@ -49,7 +49,7 @@ fn code_of_a_stranger_waits_until_somebody_vouches() {
 #[test]
 fn a_trusted_role_is_as_good_as_a_superuser() {
     let pair = Pair::start();
-    pair.source.run(DATABASE, STRANGERS);
+    pair.source.run(DATABASE, &of_this_major(STRANGERS));
     pair.destination.run("postgres", "CREATE ROLE stranger");
     create(&pair, &["public.*"]);
     pair.source.run(DATABASE, &format!("SELECT courier.trust_role('{TASK}', 'stranger')"));
