@@ -122,6 +122,14 @@ impl Destination {
         Ok(value)
     }
 
+    /// The same, without waiting for the disk: a later commit that waits makes it durable.
+    pub fn in_transaction_unawaited<R>(&mut self, f: impl FnOnce(&mut Destination) -> Result<R>) -> Result<R> {
+        self.connection.exec_all("BEGIN; SET LOCAL synchronous_commit = off")?;
+        let value = f(self)?;
+        self.connection.exec("COMMIT")?;
+        Ok(value)
+    }
+
     /// After an error in [`Self::in_transaction`]: the session goes on.
     pub fn undo_transaction(&mut self) -> Result<()> {
         self.connection.exec("ROLLBACK").map(drop)

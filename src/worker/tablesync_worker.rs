@@ -276,8 +276,11 @@ fn copy(
                 continue;
             }
         }
-        let definition = defined.map(|(definition, _)| definition);
-        let copied = copy_rows(task, table, definition.as_ref(), reader.as_mut(), destination, mine, size)?;
+        if let Some((definition, _)) = &defined {
+            // Not in the transaction of the copy: what other tables need, too, would be closed to them as long as that lasts.
+            definition.note(destination, &task.uuid)?;
+        }
+        let copied = copy_rows(task, table, reader.as_mut(), destination, mine, size)?;
         reader.end();
         return Ok(Some(copied));
     }
@@ -299,7 +302,6 @@ fn is_passing(task: &Task, table: &TaskTable, destination: &mut Destination, err
 fn copy_rows(
     task: &Task,
     table: &TaskTable,
-    definition: Option<&Definition>,
     reader: &mut dyn TableReader,
     destination: &mut Destination,
     mine: &WorkerStatus,
@@ -320,9 +322,6 @@ fn copy_rows(
         let copied = already_copied(task, table.relid, destination)?;
         destination.leave_copy()?;
         return Ok(copied);
-    }
-    if let Some(definition) = definition {
-        definition.store(destination, &task.uuid)?;
     }
     // Nobody changes its columns from here on; and the rows of whoever comes between a look whether it is empty and the
     // TRUNCATE would go.

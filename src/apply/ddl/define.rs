@@ -107,8 +107,12 @@ impl Definition {
         })
     }
 
-    /// In the transaction that brings the rows: they are of the same moment.
-    pub fn store(&self, destination: &mut Destination, task_id: &str) -> Result<()> {
+    /// Says so in the model. It is there for good when the copy is that comes behind it.
+    pub fn note(&self, destination: &mut Destination, task_id: &str) -> Result<()> {
+        destination.in_transaction_unawaited(|destination| self.store(destination, task_id))
+    }
+
+    fn store(&self, destination: &mut Destination, task_id: &str) -> Result<()> {
         destination.store_model(task_id, self.stored.iter().map(|(object, known)| (object, known)))
     }
 }

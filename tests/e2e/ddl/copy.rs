@@ -120,3 +120,25 @@ fn a_foreign_key_is_added_between_two_copies() {
     pair.wait_for_state(DATABASE, TASK, "synchronizing");
     assert_equal(&pair);
 }
+
+/// Two tables of one type are copied at the same time: what is known of the type is not closed to one as long as the other's copy lasts.
+#[test]
+fn tables_of_one_type_are_copied_side_by_side() {
+    let pair = Pair::start();
+    pair.source.run(
+        DATABASE,
+        "CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE TABLE a (id int PRIMARY KEY, m mood); CREATE TABLE b (id int PRIMARY KEY, m mood); \
+         INSERT INTO a SELECT g, 'sad' FROM generate_series(1, 50) g; INSERT INTO b SELECT g, 'happy' FROM generate_series(1, 50) g",
+    );
+    pair.source.arm("tablesync_mid_copy:wait");
+    let options = TaskOptions { ddl: Some("replicate"), ..TaskOptions::default() };
+    pair.start_task_with(DATABASE, TASK, &["public.*"], &options);
+    pair.source.wait_until(
+        DATABASE,
+        "both are in the middle of their copies",
+        "(SELECT count(*) FROM pg_stat_activity WHERE query = 'waiting at failpoint tablesync_mid_copy') = 2",
+    );
+    pair.source.disarm();
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    assert_equal(&pair);
+}
