@@ -33,6 +33,8 @@ DECLARE
     bytes pg_catalog.int8 := 0;
     remaining pg_catalog.int8 := 0;
 BEGIN
+    -- Within a transaction it could not commit: it says so before anything is done.
+    COMMIT;
     LOOP
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
         SELECT r.* INTO round FROM courier.copy_some_large_objects(task, behind) r;
@@ -54,4 +56,4 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE courier.copy_large_objects(text) IS
-'Copies the large objects of the database under their oids, with privileges, and with owners as far as the task''s user may give them: those that are not the same on the destination. No stream carries what is written into them later: call it again, the last time when nobody writes on the source any more. What is only on the destination stays there. Up to 64 MB, or one large object, are one transaction; what is interrupted goes on with the next call. An object that is written at the same time is as it was at one moment. Errors: those of courier.large_objects(), 42501 the destination''s user may not write one.';
+'Copies the large objects of the database under their oids, with privileges, and with owners as far as the task''s user may give them: those that are not the same on the destination. No stream carries what is written into them later: call it again, the last time when nobody writes on the source any more. What is only on the destination stays there. Up to 64 MB, or one large object, are one transaction; what is interrupted goes on with the next call. An object that is written at the same time is as it was at one moment. Errors: those of courier.large_objects(), 2D000 the call is part of a transaction. One that the destination''s user may not write is left, and counted.';

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::complete::reach;
 use crate::catalog::Task;
 use crate::destination::Destination;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, sqlstate};
 use crate::logicalrep::Row;
 use crate::logicalrep::array::oid_array;
 use crate::logicalrep::names::shown;
@@ -23,6 +23,7 @@ const AT_ONCE: &str = "200";
 /// A round of the copy ends when it has sent so much.
 const ENOUGH: i64 = 64 << 20;
 
+const SIZES: &str = include_str!("../../sql/query/large_objects/sizes.sql");
 const LIST: &str = include_str!("../../sql/query/large_objects/list.sql");
 const STATE: &str = include_str!("../../sql/query/large_objects/state.sql");
 
@@ -119,37 +120,41 @@ pub fn differences(task: &Task) -> Result<Vec<LargeObjectLine>> {
 /// Makes some of them the same, those behind `last`: one transaction there.
 pub fn copy_some(task: &Task, last: u32) -> Result<LargeObjectRound> {
     let (mut source, mut destination) = (source::of(task), reach(task, false)?);
-    let oids = next(source.as_mut(), last)?;
-    let mut round = LargeObjectRound { last: oids.last().copied(), ..LargeObjectRound::default() };
-    let wanted: BTreeSet<u32> = oids.iter().copied().collect();
+    let wanted = next_round(source.as_mut(), last)?;
+    let mut round = LargeObjectRound { last: wanted.last().copied(), ..LargeObjectRound::default() };
     if wanted.is_empty() {
         return Ok(round);
     }
     let (here, there) = (ask_here(source.as_mut(), &wanted)?, ask_there(&mut destination, &wanted)?);
-    let mut done = BTreeSet::new();
     destination.in_transaction(|destination| {
         for oid in &wanted {
-            done.insert(*oid);
             match line(*oid, here.get(oid), there.get(oid)).map(|line| line.state) {
                 Some(LargeObjectState::Missing | LargeObjectState::Different) => {
-                    round.bytes += send(source.as_mut(), destination, *oid, there.contains_key(oid))?;
-                    round.sent += 1;
+                    destination.begin_step()?;
+                    match send(source.as_mut(), destination, *oid, there.contains_key(oid)) {
+                        Ok(bytes) => {
+                            destination.end_step()?;
+                            round.sent += i64::from(bytes.is_some());
+                            round.bytes += bytes.unwrap_or_default();
+                        }
+                        // It is somebody else's there: the others go on.
+                        Err(error) if error.sqlstate() == sqlstate::INSUFFICIENT_PRIVILEGE => {
+                            destination.undo_step()?;
+                            round.left += 1;
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
                 Some(LargeObjectState::Unreadable) => round.left += 1,
                 Some(LargeObjectState::Privileges | LargeObjectState::Extra) | None => {}
             }
-            if round.bytes > ENOUGH {
-                round.last = Some(*oid);
-                break;
-            }
         }
         Ok(())
     })?;
-    let there = ask_there(&mut destination, &done)?;
-    for (oid, here) in done.iter().filter_map(|oid| here.get(oid).map(|here| (oid, here))) {
-        let there = there.get(oid).cloned().unwrap_or_default();
-        let refused =
-            privileges(*oid, here, &there).iter().filter(|sql| destination.run_together(sql).is_err()).count();
+    let there = ask_there(&mut destination, &wanted)?;
+    for (oid, here) in &here {
+        let Some(there) = there.get(oid) else { continue };
+        let refused = privileges(*oid, here, there).iter().filter(|sql| destination.run_together(sql).is_err()).count();
         round.left += i64::from(refused > 0);
     }
     Ok(round)
@@ -168,6 +173,20 @@ pub fn tell(task: &Task, sent: i64, bytes: i64, left: i64) -> Result<()> {
 
 fn as_number(text: &str) -> usize {
     text.parse().unwrap_or(usize::MAX)
+}
+
+/// As many as have to be looked through at once: up to 64 MB, or one.
+fn next_round(source: &mut dyn Source, last: u32) -> Result<BTreeSet<u32>> {
+    let rows = source.ask(Asker::Extension, SIZES, &[Some(&last.to_string()), Some(AT_ONCE)])?;
+    let (mut round, mut bytes) = (BTreeSet::new(), 0);
+    for row in &rows {
+        bytes += row.parse::<i64>("bytes")?;
+        if bytes > ENOUGH && !round.is_empty() {
+            break;
+        }
+        round.insert(row.parse("loid")?);
+    }
+    Ok(round)
 }
 
 fn next(source: &mut dyn Source, last: u32) -> Result<Vec<u32>> {
@@ -242,13 +261,18 @@ fn privileges(oid: u32, here: &Side, there: &Side) -> Vec<String> {
     revoked.chain(granted).chain(owned).collect()
 }
 
-/// Its bytes, as they are at one moment; how many.
-fn send(source: &mut dyn Source, destination: &mut Destination, oid: u32, is_there: bool) -> Result<i64> {
+/// Its bytes, as they are at one moment; how many. None when it has gone meanwhile.
+fn send(source: &mut dyn Source, destination: &mut Destination, oid: u32, is_there: bool) -> Result<Option<i64>> {
     const PIECE: i64 = 1 << 20;
     let number = oid.to_string();
     let value = |rows: Vec<Row>| rows.first().map_or(Ok(String::new()), |row| row.string(0));
     // What is read through it is of the moment at which it was opened.
-    let opened = source.ask(Asker::Owner, "SELECT pg_catalog.lo_open($1::oid, 262144)", &[Some(&number)])?;
+    let sql =
+        "SELECT pg_catalog.lo_open(m.oid, 262144) FROM pg_catalog.pg_largeobject_metadata m WHERE m.oid = $1::oid";
+    let opened = source.ask(Asker::Owner, sql, &[Some(&number)])?;
+    if opened.is_empty() {
+        return Ok(None);
+    }
     let descriptor = value(opened)?;
     if !is_there {
         destination.create_large_object(&number)?;
@@ -270,7 +294,7 @@ fn send(source: &mut dyn Source, destination: &mut Destination, oid: u32, is_the
     if is_there {
         destination.truncate_large_object(&number, sent)?;
     }
-    Ok(sent)
+    Ok(Some(sent))
 }
 
 #[cfg(test)]

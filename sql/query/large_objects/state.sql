@@ -19,8 +19,10 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) r
 CROSS JOIN LATERAL (
-    -- Opened for reading, its end looked for.
-    SELECT CASE WHEN r.may_read THEN pg_catalog.lo_lseek64(pg_catalog.lo_open(m.oid, 262144), 0::pg_catalog.int8, 2) END AS bytes
+    -- Opened for reading, its end looked for, and closed: what is open is searched through by whoever opens the next.
+    SELECT e.bytes, pg_catalog.lo_close(CASE WHEN e.bytes OPERATOR(pg_catalog.>=) 0 THEN e.descriptor END) AS closed
+      FROM (SELECT f.descriptor, pg_catalog.lo_lseek64(f.descriptor, 0::pg_catalog.int8, 2) AS bytes
+              FROM (SELECT CASE WHEN r.may_read THEN pg_catalog.lo_open(m.oid, 262144) END AS descriptor OFFSET 0) f OFFSET 0) e
     OFFSET 0
 ) s
 WHERE m.oid OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.oid[])
