@@ -40,7 +40,8 @@ impl<'a> Comparison<'a> {
                     // the name above it; nobody could rename it.
                     let is_handed_down = [before, after].iter().all(|of| of.inherit_count > 0);
                     let is_made_anew = is_retyped && is_handed_down && after.kind == ConstraintKind::NotNull;
-                    if !has_index(after) && !is_made_anew {
+                    let is_away = after.kind == ConstraintKind::ForeignKey && (before.blocked || after.blocked);
+                    if !has_index(after) && !is_made_anew && !is_away {
                         renamed.push((after.oid, before.name.as_str(), after.name.as_str()));
                     }
                     self.alter_constraint(old, table, (before, after), &local);
@@ -111,7 +112,7 @@ impl<'a> Comparison<'a> {
                 .children_of(table)
                 .any(|child| child.constraints.iter().any(|k| k.kind == Check && k.name == constraint.name));
         let subject = Subject::constraint(&old.name, &constraint.name);
-        let another = table.constraints.iter().find(|k| k.name == constraint.name);
+        let another = table.constraints.iter().find(|k| k.name == constraint.name && !k.blocked);
         let action = match another {
             Some(another) => Action::DropUnless { subject, definition: &another.definition },
             None if is_kept => Action::DropOnly(subject),
@@ -144,6 +145,10 @@ impl<'a> Comparison<'a> {
         local: &[u32],
     ) {
         if constraint.blocked {
+            // What it refers to is not followed any more, and what refers to it would hold it fast. Anything else stays as it is.
+            if constraint.kind == ConstraintKind::ForeignKey && !before.blocked {
+                self.drop_constraint(old, table, before);
+            }
             return;
         }
         if before.blocked {

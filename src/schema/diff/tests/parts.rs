@@ -231,6 +231,29 @@ fn statistics_change() {
     assert_altered(|t| t.statistics.push(statistics(60, "more")), &["CREATE STATISTICS s.more ON id, note FROM s.t"]);
 }
 
+/// The table that a foreign key refers to has left: it would be held fast there. What else needs something that is gone stays as it is.
+#[test]
+fn a_foreign_key_to_what_has_left_goes() {
+    let definition = "FOREIGN KEY (id) REFERENCES s.u(id)";
+    let mut before = image();
+    let key = constraint(70, "t_fk", ConstraintKind::ForeignKey, definition);
+    before.tables[0].constraints.push(key.clone());
+    let mut after = image();
+    after.tables[0].constraints[0].blocked = true;
+    let blocked = Constraint {
+        blocked: true,
+        name: "t_key".into(),
+        definition: "FOREIGN KEY (id) REFERENCES x.u(id)".into(),
+        ..key
+    };
+    after.tables[0].constraints.push(blocked);
+    assert_between(&before, &after, MAJOR, &["ALTER TABLE s.t DROP CONSTRAINT t_fk"]);
+    assert_between(&after, &after, MAJOR, &[]);
+    let made = "ALTER TABLE ONLY s.t ADD CONSTRAINT t_fk FOREIGN KEY (id) REFERENCES s.u(id)";
+    after.tables[0].constraints[0].blocked = false;
+    assert_between(&after, &before, MAJOR, &[made]);
+}
+
 /// Parts that waited for something that is there now.
 #[test]
 fn what_was_blocked_is_made() {
