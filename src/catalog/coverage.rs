@@ -8,6 +8,7 @@ use super::select::{self, FoundTable};
 use super::{Stage, Task, tables};
 use crate::error::{Error, Result};
 use crate::failpoint;
+use crate::logicalrep::array::oid_array;
 use crate::logicalrep::names::quote_literal;
 use crate::logicalrep::{FastMap, TableName};
 use crate::pg::spi;
@@ -160,18 +161,24 @@ pub fn at_start(task: &Task, source: &mut dyn Source) -> Result<Coverage> {
     Ok(coverage)
 }
 
-/// Do patterns name a table now, by itself or with a partitioned table that it belongs to? One that is gone has no name to be judged by.
-pub fn is_named(patterns: &Patterns, table: u32) -> Result<bool> {
-    let sql = "SELECT n.nspname, c.relname, c.oid = $1::oid AS is_itself \
-               FROM (SELECT $1::oid AS oid UNION SELECT relid FROM pg_partition_ancestors($1::oid)) a \
+/// Which of the tables do patterns name now, by themselves or with a partitioned table that they belong to? One that is gone has no name to be
+/// judged by.
+pub fn named(patterns: &Patterns, tables: &[u32]) -> Result<Vec<u32>> {
+    let sql = "SELECT t.oid, n.nspname, c.relname, c.oid = t.oid AS is_itself FROM unnest($1::oid[]) AS t(oid) \
+               CROSS JOIN LATERAL (SELECT t.oid UNION SELECT relid FROM pg_partition_ancestors(t.oid)) a \
                JOIN pg_class c ON c.oid = a.oid JOIN pg_namespace n ON n.oid = c.relnamespace";
-    let rows = spi::as_extension(|| spi::query_fixed(sql, &[Some(&table.to_string())]))?;
-    let (mut itself, mut ancestors) = (None, Vec::new());
+    let rows = spi::as_extension(|| spi::query_fixed(sql, &[Some(&oid_array(tables.iter().copied()))]))?;
+    let mut names: HashMap<u32, (Option<TableName>, Vec<TableName>)> = HashMap::new();
     for row in &rows {
         let name = TableName::new(row.text("nspname")?, row.text("relname")?);
-        if row.bool("is_itself")? { itself = Some(name) } else { ancestors.push(name) }
+        let (itself, ancestors) = names.entry(row.parse("oid")?).or_default();
+        if row.bool("is_itself")? { *itself = Some(name) } else { ancestors.push(name) }
     }
-    Ok(itself.is_none_or(|name| patterns.names_by_name(&name, ancestors.iter())))
+    let is_named = |table: &u32| match names.get(table) {
+        Some((Some(name), ancestors)) => patterns.names_by_name(name, ancestors.iter()),
+        _ => true,
+    };
+    Ok(tables.iter().copied().filter(is_named).collect())
 }
 
 pub struct FollowedTable {

@@ -103,6 +103,24 @@ pub fn claim_next(task: i32) -> Result<Option<TaskTable>> {
     row.as_ref().map(TaskTable::from_row).transpose()
 }
 
+/// Takes small tables, below so many bytes, if there are many of them and no larger one waits.
+pub fn claim_small(task: i32, bytes: i64) -> Result<Vec<TaskTable>> {
+    const FEW: i64 = 20;
+    const MOST: i64 = 50;
+    let sql = format!(
+        "WITH small AS MATERIALIZED (SELECT task_id, relid FROM courier.task_table \
+           WHERE task_id = $1::int AND kind = 'r' AND state = 'init' AND total_bytes < $2::bigint \
+           ORDER BY relid LIMIT $4::bigint FOR UPDATE SKIP LOCKED) \
+         UPDATE courier.task_table SET state = 'datasync', started_at = clock_timestamp() \
+         WHERE (task_id, relid) IN (SELECT task_id, relid FROM small) AND (SELECT count(*) FROM small) >= $3::bigint \
+           AND NOT EXISTS (SELECT FROM courier.task_table WHERE task_id = $1::int AND kind = 'r' AND state = 'init' AND total_bytes >= $2::bigint) \
+         RETURNING {COLUMNS}"
+    );
+    let parameters = [task.into(), bytes, FEW, MOST].map(|of: i64| of.to_string());
+    let rows = spi::as_extension(|| spi::query(&sql, &parameters.each_ref().map(|of| Some(of.as_str()))))?;
+    rows.iter().map(TaskTable::from_row).collect()
+}
+
 pub fn set_copied(task: i32, relid: u32, copied: &Copied) -> Result<()> {
     spi::as_extension(|| {
         spi::execute(

@@ -4,14 +4,14 @@
 use super::Destination;
 use super::table::{Deferrable, Table};
 use crate::error::Result;
+use crate::logicalrep::array::{oid_array, text_array};
 use crate::logicalrep::{Lsn, Relation};
 
-/// A table to be copied.
-pub struct TableCopy<'a> {
+/// Tables to be copied in one transaction.
+pub struct TableCopies<'a> {
     pub task_id: &'a str,
-    pub relid: u32,
-    /// Qualified and quoted.
-    pub name: &'a str,
+    /// Each by its OID on the source, and its name there, qualified and quoted.
+    pub tables: &'a [(u32, &'a str)],
     /// What the copy sees of the source, and where that is in its WAL.
     pub snapshot: &'a str,
     pub sync_lsn: Lsn,
@@ -41,28 +41,44 @@ pub enum Others {
     Wait,
 }
 
+impl Others {
+    fn mode(self) -> &'static str {
+        match self {
+            Others::MayWrite => "ROW EXCLUSIVE",
+            Others::Wait => "ACCESS EXCLUSIVE",
+        }
+    }
+}
+
+impl TableCopies<'_> {
+    fn relids(&self) -> String {
+        oid_array(self.tables.iter().map(|(relid, _)| *relid))
+    }
+}
+
 impl Destination {
-    /// Begins the transaction of a copy; false when the table is there, as a dead worker's copy committed after all, or when
-    /// the task's row is another server's. One that is not `durable` may be lost in a crash until [`Self::settle_copies`].
-    pub fn begin_copy(&mut self, copy: &TableCopy<'_>, durable: bool) -> Result<bool> {
+    /// Begins the transaction of the copies, and returns how many of them it is to make: a table may be there, as a dead worker's copy committed
+    /// after all, and none is when the task's row is another server's. One that is not `durable` may be lost in a crash until
+    /// [`Self::settle_copies`].
+    pub fn begin_copies(&mut self, copies: &TableCopies<'_>, durable: bool) -> Result<u64> {
         let way = if durable { "" } else { "; SET LOCAL synchronous_commit = off" };
         self.connection.exec_all(&format!("BEGIN{way}"))?;
-        let [lease, next] = copy.leases;
-        let inserted = self.connection.execute_kept(
+        let [lease, next] = copies.leases;
+        self.connection.execute_kept(
             "INSERT INTO courier_applied.table_progress (task_id, relid, table_name, snapshot, sync_lsn, source_id) \
-             SELECT $1::uuid, $2::oid, $3, $4, $5::pg_lsn, source_id FROM courier_applied.progress \
-             WHERE task_id = $1::uuid AND lease IN ($6::uuid, $7::uuid) ON CONFLICT (task_id, relid) DO NOTHING",
+             SELECT $1::uuid, w.relid, w.name, $4, $5::pg_lsn, p.source_id FROM courier_applied.progress p, \
+               ROWS FROM (pg_catalog.unnest($2::oid[]), pg_catalog.unnest($3::text[])) AS w(relid, name) \
+             WHERE p.task_id = $1::uuid AND p.lease IN ($6::uuid, $7::uuid) ON CONFLICT (task_id, relid) DO NOTHING",
             &[
-                Some(copy.task_id),
-                Some(&copy.relid.to_string()),
-                Some(copy.name),
-                Some(copy.snapshot),
-                Some(&copy.sync_lsn.to_string()),
+                Some(copies.task_id),
+                Some(&copies.relids()),
+                Some(&text_array(copies.tables.iter().map(|(_, name)| name))),
+                Some(copies.snapshot),
+                Some(&copies.sync_lsn.to_string()),
                 Some(lease),
                 Some(next),
             ],
-        )?;
-        Ok(inserted > 0)
+        )
     }
 
     /// The copy of the table that is there, if there is one.
@@ -82,16 +98,21 @@ impl Destination {
 
     /// Nobody changes the columns of the table from here on.
     pub fn lock_for_copy(&mut self, table: &str, others: Others) -> Result<()> {
-        let mode = match others {
-            Others::MayWrite => "ROW EXCLUSIVE",
-            Others::Wait => "ACCESS EXCLUSIVE",
-        };
+        let mode = others.mode();
         self.connection.exec(&format!("LOCK TABLE ONLY {table} IN {mode} MODE")).map(drop)
     }
 
-    pub fn is_empty(&mut self, table: &Table) -> Result<bool> {
-        let (only, name) = (table.only(), &table.name);
-        let rows = self.connection.query(&format!("SELECT NOT EXISTS (SELECT 1 FROM {only}{name})"), &[])?;
+    /// The same for several tables; it is an error when it has to be waited for.
+    pub fn lock_for_copies_at_once(&mut self, tables: &[String], others: Others) -> Result<()> {
+        let (tables, mode) = (tables.join(", ONLY "), others.mode());
+        self.connection.exec(&format!("LOCK TABLE ONLY {tables} IN {mode} MODE NOWAIT")).map(drop)
+    }
+
+    /// Have these tables no rows?
+    pub fn are_empty<'a>(&mut self, tables: impl IntoIterator<Item = &'a Table>) -> Result<bool> {
+        let look = |table: &Table| format!("NOT EXISTS (SELECT 1 FROM {}{})", table.only(), table.name);
+        let looks: Vec<String> = tables.into_iter().map(look).collect();
+        let rows = self.connection.query(&format!("SELECT {}", looks.join(" AND ")), &[])?;
         Ok(rows.first().is_some_and(|row| row.bool(0).unwrap_or(false)))
     }
 
@@ -120,12 +141,13 @@ impl Destination {
         Ok(Some(!self.connection.query(&search, &[])?.is_empty()))
     }
 
-    /// Writes down that all rows are there, and commits.
-    pub fn commit_copy(&mut self, copy: &TableCopy<'_>, rows: u64) -> Result<()> {
+    /// Writes down that all rows are there, so many in each table, and commits.
+    pub fn commit_copies(&mut self, copies: &TableCopies<'_>, rows: &[u64]) -> Result<()> {
         self.connection.execute_kept(
-            "UPDATE courier_applied.table_progress SET copied_rows = $3::bigint, copied_at = pg_catalog.clock_timestamp() \
-             WHERE task_id = $1::uuid AND relid = $2::oid",
-            &[Some(copy.task_id), Some(&copy.relid.to_string()), Some(&rows.to_string())],
+            "UPDATE courier_applied.table_progress t SET copied_rows = w.rows, copied_at = pg_catalog.clock_timestamp() \
+             FROM ROWS FROM (pg_catalog.unnest($2::oid[]), pg_catalog.unnest($3::bigint[])) AS w(relid, rows) \
+             WHERE t.task_id = $1::uuid AND t.relid = w.relid",
+            &[Some(copies.task_id), Some(&copies.relids()), Some(&text_array(rows.iter().map(u64::to_string)))],
         )?;
         self.connection.exec("COMMIT").map(drop)
     }

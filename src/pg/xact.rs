@@ -124,23 +124,41 @@ impl RepeatableRead {
     /// snapshot that is older, it would see an empty table. With `exported` the snapshot is the one that another process
     /// keeps under this name.
     pub fn begin(tables: &[u32], exported: Option<&str>) -> Result<RepeatableRead> {
+        let lock = || {
+            for table in tables {
+                // SAFETY: inside a transaction. Waiting takes no snapshot; a table that is gone is found out by who opens it.
+                unsafe { pg_sys::LockRelationOid((*table).into(), pg_sys::AccessShareLock as i32) }
+            }
+        };
+        RepeatableRead::begin_at(exported, lock).map(|(transaction, ())| transaction)
+    }
+
+    fn begin_at<R>(exported: Option<&str>, lock: impl FnOnce() -> R) -> Result<(RepeatableRead, R)> {
         let exported = exported.map(CString::new).transpose().map_err(|_| Error::internal("invalid snapshot name"))?;
         // SAFETY: called outside a transaction; isolation is set, and the snapshot imported, before the first is taken.
-        // Waiting for a lock takes no snapshot; a table that is gone is found out by who opens it.
         unsafe {
             pg_sys::SetCurrentStatementStartTimestamp();
             pg_sys::StartTransactionCommand();
             pg_sys::XactIsoLevel = pg_sys::XACT_REPEATABLE_READ as i32;
             pg_sys::XactReadOnly = true;
-            for table in tables {
-                pg_sys::LockRelationOid((*table).into(), pg_sys::AccessShareLock as i32);
-            }
+            let locked = lock();
             if let Some(name) = exported {
                 pg_sys::ImportSnapshot(name.as_ptr());
             }
             pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+            Ok((RepeatableRead(()), locked))
         }
-        Ok(RepeatableRead(()))
+    }
+
+    /// The same with those of the tables that nobody keeps from it; returns which they are.
+    pub fn begin_with_free(tables: &[u32]) -> Result<(RepeatableRead, Vec<u32>)> {
+        RepeatableRead::begin_at(None, || {
+            let is_free = |table: &u32| {
+                // SAFETY: inside a transaction; it takes no snapshot.
+                unsafe { pg_sys::ConditionalLockRelationOid((*table).into(), pg_sys::AccessShareLock as i32) }
+            };
+            tables.iter().copied().filter(is_free).collect()
+        })
     }
 
     /// Ends the transaction. Without this call the transaction is left to the error path, which aborts it.

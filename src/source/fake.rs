@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Asker, ChangeStream, SlotState, Source, SourceIdentity, TableReader};
+use super::{Asker, ChangeStream, CopyWay, SlotState, Source, SourceIdentity, TableReader};
 use crate::catalog::tables::TaskTable;
 use crate::decode::ChangeSink;
 use crate::error::{Error, Result};
@@ -72,7 +72,7 @@ impl Source for FakeSource {
         Ok(())
     }
 
-    fn copy(&mut self, _table: &TaskTable, _exported: Option<&str>) -> Result<Box<dyn TableReader>> {
+    fn copy(&mut self, _tables: &[&TaskTable], _way: CopyWay<'_>) -> Result<Box<dyn TableReader>> {
         has_none("rows")
     }
 

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   Source        questions, the slot, positions; begins copies and streams
-//!   TableReader   one table under the snapshot of its copy
+//!   TableReader   tables under the snapshot of their copy
 //!   ChangeStream  the changes behind the slot's position, to a sink
 //!   local         the source is this server: SPI, the heap, WAL decoded in this process
 //!   fake          answers for unit tests
@@ -91,10 +91,9 @@ pub trait Source {
     /// before the slot's start. `show` hears how many are left, and whose the next one is. Outside of a transaction.
     fn wait_for_older(&mut self, show: &mut dyn FnMut(usize, &str)) -> Result<()>;
 
-    /// Begins the copy of a table, under a snapshot taken now or one that another process keeps under that name. The table's lock
-    /// comes first, so nobody rewrites or truncates it. It is an error when the owner of the task does not see every row. Outside of
-    /// a transaction, which it begins.
-    fn copy(&mut self, table: &TaskTable, exported: Option<&str>) -> Result<Box<dyn TableReader>>;
+    /// Begins the copy of tables under one snapshot. Their locks come first, so nobody rewrites or truncates them. It is an error when the
+    /// owner of the task does not see every row. Outside of a transaction, which it begins.
+    fn copy(&mut self, tables: &[&TaskTable], way: CopyWay<'_>) -> Result<Box<dyn TableReader>>;
 
     /// Takes a snapshot for other processes to copy these tables under, and keeps it and their locks until this process ends. Returns
     /// its name. Outside of a transaction, and nothing else is asked for behind it.
@@ -117,24 +116,36 @@ pub trait Source {
     fn mark(&mut self) -> Lsn;
 }
 
-/// One table under the snapshot of its copy. Dropped without [`TableReader::end`] it leaves its transaction to who handles the error.
+/// How a copy comes to its locks and its snapshot.
+#[derive(Clone, Copy, Debug)]
+pub enum CopyWay<'a> {
+    /// It waits for the locks; a table that is gone is an error. The snapshot is taken now, or it is one that another process keeps
+    /// under that name.
+    Waiting(Option<&'a str>),
+    /// Tables that somebody else keeps from it, or that are gone, are left out.
+    AtOnce,
+}
+
+/// Tables under the snapshot of their copy, each by its place among [`TableReader::tables`]. Dropped without [`TableReader::end`] it leaves its transaction to who handles the error.
 pub trait TableReader {
+    fn tables(&self) -> Vec<u32>;
+
     /// Its text: which transactions it shows.
     fn snapshot(&self) -> &str;
 
     /// Behind it nothing commits that the snapshot shows.
     fn sync_lsn(&self) -> Lsn;
 
-    /// Its definition in the snapshot, with the destination's names.
-    fn relation(&self) -> &Relation;
+    /// A definition in the snapshot, with the destination's names.
+    fn relation(&self, place: usize) -> &Relation;
 
-    /// Can its rows travel in the binary format, into columns of these types? Types are given without their domains, with a mark
+    /// Can rows travel in the binary format, into columns of these types? Types are given without their domains, with a mark
     /// for enums.
-    fn fits_binary(&self, there: &dyn Fn(&str) -> Option<(u32, bool)>) -> bool;
+    fn fits_binary(&self, place: usize, there: &dyn Fn(&str) -> Option<(u32, bool)>) -> bool;
 
-    /// Reads all of it, in COPY's binary or text format; `send` gets a piece of the bytes, and the rows that end in it. Returns the
+    /// Reads all of a table, in COPY's binary or text format; `send` gets a piece of the bytes, and the rows that end in it. Returns the
     /// rows.
-    fn read(&mut self, is_binary: bool, send: &mut dyn FnMut(&[u8], u64) -> Result<()>) -> Result<u64>;
+    fn read(&mut self, place: usize, is_binary: bool, send: &mut dyn FnMut(&[u8], u64) -> Result<()>) -> Result<u64>;
 
     fn end(self: Box<Self>);
 }

@@ -49,6 +49,7 @@ mod schema_guards;
 mod second_session;
 mod sequences;
 mod settings;
+mod small_tables;
 mod spool;
 mod steps;
 mod symbols;

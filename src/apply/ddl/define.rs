@@ -1,7 +1,7 @@
-//! The definition of a table that is about to be copied, as the source has it at that moment: what the destination has is brought there
+//! The definitions of tables that are about to be copied, as the source has them at that moment: what the destination has is brought there
 //! first, and the model says so. Commands that the moment shows are not applied again when the stream meets them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::run;
 use crate::destination::Destination;
@@ -14,42 +14,45 @@ use crate::schema::aside::LatePart;
 use crate::schema::captured::{Captured, Taker, Trust};
 use crate::schema::deparse::postgres;
 use crate::schema::diff;
-use crate::schema::image::{Class, Image};
+use crate::schema::image::{Class, Image, Table};
 use crate::schema::model::{Kept, Known, Standing};
 use crate::schema::named::keep_names;
 use crate::schema::plan;
 use crate::schema::scope::Object;
 use crate::schema::{Item, Section};
 
-/// The source at a moment: one table with all that it needs, and which transactions it shows.
-pub struct OneTable<'a> {
-    pub oid: u32,
+/// The source at a moment: some tables with all that they need, and which transactions it shows.
+pub struct TablesAt<'a> {
+    /// Those that the patterns of the task name then.
+    pub named: &'a [u32],
     pub captured: &'a Captured,
     pub snapshot: &'a str,
-    /// Do the patterns of the task name it then?
-    pub is_named: bool,
 }
 
-/// What a table is at the moment of its copy, and what the destination has of it.
+/// What tables are at the moment of their copy, and what the destination has of them.
 pub struct Definition {
-    /// That of the stream's moment.
-    pub name: TableName,
-    /// Generated columns of the source that are plain there.
-    pub fed: Vec<String>,
-    table: u32,
+    /// Those that have rows to copy; the others are gone or out of the task's reach, and the stream will say so.
+    pub tables: Vec<Defined>,
     before: Image,
     after: Image,
     stored: Vec<(Object, Known)>,
 }
 
-/// `tables`: those of the task, as far as they are spoken of. None when the table is gone, or out of the task's reach, and the stream will say so: there are no rows to
-/// copy.
+pub struct Defined {
+    pub oid: u32,
+    /// That of the stream's moment.
+    pub name: TableName,
+    /// Generated columns of the source that are plain there.
+    pub fed: Vec<String>,
+}
+
+/// `tables`: those of the task, as far as they are spoken of.
 pub fn definition(
     destination: &mut Destination,
     trust: &Trust,
     tables: &[u32],
-    at: &OneTable<'_>,
-) -> Result<Option<Definition>> {
+    at: &TablesAt<'_>,
+) -> Result<Definition> {
     let task_id = trust.task_id.as_str();
     let mut available = destination.available(&at.captured.causes)?;
     available.extend(made_later(destination, task_id, at.captured)?);
@@ -57,27 +60,24 @@ pub fn definition(
     let mut captured = at.captured.clone();
     captured.feed(tables, &taker, &HashSet::new());
     let image = captured.for_task(tables, &taker);
-    let table = image.tables.iter().find(|table| table.oid == at.oid && at.is_named && !table.unlogged);
-    let Some(table) = table else {
-        // Else it would wait for its copy for ever.
-        destination.set_standing(task_id, at.oid, Standing::Passing)?;
-        return Ok(None);
-    };
-    let fed = table.fed();
+    let copied: Vec<&Table> =
+        image.tables.iter().filter(|table| at.named.contains(&table.oid) && !table.unlogged).collect();
     let mut described = apart(&image, &at.captured.dependencies, &at.captured.causes);
     let objects: Vec<Object> = described.keys().copied().collect();
-    let parents = table.parents.iter().map(|parent| (Class::Relation, parent.oid));
+    let parents = copied.iter().flat_map(|table| &table.parents).map(|parent| (Class::Relation, parent.oid));
     let wanted: Vec<Object> = objects.iter().copied().chain(parents).collect();
-    let known: std::collections::BTreeMap<Object, Known> =
-        destination.model_of(task_id, &wanted)?.into_iter().collect();
+    let known: BTreeMap<Object, Known> = destination.model_of(task_id, &wanted)?.into_iter().collect();
     for (object, kept) in &mut described {
         kept.keep_owners(known.get(object).map(|known| &known.kept));
     }
     keep_names(&mut described, &known);
     let types = destination.type_names(task_id, image.operands())?;
     described.values_mut().for_each(|kept| types.spell(&mut kept.image));
-    let (schema, name) = described.get(&(Class::Relation, at.oid)).map(Kept::name).unwrap_or_default();
-    let name = TableName::new(schema.unwrap_or_default(), name);
+    let defined = |table: &&Table| {
+        let (schema, name) = described.get(&(Class::Relation, table.oid)).map(Kept::name).unwrap_or_default();
+        Defined { oid: table.oid, name: TableName::new(schema.unwrap_or_default(), name), fed: table.fed() }
+    };
+    let tables = copied.iter().map(defined).collect();
     let others: HashSet<&Object> = known.keys().filter(|object| !described.contains_key(object)).collect();
     let before = together(known.values().map(|known| &known.kept));
     let after = together(described.values().chain(others.iter().filter_map(|o| known.get(o)).map(|k| &k.kept)));
@@ -85,20 +85,23 @@ pub fn definition(
         .into_iter()
         .map(|(object, kept)| (object, Known { standing: Standing::Followed, base: at.snapshot.to_owned(), kept }))
         .collect();
-    Ok(Some(Definition { name, fed, table: at.oid, before, after, stored }))
+    Ok(Definition { tables, before, after, stored })
 }
 
 impl Definition {
     /// Are rows taken there as they are here, with nothing left to be done aside?
     pub fn is_there(&self, destination: &mut Destination, task_id: &str) -> Result<bool> {
         Ok(before_rows(items(&self.before, &self.after)?).next().is_none()
-            && !destination.pending(task_id)?.iter().any(|item| is_of(item, self.table)))
+            && !destination.pending(task_id)?.iter().any(|item| self.tables.iter().any(|table| is_of(item, table.oid))))
     }
 
     /// Brings it there, and says so in the model.
     pub fn make(&self, destination: &mut Destination, task_id: &str) -> Result<()> {
         destination.in_transaction(|destination| {
-            let parts = take_back(destination, task_id, self.table)?;
+            let mut parts = Vec::new();
+            for table in &self.tables {
+                parts.extend(take_back(destination, task_id, table.oid)?);
+            }
             let half = without_unvalidated(&self.before, &parts);
             let items = items(&self.before, &half)?.into_iter().chain(items(&half, &self.after)?);
             let items: Vec<Item> = before_rows(items).collect();

@@ -1,8 +1,11 @@
 //! A table read from the heap, in a transaction that sees it as it was at one moment.
 
-use super::super::TableReader;
+use std::collections::HashSet;
+
+use super::super::{CopyWay, TableReader};
 use crate::catalog::tables::TaskTable;
 use crate::error::{Error, Result, sqlstate};
+use crate::logicalrep::array::oid_array;
 use crate::logicalrep::names::quote_ident;
 use crate::logicalrep::{Lsn, Relation};
 use crate::pg::rel::{self, Hidden, OpenTable};
@@ -10,28 +13,50 @@ use crate::pg::xact::RepeatableRead;
 use crate::pg::{compat, spi};
 use crate::tuple::{self, Described, scan};
 
-/// What was opened is closed in this order, before the transaction ends.
+/// What was opened is closed before the transaction ends.
 pub struct HeapReader {
-    described: Described,
-    table: OpenTable,
+    tables: Vec<HeapTable>,
     snapshot: String,
     sync_lsn: Lsn,
     transaction: RepeatableRead,
 }
 
+/// Closed in this order.
+struct HeapTable {
+    described: Described,
+    open: OpenTable,
+    relid: u32,
+}
+
 impl HeapReader {
-    pub fn begin(table: &TaskTable, owner: u32, exported: Option<&str>) -> Result<HeapReader> {
-        let transaction = RepeatableRead::begin(&[table.relid], exported)?;
+    pub fn begin(tables: &[&TaskTable], owner: u32, way: CopyWay<'_>) -> Result<HeapReader> {
+        let relids: Vec<u32> = tables.iter().map(|table| table.relid).collect();
+        let (transaction, locked) = match way {
+            CopyWay::Waiting(exported) => (RepeatableRead::begin(&relids, exported)?, relids),
+            CopyWay::AtOnce => RepeatableRead::begin_with_free(&relids)?,
+        };
         let (snapshot, sync_lsn) = moment()?;
-        let open = rel::open_table(table.relid).ok_or_else(|| gone(table.relid))?;
-        check_readable(&open, owner)?;
-        check_not_rewritten(table)?;
-        let described = tuple::describe_open(&open, &table.route)?;
-        Ok(HeapReader { described, table: open, snapshot, sync_lsn, transaction })
+        let mut read = Vec::with_capacity(locked.len());
+        for table in tables.iter().filter(|table| locked.contains(&table.relid)) {
+            let open = match (rel::open_table(table.relid), way) {
+                (Some(open), _) => open,
+                (None, CopyWay::AtOnce) => continue,
+                (None, CopyWay::Waiting(_)) => return Err(gone(table.relid)),
+            };
+            check_readable(&open, owner)?;
+            let described = tuple::describe_open(&open, &table.route)?;
+            read.push(HeapTable { described, open, relid: table.relid });
+        }
+        check_not_rewritten(&read)?;
+        Ok(HeapReader { tables: read, snapshot, sync_lsn, transaction })
     }
 }
 
 impl TableReader for HeapReader {
+    fn tables(&self) -> Vec<u32> {
+        self.tables.iter().map(|table| table.relid).collect()
+    }
+
     fn snapshot(&self) -> &str {
         &self.snapshot
     }
@@ -40,22 +65,22 @@ impl TableReader for HeapReader {
         self.sync_lsn
     }
 
-    fn relation(&self) -> &Relation {
-        &self.described.relation
+    fn relation(&self, place: usize) -> &Relation {
+        &self.tables[place].described.relation
     }
 
-    fn fits_binary(&self, there: &dyn Fn(&str) -> Option<(u32, bool)>) -> bool {
-        self.described.copies_binary(there)
+    fn fits_binary(&self, place: usize, there: &dyn Fn(&str) -> Option<(u32, bool)>) -> bool {
+        self.tables[place].described.copies_binary(there)
     }
 
-    fn read(&mut self, is_binary: bool, send: &mut dyn FnMut(&[u8], u64) -> Result<()>) -> Result<u64> {
-        scan::copy_table(&self.table, &mut self.described, is_binary, send)
+    fn read(&mut self, place: usize, is_binary: bool, send: &mut dyn FnMut(&[u8], u64) -> Result<()>) -> Result<u64> {
+        let HeapTable { described, open, .. } = &mut self.tables[place];
+        scan::copy_table(open, described, is_binary, send)
     }
 
     fn end(self: Box<Self>) {
-        let HeapReader { described, table, transaction, .. } = *self;
-        drop(described);
-        drop(table);
+        let HeapReader { tables, transaction, .. } = *self;
+        drop(tables);
         transaction.end();
     }
 }
@@ -97,20 +122,20 @@ fn check_readable(table: &OpenTable, owner: u32) -> Result<()> {
     })
 }
 
-/// The lock came before the snapshot, so this cannot happen. If it did, the rows would be lost without a word.
-fn check_not_rewritten(table: &TaskTable) -> Result<()> {
-    let row = spi::query_opt(
-        "SELECT c.relfilenode OPERATOR(pg_catalog.=) pg_catalog.pg_relation_filenode(c.oid) \
-         FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) $1::pg_catalog.oid",
-        &[Some(&table.relid.to_string())],
+/// The locks came before the snapshot, so this cannot happen. If it did, rows would be lost without a word.
+fn check_not_rewritten(tables: &[HeapTable]) -> Result<()> {
+    let rows = spi::query_fixed(
+        "SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.oid[]) \
+         AND c.relfilenode OPERATOR(pg_catalog.=) pg_catalog.pg_relation_filenode(c.oid)",
+        &[Some(&oid_array(tables.iter().map(|table| table.relid)))],
     )?;
-    if row.is_some_and(|row| row.bool(0).unwrap_or(false)) {
-        return Ok(());
-    }
+    let kept: HashSet<u32> = rows.iter().map(|row| row.parse(0)).collect::<Result<_>>()?;
+    let Some(table) = tables.iter().find(|table| !kept.contains(&table.relid)) else { return Ok(()) };
     const SERIALIZATION_FAILURE: &str = "40001";
+    let shown = table.open.shown();
     Err(Error::new(
         SERIALIZATION_FAILURE,
-        format!("table {} was made or rewritten after the snapshot of its copy was taken", table.shown()),
+        format!("table {shown} was made or rewritten after the snapshot of its copy was taken"),
     )
     .hint("The task tries again by itself."))
 }

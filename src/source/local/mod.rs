@@ -4,7 +4,7 @@ mod copy;
 mod slot;
 mod stream;
 
-use super::{Asker, ChangeStream, SlotState, Source, SourceIdentity, TableReader};
+use super::{Asker, ChangeStream, CopyWay, SlotState, Source, SourceIdentity, TableReader};
 use crate::catalog::tables::TaskTable;
 use crate::decode::{ChangeSink, context};
 use crate::error::{Error, Result};
@@ -80,8 +80,8 @@ impl Source for Local {
         slot::wait_for_older(show)
     }
 
-    fn copy(&mut self, table: &TaskTable, exported: Option<&str>) -> Result<Box<dyn TableReader>> {
-        Ok(Box::new(HeapReader::begin(table, self.owner, exported)?))
+    fn copy(&mut self, tables: &[&TaskTable], way: CopyWay<'_>) -> Result<Box<dyn TableReader>> {
+        Ok(Box::new(HeapReader::begin(tables, self.owner, way)?))
     }
 
     fn export_snapshot(&mut self, tables: &[u32]) -> Result<String> {

@@ -14,7 +14,7 @@ mod code;
 mod columns;
 mod copy;
 mod detached;
-mod equal;
+pub mod equal;
 mod failures;
 mod harness;
 mod indexes;

@@ -1,20 +1,22 @@
 //! `pg_courier tablesync worker: <task> <n>`: copies tables, the largest first, until none is left.
 //!
-//! Each table is one transaction on the destination. Its first statement inserts the table's row into
+//! Each table is one transaction on the destination, or many small ones together are. Its first statement inserts the table's row into
 //! `courier_applied.table_progress`, with the snapshot of the copy; a worker that died may still have a transaction there, and
 //! the insert waits for it. If that one committed after all, its row says under which snapshot, and the table is done.
+
+mod together;
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::apply::ddl;
-use crate::apply::ddl::define::{Definition, OneTable};
+use crate::apply::ddl::define::{Defined, Definition, TablesAt};
 use crate::catalog::Task;
 use crate::catalog::coverage;
 use crate::catalog::schema::{self, Extent};
 use crate::catalog::tables::{self, TaskTable};
 use crate::destination::Endpoint;
-use crate::destination::full_copy::{CopiedTable, CopyFormat, Others, TableCopy};
+use crate::destination::full_copy::{CopiedTable, CopyFormat, Others, TableCopies};
 use crate::destination::table::{self, Table};
 use crate::destination::{self, Destination, Purpose};
 use crate::error::{Error, Origin, Remedy, Result, sqlstate};
@@ -28,7 +30,7 @@ use crate::pg::{bgworker, latch, rel, report, spi, xact};
 use crate::schema::image::Image;
 use crate::schema::model::Standing;
 use crate::select::coverage::Patterns;
-use crate::source::{self, TableReader};
+use crate::source::{self, CopyWay, TableReader};
 use crate::task::processes::{Argument, WorkerMode};
 use crate::task::status::{TaskStatus, WorkerStatus};
 use crate::transform::Route;
@@ -70,13 +72,21 @@ fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatu
     let mut destination = endpoint.open(Purpose::Copy)?;
     destination.check_helper_schema()?;
     let mut unsettled = Unsettled::default();
-    while let Some(mut table) = xact::in_transaction(|| tables::claim_next(task.id))? {
-        mine.rows.store(0, Relaxed);
-        mine.bytes.store(0, Relaxed);
-        let started = xact::now();
-        mine.started_at.store(started, Relaxed);
-        mine.table.store(table.relid, Relaxed);
-        bgworker::report_activity(&format!("copying {}", table.shown()));
+    let mut alone = Vec::new();
+    loop {
+        if alone.is_empty() && together::is_possible(status) {
+            let claimed = xact::in_transaction(|| tables::claim_small(task.id, together::SMALL))?;
+            alone = together::copy(&task, claimed, &endpoint, &mut destination, mine, &mut unsettled)?;
+            if unsettled.is_due() || !alone.is_empty() {
+                unsettled.settle(&task, &mut destination, status)?;
+            }
+        }
+        let next = match alone.pop() {
+            None => xact::in_transaction(|| tables::claim_next(task.id))?,
+            some => some,
+        };
+        let Some(mut table) = next else { break };
+        let started = show(mine, &table);
         let size = Size::of(&table);
         if size == Size::Large {
             unsettled.settle(&task, &mut destination, status)?;
@@ -95,6 +105,17 @@ fn run(argument: &Argument, status: &Rc<Segment<TaskStatus>>, mine: &WorkerStatu
         }
     }
     unsettled.settle(&task, &mut destination, status)
+}
+
+/// Says that it is copied from now on.
+fn show(mine: &WorkerStatus, table: &TaskTable) -> i64 {
+    mine.rows.store(0, Relaxed);
+    mine.bytes.store(0, Relaxed);
+    let started = xact::now();
+    mine.started_at.store(started, Relaxed);
+    mine.table.store(table.relid, Relaxed);
+    bgworker::report_activity(&format!("copying {}", table.shown()));
+    started
 }
 
 /// How much there is to copy.
@@ -213,23 +234,43 @@ fn hold_snapshot(task: i32, status: &TaskStatus) -> Result<()> {
     }
 }
 
-/// The table as it is for the transaction that is open here, which has its lock, and what the destination has of it.
-fn definition(task: &Task, table: &TaskTable, destination: &mut Destination) -> Result<Option<(Definition, Image)>> {
+/// Tables as they are for the transaction that is open here, which has their locks, and what the destination has of them.
+fn definition(task: &Task, relids: &[u32], destination: &mut Destination) -> Result<(Definition, Image)> {
     let patterns = Patterns::parse(&task.include, &task.exclude, Vec::new())?;
-    // Table after table the same questions, with few objects each.
-    let (moment, is_named, tables) = spi::with_kept_plans(|| {
-        let moment = schema::moment(&Extent::tables(&[table.relid]))?;
+    // Again and again the same questions, with few objects each.
+    let (moment, named, tables) = spi::with_kept_plans(|| {
+        let moment = schema::moment(&Extent::tables(relids))?;
         let tables = tables::of_task_among(task.id, moment.captured.relations())?;
-        Ok((moment, coverage::is_named(&patterns, table.relid)?, tables))
+        Ok((moment, coverage::named(&patterns, relids)?, tables))
     })?;
-    let at = OneTable { oid: table.relid, captured: &moment.captured, snapshot: &moment.snapshot, is_named };
+    let at = TablesAt { named: &named, captured: &moment.captured, snapshot: &moment.snapshot };
     let definition = ddl::define::definition(destination, &task.trust(), &tables, &at)?;
-    Ok(definition.map(|definition| (definition, moment.captured.image)))
+    Ok((definition, moment.captured.image))
+}
+
+/// That of one table; none when it is gone, or out of the task's reach.
+fn definition_of_one(
+    task: &Task,
+    table: &TaskTable,
+    destination: &mut Destination,
+) -> Result<Option<(Definition, Image)>> {
+    let (definition, image) = definition(task, &[table.relid], destination)?;
+    if definition.tables.is_empty() {
+        // Else it would wait for its copy for ever.
+        destination.set_standing(&task.uuid, table.relid, Standing::Passing)?;
+        return Ok(None);
+    }
+    Ok(Some((definition, image)))
+}
+
+/// Do its rows go where the definition says?
+fn is_routed(table: &TaskTable, defined: &Defined) -> bool {
+    defined.name == table.route.target && defined.fed == table.route.fed
 }
 
 /// The table is called so there; was it to be?
-fn adopt(task: &Task, table: &mut TaskTable, definition: &Definition) -> Result<()> {
-    let Definition { name, fed, .. } = definition;
+fn adopt(task: &Task, table: &mut TaskTable, defined: &Defined) -> Result<()> {
+    let Defined { name, fed, .. } = defined;
     if *name != table.route.target {
         xact::in_transaction(|| tables::set_name(task.id, table.relid, name))?;
         table.name = name.qualified();
@@ -252,26 +293,25 @@ fn copy(
     failpoint::hit("tablesync_before_copy")?;
     let mut made = None;
     loop {
-        let mut reader = match source::of(task).copy(table, exported.as_deref()) {
+        let mut reader = match source::of(task).copy(&[table], CopyWay::Waiting(exported.as_deref())) {
             Err(error) if task.has_model() => {
                 xact::abort();
                 return if is_passing(task, table, destination, &error)? { Ok(None) } else { Err(error) };
             }
             reader => reader?,
         };
-        let defined = if task.has_model() { definition(task, table, destination)? } else { None };
+        let defined = if task.has_model() { definition_of_one(task, table, destination)? } else { None };
         if task.has_model() && defined.is_none() {
             reader.end();
             return Ok(None);
         }
         if let Some((definition, image)) = defined.as_ref() {
-            let is_routed = definition.name == table.route.target && definition.fed == table.route.fed;
             let is_there = made.as_ref() == Some(image) || definition.is_there(destination, &task.uuid)?;
-            if !(is_routed && is_there) {
+            if !(is_there && definition.tables.iter().all(|defined| is_routed(table, defined))) {
                 // That may take long, and sessions here must not wait for it.
                 reader.end();
                 definition.make(destination, &task.uuid)?;
-                adopt(task, table, definition)?;
+                definition.tables.iter().try_for_each(|defined| adopt(task, table, defined))?;
                 made = defined.map(|(_, image)| image);
                 continue;
             }
@@ -295,7 +335,7 @@ fn is_passing(task: &Task, table: &TaskTable, destination: &mut Destination, err
     xact::in_transaction(|| {
         // Whoever waits for a lock in the middle of reading reads one half before it and the other behind it.
         let _held = rel::open_table(table.relid);
-        definition(task, table, destination).map(|definition| definition.is_none())
+        definition_of_one(task, table, destination).map(|definition| definition.is_none())
     })
 }
 
@@ -308,57 +348,76 @@ fn copy_rows(
     size: Size,
 ) -> Result<tables::Copied> {
     let (snapshot, sync_lsn) = (reader.snapshot().to_owned(), reader.sync_lsn());
-    let name = reader.relation().target();
+    let name = reader.relation(0).target();
     let leases = task.leases()?;
-    let copy = TableCopy {
+    let copy = TableCopies {
         task_id: &task.uuid,
-        relid: table.relid,
-        name: &name,
+        tables: &[(table.relid, name.as_str())],
         snapshot: &snapshot,
         sync_lsn,
         leases: leases.each_ref().map(String::as_str),
     };
-    if !destination.begin_copy(&copy, size == Size::Large)? {
+    if destination.begin_copies(&copy, size == Size::Large)? == 0 {
         let copied = already_copied(task, table.relid, destination)?;
         destination.leave_copy()?;
         return Ok(copied);
     }
     // Nobody changes its columns from here on; and the rows of whoever comes between a look whether it is empty and the
     // TRUNCATE would go.
-    destination.lock_for_copy(&name, if task.schema_sync { Others::Wait } else { Others::MayWrite })?;
+    destination.lock_for_copy(&name, others(task))?;
     let there = destination.table(&name)?;
-    prepare_destination_table(task, &there, destination)?;
+    if !destination.are_empty([&there])? {
+        return Err(not_empty(task, &there));
+    }
     // A table that this task created can be truncated in the transaction of the copy, so that its rows go in frozen (but for a partitioned
     // one). That gives it new files, which the destination waits for: not worth it where there are few rows.
     let may_freeze = task.schema_sync && there.kind == table::Kind::Plain && size == Size::Large;
     let freeze = may_freeze && destination.renew(&there)?;
-    let is_binary = reader.fits_binary(&|column| there.base_type(column));
-    destination.start_copy(reader.relation(), CopyFormat { is_binary, freeze })?;
-    let rows = reader.read(is_binary, &mut |bytes, rows| {
+    let rows = send_rows(reader, 0, &there, freeze, destination, mine)?;
+    destination.commit_copies(&copy, &[rows])?;
+    Ok(tables::Copied { snapshot, sync_lsn, rows, bytes: mine.bytes.load(Relaxed) })
+}
+
+/// Who may write into tables that are copied.
+fn others(task: &Task) -> Others {
+    if task.schema_sync { Others::Wait } else { Others::MayWrite }
+}
+
+/// The rows of one of the reader's tables, within the transaction of the copy.
+fn send_rows(
+    reader: &mut dyn TableReader,
+    place: usize,
+    there: &Table,
+    freeze: bool,
+    destination: &mut Destination,
+    mine: &WorkerStatus,
+) -> Result<u64> {
+    let is_binary = reader.fits_binary(place, &|column| there.base_type(column));
+    destination.start_copy(reader.relation(place), CopyFormat { is_binary, freeze })?;
+    let rows = reader.read(place, is_binary, &mut |bytes, rows| {
         destination.copy_data(bytes)?;
         mine.rows.fetch_add(rows, Relaxed);
         mine.bytes.fetch_add(bytes.len() as u64, Relaxed);
         mine.moved_at.store(xact::now(), Relaxed);
         failpoint::hit("tablesync_mid_copy")
     })?;
-    let taken = destination.copy_end().map_err(|error| explain_unknown_name(error, reader.relation()))?;
+    let taken = destination.copy_end().map_err(|error| explain_unknown_name(error, reader.relation(place)))?;
     if taken != rows {
         return Err(Error::new(
             "XX001",
             format!(
                 "the destination took {} of {}, the source sent {rows}",
                 counted(taken, "row"),
-                reader.relation().shown_there()
+                reader.relation(place).shown_there()
             ),
         )
         .origin(Origin::Destination)
         .hint("A trigger or rule on the destination table takes rows away; disable it."));
     }
     if destination.replica_role {
-        check_deferrable_constraints(&there, destination)?;
+        check_deferrable_constraints(there, destination)?;
     }
-    destination.commit_copy(&copy, rows)?;
-    Ok(tables::Copied { snapshot, sync_lsn, rows, bytes: mine.bytes.load(Relaxed) })
+    Ok(rows)
 }
 
 /// A dead worker's copy committed after all.
@@ -368,20 +427,16 @@ fn already_copied(task: &Task, relid: u32, destination: &mut Destination) -> Res
     Ok(tables::Copied { snapshot, sync_lsn, rows, bytes: 0 })
 }
 
-/// The table must be empty.
-fn prepare_destination_table(task: &Task, there: &Table, destination: &mut Destination) -> Result<()> {
-    if !destination.is_empty(there)? {
-        let name = TableName::shown_as(&there.name);
-        return Err(Error::new("55000", format!("table {name} on the destination is not empty"))
-            .origin(Origin::Destination)
-            .detail("The copy would mix with rows that are there.")
-            .hint(format!(
-                "If they are not needed: TRUNCATE {name}; there, then SELECT courier.resume('{}'). To keep them and \
-                 follow changes only, create the task with full_copy => false.",
-                task.name
-            )));
-    }
-    Ok(())
+fn not_empty(task: &Task, there: &Table) -> Error {
+    let name = TableName::shown_as(&there.name);
+    Error::new("55000", format!("table {name} on the destination is not empty"))
+        .origin(Origin::Destination)
+        .detail("The copy would mix with rows that are there.")
+        .hint(format!(
+            "If they are not needed: TRUNCATE {name}; there, then SELECT courier.resume('{}'). To keep them and \
+             follow changes only, create the task with full_copy => false.",
+            task.name
+        ))
 }
 
 /// The server checks a deferrable constraint by a trigger, which does not fire for replicated rows.
