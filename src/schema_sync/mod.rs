@@ -131,8 +131,10 @@ pub fn create_post_data(
     there: IfThere,
     mut note: impl FnMut(Note<'_>) -> Result<()>,
 ) -> Result<()> {
-    let items: Vec<&Item> =
-        items.iter().filter(|i| i.kind.section() == Section::PostData && When::of(i) == when).collect();
+    let late = late_partitions(items);
+    let mut items: Vec<&Item> = items.iter().filter(|i| i.kind.section() == Section::PostData).chain(&late).collect();
+    items.retain(|item| When::of(item) == when);
+    items.sort_by_key(|item| item.kind.phase());
     for phase in items.chunk_by(|a, b| a.kind.phase() == b.kind.phase()) {
         let (side_by_side, in_order): (Vec<&Item>, Vec<&Item>) = phase.iter().partition(|item| item.indexed.is_some());
         let absent_ones = absent(crew.first, &side_by_side, there)?;
@@ -152,6 +154,12 @@ pub fn create_post_data(
         }
     }
     Ok(())
+}
+
+/// A table may have become a partition between its creation there and its copy: it comes under its parent when both have their keys.
+fn late_partitions(items: &[Item]) -> Vec<Item> {
+    let partitions = items.iter().filter(|item| item.kind == Kind::Partition);
+    partitions.map(|item| Item { kind: Kind::PartitionOfOld, ..item.clone() }).collect()
 }
 
 /// Those that are not there.

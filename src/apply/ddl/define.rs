@@ -66,7 +66,11 @@ pub fn definition(
     let objects: Vec<Object> = described.keys().copied().collect();
     let parents = copied.iter().flat_map(|table| &table.parents).map(|parent| (Class::Relation, parent.oid));
     let wanted: Vec<Object> = objects.iter().copied().chain(parents).collect();
-    let known: BTreeMap<Object, Known> = destination.model_of(task_id, &wanted)?.into_iter().collect();
+    let mut known: BTreeMap<Object, Known> = destination.model_of(task_id, &wanted)?.into_iter().collect();
+    let former: Vec<Object> = former_parents(&known).collect();
+    if !former.is_empty() {
+        known.extend(destination.model_of(task_id, &former)?);
+    }
     for (object, kept) in &mut described {
         kept.keep_owners(known.get(object).map(|known| &known.kept));
     }
@@ -118,6 +122,12 @@ impl Definition {
     fn store(&self, destination: &mut Destination, task_id: &str) -> Result<()> {
         destination.store_model(task_id, self.stored.iter().map(|(object, known)| (object, known)))
     }
+}
+
+/// Parents that tables have there, and may have no more.
+fn former_parents(known: &BTreeMap<Object, Known>) -> impl Iterator<Item = Object> {
+    let parents = known.values().flat_map(|known| &known.kept.image.tables).flat_map(|table| &table.parents);
+    parents.map(|parent| (Class::Relation, parent.oid)).filter(|parent| !known.contains_key(parent))
 }
 
 /// The rest follows the rows, from the model.

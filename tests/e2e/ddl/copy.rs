@@ -142,3 +142,37 @@ fn tables_of_one_type_are_copied_side_by_side() {
     pair.wait_for_state(DATABASE, TASK, "synchronizing");
     assert_equal(&pair);
 }
+
+/// A partition and a child leave their parents before their turn, and another one joins: the definition at the copy says so, and no
+/// command does any more. Then the same with a table that comes to a task that runs.
+#[test]
+fn a_partition_leaves_before_its_copy() {
+    let pair = Pair::start();
+    pair.source.run(
+        DATABASE,
+        "CREATE TABLE r (id int, k int) PARTITION BY LIST (k); CREATE TABLE r1 PARTITION OF r FOR VALUES IN (1); \
+         CREATE TABLE r2 PARTITION OF r FOR VALUES IN (2); CREATE TABLE r3 (id int, k int); INSERT INTO r3 VALUES (3, 3); \
+         INSERT INTO r SELECT g, 1 + g % 2 FROM generate_series(1, 20) g; CREATE INDEX ON r (k); \
+         CREATE TABLE p (id int); CREATE TABLE q (v int) INHERITS (p); INSERT INTO q VALUES (1, 1); \
+         CREATE SCHEMA x; CREATE TABLE x.r4 (id int, k int); INSERT INTO x.r4 VALUES (4, 4)",
+    );
+    pair.source.arm("tablesync_before_copy:wait");
+    let options = TaskOptions { ddl: Some("replicate"), ..TaskOptions::default() };
+    pair.start_task_with(DATABASE, TASK, &["public.*"], &options);
+    pair.source.wait_at("tablesync_before_copy");
+    pair.source.run(
+        DATABASE,
+        "ALTER TABLE r DETACH PARTITION r2; ALTER TABLE q NO INHERIT p; ALTER TABLE r ATTACH PARTITION r3 FOR VALUES IN (3)",
+    );
+    pair.source.disarm();
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    assert_equal(&pair);
+    pair.source.arm("tablesync_before_copy:wait");
+    pair.source.run(DATABASE, "ALTER TABLE x.r4 SET SCHEMA public");
+    pair.source.wait_at("tablesync_before_copy");
+    pair.source.run(DATABASE, "ALTER TABLE r ATTACH PARTITION r4 FOR VALUES IN (4)");
+    pair.source.disarm();
+    pair.source.run(DATABASE, "INSERT INTO r VALUES (40, 4)");
+    pair.wait_for_state(DATABASE, TASK, "synchronizing");
+    assert_equal(&pair);
+}
