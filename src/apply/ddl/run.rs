@@ -94,6 +94,12 @@ struct Refused {
     error: Error,
 }
 
+impl Refused {
+    fn about(item: &Item, error: Error) -> Refused {
+        Refused { statement: item.statement.clone(), about: format!("{} {}", item.kind, item.object), error }
+    }
+}
+
 /// One pass over the statements of a command.
 struct Attempt<'a> {
     destination: &'a mut Destination,
@@ -113,7 +119,11 @@ fn attempt(
     divided.leftovers.iter().try_for_each(|leftover| attempt.remove(leftover))?;
     divided.way.iter().try_for_each(|item| attempt.item(item))?;
     emptyings.iter().try_for_each(|of| attempt.empty(of))?;
-    items.iter().try_for_each(|item| attempt.item(item))?;
+    // No function brings another one along, and no view does, so many are asked for at once.
+    let is_alone = |kind: Kind| matches!(kind, Kind::Routine | Kind::LateRoutine | Kind::View);
+    for some in items.chunk_by(|a, b| a.kind == b.kind && is_alone(a.kind)) {
+        attempt.items(some)?;
+    }
     attempt.end()
 }
 
@@ -142,13 +152,23 @@ impl<'a> Attempt<'a> {
     }
 
     fn item(&mut self, item: &'a Item) -> std::result::Result<(), Refused> {
-        let refused = |error| Refused {
-            statement: item.statement.clone(),
-            about: format!("{} {}", item.kind, item.object),
-            error,
-        };
-        let is_there = self.destination.ask_whether(std::iter::once(&item.present_sql)).map_err(refused)?;
-        if is_there.first() == Some(&true) {
+        self.items(std::slice::from_ref(item))
+    }
+
+    fn items(&mut self, items: &'a [Item]) -> std::result::Result<(), Refused> {
+        const AT_ONCE: usize = 100;
+        for some in items.chunks(AT_ONCE) {
+            let Some(first) = some.first() else { break };
+            let there = self.destination.ask_whether(some.iter().map(|item| &item.present_sql));
+            let there = there.map_err(|error| Refused::about(first, error))?;
+            some.iter().zip(there).try_for_each(|(item, is_there)| self.make(item, is_there))?;
+        }
+        Ok(())
+    }
+
+    fn make(&mut self, item: &'a Item, is_there: bool) -> std::result::Result<(), Refused> {
+        let refused = |error| Refused::about(item, error);
+        if is_there {
             return is_the_same(self.destination, item).map_err(refused);
         }
         // Nothing else is undone by itself.
