@@ -393,7 +393,7 @@ CREATE FUNCTION courier.verify(
     LANGUAGE c VOLATILE
     AS 'MODULE_PATHNAME', 'verify_tables_wrapper';
 COMMENT ON FUNCTION courier.verify(text) IS
-'Compares each table on both sides: rows, a hash over all rows, and up to ten keys that differ. A table that cannot be read on one side has the error in its row, and identical is null. Reads the tables in full. While a table changes, a difference may only mean that the destination is behind. A table that the patterns name and the task does not follow, and one that was renamed or dropped on the source, is not identical.';
+'Compares each table on both sides: rows, a hash over all rows, and up to ten keys that differ. A table that cannot be read on one side has the error in its row, and identical is null. Reads the tables in full. While a table changes, a difference may only mean that the destination is behind. A table that the patterns name and the task does not follow, and one that was renamed or dropped on the source, is not identical. Where the source has large objects, the last row (pg_catalog.pg_largeobject) is about all of them, with oids as keys; identical is null, and error says why, as long as the destination has none.';
 
 CREATE FUNCTION courier.adopt(task text) RETURNS void
     LANGUAGE c VOLATILE

@@ -95,8 +95,61 @@ type Sides = BTreeMap<u32, Side>;
 
 /// All that are not the same.
 pub fn differences(task: &Task) -> Result<Vec<LargeObjectLine>> {
-    let (mut source, mut destination) = (source::of(task), reach(task, true)?);
     let mut lines = Vec::new();
+    look_through(task, |oid, here, there| lines.extend(line(oid, here, there)))?;
+    Ok(lines)
+}
+
+/// What both sides have in all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LargeObjectTotals {
+    pub here: LargeObjectTotal,
+    pub there: LargeObjectTotal,
+    /// Those that hold something else, or are on one side only; some of them.
+    pub differing: Vec<u32>,
+    /// Somebody else's here or there: nobody knows what they hold.
+    pub unreadable: u64,
+}
+
+/// One side's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LargeObjectTotal {
+    pub count: u64,
+    /// Of the oids and what they hold.
+    pub sum: u64,
+}
+
+impl LargeObjectTotal {
+    fn add(&mut self, oid: u32, side: &Side) {
+        let hash = side.hash.as_deref().and_then(|hash| u64::from_str_radix(hash.get(..16)?, 16).ok());
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(hash.unwrap_or_default().wrapping_add(1).wrapping_mul(u64::from(oid) | 1));
+    }
+}
+
+/// None where the source has none: those of the destination are nobody's business then.
+pub fn totals(task: &Task) -> Result<Option<LargeObjectTotals>> {
+    const SHOWN: usize = 10;
+    if next(source::of(task).as_mut(), 0)?.is_empty() {
+        return Ok(None);
+    }
+    let mut totals = LargeObjectTotals::default();
+    look_through(task, |oid, here, there| {
+        here.iter().for_each(|side| totals.here.add(oid, side));
+        there.iter().for_each(|side| totals.there.add(oid, side));
+        match line(oid, here, there).map(|line| line.state) {
+            Some(LargeObjectState::Unreadable) => totals.unreadable += 1,
+            Some(LargeObjectState::Privileges) | None => {}
+            Some(_) if totals.differing.len() < SHOWN => totals.differing.push(oid),
+            Some(_) => {}
+        }
+    })?;
+    Ok(Some(totals))
+}
+
+/// Each that is on one side or on both.
+fn look_through(task: &Task, mut each: impl FnMut(u32, Option<&Side>, Option<&Side>)) -> Result<()> {
+    let (mut source, mut destination) = (source::of(task), reach(task, true)?);
     let mut last = 0;
     loop {
         let here = next(source.as_mut(), last)?;
@@ -108,11 +161,11 @@ pub fn differences(task: &Task) -> Result<Vec<LargeObjectLine>> {
         let oids: BTreeSet<u32> = here.iter().chain(&there).filter(is_now).copied().collect();
         if !oids.is_empty() {
             let (here, there) = (ask_here(source.as_mut(), &oids)?, ask_there(&mut destination, &oids)?);
-            lines.extend(oids.iter().filter_map(|oid| line(*oid, here.get(oid), there.get(oid))));
+            oids.iter().for_each(|oid| each(*oid, here.get(oid), there.get(oid)));
         }
         match end {
             Some(end) => last = end,
-            None => return Ok(lines),
+            None => return Ok(()),
         }
     }
 }

@@ -45,7 +45,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    fn of(table: String) -> Verdict {
+    pub fn of(table: String) -> Verdict {
         Verdict { table, source: None, destination: None, keys: Vec::new(), is_renamed: false, error: None }
     }
 

@@ -27,6 +27,15 @@ fn lines(pair: &Pair) -> Vec<String> {
     pair.source.rows(DATABASE, &sql).into_iter().flatten().flatten().collect()
 }
 
+/// What verify() says about all of them, beside the tables.
+fn verified(pair: &Pair) -> String {
+    let sql = format!(
+        "SELECT concat_ws(' ', source_rows, destination_rows, identical::text, nullif(array_to_string(differing_keys, ' '), ''), '| ' || error) \
+         FROM courier.verify('{TASK}') WHERE table_name = 'pg_catalog.pg_largeobject'"
+    );
+    pair.source.value(DATABASE, &sql)
+}
+
 /// They are copied when somebody says so, under their oids; what is written later is found by the comparison, and sent by the next call. One
 /// that is gone stays there, with the statement.
 #[test]
@@ -44,11 +53,16 @@ fn they_are_copied_as_often_as_somebody_asks() {
         ["50001 missing 11", "50002 missing 0", "50003 missing 3200000", "50004 missing 21"],
         "nothing is there yet"
     );
+    assert_eq!(
+        verified(&pair),
+        "4 0 50001 50002 50003 50004 | The source has 4 large objects, the destination none. No stream carries them. CALL courier.copy_large_objects('shop_to_dr');"
+    );
     let answer = pair.source.refuses(DATABASE, "BEGIN; CALL courier.copy_large_objects('shop_to_dr'); COMMIT");
     assert_eq!(answer.sqlstate, "2D000", "{answer}");
     assert_eq!(lines(&pair).len(), 4, "nothing has been done");
     pair.source.run(DATABASE, "CALL courier.copy_large_objects('shop_to_dr')");
     assert_answers(&pair, CONTENT);
+    assert_eq!(verified(&pair), "4 4 true");
     let first = "SELECT message FROM courier.events WHERE kind = 'large objects'";
     assert_eq!(pair.source.value(DATABASE, first), "4 large objects copied to the destination");
     let owner = "50004 privileges 21 21 ALTER LARGE OBJECT 50004 OWNER TO writer;";
@@ -71,6 +85,7 @@ fn they_are_copied_as_often_as_somebody_asks() {
         let states = lines(&pair);
         assert_eq!(states[0], "49999 different 4 6", "{states:?}");
         assert!(states.last().is_some_and(|line| line.starts_with("50009 privileges")), "{states:?}");
+        assert_eq!(verified(&pair), "6 6 false 49999");
         pair.source.run(DATABASE, "SELECT lo_unlink(49999), lo_unlink(50009)");
         pair.destination.run(DATABASE, "SELECT lo_unlink(49999), lo_unlink(50009)");
     }
@@ -81,6 +96,7 @@ fn they_are_copied_as_often_as_somebody_asks() {
         "SELECT lo_put(50003, 1500000, 'changed in the middle'); SELECT lo_unlink(50001); SELECT lo_unlink(50004); \
          SELECT lo_from_bytea(50004, 'shorter'); GRANT SELECT ON LARGE OBJECT 50002 TO reader; SELECT lo_from_bytea(50005, '')",
     );
+    assert_eq!(verified(&pair), "4 4 false 50001 50003 50004 50005");
     pair.source.run(DATABASE, "CALL courier.copy_large_objects('shop_to_dr')");
     assert_eq!(pair.source.value(DATABASE, told), "3 large objects copied to the destination");
     let left: Vec<String> = lines(&pair).into_iter().filter(|line| !line.contains(" privileges ")).collect();
@@ -91,6 +107,10 @@ fn they_are_copied_as_often_as_somebody_asks() {
     assert_answers(&pair, CONTENT);
     // They are somebody else's now.
     assert!(lines(&pair).iter().all(|line| line.contains(" unreadable ")), "{:?}", lines(&pair));
+    if !is_superuser {
+        let all = "4 large objects can be read on one side only, or on none: SELECT * FROM courier.large_objects('shop_to_dr');";
+        assert_eq!(verified(&pair), format!("4 4 | {all}"));
+    }
     pair.destination.run(DATABASE, "ALTER ROLE courier SUPERUSER");
     assert_eq!(lines(&pair), Vec::<String>::new());
 }
