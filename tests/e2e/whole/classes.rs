@@ -4,7 +4,7 @@
 use pg_courier_tests::Pair;
 use pg_courier_tests::pair::DATABASE;
 
-use super::{assert_alike, assert_answers, create, fixes, of_this_major, start};
+use super::{assert_alike, assert_answers, create, fixes, of_this_major, pair_without_superuser, start};
 use crate::common::{TASK, assert_mentions, findings, omitted};
 
 /// Integers in reverse, with and across types, hashed by a function of one's own; a family whose name has what ends statements in it.
@@ -97,7 +97,7 @@ fn classes_come_where_a_superuser_makes_them() {
 /// nothing needs.
 #[test]
 fn whoever_is_a_superuser_is_told_what_to_run() {
-    let pair = Pair::start();
+    let pair = pair_without_superuser();
     pair.source.run(DATABASE, &of_this_major(CLASSES));
     pair.source.run(DATABASE, TABLES);
     create(&pair, &["public.*"]);

@@ -3,7 +3,7 @@
 use pg_courier_tests::pair::DATABASE;
 use pg_courier_tests::{Pair, TaskOptions};
 
-use super::{assert_alike, assert_answers, create, of_this_major, start};
+use super::{assert_alike, assert_answers, close_public, create, of_this_major, pair_without_superuser, start};
 use crate::common::{TASK, assert_mentions, findings, omitted};
 
 /// Everything that may need a function does: the database has to be usable when applications come.
@@ -52,6 +52,7 @@ fn functions_that_tables_need_are_there() {
 #[test]
 fn views_come_with_everything_on_them() {
     let pair = Pair::start();
+    close_public(&pair);
     pair.source.run(
         DATABASE,
         &of_this_major(
@@ -166,7 +167,7 @@ fn code_that_is_there_already() {
 /// A function that belongs to somebody there who is no superuser could be changed by him later, and run with our rights.
 #[test]
 fn a_function_of_a_stranger_there_is_not_taken() {
-    let pair = Pair::start();
+    let pair = pair_without_superuser();
     let same = "CREATE FUNCTION f(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + 1'";
     pair.source.run(DATABASE, &format!("{same}; CREATE TABLE t (id int PRIMARY KEY, a int CHECK (f(a) > 0))"));
     pair.destination.run(DATABASE, &format!("CREATE ROLE stranger; {same}; ALTER FUNCTION f(int) OWNER TO stranger"));

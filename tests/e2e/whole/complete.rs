@@ -3,7 +3,7 @@
 use pg_courier_tests::Pair;
 use pg_courier_tests::pair::DATABASE;
 
-use super::{assert_alike, assert_answers, create, of_this_major, start};
+use super::{assert_alike, assert_answers, create, of_this_major, pair_without_superuser, start};
 use crate::common::{TASK, assert_mentions, is_ok};
 
 const SHOP: &str = "
@@ -60,7 +60,7 @@ fn lines_in(pair: &Pair, arguments: &str, state: &str) -> Vec<String> {
 /// the task goes on with commands on what is not its user's any more.
 #[test]
 fn everything_gets_its_owner_when_somebody_says_so() {
-    let pair = Pair::start();
+    let pair = pair_without_superuser();
     pair.source.run(DATABASE, &of_this_major(SHOP));
     pair.destination.run(DATABASE, "ALTER ROLE courier CREATEROLE; CREATE SCHEMA side");
     create(&pair, &["s.*"]);

@@ -3,14 +3,14 @@
 use pg_courier_tests::Pair;
 use pg_courier_tests::pair::DATABASE;
 
-use super::{assert_answers, create, fixes, start};
+use super::{assert_answers, create, fixes, pair_without_superuser, start};
 use crate::common::{TASK, assert_mentions, findings, omitted};
 
 /// A function needs an extension in its text, which no catalog knows; an index needs one that requires another. Of those that nothing is
 /// known to need some cannot be had there: the task starts without them, and says so. A view needs one of these: then it does not start.
 #[test]
 fn extensions_come_with_their_schema() {
-    let pair = Pair::start();
+    let pair = pair_without_superuser();
     let install = pair.source.install;
     if !install.has_extension("hstore") || !pair.destination.install.has_extension("hstore") {
         println!("this server has no contrib modules: nothing to test");

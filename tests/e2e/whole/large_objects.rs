@@ -3,7 +3,7 @@
 use pg_courier_tests::pair::DATABASE;
 use pg_courier_tests::{Pair, TaskOptions};
 
-use super::{assert_answers, start};
+use super::{assert_answers, pair_without_superuser, start};
 use crate::common::TASK;
 
 const OBJECTS: &str = "
@@ -40,7 +40,7 @@ fn verified(pair: &Pair) -> String {
 /// that is gone stays there, with the statement.
 #[test]
 fn they_are_copied_as_often_as_somebody_asks() {
-    let pair = Pair::start();
+    let pair = pair_without_superuser();
     pair.source.run(DATABASE, OBJECTS);
     pair.destination.run(DATABASE, "CREATE ROLE reader; CREATE ROLE writer");
     let options = TaskOptions { ddl: Some("replicate"), ..TaskOptions::default() };
@@ -67,28 +67,19 @@ fn they_are_copied_as_often_as_somebody_asks() {
     assert_eq!(pair.source.value(DATABASE, first), "4 large objects copied to the destination");
     let owner = "50004 privileges 21 21 ALTER LARGE OBJECT 50004 OWNER TO writer;";
     let owners: Vec<String> = lines(&pair);
-    // Before 15 it takes a superuser to write rows as a replica, who may give anything to anybody.
-    let is_superuser =
-        pair.destination.value(DATABASE, "SELECT rolsuper FROM pg_roles WHERE rolname = 'courier'") == "t";
-    assert_eq!(
-        owners.len(),
-        if is_superuser { 0 } else { 4 },
-        "the task's user is no member of the owners: {owners:?}"
-    );
-    assert!(is_superuser || owners.iter().any(|line| line == owner), "{owners:?}");
+    assert_eq!(owners.len(), 4, "the task's user is no member of the owners: {owners:?}");
+    assert!(owners.iter().any(|line| line == owner), "{owners:?}");
     // One is somebody else's there: it is left, and the others go on.
-    if !is_superuser {
-        pair.source.run(DATABASE, "SELECT lo_from_bytea(49999, 'ours'), lo_from_bytea(50009, 'and another')");
-        let theirs = "SELECT lo_from_bytea(49999, 'theirs'); GRANT SELECT ON LARGE OBJECT 49999 TO PUBLIC";
-        pair.destination.run(DATABASE, theirs);
-        pair.source.run(DATABASE, "CALL courier.copy_large_objects('shop_to_dr')");
-        let states = lines(&pair);
-        assert_eq!(states[0], "49999 different 4 6", "{states:?}");
-        assert!(states.last().is_some_and(|line| line.starts_with("50009 privileges")), "{states:?}");
-        assert_eq!(verified(&pair), "6 6 false 49999");
-        pair.source.run(DATABASE, "SELECT lo_unlink(49999), lo_unlink(50009)");
-        pair.destination.run(DATABASE, "SELECT lo_unlink(49999), lo_unlink(50009)");
-    }
+    pair.source.run(DATABASE, "SELECT lo_from_bytea(49999, 'ours'), lo_from_bytea(50009, 'and another')");
+    let theirs = "SELECT lo_from_bytea(49999, 'theirs'); GRANT SELECT ON LARGE OBJECT 49999 TO PUBLIC";
+    pair.destination.run(DATABASE, theirs);
+    pair.source.run(DATABASE, "CALL courier.copy_large_objects('shop_to_dr')");
+    let states = lines(&pair);
+    assert_eq!(states[0], "49999 different 4 6", "{states:?}");
+    assert!(states.last().is_some_and(|line| line.starts_with("50009 privileges")), "{states:?}");
+    assert_eq!(verified(&pair), "6 6 false 49999");
+    pair.source.run(DATABASE, "SELECT lo_unlink(49999), lo_unlink(50009)");
+    pair.destination.run(DATABASE, "SELECT lo_unlink(49999), lo_unlink(50009)");
     let told = "SELECT message FROM courier.events WHERE kind = 'large objects' ORDER BY at DESC LIMIT 1";
 
     pair.source.run(
@@ -107,10 +98,9 @@ fn they_are_copied_as_often_as_somebody_asks() {
     assert_answers(&pair, CONTENT);
     // They are somebody else's now.
     assert!(lines(&pair).iter().all(|line| line.contains(" unreadable ")), "{:?}", lines(&pair));
-    if !is_superuser {
-        let all = "4 large objects can be read on one side only, or on none: SELECT * FROM courier.large_objects('shop_to_dr');";
-        assert_eq!(verified(&pair), format!("4 4 | {all}"));
-    }
+    let all =
+        "4 large objects can be read on one side only, or on none: SELECT * FROM courier.large_objects('shop_to_dr');";
+    assert_eq!(verified(&pair), format!("4 4 | {all}"));
     pair.destination.run(DATABASE, "ALTER ROLE courier SUPERUSER");
     assert_eq!(lines(&pair), Vec::<String>::new());
 }

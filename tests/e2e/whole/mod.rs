@@ -22,6 +22,19 @@ fn create(pair: &Pair, include: &[&str]) {
     pair.create_task(DATABASE, TASK, include, &TaskOptions { ddl: Some("replicate"), ..TaskOptions::default() });
 }
 
+/// A destination whose role is no superuser on any major. Before 15 it may not apply as a replica then: no table may have keys or triggers
+/// that need it.
+fn pair_without_superuser() -> Pair {
+    Pair::builder().applies_as_replica(Install::destination().major() >= 15).start()
+}
+
+/// As it is from 15 on: where everybody may create, nothing that code of users names is looked for.
+fn close_public(pair: &Pair) {
+    for server in [&pair.source, &pair.destination] {
+        server.run(DATABASE, "REVOKE CREATE ON SCHEMA public FROM PUBLIC");
+    }
+}
+
 /// Starts the task, and waits until both sides are one state.
 fn start(pair: &Pair) {
     pair.call(DATABASE, "start", TASK);

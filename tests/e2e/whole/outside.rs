@@ -5,7 +5,7 @@ use pg_courier_tests::Pair;
 use pg_courier_tests::pair::{DATABASE, PASSWORD, ROLE};
 use pg_courier_tests::sql::{literal, rows};
 
-use super::{assert_alike, assert_answers, create, start};
+use super::{assert_alike, assert_answers, create, pair_without_superuser, start};
 use crate::common::{TASK, assert_mentions, findings, omitted};
 
 const SECRET: &str = "geheim";
@@ -56,7 +56,7 @@ fn lines(pair: &Pair, arguments: &str) -> String {
 /// tables that have them as partitions travel.
 #[test]
 fn what_leads_out_comes_without_secrets() {
-    let pair = Pair::start();
+    let pair = pair_without_superuser();
     pair.source.run(DATABASE, OUTSIDE);
     pair.destination.run("postgres", "CREATE ROLE boss; CREATE ROLE reader; GRANT boss TO courier");
     create(&pair, &["s.*"]);

@@ -3,7 +3,7 @@
 use pg_courier_tests::pair::DATABASE;
 use pg_courier_tests::{Pair, TaskOptions};
 
-use super::{assert_alike, assert_answers, create, start};
+use super::{assert_alike, assert_answers, close_public, create, start};
 use crate::common::{TASK, assert_mentions, findings, is_ok};
 
 /// Whatever calls a function when a row is written or a part of a table is built.
@@ -34,8 +34,7 @@ fn assert_verified(pair: &Pair, tables: &str) {
 fn functions_find_what_they_name() {
     let pair = Pair::start();
     pair.source.run(DATABASE, TABLES);
-    // As it is from 15 on.
-    pair.destination.run(DATABASE, "REVOKE CREATE ON SCHEMA public FROM PUBLIC");
+    close_public(&pair);
     let (first, second) = match builds_indexes(&pair) {
         true => ("CREATE INDEX t_k ON app.t (app.twice(k))", "CREATE INDEX t_id ON app.t (app.twice(id))"),
         false => ("SELECT", "SELECT"),
@@ -69,12 +68,13 @@ fn tables_that_are_there_are_looked_into() {
     if !builds_indexes(&pair) {
         return;
     }
+    close_public(&pair);
     let index = "CREATE INDEX t_k ON app.t (app.twice(k))";
     pair.source.run(DATABASE, &format!("{TABLES}; {index}"));
     pair.destination.run(
         DATABASE,
         &format!(
-            "REVOKE CREATE ON SCHEMA public FROM PUBLIC; {TABLES}; {index}; TRUNCATE t, rule; \
+            "{TABLES}; {index}; TRUNCATE t, rule; \
              GRANT ALL ON SCHEMA app TO courier; GRANT ALL ON t, rule TO courier"
         ),
     );
@@ -92,6 +92,7 @@ fn tables_that_are_there_are_looked_into() {
 #[test]
 fn a_schema_in_which_others_may_create() {
     let pair = Pair::start();
+    close_public(&pair);
     pair.source.run(
         DATABASE,
         "CREATE FUNCTION one() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
