@@ -42,9 +42,13 @@ impl Dump {
             let setting = statement.starts_with("SET ") || statement.starts_with("SELECT pg_catalog.set_config");
             // Kept by some minors for themselves; a pg_dump of another major does not know that.
             let internal = statement.contains(" SET (pg_attver=");
-            let common = majors::common(statement.trim_end_matches(';'));
-            if let Some(statement) = common.filter(|text| !text.is_empty() && !setting && !internal) {
-                *statements.entry(statement).or_default() += 1;
+            if setting || internal {
+                continue;
+            }
+            for statement in majors::common(statement.trim_end_matches(';')) {
+                if !statement.is_empty() {
+                    *statements.entry(statement).or_default() += 1;
+                }
             }
         }
         Dump(statements)

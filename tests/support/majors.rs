@@ -2,17 +2,39 @@
 
 use crate::install::Install;
 
-/// A statement of a dump in the common form, if there is one; as it is between servers of one major.
-pub fn common(statement: &str) -> Option<String> {
+/// A statement of a dump in the common form, which may be several or none; as it is between servers of one major.
+pub fn common(statement: &str) -> Vec<String> {
     between(Install::get().major(), Install::destination().major(), statement)
 }
 
-fn between(a: u32, b: u32, statement: &str) -> Option<String> {
+fn between(a: u32, b: u32, statement: &str) -> Vec<String> {
     // What others may do in a new database.
     const PUBLIC: [&str; 2] = ["GRANT ALL ON SCHEMA public TO PUBLIC", "REVOKE USAGE ON SCHEMA public FROM PUBLIC"];
     let differs_from = |major: u32| (a < major) != (b < major);
-    let of_the_server = differs_from(15) && PUBLIC.contains(&statement);
-    (!of_the_server).then(|| rewritten(statement, differs_from))
+    if differs_from(15) && PUBLIC.contains(&statement) {
+        return Vec::new();
+    }
+    let members = if differs_from(14) { members_of_family(statement) } else { None };
+    members.unwrap_or_else(|| vec![rewritten(statement, differs_from)])
+}
+
+/// From 14 on what an operator class can do without belongs to its family: here all members do.
+fn members_of_family(statement: &str) -> Option<Vec<String>> {
+    let (mut statements, family, members) = match statement.strip_prefix("CREATE OPERATOR CLASS ") {
+        Some(class) => {
+            let (head, members) = class.split_once(" AS\n    ")?;
+            let (of_type, family) = head.split_once(" FAMILY ")?;
+            let (_, method) = of_type.rsplit_once(" USING ")?;
+            (vec![format!("CREATE OPERATOR CLASS {head}")], format!("{family} USING {method}"), members)
+        }
+        None => {
+            let (family, members) = statement.strip_prefix("ALTER OPERATOR FAMILY ")?.split_once(" ADD\n    ")?;
+            (Vec::new(), family.to_owned(), members)
+        }
+    };
+    let each = members.split(" ,\n    ").map(|member| format!("ALTER OPERATOR FAMILY {family} ADD {member}"));
+    statements.extend(each);
+    Some(statements)
 }
 
 fn rewritten(statement: &str, differs_from: impl Fn(u32) -> bool) -> String {
@@ -25,7 +47,8 @@ fn rewritten(statement: &str, differs_from: impl Fn(u32) -> bool) -> String {
         let seven = "GRANT SELECT,INSERT,REFERENCES,DELETE,TRIGGER,TRUNCATE,UPDATE ON TABLE ";
         text = text.replacen("GRANT ALL ON TABLE ", seven, 1);
     }
-    if differs_from(16) && ["CREATE VIEW ", "CREATE MATERIALIZED VIEW "].iter().any(|start| text.starts_with(start)) {
+    const VIEWS: [&str; 3] = ["CREATE VIEW ", "CREATE OR REPLACE VIEW ", "CREATE MATERIALIZED VIEW "];
+    if differs_from(16) && VIEWS.iter().any(|start| text.starts_with(start)) {
         text = without_the_only_table(&text);
     }
     if differs_from(14) && text.starts_with("CREATE PROCEDURE ") {
@@ -63,13 +86,15 @@ fn length_of_name(text: &str) -> usize {
     end.map_or(text.len(), |end| end + 2)
 }
 
-/// From 16 on a view of one table names its columns without it.
+/// From 16 on a view of one table, or of what one function returns, names its columns without it.
 fn without_the_only_table(text: &str) -> String {
     let Some((_, from)) = text.split_once("\n   FROM ") else { return text.to_owned() };
-    let table = &from[..from.find([' ', '\n']).unwrap_or(from.len())];
-    let name = table.rsplit('.').next().unwrap_or(table);
-    let is_one =
-        !name.is_empty() && !table.starts_with('(') && !from[..from.find('\n').unwrap_or(from.len())].contains(',');
+    let from = from.lines().next().unwrap_or(from);
+    let table = &from[..from.find(' ').unwrap_or(from.len())];
+    // A function is followed by the name of its row, with those of its columns.
+    let row = from.split_once("() ").map(|(_, row)| &row[..row.find('(').unwrap_or(row.len())]);
+    let name = row.unwrap_or_else(|| table.rsplit('.').next().unwrap_or(table));
+    let is_one = !name.is_empty() && !table.starts_with('(') && !from.contains(',');
     if !is_one {
         return text.to_owned();
     }
@@ -79,7 +104,7 @@ fn without_the_only_table(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     fn between(a: u32, b: u32, statement: &str) -> String {
-        super::between(a, b, statement).unwrap_or_default()
+        super::between(a, b, statement).concat()
     }
 
     #[test]
@@ -111,6 +136,8 @@ mod tests {
         let late = "CREATE VIEW s.w AS\n SELECT id,\n    length(v) AS l\n   FROM s.t\n  WHERE (id > 0)";
         assert_eq!(between(15, 16, early), late);
         assert_eq!(between(15, 16, late), late);
+        let early = "CREATE OR REPLACE VIEW s.w AS\n SELECT f.id\n   FROM s.f() f(id)";
+        assert_eq!(between(15, 16, early), "CREATE OR REPLACE VIEW s.w AS\n SELECT id\n   FROM s.f() f(id)");
         let joined = "CREATE VIEW s.w AS\n SELECT t.id\n   FROM (s.t\n     JOIN s.o ON ((o.t_id = t.id)))";
         assert_eq!(between(15, 16, joined), joined);
     }
@@ -118,8 +145,23 @@ mod tests {
     #[test]
     fn a_new_database_lets_others_do_less_from_15_on() {
         let grant = "GRANT ALL ON SCHEMA public TO PUBLIC";
-        assert_eq!(super::between(13, 18, grant), None);
+        assert_eq!(super::between(13, 18, grant), Vec::<String>::new());
         assert_eq!(between(15, 18, grant), grant);
+    }
+
+    #[test]
+    fn members_of_a_class_may_be_those_of_its_family_from_14_on() {
+        let head = "CREATE OPERATOR CLASS s.k\n    FOR TYPE integer USING hash FAMILY s.f AS\n    ";
+        let early =
+            format!("{head}OPERATOR 1 =(integer,integer) ,\n    FUNCTION 2 (integer, integer) s.h(integer,bigint)");
+        let late = [
+            &format!("{head}OPERATOR 1 =(integer,integer)"),
+            "ALTER OPERATOR FAMILY s.f USING hash ADD\n    FUNCTION 2 (integer, integer) s.h(integer,bigint)",
+        ];
+        let separate = late.iter().flat_map(|statement| super::between(13, 14, statement)).collect::<Vec<_>>();
+        assert_eq!(super::between(13, 14, &early), separate);
+        assert_eq!(separate.len(), 3);
+        assert_eq!(super::between(14, 18, &early), [early]);
     }
 
     #[test]
