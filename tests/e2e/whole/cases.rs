@@ -82,5 +82,7 @@ fn values_that_name_objects() {
     pair.source.run(DATABASE, "INSERT INTO t VALUES (4, 'f', NULL, 't', 't', 'other')");
     pair.caught_up(DATABASE, TASK);
     assert_answers(&pair, "SELECT string_agg(t::text, ',' ORDER BY id) FROM t");
-    assert_answers(&pair, "SELECT pg_get_viewdef('v'::regclass) || pg_get_viewdef('reads'::regclass)");
+    // From 16 on columns of the only table are named without it.
+    let columns = "replace(pg_get_viewdef('reads'::regclass), 'other.', '')";
+    assert_answers(&pair, &format!("SELECT pg_get_viewdef('v'::regclass) || {columns}"));
 }

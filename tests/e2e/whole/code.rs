@@ -3,7 +3,7 @@
 use pg_courier_tests::pair::DATABASE;
 use pg_courier_tests::{Pair, TaskOptions};
 
-use super::{assert_alike, assert_answers, close_public, create, of_this_major, pair_without_superuser, start};
+use super::{assert_alike, assert_answers, create, of_this_major, pair_without_superuser, start};
 use crate::common::{TASK, assert_mentions, findings, omitted};
 
 /// Everything that may need a function does: the database has to be usable when applications come.
@@ -52,12 +52,11 @@ fn functions_that_tables_need_are_there() {
 #[test]
 fn views_come_with_everything_on_them() {
     let pair = Pair::start();
-    close_public(&pair);
     pair.source.run(
         DATABASE,
         &of_this_major(
             "CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t SELECT g, g FROM generate_series(1, 10) g;
-         CREATE FUNCTION f(int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT $1 + count(*)::int FROM t; END;
+         CREATE FUNCTION f(int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT $1 + count(*)::int FROM public.t; END;
          CREATE FUNCTION g() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
          CREATE VIEW v AS SELECT id, f(a) AS fa FROM t; CREATE VIEW vv WITH (security_barrier) AS SELECT * FROM v;
          CREATE RECURSIVE VIEW rv(n) AS SELECT 1 UNION ALL SELECT n + 1 FROM rv WHERE n < 5;
@@ -153,7 +152,11 @@ fn code_that_is_there_already() {
         "CREATE OR REPLACE FUNCTION f(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 666'; DROP VIEW v;
          CREATE VIEW v AS SELECT 2 AS a",
     );
-    assert_mentions(&findings(&pair, "destination_names"), &["failed", "f", "666", "public.v", "SELECT 2"]);
+    assert_mentions(&findings(&pair, "destination_names"), &["failed", "public.f", "666"]);
+    // Servers of two majors write one query differently, so those of views are not compared.
+    if pair.source.install.major() == pair.destination.install.major() {
+        assert_mentions(&findings(&pair, "destination_names"), &["public.v", "SELECT 2"]);
+    }
     let answer = pair.source.refuses(DATABASE, &format!("SELECT courier.start('{TASK}')"));
     assert_mentions(&answer.to_string(), &["destination_names"]);
     pair.destination.run(
@@ -220,6 +223,7 @@ fn rare_objects_come_too() {
          CREATE FUNCTION add(text, text, text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1 || $2 || $3';
          CREATE AGGREGATE \"Odd one\"(text, text) (SFUNC = add, STYPE = text, INITCOND = 'it''s');
          CREATE AGGREGATE counted(*) (SFUNC = int8inc, STYPE = int8, INITCOND = '0', MSFUNC = int8inc, MINVFUNC = int8dec, MSTYPE = int8, MINITCOND = '0');
+         CREATE FUNCTION gather(anyarray, anyelement) RETURNS anyarray LANGUAGE sql IMMUTABLE AS 'SELECT $1 || $2';
          CREATE AGGREGATE gathered(anycompatible) (SFUNC = array_append, STYPE = anycompatiblearray, INITCOND = '{}');
          CREATE FUNCTION nth(int[], int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1[$2]';
          CREATE AGGREGATE picked(int ORDER BY int) (SFUNC = array_append, STYPE = int[], INITCOND = '{}', FINALFUNC = nth);

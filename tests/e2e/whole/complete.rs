@@ -36,6 +36,8 @@ const WHOSE: &str = "
         SELECT concat_ws(' ', c.oid::regclass, pg_get_userbyid(relowner)) AS line FROM pg_class c WHERE relnamespace = 's'::regnamespace
         UNION ALL SELECT concat_ws(' ', proname, pg_get_userbyid(proowner)) FROM pg_proc WHERE pronamespace = 's'::regnamespace
         UNION ALL SELECT concat_ws(' ', typname, pg_get_userbyid(typowner)) FROM pg_type WHERE typnamespace = 's'::regnamespace
+             -- Before 14 a sequence has one, too.
+             AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = typrelid AND relkind = 'S')
         UNION ALL SELECT concat_ws(' ', nspname, pg_get_userbyid(nspowner)) FROM pg_namespace WHERE nspname = 's'
         UNION ALL SELECT concat_ws(' ', stxname, pg_get_userbyid(stxowner)) FROM pg_statistic_ext
         UNION ALL SELECT concat_ws(' ', pg_get_userbyid(setrole), setconfig) FROM pg_db_role_setting WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = 'shop')

@@ -43,14 +43,16 @@ fn start(pair: &Pair) {
 }
 
 /// The same on servers before 14, where a body is a text and nothing depends on what it names, and some functions and operators have other
-/// arguments and names.
+/// arguments and names. An aggregate over the latter could not be made on a later server: there it is one over a function of the user's.
 fn of_this_major(sql: &str) -> String {
     const OPENING: &str = "BEGIN ATOMIC ";
     if Install::get().major() >= 14 {
         return sql.to_owned();
     }
-    let mut sql =
-        sql.replace("anycompatiblearray", "anyarray").replace("anycompatible", "anyelement").replace("|>>", ">^");
+    let mut sql = sql
+        .replace("array_append, STYPE = anycompatiblearray", "gather, STYPE = anyarray")
+        .replace("anycompatible", "anyelement")
+        .replace("|>>", ">^");
     while let Some(at) = sql.find(OPENING) {
         let end = at + sql[at..].find(" END;").expect("the end of a body");
         let body = sql[at + OPENING.len()..end].trim_end_matches(';').replace('\'', "''");

@@ -20,7 +20,7 @@ const TABLES: &str = "
 
 /// From 17 on no index is built that calls such a function.
 fn builds_indexes(pair: &Pair) -> bool {
-    pair.source.value(DATABASE, "SELECT current_setting('server_version_num')::int < 170000") == "t"
+    pair.source.install.major().max(pair.destination.install.major()) < 17
 }
 
 #[track_caller]
