@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Connection, Destination};
+use super::Destination;
 use crate::error::Result;
 use crate::logicalrep::Row;
 use crate::logicalrep::names::quote_literal;
@@ -16,22 +16,6 @@ impl Destination {
     /// The same for what runs no code of users: what the server says about it has schemas in all names.
     pub fn define_plainly(&mut self, statement: &SchemaSql) -> Result<()> {
         self.ask_plainly(statement.as_str()).map(drop)
-    }
-
-    /// Begins a statement, whose end [`Self::ended`] tells.
-    pub fn begin_define(&mut self, statement: &SchemaSql) -> Result<()> {
-        self.connection.begin_exec(statement.as_str())
-    }
-
-    /// Waits until one of the sessions may have come to an end with what it has begun.
-    pub fn wait_for_any<'a>(sessions: impl Iterator<Item = &'a mut Destination>) -> Result<()> {
-        let mut connections: Vec<&mut Connection> = sessions.map(|session| &mut session.connection).collect();
-        Connection::wait_for_any(&mut connections)
-    }
-
-    /// The outcome of what was begun, if it is there.
-    pub fn ended(&mut self) -> Option<Result<()>> {
-        self.connection.is_done().then(|| self.connection.end_exec())
     }
 
     pub fn ask_definition(&mut self, question: &SchemaSql) -> Result<Vec<Row>> {
@@ -168,7 +152,10 @@ impl Destination {
 
     /// Lets sessions of its own take part in what [`Self::try_alone`] began: as long as one of them is there, nobody else begins.
     pub fn share_alone(&mut self, task_id: &str) -> Result<()> {
-        let sql = "SELECT pg_catalog.pg_advisory_lock_shared($1::bigint), pg_catalog.pg_advisory_unlock($1::bigint)";
+        // Said again, there is nothing to give up.
+        let sql = "SELECT pg_catalog.pg_advisory_lock_shared($1::bigint), CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_locks l \
+                   WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'advisory' AND l.mode = 'ExclusiveLock' AND l.granted) \
+                   THEN pg_catalog.pg_advisory_unlock($1::bigint) END";
         self.connection.query(sql, &[Some(&lock_key(task_id).to_string())]).map(drop)
     }
 

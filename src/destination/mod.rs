@@ -53,6 +53,7 @@ mod model;
 mod progress;
 pub mod refresh;
 mod rest;
+mod series;
 mod session;
 mod stream;
 pub mod table;

@@ -371,21 +371,6 @@ impl Connection {
         self.stall = Some(Stall { after, act });
     }
 
-    /// Begins a statement without parameters and does not wait for it: [`Connection::end_exec`] does, or [`Connection::wait_for_any`].
-    pub fn begin_exec(&mut self, sql: &str) -> Result<()> {
-        self.send(sql, &[])
-    }
-
-    /// Has the statement ended that was begun?
-    pub fn is_done(&mut self) -> bool {
-        // SAFETY: live connection object.
-        unsafe { pq_sys::PQisBusy(self.ptr()) == 0 }
-    }
-
-    pub fn end_exec(&mut self) -> Result<()> {
-        self.receive().map(drop)
-    }
-
     /// Sends what the sockets take, then waits until one of them has or takes more, and reads that.
     pub fn wait_for_any(connections: &mut [&mut Connection]) -> Result<()> {
         let mut watches = connections.iter_mut().map(|connection| connection.watch()).collect::<Result<Vec<_>>>()?;

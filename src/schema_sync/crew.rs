@@ -1,6 +1,6 @@
 //! Indexes and keys of several tables at the same time, each by a session of its own; those of one table in their order.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::{IfThere, Note, explained, is_present, is_there_already};
 use crate::destination::Destination;
@@ -14,16 +14,19 @@ pub struct Crew<'a> {
     /// None where the destination gives no more of them.
     open: Box<dyn FnMut() -> Result<Option<Destination>> + 'a>,
     most: usize,
+    /// Tables on which nothing takes long: all that is to be built on one is said at once.
+    small: HashSet<u32>,
 }
 
 impl<'a> Crew<'a> {
-    /// `most`: how many sessions in all.
+    /// `most`: how many sessions in all. `small`: tables on which nothing takes long.
     pub fn new(
         first: &'a mut Destination,
         most: usize,
+        small: HashSet<u32>,
         open: impl FnMut() -> Result<Option<Destination>> + 'a,
     ) -> Crew<'a> {
-        Crew { first, others: Vec::new(), open: Box::new(open), most }
+        Crew { first, others: Vec::new(), open: Box::new(open), most, small }
     }
 
     /// After an error the sessions are of no use any more: some of them may be at work.
@@ -33,37 +36,63 @@ impl<'a> Crew<'a> {
         there: IfThere,
         note: &mut impl FnMut(Note<'_>) -> Result<()>,
     ) -> Result<()> {
-        let tables: HashSet<Option<u32>> = items.iter().map(|item| item.indexed).collect();
-        self.grow(tables.len())?;
-        let mut waiting = items.to_vec();
-        let mut at_work: Vec<Option<&Item>> = vec![None; self.others.len() + 1];
+        let mut waiting = by_table(items);
+        self.grow(waiting.len())?;
+        let mut at_work: Vec<VecDeque<&Item>> = vec![VecDeque::new(); self.others.len() + 1];
+        let mut doubtful = Vec::new();
         loop {
-            for place in 0..at_work.len() {
-                if at_work[place].is_some() {
-                    continue;
-                }
-                let is_free = |item: &&Item| !at_work.iter().flatten().any(|other| other.indexed == item.indexed);
-                let Some(next) = waiting.iter().position(is_free) else { break };
-                let item = waiting.remove(next);
-                note(Note::Building(item))?;
-                self.session(place).begin_define(&item.statement)?;
-                at_work[place] = Some(item);
+            for (place, work) in at_work.iter_mut().enumerate().filter(|(_, work)| work.is_empty()) {
+                let Some(table) = waiting.pop_front() else { break };
+                self.begin(place, &table, note)?;
+                *work = table;
             }
-            if at_work.iter().all(Option::is_none) {
-                return Ok(());
+            if at_work.iter().all(VecDeque::is_empty) {
+                break;
             }
             self.wait(&at_work)?;
-            for (place, work) in at_work.iter_mut().enumerate() {
-                let Some(item) = *work else { continue };
-                let Some(outcome) = self.session(place).ended() else { continue };
-                *work = None;
-                match outcome {
-                    // Somebody made it.
-                    Err(error) if is_there_already(&error) && is_present(self.session(place), item, there)? => {}
-                    outcome => outcome.map_err(|error| explained(item, error))?,
+            for (place, work) in at_work.iter_mut().enumerate().filter(|(_, work)| !work.is_empty()) {
+                while let Some(outcome) = self.session(place).next_outcome()? {
+                    let Some(item) = work.pop_front() else { break };
+                    match outcome {
+                        Err(error) if is_there_already(&error) => doubtful.push((item, error)),
+                        outcome => outcome.map_err(|error| explained(item, error))?,
+                    }
+                    let is_last = work.is_empty() || !self.is_small(item);
+                    if is_last {
+                        self.session(place).end_series()?;
+                        if !work.is_empty() {
+                            self.begin(place, work, note)?;
+                        }
+                        break;
+                    }
+                    work.front().map_or(Ok(()), |next| note(Note::Building(next)))?;
                 }
             }
         }
+        // Somebody made it.
+        for (item, error) in doubtful {
+            if !is_present(self.first, item, there)? {
+                return Err(explained(item, error));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody can take back what the destination has been told: where it takes long, that is one thing.
+    fn begin(
+        &mut self,
+        place: usize,
+        table: &VecDeque<&Item>,
+        note: &mut impl FnMut(Note<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let Some(first) = table.front() else { return Ok(()) };
+        note(Note::Building(first))?;
+        let count = if self.is_small(first) { table.len() } else { 1 };
+        self.session(place).begin_series(table.iter().take(count).map(|item| &item.statement))
+    }
+
+    fn is_small(&self, item: &Item) -> bool {
+        item.indexed.is_some_and(|table| self.small.contains(&table))
     }
 
     fn session(&mut self, place: usize) -> &mut Destination {
@@ -83,8 +112,22 @@ impl<'a> Crew<'a> {
         Ok(())
     }
 
-    fn wait(&mut self, at_work: &[Option<&Item>]) -> Result<()> {
+    fn wait(&mut self, at_work: &[VecDeque<&Item>]) -> Result<()> {
         let sessions = std::iter::once(&mut *self.first).chain(&mut self.others).zip(at_work);
-        Destination::wait_for_any(sessions.filter(|(_, work)| work.is_some()).map(|(session, _)| session))
+        Destination::wait_for_any(sessions.filter(|(_, work)| !work.is_empty()).map(|(session, _)| session))
     }
+}
+
+/// What is to be built on each table, in its order.
+fn by_table<'a>(items: &[&'a Item]) -> VecDeque<VecDeque<&'a Item>> {
+    let mut tables: VecDeque<VecDeque<&Item>> = VecDeque::new();
+    let mut places = HashMap::new();
+    for item in items {
+        let place = *places.entry(item.indexed).or_insert(tables.len());
+        match tables.get_mut(place) {
+            Some(table) => table.push_back(item),
+            None => tables.push_back(VecDeque::from([*item])),
+        }
+    }
+    tables
 }

@@ -49,10 +49,13 @@ pub fn create_pre_data(
         done += some.len();
         let there = presence(destination, some)?;
         let outcome = destination.in_transaction(|destination| {
-            some.iter().zip(&there).try_for_each(|(item, is_there)| match is_there {
-                true => check_same(destination, item, IfThere::Compared),
-                false => run(destination, item),
-            })
+            let (present, absent): (Vec<_>, Vec<_>) = some.iter().zip(&there).partition(|(_, is_there)| **is_there);
+            present.iter().try_for_each(|(item, _)| check_same(destination, item, IfThere::Compared))?;
+            let failed = destination.define_all(absent.iter().map(|(item, _)| &item.statement))?;
+            match failed.and_then(|(at, error)| absent.get(at).map(|(item, _)| explained(item, error))) {
+                Some(error) => Err(error),
+                None => Ok(()),
+            }
         });
         match outcome {
             // One of them came with another.

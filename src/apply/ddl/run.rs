@@ -161,9 +161,32 @@ impl<'a> Attempt<'a> {
             let Some(first) = some.first() else { break };
             let there = self.destination.ask_whether(some.iter().map(|item| &item.present_sql));
             let there = there.map_err(|error| Refused::about(first, error))?;
+            if some.len() > 1 && !there.contains(&true) && self.make_all(some)? {
+                continue;
+            }
             some.iter().zip(there).try_for_each(|(item, is_there)| self.make(item, is_there))?;
         }
         Ok(())
+    }
+
+    /// All of them, or none where one fails and that will not pass.
+    fn make_all(&mut self, items: &'a [Item]) -> std::result::Result<bool, Refused> {
+        let Some(first) = items.first() else { return Ok(true) };
+        let of_first = |error| Refused::about(first, error);
+        self.destination.begin_step().map_err(of_first)?;
+        match self.destination.define_all(items.iter().map(|item| &item.statement)).map_err(of_first)? {
+            None => {
+                self.done.said.extend(items.iter().map(|item| item.statement.to_string()));
+                self.destination.end_step().map_err(of_first)?;
+                self.again()?;
+                Ok(true)
+            }
+            Some((_, error)) if is_final(&error) => {
+                self.destination.undo_step().map_err(of_first)?;
+                Ok(false)
+            }
+            Some((at, error)) => Err(Refused::about(items.get(at).unwrap_or(first), error)),
+        }
     }
 
     fn make(&mut self, item: &'a Item, is_there: bool) -> std::result::Result<(), Refused> {
@@ -205,8 +228,7 @@ impl<'a> Attempt<'a> {
                 self.destination.end_step()?;
                 Ok(None)
             }
-            // What may pass is tried again with everything.
-            Err(error) if error.is_from(Origin::Destination) && error.remedy() == Remedy::Stop => {
+            Err(error) if is_final(&error) => {
                 self.destination.undo_step()?;
                 Ok(Some(error))
             }
@@ -260,6 +282,11 @@ fn is_the_same(destination: &mut Destination, item: &Item) -> Result<()> {
     Err(Error::new(sqlstate::DUPLICATE_OBJECT, message)
         .origin(Origin::Destination)
         .detail(format!("The name is taken: {difference}.")))
+}
+
+/// What may pass is tried again with everything.
+fn is_final(error: &Error) -> bool {
+    error.is_from(Origin::Destination) && error.remedy() == Remedy::Stop
 }
 
 fn is_busy(error: &Error) -> bool {

@@ -54,8 +54,6 @@ pub struct Connection {
     has_failed: bool,
     /// The outcome of the COPY under way.
     copy: Option<Result<u64>>,
-    /// That of a statement which nobody waits for yet.
-    begun: Option<Result<()>>,
 }
 
 pub fn refuse_shared(_connection: &mut Connection, _parameters: &Parameters, _wait: WaitFn) -> Result<()> {
@@ -71,7 +69,6 @@ impl Connection {
             is_pipeline: false,
             has_failed: false,
             copy: None,
-            begun: None,
         }
     }
 
@@ -201,25 +198,9 @@ impl Connection {
     }
 
     pub fn wait_for_any(connections: &mut [&mut Connection]) -> Result<()> {
-        assert!(connections.iter().any(|one| one.is_waiting() || one.begun.is_some()), "a wait that would never end");
+        assert!(connections.iter().any(|one| one.is_waiting()), "a wait that would never end");
         connections.iter().for_each(|one| one.script.borrow_mut().is_slow = false);
         Ok(())
-    }
-
-    // ---- a statement that is not waited for -----------------------------------------------------------------------
-
-    pub fn begin_exec(&mut self, sql: &str) -> Result<()> {
-        let outcome = self.exec_all(sql);
-        assert!(self.begun.replace(outcome).is_none(), "two statements at once");
-        Ok(())
-    }
-
-    pub fn is_done(&mut self) -> bool {
-        !self.script.borrow().is_slow
-    }
-
-    pub fn end_exec(&mut self) -> Result<()> {
-        self.begun.take().unwrap_or_else(|| panic!("nothing has begun"))
     }
 
     pub fn watch(&mut self) -> Result<Watch> {

@@ -162,9 +162,12 @@ fn create_post_data(context: &Context<'_>, destination: &mut Destination, items:
             xact::in_transaction(|| context.task.record_event("error", &what, Some(&detail)))
         }
     };
+    const SMALL: i64 = 4 << 20;
+    let tables = xact::in_transaction(|| tables::of_task(context.task.id))?;
+    let small: HashSet<u32> = tables.iter().filter(|table| table.bytes < SMALL).map(|table| table.relid).collect();
     destination.share_alone(&context.task.uuid)?;
     destination.in_a_row(&context.task.uuid, |destination| {
-        let mut crew = Crew::new(destination, guc::sync_workers() as usize, || another(context));
+        let mut crew = Crew::new(destination, guc::sync_workers() as usize, small, || another(context));
         schema_sync::create_post_data(&mut crew, items, when, there, note)
     })
 }
