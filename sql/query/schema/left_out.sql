@@ -2,7 +2,7 @@
 -- whole; `data` is true for what holds rows or values, which concerns a task that creates nothing as well; `has_item` where the prechecks
 -- have an item about it, or it is so for every task; `is_covered` where a table is in that schema. $1: oids of the tables, $2 to $5: of the
 -- sequences, types, collations and extensions that are created. $6: also what holds neither rows nor values? $7: of the functions and views
--- that are created, or told of elsewhere. $8: of the schemas that are created.
+-- that are created, or told of elsewhere. $8: of the schemas that are created. (A list is read once in a subquery, and for each row outside of one.)
 WITH member AS MATERIALIZED (
     SELECT e.classid, e.objid FROM pg_depend e WHERE e.deptype = 'e' AND e.refclassid = 'pg_extension'::regclass
 ), space AS MATERIALIZED (
@@ -18,7 +18,7 @@ WITH member AS MATERIALIZED (
            CASE WHEN p.prokind <> 'a' AND l.lanname IN ('c', 'internal') THEN 'not created: it is in a library'
                 ELSE 'not created: no pattern names it, and nothing that is created needs it' END AS reason
     FROM pg_proc p JOIN space n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
-    WHERE p.oid <> ALL ($7::oid[])
+    WHERE p.oid <> ALL ((SELECT $7::oid[])::oid[])
       -- Constructors come with their types.
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')
     UNION ALL
@@ -26,15 +26,15 @@ WITH member AS MATERIALIZED (
            format('%I.%s (%s, %s)', n.nspname, o.oprname, CASE WHEN o.oprleft = 0 THEN 'NONE' ELSE format_type(o.oprleft, NULL) END,
                   CASE WHEN o.oprright = 0 THEN 'NONE' ELSE format_type(o.oprright, NULL) END), false, 'not created'
     FROM pg_operator o JOIN space n ON n.oid = o.oprnamespace
-    WHERE o.oid <> ALL ($7::oid[])
+    WHERE o.oid <> ALL ((SELECT $7::oid[])::oid[])
     UNION ALL
     SELECT 'pg_opclass'::regclass, o.oid, 'operator class', n.nspname, format('%I.%I', n.nspname, o.opcname), false, 'not created: no pattern names it, and nothing that is created needs it'
     FROM pg_opclass o JOIN space n ON n.oid = o.opcnamespace
-    WHERE o.oid <> ALL ($7::oid[])
+    WHERE o.oid <> ALL ((SELECT $7::oid[])::oid[])
     UNION ALL
     SELECT 'pg_opfamily'::regclass, o.oid, 'operator family', n.nspname, format('%I.%I', n.nspname, o.opfname), false, 'not created: no pattern names it, and nothing that is created needs it'
     FROM pg_opfamily o JOIN space n ON n.oid = o.opfnamespace
-    WHERE o.oid <> ALL ($7::oid[])
+    WHERE o.oid <> ALL ((SELECT $7::oid[])::oid[])
     UNION ALL
     SELECT m.classid, m.oid, 'member of an operator family', NULL, pg_describe_object(m.classid, m.oid, 0), false,
            'not created: the family is the server''s, and the member belongs to no operator class'
@@ -49,11 +49,11 @@ WITH member AS MATERIALIZED (
     SELECT 'pg_cast'::regclass, c.oid, 'cast', NULL, format('(%s AS %s)', format_type(c.castsource, NULL), format_type(c.casttarget, NULL)), false,
            'not created; a default or an expression that needs it fails when it is created'
     FROM pg_cast c
-    WHERE c.oid >= 16384 AND c.oid <> ALL ($7::oid[])
+    WHERE c.oid >= 16384 AND c.oid <> ALL ((SELECT $7::oid[])::oid[])
     UNION ALL
     SELECT 'pg_conversion'::regclass, c.oid, 'conversion', n.nspname, format('%I.%I', n.nspname, c.conname), false, 'not created'
     FROM pg_conversion c JOIN space n ON n.oid = c.connamespace
-    WHERE c.oid <> ALL ($7::oid[])
+    WHERE c.oid <> ALL ((SELECT $7::oid[])::oid[])
     UNION ALL
     SELECT 'pg_am'::regclass, a.oid, 'access method', NULL, quote_ident(a.amname), false,
            format('not created: only superusers make one, and its handler is in a library. On the destination, once that is there: CREATE ACCESS METHOD %I TYPE %s HANDLER %s;',
@@ -80,26 +80,26 @@ WITH member AS MATERIALIZED (
                 WHEN NOT $6::boolean THEN 'its rows do not travel'
                 ELSE 'not created: no pattern names it, and nothing that is created needs it' END
     FROM pg_class c JOIN space n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('v', 'm', 'f') AND c.oid <> ALL ($7::oid[])
+    WHERE c.relkind IN ('v', 'm', 'f') AND c.oid <> ALL ((SELECT $7::oid[])::oid[])
     UNION ALL
     SELECT 'pg_class'::regclass, c.oid, 'rule of a view', n.nspname, format('%I on %I.%I', r.rulename, n.nspname, c.relname), false, 'not created'
     FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class AND c.relkind IN ('v', 'm', 'f') JOIN space n ON n.oid = c.relnamespace
-    WHERE r.rulename <> '_RETURN' AND c.oid <> ALL ($7::oid[])
+    WHERE r.rulename <> '_RETURN' AND c.oid <> ALL ((SELECT $7::oid[])::oid[])
     UNION ALL
     SELECT 'pg_class'::regclass, c.oid, 'trigger of a view', n.nspname, format('%I on %I.%I', g.tgname, n.nspname, c.relname), false, 'not created'
     FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid AND c.relkind = 'v' JOIN space n ON n.oid = c.relnamespace
-    WHERE NOT g.tgisinternal AND c.oid <> ALL ($7::oid[])
+    WHERE NOT g.tgisinternal AND c.oid <> ALL ((SELECT $7::oid[])::oid[])
     UNION ALL
     SELECT 'pg_class'::regclass, ic.oid, 'index of a materialized view', n.nspname, format('%I.%I', n.nspname, ic.relname), false, 'not created'
     FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid JOIN pg_class c ON c.oid = i.indrelid AND c.relkind = 'm'
     JOIN space n ON n.oid = ic.relnamespace
-    WHERE c.oid <> ALL ($7::oid[])
+    WHERE c.oid <> ALL ((SELECT $7::oid[])::oid[])
     UNION ALL
     SELECT 'pg_class'::regclass, c.oid, 'sequence', n.nspname, format('%I.%I', n.nspname, c.relname), true,
            'no column owns it and the patterns do not name it: not created, and its value does not follow'
     FROM pg_class c
     JOIN space n ON n.oid = c.relnamespace
-    WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND c.oid <> ALL ($2::oid[])
+    WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND c.oid <> ALL ((SELECT $2::oid[])::oid[])
       AND NOT EXISTS (SELECT FROM pg_depend d
                       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
                         AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i'))
@@ -111,19 +111,19 @@ WITH member AS MATERIALIZED (
     LEFT JOIN pg_class c ON c.oid = y.typrelid
     LEFT JOIN pg_type element ON element.oid = y.typelem AND element.typarray = y.oid
     WHERE y.oid >= 16384 AND element.oid IS NULL AND y.typtype <> 'm' AND (y.typrelid = 0 OR c.relkind = 'c')
-      AND y.oid <> ALL ($3::oid[])
+      AND y.oid <> ALL ((SELECT $3::oid[])::oid[])
     UNION ALL
     SELECT 'pg_collation'::regclass, l.oid, 'collation', n.nspname, format('%I.%I', n.nspname, l.collname), false, 'not created: no pattern names it, and nothing that is created needs it'
     FROM pg_collation l JOIN space n ON n.oid = l.collnamespace
-    WHERE l.oid <> ALL ($4::oid[])
+    WHERE l.oid <> ALL ((SELECT $4::oid[])::oid[])
     UNION ALL
     SELECT 'pg_ts_config'::regclass, o.oid, 'text search configuration', n.nspname, format('%I.%I', n.nspname, o.cfgname), false, 'not created'
     FROM pg_ts_config o JOIN space n ON n.oid = o.cfgnamespace
-    WHERE o.oid <> ALL ($7::oid[])
+    WHERE o.oid <> ALL ((SELECT $7::oid[])::oid[])
     UNION ALL
     SELECT 'pg_ts_dict'::regclass, o.oid, 'text search dictionary', n.nspname, format('%I.%I', n.nspname, o.dictname), false, 'not created'
     FROM pg_ts_dict o JOIN space n ON n.oid = o.dictnamespace
-    WHERE o.oid <> ALL ($7::oid[])
+    WHERE o.oid <> ALL ((SELECT $7::oid[])::oid[])
     UNION ALL
     SELECT 'pg_ts_parser'::regclass, o.oid, 'text search parser', n.nspname, format('%I.%I', n.nspname, o.prsname), false,
            format('not created: only superusers make one, of functions in a library. On the destination, once they are there: CREATE TEXT SEARCH PARSER %I.%I (START = %s, GETTOKEN = %s, END = %s, LEXTYPES = %s%s);',
@@ -138,12 +138,12 @@ WITH member AS MATERIALIZED (
     UNION ALL
     SELECT 'pg_namespace'::regclass, n.oid, 'schema', n.nspname, quote_ident(n.nspname), false, 'not created: the patterns do not name everything in it, and it holds nothing that is created'
     FROM space n
-    WHERE n.oid <> ALL ($8::oid[]) AND n.nspname <> 'public'
+    WHERE n.oid <> ALL ((SELECT $8::oid[])::oid[]) AND n.nspname <> 'public'
     UNION ALL
     SELECT 'pg_extension'::regclass, x.oid, 'extension', NULL, quote_ident(x.extname), false,
            'not created: no pattern names all of its schema, and nothing that is created is known to need it'
     FROM pg_extension x
-    WHERE x.oid <> ALL ($5::oid[]) AND x.extname NOT IN ('plpgsql', 'pg_courier')
+    WHERE x.oid <> ALL ((SELECT $5::oid[])::oid[]) AND x.extname NOT IN ('plpgsql', 'pg_courier')
     UNION ALL
     SELECT 'pg_event_trigger'::regclass, e.oid, 'event trigger', NULL, quote_ident(e.evtname), false, 'not created before courier.complete_destination()' FROM pg_event_trigger e
     UNION ALL

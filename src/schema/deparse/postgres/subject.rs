@@ -1,6 +1,6 @@
 //! Whom a step is about: as people read it, as COMMENT ON takes it, and where the destination's catalogs keep it.
 
-use crate::logicalrep::names::{quote_literal, shown};
+use crate::logicalrep::names::{quote_literal, quote_qualified, shown};
 use crate::schema::diff::Subject;
 use crate::schema::image::Name;
 
@@ -120,12 +120,11 @@ pub(super) fn named(catalog: &str, prefix: &str, name: &Name) -> String {
     )
 }
 
+/// Asked thousands of times: a plan of one table takes the server a fifth of the time of one that joins three.
 fn inside(catalog: &str, relation: &str, column: &str, table: &Name, name: &str) -> String {
     format!(
-        "pg_catalog.{catalog} o JOIN pg_catalog.pg_class c ON c.oid = o.{relation} JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         WHERE n.nspname = {} AND c.relname = {} AND o.{column} = {}",
-        quote_literal(&table.schema),
-        quote_literal(&table.name),
+        "pg_catalog.{catalog} o WHERE o.{relation} = pg_catalog.to_regclass({})::pg_catalog.oid AND o.{column} = {}",
+        quote_literal(&quote_qualified(&table.schema, &table.name)),
         quote_literal(name)
     )
 }
