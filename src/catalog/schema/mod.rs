@@ -92,6 +92,11 @@ impl Extent {
         self
     }
 
+    /// Are extensions among what is named? Others come only if something needs them.
+    pub fn names_extensions(&self) -> bool {
+        self.objects.iter().any(|(class, _)| *class == Class::Extension)
+    }
+
     /// Without extensions that the destination cannot have, and those that require them, where nothing is known to need them.
     pub fn without_extensions(mut self, missing: &HashSet<u32>) -> Result<Extent> {
         if missing.is_empty() {

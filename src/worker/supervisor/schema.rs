@@ -220,7 +220,8 @@ fn extent_there(task: &Task, destination: &mut Destination) -> Result<(Vec<u32>,
     let (oids, extent, wanted) = xact::in_transaction(|| {
         let oids = tables::all_of_task(task.id)?;
         let extent = Extent::of_task(task, &oids)?;
-        let wanted = schema::extensions(&extent)?;
+        // That reads all of it.
+        let wanted = if extent.names_extensions() { schema::extensions(&extent)? } else { Vec::new() };
         Ok((oids, extent, wanted))
     })?;
     let free = wanted.iter().filter(|of| !of.is_needed).map(|of| &of.extension);
