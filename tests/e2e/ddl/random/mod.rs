@@ -179,7 +179,7 @@ fn four_sessions(world: &World) {
     });
     // Keys that refer to what is out of reach in the end are not there.
     let away = "SELECT format('%s DROP CONSTRAINT %I', conrelid::regclass, conname) FROM pg_constraint JOIN pg_class c ON c.oid = confrelid \
-                WHERE connamespace = 'public'::regnamespace AND relnamespace = 'stage'::regnamespace";
+                WHERE connamespace = 'public'::regnamespace AND relnamespace = to_regnamespace('stage')";
     pair.caught_up_within(DATABASE, TASK, LONG);
     assert_eq!(pair.destination.rows(DATABASE, away), Vec::<Vec<Option<String>>>::new());
     pair.source.rows(DATABASE, away).into_iter().flatten().flatten().for_each(|key| {
