@@ -4,7 +4,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pg_courier_tests::pair::create_task_sql;
+use pg_courier_tests::pair::{PASSWORD, ROLE, create_task_sql};
 use pg_courier_tests::{Pair, Privileges, TaskOptions};
 
 use crate::arena::{self, SOURCE};
@@ -77,10 +77,12 @@ fn follow(pair: &Pair, name: &str) -> bool {
     true
 }
 
+/// With the login and over the network that the task has: owners that are no superusers cost something with each object.
 fn restore(pair: &Pair, name: &str) -> bool {
     let mut dump = pair.source.program("pg_dump", SOURCE);
     dump.args(["--no-owner", "--schema", "many"]).stdout(Stdio::piped());
     let mut reader = pair.destination.program("psql", name);
+    reader.env("PGHOST", "127.0.0.1").env("PGUSER", ROLE).env("PGPASSWORD", PASSWORD);
     reader.args(["-X", "-q", "-v", "ON_ERROR_STOP=1"]).stdout(Stdio::null());
     piped(dump, reader).unwrap_or_else(|error| {
         println!("{error}");
