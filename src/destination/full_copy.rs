@@ -152,11 +152,20 @@ impl Destination {
         self.connection.exec("COMMIT").map(drop)
     }
 
-    /// Waits until all copies of this session are durable. `relid`: one of them; a commit that wrote something, and is waited for, comes
-    /// behind all others in the log.
-    pub fn settle_copies(&mut self, task_id: &str, relid: u32) -> Result<()> {
-        let sql = "UPDATE courier_applied.table_progress SET copied_rows = copied_rows WHERE task_id = $1::uuid AND relid = $2::oid";
-        let touched = self.connection.execute(sql, &[Some(task_id), Some(&relid.to_string())])?;
+    /// Waits until these copies are durable: a commit that wrote something, and is waited for, comes behind all of them in the log. It is an
+    /// error when one is not there any more: the session they were made in may have been another one, before a crash.
+    pub fn settle_copies(&mut self, task_id: &str, relids: &[u32]) -> Result<()> {
+        let Some(last) = relids.last() else { return Ok(()) };
+        let touched = self.connection.execute_kept(
+            "UPDATE courier_applied.table_progress SET copied_rows = copied_rows WHERE task_id = $1::uuid AND relid = $2::oid \
+             AND (SELECT pg_catalog.count(*) FROM courier_applied.table_progress t WHERE t.task_id = $1::uuid AND t.relid = ANY ($3::oid[])) = $4::int8",
+            &[
+                Some(task_id),
+                Some(&last.to_string()),
+                Some(&oid_array(relids.iter().copied())),
+                Some(&relids.len().to_string()),
+            ],
+        )?;
         if touched > 0 { Ok(()) } else { Err(super::taken_over()) }
     }
 

@@ -154,8 +154,11 @@ impl Unsettled {
 
     /// One wait for the disk there, and one transaction here.
     fn settle(&mut self, task: &Task, destination: &mut Destination, status: &TaskStatus) -> Result<()> {
-        let Some(last) = self.0.last() else { return Ok(()) };
-        destination.settle_copies(&task.uuid, last.table.relid)?;
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let relids: Vec<u32> = self.0.iter().map(|of| of.table.relid).collect();
+        destination.settle_copies(&task.uuid, &relids)?;
         failpoint::hit("tablesync_after_commit")?;
         xact::in_transaction(|| {
             self.0.iter().try_for_each(|of| tables::set_copied(task.id, of.table.relid, &of.copied))
