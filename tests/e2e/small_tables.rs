@@ -32,9 +32,11 @@ fn many_tables() -> Pair {
     pair
 }
 
-fn start(pair: &Pair) {
+fn start_up_to(pair: &Pair, failpoint: &str) {
+    pair.source.arm(&format!("{failpoint}:wait"));
     let options = TaskOptions { ddl: Some("replicate"), ..TaskOptions::default() };
     pair.start_task_with(DATABASE, TASK, &["public.*"], &options);
+    pair.source.wait_at(failpoint);
 }
 
 #[track_caller]
@@ -71,9 +73,7 @@ fn many_small_tables_are_copied_together() {
             "INSERT INTO t{table} (id, v) VALUES ({id}, 'x') ON CONFLICT DO NOTHING; UPDATE t{table} SET v = id WHERE id % 3 = 0"
         )
     });
-    pair.source.arm("tablesync_before_commit_of_copies:wait");
-    start(&pair);
-    pair.source.wait_at("tablesync_before_commit_of_copies");
+    start_up_to(&pair, "tablesync_before_commit_of_copies");
     more_traffic(&traffic, 200, &pair.source);
     pair.source.disarm();
     pair.wait_for_state(DATABASE, TASK, "synchronizing");
@@ -87,9 +87,7 @@ fn many_small_tables_are_copied_together() {
 fn a_table_that_is_locked_keeps_back_no_others() {
     let pair = many_tables();
     let mut here = pair.source.connect(DATABASE);
-    pair.source.arm("tablesync_before_copies:wait");
-    start(&pair);
-    pair.source.wait_at("tablesync_before_copies");
+    start_up_to(&pair, "tablesync_before_copies");
     here.batch_execute("BEGIN; LOCK TABLE t7 IN ACCESS EXCLUSIVE MODE").expect("a lock here");
     pair.source.disarm();
     pair.source.wait_until(DATABASE, "the rest of the first tables is copied", &copied("= 49"));
@@ -102,9 +100,7 @@ fn a_table_that_is_locked_keeps_back_no_others() {
 #[test]
 fn a_table_that_is_locked_there_is_waited_for_alone() {
     let pair = many_tables();
-    pair.source.arm("tablesync_before_copies:wait");
-    start(&pair);
-    pair.source.wait_at("tablesync_before_copies");
+    start_up_to(&pair, "tablesync_before_copies");
     let mut there = pair.destination.connect(DATABASE);
     there.batch_execute("BEGIN; LOCK TABLE t7 IN ACCESS SHARE MODE").expect("a lock there");
     pair.source.disarm();
@@ -122,9 +118,7 @@ fn a_table_that_is_locked_there_is_waited_for_alone() {
 #[test]
 fn one_that_has_rows_there_is_named() {
     let pair = many_tables();
-    pair.source.arm("tablesync_before_copies:wait");
-    start(&pair);
-    pair.source.wait_at("tablesync_before_copies");
+    start_up_to(&pair, "tablesync_before_copies");
     pair.destination.run(DATABASE, "INSERT INTO t9 (id) VALUES (4711)");
     pair.source.disarm();
     let failure = pair.failure(DATABASE, TASK);
@@ -138,9 +132,7 @@ fn one_that_has_rows_there_is_named() {
 #[test]
 fn commands_come_before() {
     let pair = many_tables();
-    pair.source.arm("tablesync_before_copies:wait");
-    start(&pair);
-    pair.source.wait_at("tablesync_before_copies");
+    start_up_to(&pair, "tablesync_before_copies");
     pair.source.run(
         DATABASE,
         "ALTER TABLE t2 RENAME TO t2_new; ALTER TABLE t3 ADD w text DEFAULT 'w'; DROP TABLE t4; ALTER TABLE t5 SET UNLOGGED; \
@@ -158,9 +150,7 @@ fn commands_come_before() {
 #[test]
 fn commands_come_between() {
     let pair = many_tables();
-    pair.source.arm("tablesync_before_commit_of_copies:wait");
-    start(&pair);
-    pair.source.wait_at("tablesync_before_commit_of_copies");
+    start_up_to(&pair, "tablesync_before_commit_of_copies");
     pair.source.run(
         DATABASE,
         "CREATE TABLE t_new (id int PRIMARY KEY); INSERT INTO t_new VALUES (1); CREATE INDEX ON t12 (v)",
@@ -191,9 +181,7 @@ fn commands_come_between() {
 #[track_caller]
 fn killed_at(failpoint: &str, victim: Victim) {
     let pair = many_tables();
-    pair.source.arm(&format!("{failpoint}:wait"));
-    start(&pair);
-    pair.source.wait_at(failpoint);
+    start_up_to(&pair, failpoint);
     match victim {
         Victim::Destination => {
             pair.destination.kill9();
